@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Two commands do everything: `make demo` and `make test`. The rest are their parts; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible refuses to start in a locale that is not UTF-8, which a bare container has.
+export LC_ALL := C.UTF-8
+
+ARTIFACT = build/nodecycle-slurm-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
+
+# What `make test` runs, the quick ones first; each is a target below.
+LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
+GATES := $(LINTERS) unit docs sanity package importer molecule
+
+.PHONY: help
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+##@ The two commands
+
+.PHONY: demo test
+demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to it and show jobs going through the hooks
+	@lab/demo
+
+test: setup ## Run every check and every test
+	@python tools/gates.py $(GATES)
+
+##@ The parts
+
+.PHONY: setup lint
+setup: ## Install what is missing: packages, .venv, the other collections
+	@tools/setup
+
+lint: setup ## All linters
+	@python tools/gates.py $(LINTERS)
+
+.PHONY: ruff mypy yamllint shellcheck ansible-lint reuse changelog
+ruff: setup ## Python: rules and format
+	@ruff check .
+	@ruff format --check .
+
+mypy: setup ## Python: types of plugins/ and tools/
+	@MYPYPATH=.cache/collections mypy --package ansible_collections.nodecycle.slurm.plugins
+	@mypy tools
+
+yamllint: setup ## YAML: form
+	@yamllint --strict .
+
+shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
+	@tools/shell-files | xargs --null shellcheck --external-sources
+	@tools/shell-files | xargs --null shfmt --diff --indent 4
+
+ansible-lint: setup ## Roles and playbooks: the production profile
+	@ansible-lint --offline --strict
+
+reuse: setup ## Licences: each file names one
+	@reuse lint --quiet || reuse lint
+
+changelog: setup ## Changelog fragments: form
+	@antsibull-changelog lint
+
+.PHONY: unit docs sanity build package importer
+unit: setup ## Unit tests (ARGS='-k name' for some)
+	@PYTHONPATH=.cache/collections pytest --numprocesses 2 tests/unit $(ARGS)
+
+docs: setup ## Documentation of modules, roles and docs/: form and references
+	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
+
+sanity: setup ## ansible-test sanity (ARGS='--test pylint' for one)
+	@python tools/sanity.py $(ARGS)
+
+build: setup ## The artifact, in build/
+	@rm -rf build && ansible-galaxy collection build --output-path build
+
+package: build ## The artifact: its content, and its installation into an empty directory
+	@ARTIFACT=$(ARTIFACT) pytest tests/package $(ARGS)
+
+importer: build ## What Galaxy's importer says of the artifact
+	@tools/setup importer
+	@tools/importer $(ARTIFACT)
+
+##@ The lab
+
+.PHONY: lab-up lab-down demo-down molecule bench
+lab-up: setup ## Start the lab's cluster
+	@lab/lab up
+
+lab-down: ## Remove the lab's cluster
+	@lab/lab down
+
+demo-down: lab-down ## Remove every trace of the demo
+
+molecule: setup ## Scenarios against the lab (SCENARIO=name for one)
+	@tools/scenarios $(SCENARIO)
+
+bench: setup ## Measure; writes the tables of docs/
+	@tests/bench/run
