@@ -11,15 +11,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible refuses to start in a locale that is not UTF-8, which a bare container has.
 export LC_ALL := C.UTF-8
 
-ARTIFACT = build/nodecycle-slurm-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
-
 # What `make test` runs, the quick ones first; each is a target below.
 LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
 GATES := $(LINTERS) unit docs sanity package importer molecule
 
 .PHONY: help
 help: ## This list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ The two commands
 
@@ -78,11 +76,11 @@ build: setup ## The artifact, in build/
 	@rm -rf build && ansible-galaxy collection build --output-path build
 
 package: build ## The artifact: its content, and its installation into an empty directory
-	@ARTIFACT=$(ARTIFACT) pytest tests/package $(ARGS)
+	@pytest tests/package $(ARGS)
 
 importer: build ## What Galaxy's importer says of the artifact
 	@tools/setup importer
-	@tools/importer $(ARTIFACT)
+	@tools/importer build/nodecycle-slurm-*.tar.gz
 
 ##@ The lab
 
