@@ -37,21 +37,26 @@ setup: ## Install what is missing: packages, .venv, the other collections
 lint: setup ## All linters
 	@python tools/gates.py $(LINTERS)
 
-.PHONY: ruff mypy yamllint shellcheck ansible-lint reuse changelog
-ruff: setup ## Python: rules and format
-	@ruff check .
-	@ruff format --check .
+.PHONY: fix ruff mypy yamllint shellcheck ansible-lint reuse changelog
+fix: setup ## Let the linters mend what they can
+	@tools/scripts python | xargs --null ruff check --fix . || true
+	@tools/scripts python | xargs --null ruff format .
+	@tools/scripts sh | xargs --null shfmt --write --indent 4 --case-indent
 
-mypy: setup ## Python: types of plugins/ and tools/
+ruff: setup ## Python: rules and format
+	@tools/scripts python | xargs --null ruff check .
+	@tools/scripts python | xargs --null ruff format --check .
+
+mypy: setup ## Python: types of plugins/, tools/ and every script
 	@MYPYPATH=.cache/collections mypy --package ansible_collections.nodecycle.slurm.plugins
-	@mypy tools
+	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
 
 yamllint: setup ## YAML: form
 	@yamllint --strict .
 
 shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
-	@tools/shell-files | xargs --null shellcheck --external-sources
-	@tools/shell-files | xargs --null shfmt --diff --indent 4
+	@tools/scripts sh | xargs --null shellcheck --external-sources
+	@tools/scripts sh | xargs --null shfmt --diff --indent 4 --case-indent
 
 ansible-lint: setup ## Roles and playbooks: the production profile
 	@ansible-lint --offline --strict

@@ -45,7 +45,13 @@ class User:
         environment = {name: os.environ[name] for name in ("PATH", "LC_ALL") if name in os.environ}
         environment |= {"HOME": str(self.home), "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections")}
         done = subprocess.run(
-            command, cwd=self.home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=self.home,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}"
         return done.stdout
