@@ -48,7 +48,8 @@ ruff: setup ## Python: rules and format
 	@tools/scripts python | xargs --null ruff format --check .
 
 mypy: setup ## Python: types of plugins/, tools/ and every script
-	@MYPYPATH=.cache/collections mypy --package ansible_collections.nodecycle.slurm.plugins
+	@MYPYPATH=.cache/collections mypy --package ansible_collections.nodecycle.slurm.plugins \
+		| sed 's#^.cache/collections/ansible_collections/nodecycle/slurm/##'
 	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
 
 yamllint: setup ## YAML: form
