@@ -64,7 +64,7 @@ shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's f
 	@tools/scripts sh | xargs --null shfmt --diff --indent 4 --case-indent
 
 ansible-lint: setup ## Roles and playbooks: the production profile
-	@ansible-lint --offline --strict
+	@ansible-lint --offline --strict --format pep8 --nocolor
 
 reuse: setup ## Licences: each file names one
 	@reuse lint --quiet || reuse lint
