@@ -67,7 +67,7 @@ ansible-lint: setup ## Roles and playbooks: the production profile
 	@ansible-lint --offline --strict --format pep8 --nocolor
 
 reuse: setup ## Licences: each file names one
-	@reuse lint --quiet || reuse lint
+	@reuse lint --lines
 
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
