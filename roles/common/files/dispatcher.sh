@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the head sets what looks unset here
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -105,6 +105,7 @@ for index in "${!names[@]}"; do
 done
 
 if [[ $kind == init ]]; then
+    # shellcheck disable=SC2174 # /run is there
     mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok"
 fi
 exit 0
