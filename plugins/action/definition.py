@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
                 "extra_conf": {"type": "raw", "default": ""},
                 "adopt": {"type": "list", "elements": "str", "default": []},
                 "unmanaged_nodes": {"type": "str", "default": ""},
+                "is_limited": {"type": "bool", "default": False},
             }
         )
         settings = _cluster.Settings(
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):
             extra_conf=_sources.lines_of(args["extra_conf"]),
             adopt=tuple(args["adopt"]),
             unmanaged_nodes=args["unmanaged_nodes"],
+            is_limited=args["is_limited"],
         )
         kinds = {"controller": args["controllers"], "login": args["logins"], "worker": args["workers"]}
         gathered = gather(self, task_vars or {}, kinds, set(args["targets"]))
@@ -61,12 +63,16 @@ class ActionModule(ActionBase):
             hooks = _cluster.carried(host, used)
             release = build({hook: host.scripts.get(hook, []) for hook in hooks}, settings.root, _sources.dispatcher_body()) if host.is_target else None
             hosts[host.name] = {"hooks": hooks, "id": release.id if release else ""}
+        text = _cluster.conf_text(used, settings)
+        wanted = hosts[args["controllers"][0]]["id"]
+        is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and _cluster.conf_is_settled(text, settings, cluster)
         strangers = _cluster.unknown_workers(gathered.hosts, cluster)
         warnings = [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."] if strangers else []
         return {
             "changed": False,
             "hooks": used,
             "hosts": hosts,
-            "conf_text": _cluster.conf_text(used, settings),
+            "conf_text": text,
+            "controller_is_settled": is_settled,
             **({"warnings": warnings} if warnings else {}),
         }

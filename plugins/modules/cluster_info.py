@@ -25,6 +25,12 @@ options:
     description: Directory of the releases, to say whether the controller's own is intact.
     type: path
     default: /etc/nodecycle
+  gate:
+    description: The init hooks that hold a daemon back, as in M(nodecycle.slurm.release).
+    type: list
+    elements: str
+    choices: [worker_init, controller_init]
+    default: [worker_init]
 attributes:
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
@@ -109,6 +115,10 @@ intact:
   description: The id of the controller's active release where everything of it is as it should be, else empty.
   returned: success
   type: str
+is_clean:
+  description: Whether there is no release and no unit of this collection on the controller.
+  returned: success
+  type: bool
 """
 
 import dataclasses
@@ -121,14 +131,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(root: str, slurm_user: str) -> str:
+def intact_release(store: Store, gate: t.Container[str]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
-    store = Store(root, slurm_user)
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest):
         return ""
-    gate = [hook for hook in manifest["init"] if os.path.exists(_surroundings.drop_in_path(hook))]
-    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], root, gate)
+    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate)
     return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
 
 
@@ -138,6 +146,12 @@ def main() -> t.NoReturn:
         argument_spec={
             "bin_dir": {"type": "path", "default": ""},
             "root": {"type": "path", "default": "/etc/nodecycle"},
+            "gate": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["worker_init", "controller_init"],
+                "default": ["worker_init"],
+            },
         },
         supports_check_mode=True,
     )
@@ -150,7 +164,8 @@ def main() -> t.NoReturn:
         main_text = _module.read_text(cluster.conf_path)
         conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
         fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
-        intact = intact_release(module.params["root"], cluster.slurm_user)
+        store = Store(module.params["root"], cluster.slurm_user)
+        intact = intact_release(store, module.params["gate"])
     except (SlurmError, _conf.ConfError, StoreError, OSError) as exc:
         module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
     module.exit_json(
@@ -177,6 +192,7 @@ def main() -> t.NoReturn:
         included=_conf.has_include(main_text or ""),
         reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
         intact=intact,
+        is_clean=not store.exists() and not _surroundings.present(),
     )
 
 

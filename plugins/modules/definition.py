@@ -60,6 +60,12 @@ options:
     description: Hostlist expression of the cluster's nodes that need not be in the inventory.
     type: str
     default: ""
+  is_limited:
+    description:
+      - Whether the run leaves hosts out (C(--limit)). Then it may not be the one that switches hooks of workers on or off in slurm.conf,
+        because that and the files on every worker have to change together.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
@@ -99,6 +105,10 @@ conf_text:
   description: The content of the file that slurm.conf includes; empty where there is nothing to say.
   returned: success
   type: str
+controller_is_settled:
+  description: Whether the first controller has this release and these lines of slurm.conf already.
+  returned: success
+  type: bool
 problems:
   description: What is wrong, a sentence each.
   returned: failure
@@ -122,6 +132,7 @@ def main() -> None:
             "extra_conf": {"type": "raw", "default": ""},
             "adopt": {"type": "list", "elements": "str", "default": []},
             "unmanaged_nodes": {"type": "str", "default": ""},
+            "is_limited": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -25,6 +25,11 @@ options:
       announced: Note on this host that slurm.conf is about to change.
       done: Reconfigure if that was noted, and forget the note when the controller has taken the new configuration.
     default: done
+  due:
+    description:
+      - Reconfigure without such a note, too. In check mode, where nothing is noted, this is how the module knows that it would.
+    type: bool
+    default: false
   bin_dir:
     description: Directory of Slurm's commands, where they are not in C(PATH).
     type: path
@@ -105,6 +110,7 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["announced", "done"], "default": "done"},
+            "due": {"type": "bool", "default": False},
             "bin_dir": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
@@ -115,6 +121,7 @@ def main() -> t.NoReturn:
         if not due and not module.check_mode:
             announce()
         module.exit_json(changed=not due, was_due=due)
+    due = due or module.params["due"]
     if due and not module.check_mode:
         try:
             reconfigure(Slurm(_module.runner(module, module.params["bin_dir"])))

@@ -39,6 +39,7 @@ class Settings:
     extra_conf: str
     adopt: tuple[str, ...]
     unmanaged_nodes: str
+    is_limited: bool = False
 
 
 def in_use(hosts: t.Iterable[Host]) -> list[str]:
@@ -74,7 +75,7 @@ def check_cluster(hosts: t.Sequence[Host], controllers: t.Sequence[str], setting
     used = in_use(hosts)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
-    problems += _check_limit(hosts, used, cluster)
+    problems += _check_limit(hosts, used, cluster) if settings.is_limited else []
     problems += _check_keys(used, settings, cluster)
     return problems
 
@@ -172,6 +173,13 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
             remedy = "take the line out of that file; only lines of the main slurm.conf can be adopted"
         problems.append(Problem(f"{entry.file}:{entry.line}", f"already sets {entry.key}={entry.value}, which {wanted_by} would set", remedy))
     return problems
+
+
+def conf_is_settled(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> bool:
+    """Whether the controller's slurm.conf says already what it should."""
+    adopt = {key.lower() for key in settings.adopt}
+    to_adopt = [entry for entry in cluster["conf"] if entry["key"].lower() in adopt] if text else cluster["adopted"]
+    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt
 
 
 def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> list[str]:
