@@ -49,6 +49,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "secret_in_script": ("secret-in-clear",),
     "stdout_print_noise": ("stdout-noise",),
     "exit_code_masked": ("exit-code-masked",),
+    "logic_bug": ("shellcheck",),
     "syntax_error": ("syntax-error", "script-empty"),
     "package_install_in_prolog": ("package-install",),
     "crlf_or_bom": ("text-encoding",),
@@ -96,6 +97,8 @@ class Counts:
 def neutral(text: bytes, kind: str) -> bytes:
     """A template with its instructions blanked and its values replaced by a word; lines stay where they are."""
     if kind in ("jinja", "go"):
+        # {{ ansible_managed | comment }} and the like: a line of its own is a comment or a block of text.
+        text = re.sub(rb"^[ \t]*\{\{[^\n]*\}\}[ \t]*$", b"# value", text, flags=re.MULTILINE)
         text = re.sub(rb"\{%.*?%\}|\{#.*?#\}", lambda m: b"\n" * m[0].count(b"\n"), text, flags=re.DOTALL)
         return re.sub(rb"\{\{.*?\}\}", lambda m: b"value" + b"\n" * m[0].count(b"\n"), text, flags=re.DOTALL)
     if kind == "erb":

@@ -61,7 +61,7 @@ BASE_COMMANDS = frozenset(
     systemd-tmpfiles tac tail tar taskset tee test time timeout times touch tr trap true truncate tty type typeset udevadm
     ulimit umask umount unalias uname unexpand uniq unlink unset unshare unxz unzip uptime useradd userdel usermod users vmstat wait wc
     which who whoami xargs xz yes zcat zgrep curl wget scp nft netstat nc route arp ethtool dpkg rpm apt apt-get yum dnf
-    tcpdump crontab at mail sendmail hwclock insmod depmod dnsdomainname domainname tput caller bind compgen complete disown fc
+    nslookup dig host tcpdump crontab at mail sendmail hwclock insmod depmod dnsdomainname domainname tput caller bind compgen complete disown fc
     history logout suspend let coproc function bc
     """.split()
 )
@@ -69,7 +69,7 @@ BASE_COMMANDS = frozenset(
 
 def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     """command-search-path: the first command of no base system that is called by its bare name, or else of any."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if not subject.where.is_job or subject.where.group == "task" or subject.program.is_library:
         return
     if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
         return
@@ -78,8 +78,13 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         for call in subject.program.calls
         if call.path and "/" not in call.path and "$" not in call.path and call.name not in subject.program.functions
         and not call.context.remote and re.fullmatch(r"[A-Za-z0-9][\w.+-]*", call.name)
+        # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
+        and call.context.user is None and not call.context.in_text
     ]
-    foreign = next((call for call in bare if call.name not in BASE_COMMANDS and call.name not in _SHELL_WORDS), None)
+    bare.sort(key=lambda call: call.line)
+    # With a file of functions in use, an unknown name may be one of them.
+    sources = bool(subject.program.named("source", "."))
+    foreign = next((call for call in bare if call.name not in BASE_COMMANDS and (not sources or call.name in _WELL_KNOWN)), None)
     if foreign is not None:
         found_by = "the PATH of our dispatcher" if subject.path else "nothing but the shell's built-in default, for Slurm sets no PATH"
         yield Hit(
@@ -94,6 +99,11 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     if base is not None and subject.path is None:
         yield Hit("command-search-path", base.line, base.column, f"{base.name} is called by its bare name, and Slurm sets no PATH", "info")
 
+
+#: Names that are programs wherever they are met.
+_WELL_KNOWN = SLURM_COMMANDS | frozenset(
+    "aws az beeond dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack podman psql rocm-smi singularity apptainer".split()
+)
 
 #: Built into the shells: no search at all.
 _SHELL_WORDS = frozenset(
@@ -150,12 +160,13 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
                 yield _user_kill(subject, call, target)
             elif call.name == "pkill" and call.has_option("-P", "-g", "-s", "-t", "--parent", "--pgroup", "--session", "--terminal", "--ns", "--cgroup"):
                 continue
-            elif call.context.user is None and call.arguments and subject.where.group in ("node", "controller"):
+            elif call.context.user in (None, "root") and call.arguments and subject.where.group in ("node", "controller"):
                 yield Hit("kill-unscoped", call.line, call.column, f"{call.name} kills by name, in every job on the node", "info")
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):
             yield _user_kill(subject, call, " ".join(call.texts[1:]))
         elif call.name == "fuser" and call.has_option("-k", "--kill"):
-            yield Hit("kill-unscoped", call.line, call.column, "fuser -k kills whoever uses the file, also other jobs", "warning")
+            asked = _asked_before(subject, call)
+            yield Hit("kill-unscoped", call.line, call.column, "fuser -k kills whoever uses the file, also other jobs", "info" if asked else None)
         elif call.name == "kill" and not _probes(call):
             yield from _kill(subject, call)
 
@@ -294,6 +305,9 @@ def _short(text: str) -> str:
 _FETCHERS = frozenset({"curl", "wget", "aria2c"})
 _INTERPRETERS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "python", "python3", "perl", "ruby", "node", "source", "."})
 
+#: Programs that carry out what a file says, wherever it stands among their arguments.
+_RUNNERS = frozenset({"ansible-playbook", "chef-client", "chef-solo", "cinc-client", "puppet", "make", "dpkg", "rpm"})
+
 
 def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     """download-and-run: what curl or wget brought is executed."""
@@ -326,14 +340,17 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     reported: set[int] = set()
     for call in calls:
         for target in _executed_files(subject, call):
-            source = fetched.get(target) or next((c for f, c in fetched.items() if f.startswith(target.rstrip("*/") + "/") and call.name in ("chmod",) or _stem(f) == target), None)
+            source = fetched.get(target) or next((c for f, c in fetched.items() if _same_file(f, target)), None)
             if source is not None and source is not call and source.sequence not in reported:
                 reported.add(source.sequence)
                 yield Hit("download-and-run", source.line, source.column, f"the file that {source.name} brings is executed later ({call.name or call.path}, line {call.line})")
 
 
-def _stem(path: str) -> str:
-    return path.rsplit("/", 1)[0] if "/${" in path else ""
+def _same_file(fetched: str, executed: str) -> bool:
+    """Whether a path that ends in a variable or pattern can be the other one: the directory is what is known."""
+    folder, _slash, name = fetched.rpartition("/")
+    other, _slash, other_name = executed.rpartition("/")
+    return bool(folder) and folder == other and (name.startswith("${") or "*" in other_name)
 
 
 def _fetch_targets(subject: Subject, call: Call) -> t.Iterator[str]:
@@ -365,6 +382,11 @@ def _executed_files(subject: Subject, call: Call) -> t.Iterator[str]:
         if file:
             yield file
             yield file.removeprefix("./")
+    if call.name in _RUNNERS:
+        for word in words[1:]:
+            if not word.shown.startswith("-"):
+                yield word.shown
+                yield word.shown.removeprefix("./")
     if call.name == "chmod" and len(words) > 2 and re.search(r"\+[rwX]*x|^0?[0-7]*[1357]", words[1].shown if not words[1].shown.startswith("-") else words[2].shown):
         for word in words[2:]:
             yield word.shown

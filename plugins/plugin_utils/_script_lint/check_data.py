@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from . import environment
+from .check_commands import BASE_COMMANDS
 from .model import Hit, Severity
 from .shell import Assignment, Call, Piece, Use, Word
 from .subject import Subject
@@ -28,18 +29,18 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     if not where.is_job:
         return
     program = subject.program
-    sources = bool(program.named("source", "."))
     seen: set[str] = set()
     for use in program.uses:
         name = use.name
-        if name in seen or program.assignments.get(name) or use.context.remote:
+        if name in seen or program.assignments.get(name) or use.context.remote or use.operator in ("!", "+", ":+"):
             continue
         variable = where.variables.get(name)
         if where.absent(name, version):
-            foreign = name not in _SLURM_NAMES
-            if name in environment.SESSION_VARIABLES and (use.operator in _HAS_DEFAULT or use.probing):
+            session = name in environment.SESSION_VARIABLES
+            if session and (use.operator in _HAS_DEFAULT or use.probing):
                 continue
-            if foreign and name not in environment.SESSION_VARIABLES and (sources or use.operator in _HAS_DEFAULT and not _like_slurm(name)):
+            if not session and name not in _SLURM_NAMES and not _like_slurm(name):
+                # A name of the site's own, such as an optional SLURM_BIN.
                 continue
             seen.add(name)
             if variable is not None:
@@ -57,7 +58,7 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _like_slurm(name: str) -> bool:
-    return name.startswith(("SLURM_JOB_", "SLURM_ARRAY_", "SLURM_STEP_", "SLURM_TASK", "SLURM_CPUS_", "SLURM_GPUS", "SLURM_MEM_", "SLURM_NTASKS"))
+    return bool(re.match(r"SLURM_(JOB|ARRAY|STEP|TASK|CPUS|GPUS|MEM|NTASKS)_[A-Z]+(_[A-Z]+)?$", name))
 
 
 def _guarded(subject: Subject, name: str, use: Use) -> bool:
@@ -76,6 +77,7 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
     program = subject.program
     tainted = _tainted(subject)
     seen: set[int] = set()
+    compared: set[str] = set()
     for use in program.uses:
         if use.quoted or use.unsplit or use.operator == "#" or use.context.remote or use.line in seen:
             continue
@@ -89,7 +91,9 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
             piece = word.pieces[0]
             if piece.kind != "variable" or piece.quoted or piece.operator in _HAS_DEFAULT or not _compared(call, word):
                 continue
-            if _may_be_empty(subject, piece.text, call):
+            if piece.text not in compared and _may_be_empty(subject, piece.text, call):
+                # Said once a variable: such a test seldom stands alone.
+                compared.add(piece.text)
                 seen.add(call.line)
                 yield Hit("unquoted-user-text", word.line, word.column, f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error")
 
@@ -165,7 +169,7 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
     if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
         return False
     piece = last.value.pieces[0]
-    if piece.kind != "command" or not piece.commands or any(v.value is not None and v.value.literal for v in values[:-1] if v.context.function == last.context.function and False):
+    if piece.kind != "command" or not piece.commands:
         return False
     if _ever_probed(subject, name):
         return False
@@ -195,7 +199,7 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
             if "find" in call.via:
                 continue
             operands = [word for word in call.arguments if not word.shown.startswith("-")]
-            if not operands and "xargs" in call.via or all(len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands):
+            if not operands and "xargs" in call.via or any(len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands):
                 hit = _from_find(subject, call, operands)
                 if hit is not None:
                     yield hit
@@ -243,8 +247,8 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
     numbers = set()
     if "xargs" in call.via and call.context.pipeline:
         numbers.add(call.context.pipeline[0])
-    for word in operands:
-        for assignment in subject.program.values(word.pieces[0].text, call):
+    for piece in (word.pieces[0] for word in operands if len(word.pieces) == 1):
+        for assignment in subject.program.values(piece.text, call):
             if assignment.kind == "read" and assignment.context.pipeline:
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.calls:
@@ -312,7 +316,7 @@ def _segments(word: Word) -> list[list[Piece]]:
     return segments
 
 
-def _is_job_id(subject: Subject, piece: Piece, at: Call) -> bool:
+def _is_job_id(subject: Subject, piece: Piece, at: Call | Assignment) -> bool:
     if re.search(r"(?i)job_?id", piece.text):
         return True
     values = subject.program.values(piece.text, at)
@@ -360,8 +364,7 @@ def _requires_text(subject: Subject, use: Use) -> bool:
 _WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
 
 #: Commands that write to (or change) what they name: all operands, or the last one only.
-_WRITES_ALL = frozenset({"touch", "tee", "truncate", "chown", "mkdir"})
-_WRITES_LAST = frozenset({"cp", "mv", "install", "ln", "rsync", "tar", "gzip"})
+_WRITES_ALL = frozenset({"touch", "tee", "truncate"})
 
 
 def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
@@ -373,21 +376,20 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     for call in program.calls:
         for word in _written_by(call):
             written.append((call.sequence, word, call.line, call.column, call))
-    places: list[tuple[int, int, int, Word, str]] = []
+    places: list[tuple[int, int, Word]] = []
     for sequence, word, line, column, call in written:
-        resolved = program.resolve(word, call or _At(program, sequence))
-        place = (line, column)
-        if len(word.pieces) == 1 and word.pieces[0].kind == "variable":
-            assignments = [a for a in program.assignments.get(word.pieces[0].text, ()) if a.value is not None]
-            if assignments:
-                place = (assignments[-1].line, assignments[-1].column)
-        places.append((sequence, *place, resolved, word.shown))
+        setting = _top_setting(subject, word)
+        for resolved in program.alternatives(word, call or _At(program, sequence)):
+            places.append((setting.line, setting.column, resolved) if setting is not None else (line, column, resolved))
     for assignments in program.assignments.values():
         for assignment in assignments:
-            if assignment.exported and assignment.value is not None:
-                places.append((assignment.sequence, assignment.line, assignment.column, program.resolve(assignment.value, assignment), assignment.value.shown))
+            # A name for each job, handed to a program that will write there.
+            if assignment.exported and assignment.value is not None and _foreign_follows(subject, assignment):
+                resolved = program.resolve(assignment.value, assignment)
+                if any(_is_job_id(subject, piece, assignment) for piece in resolved.variables):
+                    places.append((assignment.line, assignment.column, resolved))
     reported: list[str] = []
-    for _sequence, line, column, resolved, shown in sorted(places, key=lambda entry: entry[1:3]):
+    for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
         text = resolved.shown
         if not _WORLD_WRITABLE.match(text) or not _predictable(resolved):
             continue
@@ -395,6 +397,20 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
             continue
         reported.append(text)
         yield Hit("predictable-temp-file", line, column, f"{text} can be guessed, and {'/'.join(text.split('/')[:2 if text.startswith('/tmp') else 3])} is open to everybody")
+
+
+def _top_setting(subject: Subject, word: Word) -> Assignment | None:
+    """The setting at the top of the script that decides the path, when that is where one would change it."""
+    if len(word.pieces) != 1 or word.pieces[0].kind != "variable":
+        return None
+    found = [a for a in subject.program.assignments.get(word.pieces[0].text, ()) if a.value is not None]
+    if len(found) != 1 or found[0].context.guards or found[0].context.loops or found[0].context.function:
+        return None
+    return found[0]
+
+
+def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
+    return any(call.sequence > assignment.sequence and call.name not in BASE_COMMANDS - {"bash", "sh", "python", "python3"} for call in subject.program.calls)
 
 
 class _At:
@@ -422,7 +438,7 @@ def _written_by(call: Call) -> list[Word]:
         return operands
     if call.name == "sed" and call.has_option("-i", "--in-place"):
         return operands[1:]
-    if call.name in ("cp", "mv", "install", "ln") and len(operands) > 1:
+    if call.name in ("cp", "mv", "install") and len(operands) > 1:
         return operands[-1:]
     return []
 

@@ -11,7 +11,7 @@ import typing as t
 
 from .check_commands import BASE_COMMANDS, SLURM_COMMANDS
 from .model import Hit
-from .shell import Call, Context, Loop, Node, seconds
+from .shell import Assignment, Call, Context, Loop, Node, seconds
 from .subject import Subject
 
 # -------------------------------------------------------------------------------------------------------------- waits
@@ -32,18 +32,18 @@ _NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
     "redis-cli": ((), "timeout 10", None),
     "docker": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
     "podman": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
-    "beeond": ((), "timeout 60", frozenset({"start", "stop"})),
     "showmount": ((), "timeout 10", None),
 }
 
 #: Clients with their own, long, limits: only noted.
-_SLOW = frozenset({"aws", "gcloud", "az", "oci", "openstack", "git", "kubectl", "gsutil", "azcopy", "rsync", "mount.nfs", "ping"})
+_SLOW = frozenset({"beeond", "aws", "gcloud", "az", "oci", "openstack", "git", "kubectl", "gsutil", "azcopy", "rsync", "mount.nfs", "ping"})
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
     """unbounded-wait: network clients and polling loops without a limit."""
+    waits = bool(subject.program.named("wait"))
     for call in subject.program.calls:
-        if call.context.remote or call.context.bound is not None or _in_background(call.context):
+        if call.context.remote or call.context.bound is not None or call.context.background and not waits:
             continue
         if call.name in _NETWORK:
             options, remedy, verbs = _NETWORK[call.name]
@@ -55,9 +55,11 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
                 continue
             if re.search(r"(?i)connect_?timeout", joined + " " + " ".join(call.environment)) or call.name == "psql" and _sets(subject, "PGCONNECT_TIMEOUT"):
                 continue
-            if "--pull=never" in call.texts or call.name in ("curl",) and re.search(r"(^|\s)(-T|--upload-file)\s", joined) and False:
+            if "--pull=never" in call.texts:
                 continue
-            yield Hit("unbounded-wait", call.line, call.column, f"{call.name} has no time limit; add {remedy}")
+            # wget has long limits of its own, which a booting host can bear and a waiting job cannot.
+            mild = call.name == "wget" and not subject.where.is_job
+            yield Hit("unbounded-wait", call.line, call.column, f"{call.name} has no time limit; add {remedy}", "info" if mild else None)
         elif call.name in _SLOW and subject.where.is_job and call.texts:
             yield Hit("unbounded-wait", call.line, call.column, f"{call.name} waits as long as its own defaults say; put timeout in front", "info")
         elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
@@ -65,12 +67,8 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             if length is not None and length >= 5:
                 yield Hit("unbounded-wait", call.line, call.column, f"every job waits {length:g} s here", "info")
     for loop in subject.program.loops:
-        if loop.context.bound is None and not _in_background(loop.context) and _polls(subject, loop) and not _capped(subject, loop):
+        if loop.context.bound is None and _polls(subject, loop) and not _capped(subject, loop):
             yield Hit("unbounded-wait", loop.line, loop.column, "the loop waits for something that may never happen; count the rounds")
-
-
-def _in_background(context: Context) -> bool:
-    return context.background
 
 
 def _sets(subject: Subject, name: str) -> bool:
@@ -103,17 +101,27 @@ def _capped(subject: Subject, loop: Loop) -> bool:
     text = program.source[start:end].decode("utf-8", "replace")
     if re.search(r"\bSECONDS\b|date \+%s|EPOCHSECONDS|inotifywait|\btimeout\b", text):
         return True
-    changed = {name for name, assignments in program.assignments.items() if any(_inside(loop, a.sequence) and (a.kind == "number" or _counts(name, a.value)) for a in assignments)}
+    changed = {
+        name
+        for name, assignments in program.assignments.items()
+        if any(_inside(loop, a.sequence) and (a.kind == "number" or _counts(name, a.value) or a.kind == "append" and _is_number(a)) for a in assignments)
+    }
     compared = {use.name for use in program.uses if _inside(loop, use.sequence)}
     if changed & compared and re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", text):
         return True
     return False
 
 
+def _is_number(assignment: Assignment) -> bool:
+    return assignment.value is not None and (assignment.value.literal or "").isdigit()
+
+
 def _counts(name: str, value: t.Any) -> bool:
     """x=$((x+1)), x=$(expr $x + 1), x=$(($x - 1))."""
     if value is None:
         return False
+    if any(piece.text == name for piece in value.variables) and re.search(r"[-+]\s*\d", value.shown):
+        return True
     return any(piece.kind == "number" for piece in value.pieces) or any(call.name in ("expr", "bc") for piece in value.pieces for call in piece.commands)
 
 
@@ -151,7 +159,7 @@ def _length(subject: Subject, call: Call) -> float | None:
 _ROBUST = frozenset(
     """
     true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait sleep cat source . rm ln
-    cd pwd shift trap read local declare readonly kill tee sync sort env head tail mv cp hostname local break continue
+    awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare readonly kill tee sync sort env head tail mv cp hostname local break continue
     """.split()
 )
 
@@ -164,12 +172,12 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
         return
     program = subject.program
     fatal = subject.where.name not in ("controller_epilog", "task_epilog")
-    calls = {}
+    calls: dict[tuple[int, int], Call] = {}
     for call in program.calls:
         if not call.via:
             calls.setdefault((call.line, call.column), call)
     reported: set[int] = set()
-    for node, kind in tails(program.statements, program.functions):
+    for node, kind in () if _delegates(subject) else tails(program.statements, program.functions):
         place = node["Pos"]["Line"], node["Pos"]["Col"]
         if place[0] in reported:
             continue
@@ -185,21 +193,31 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
         if test == "arithmetic" and context.errexit and not context.tested and _may_be_zero(_node) and line not in reported:
             reported.add(line)
             yield Hit("accidental-exit-code", line, column, "under set -e an arithmetic command that results in 0 ends the script")
-    for name, assignments in program.assignments.items():
-        for assignment in assignments:
-            context = assignment.context
-            if assignment.value is None or not context.errexit or context.tested or context.declared or assignment.line in reported:
-                continue
-            risky = _risky(assignment.value.pieces, context)
-            if risky is not None:
-                reported.add(assignment.line)
-                yield Hit("accidental-exit-code", assignment.line, assignment.column, f"under set -e a failing {risky} in the value of {name} ends the script with its code")
+    guessed = False
+    for name, assignment in sorted(((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line):
+        context = assignment.context
+        if assignment.value is None or not context.errexit or context.tested or context.declared or guessed:
+            continue
+        risky = _risky(assignment.value.pieces, context)
+        if risky is not None:
+            # Said once a script, at the first place.
+            guessed = True
+            yield Hit("accidental-exit-code", assignment.line, assignment.column, f"under set -e a failing {risky} in the value of {name} ends the script with its code")
     for call in program.calls:
         if call.name == "flock" and call.has_option("-n", "--nonblock", "--nb") and call.context.tested and call.line not in reported:
             text = program.source.decode("utf-8", "replace").splitlines()[call.line - 1]
             if re.search(r"\|\|\s*\{?\s*exit\s+[1-9]", text):
                 reported.add(call.line)
                 yield Hit("accidental-exit-code", call.line, call.column, "a lock that somebody else holds makes the script fail")
+
+
+def _delegates(subject: Subject) -> bool:
+    """Whether the script is only a way to start one program, whose status it passes on deliberately."""
+    work = [call for call in subject.program.calls if not call.via and not call.context.substituted and call.name not in _PREPARES]
+    return len(work) == 1 and not work[0].context.guards and work[0].name not in _ANSWERS and work[0].name not in subject.program.functions
+
+
+_PREPARES = frozenset({"source", ".", "export", "set", "umask", "cd", "ulimit", "module", "[", "test", "echo", "logger", ":", "shopt", "unset"})
 
 
 def _tail_hit(subject: Subject, place: tuple[int, int], kind: str, call: Call | None, fatal: bool, node: Node) -> Hit | None:
@@ -224,7 +242,7 @@ def _tail_hit(subject: Subject, place: tuple[int, int], kind: str, call: Call | 
     writes = any(r.operator in (">", ">>", ">|", "&>", "&>>") and r.target.literal != "/dev/null" for r in call.context.redirects)
     if name in _ROBUST and not (writes and name in ("echo", "printf", "date") and _elsewhere(call)):
         return None
-    if name in ("systemctl", "service") or not words:
+    if name in ("systemctl", "service") or name in ("sed", "perl") and not any(w.shown.startswith("-i") for w in words):
         return None
     return Hit("accidental-exit-code", *place, f"the last command is {name}: when it fails, the script fails", severity)
 
@@ -397,7 +415,7 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
 
 # ------------------------------------------------------------------------------------------------------------- stdout
 
-_PROTOCOL = re.compile(r"\s*(export\s+\w+=|unset\s+\w+|print\s)")
+_PROTOCOL = re.compile(r"\s*(export\s+[\w$%]|unset\s+[\w$%]|print\s)")
 
 
 def output(subject: Subject) -> t.Iterator[Hit]:
@@ -407,13 +425,15 @@ def output(subject: Subject) -> t.Iterator[Hit]:
         return
     noted = False
     for call in subject.program.calls:
-        if call.context.stdout != "script" or call.context.substituted or call.via and call.via[0] in ("xargs",):
+        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not _reaches_stdout(subject, call):
+            continue
+        if _stdout_moved(subject, call) and (where.name == "task_prolog" or call.name not in ("echo", "printf") or not _PROTOCOL.match(_printed(call) or "")):
             continue
         if call.name in ("env", "printenv") and not call.arguments or call.name in ("set", "declare", "export") and (not call.arguments or call.texts == ["-p"]):
             if where.group != "init":
                 yield Hit("stdout-noise", call.line, call.column, "the whole environment is printed", "warning")
             continue
-        if call.name not in ("echo", "printf"):
+        if call.name not in ("echo", "printf") or call.context.stdout == "pipe":
             continue
         text = _printed(call)
         if where.name == "task_prolog":
@@ -435,6 +455,23 @@ def output(subject: Subject) -> t.Iterator[Hit]:
         if where.is_job and any(re.fullmatch(r"-[a-wyzA-Z]*x[a-z]*", text) for text in call.texts) and call.context.function is None:
             yield Hit("stdout-noise", call.line, call.column, "set -x writes every command to the log", "info")
             break
+
+
+def _stdout_moved(subject: Subject, call: Call) -> bool:
+    """Whether an exec before the call sent all output to a file."""
+    return any(c.name == "exec" and len(c.words) == 1 and c.context.stdout in ("file", "null") and c.sequence < call.sequence for c in subject.program.calls)
+
+
+def _reaches_stdout(subject: Subject, call: Call) -> bool:
+    """Whether what a command prints becomes the script's output, by way of sort and the like too."""
+    context = call.context
+    if context.substituted:
+        return False
+    if context.stdout != "pipe" or context.pipeline is None:
+        return context.stdout == "script"
+    number, position, _length = context.pipeline
+    later = [c for c in subject.program.calls if c.context.pipeline and c.context.pipeline[0] == number and c.context.pipeline[1] > position]
+    return all(c.name in ("sort", "grep", "egrep", "sed", "awk", "uniq", "head", "tail", "cat") for c in later) and any(c.context.stdout == "script" for c in later)
 
 
 def _printed(call: Call) -> str | None:

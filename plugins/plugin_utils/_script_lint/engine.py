@@ -148,7 +148,7 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
     except shell.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
-        return [Hit("script-empty", 1, 1, "no command stands in the script")]
+        return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
     where = surroundings(script.hook)
     path = options.path if where.group != "task" else "the user's"
     subject = Subject(program, where, options.slurm_version, path, _timeout(script, options))

@@ -55,9 +55,22 @@ def _python(text: bytes) -> t.Iterator[Hit]:
     except (ValueError, RecursionError, MemoryError) as exc:
         yield Hit("syntax-error", 1, 1, f"Python: {exc}")
         return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield from _python_call(node)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for node in calls:
+        yield from _python_call(node)
+    starts = any(re.match(r"(subprocess\.)?(run|call|check_call|check_output|Popen)$|os\.(system|exec\w+)$", ast.unparse(node.func)) for node in calls)
+    executable = any(ast.unparse(node.func).endswith("chmod") for node in calls)
+    for node in calls:
+        fetches = re.match(r"(urllib\.request\.)?(urlopen|urlretrieve)$|requests\.get$", ast.unparse(node.func)) or _first_words(node)[:1] in (["wget"], ["curl"])
+        if fetches and starts and executable:
+            yield Hit("download-and-run", node.lineno, node.col_offset + 1, "what is fetched here is made executable and started later")
+
+
+def _first_words(node: ast.Call) -> list[str]:
+    """The fixed words of a command that is given as a list."""
+    if node.args and isinstance(node.args[0], (ast.List, ast.Tuple)):
+        return [e.value for e in node.args[0].elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+    return []
 
 
 def _python_call(node: ast.Call) -> t.Iterator[Hit]:

@@ -130,6 +130,8 @@ class Context:
     pipefail: bool = False
     #: Inside $( ) or ` `.
     substituted: bool = False
+    #: Written in a string that a shell was given: eval, sh -c, trap.
+    in_text: bool = False
     #: An assignment's value, not a command's own status: local x=$(...).
     declared: bool = False
 
@@ -301,6 +303,8 @@ class Program:
         self.writes: list[tuple[Redirect, Context, int]] = []
         #: Commands in arithmetic form and tests, by sequence: (line, column, kind, context, node).
         self.tests: list[tuple[int, int, str, Context, Node]] = []
+        #: The file only declares functions, for other scripts to call.
+        self.is_library = False
         self.tree = parse(source, dialect)
         _Walker(self, options).run()
 
@@ -350,11 +354,39 @@ class Program:
         candidates = [a for a in candidates if a.value and all(p.text != piece.text for p in a.value.variables)]
         if candidates and not others:
             chosen = candidates[-1]
-            if chosen.value is not None:
+            # One of several branches: which one ran is not known.
+            branches = len(candidates) > 1 and chosen.context.guards and (at is None or at.context.guards[: len(chosen.context.guards)] != chosen.context.guards)
+            if chosen.value is not None and not branches:
                 return chosen.value, chosen
-        if not candidates and not others and piece.operator in (":-", "-", ":=", "=") and piece.operand is not None:
+        # A default counts for the script's own settings, not for what Slurm sets.
+        has_default = piece.operator in (":-", "-", ":=", "=") and piece.operand is not None and not piece.text.startswith("SLURM")
+        if not candidates and not others and has_default and piece.operand is not None:
             return piece.operand, at
         return None
+
+    def alternatives(self, word: Word, at: Call | Use | Assignment | None = None) -> list[Word]:
+        """What a word can be, with each item of the for loops that it takes variables from."""
+        found = [self.resolve(word, at)]
+        for _round in range(2):
+            widened: list[Word] = []
+            for candidate in found:
+                position = next((i for i, p in enumerate(candidate.pieces) if p.kind == "variable" and self._items(p.text)), None)
+                if position is None:
+                    widened.append(candidate)
+                    continue
+                for item in self._items(candidate.pieces[position].text)[:16]:
+                    pieces = candidate.pieces[:position] + item.pieces + candidate.pieces[position + 1 :]
+                    widened.append(Word(pieces, candidate.line, candidate.column))
+            found = widened
+        return found
+
+    def _items(self, name: str) -> tuple[Word, ...]:
+        """The items of the only loop over a variable, as far as they stand in the script."""
+        assignments = self.assignments.get(name, [])
+        if len(assignments) != 1 or assignments[0].kind != "for":
+            return ()
+        items = assignments[0].items
+        return items if all(any(p.kind != "command" for p in item.pieces) and "@" not in item.shown for item in items) else ()
 
     def uses_of(self, name: str) -> list[Use]:
         """Every place that reads a variable."""
@@ -405,9 +437,10 @@ class _Walker:
         context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
         self.units: dict[str, _Unit] = getattr(self, "units", {})
         self.statements(self.program.statements, unit, context)
-        if not any(call.name not in _HARMLESS_ALONE for call in self.program.calls):
+        if self.program.functions and not self.pending and all(c.name in _HARMLESS_ALONE or c.context.substituted for c in self.program.calls):
             # Nothing runs by itself: a library, whose functions others call.
-            self.pending.extend(name for name in self.program.functions if name not in self.done)
+            self.program.is_library = True
+            self.pending.extend(self.program.functions)
         while self.pending:
             self._walk_function(self.pending.pop(0))
 
@@ -931,7 +964,7 @@ class _Walker:
         valued, operands = _WRAPPERS[name]
         takes = set(valued.split())
         position = 1
-        user = context.user
+        user = "root" if name == "sudo" else context.user
         while position < len(words):
             text = words[position].shown
             if text == "--":
@@ -1013,7 +1046,7 @@ class _Walker:
         self.depth += 1
         self._collect_functions(tree, unit)
         saved = self.errexit, self.nounset, self.pipefail
-        context = dataclasses.replace(call.context, user=user or call.context.user, redirects=())
+        context = dataclasses.replace(call.context, user=user or call.context.user, redirects=(), in_text=unit.line is not None)
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
             self.errexit, self.nounset, self.pipefail = saved
@@ -1021,7 +1054,7 @@ class _Walker:
 
 
 #: Commands that a file may have at its top and still be a mere library.
-_HARMLESS_ALONE = frozenset({"set", "shopt", "export", "source", ".", "umask", "true", ":", "[", "test", "return", "dirname", "hostname", "readlink", "realpath", "pwd", "basename", "command", "which", "alias", "readonly", "exit"})
+_HARMLESS_ALONE = frozenset({"set", "shopt", "export", "source", ".", "umask", "true", ":", "[", "test", "return", "dirname", "hostname", "readlink", "realpath", "pwd", "basename", "command", "which", "alias", "readonly"})
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
 

@@ -20,7 +20,7 @@ SHELLS = {"bash": "bash", "sh": "sh", "dash": "dash", "ash": "dash", "ksh": "ksh
 #: Not worth a word here: style, files that are not on the control node, names that come from Slurm,
 #: and what rules of our own say better (interpreter line, line ends, syntax).
 _DROPPED = frozenset(
-    {1008, 1017, 1071, 1082, 1090, 1091, 1113, 1114, 1128, 2002, 2006, 2034, 2039, 2112, 2113, 2148, 2154, 2181, 2187, 2312}
+    {1008, 1017, 1071, 1082, 1090, 1091, 1113, 1114, 1128, 2002, 2006, 2034, 2039, 2148, 2154, 2181, 2187, 2312}
 )
 
 #: Certainly a mistake, whatever the script is for.
@@ -77,7 +77,7 @@ def _hit(raw: dict[str, t.Any]) -> Hit | None:
     if code in _DROPPED or raw["level"] == "style" or 1000 <= code < 2000:
         return None
     place = raw["line"], raw["column"]
-    if 3000 <= code < 4000:
+    if 3000 <= code < 4000 or code in (2112, 2113):
         return Hit("bashism", *place, f"{raw['message']} (SC{code})", "info" if code in _MILD_BASHISMS else None)
     if code in _OURS:
         return Hit(_OURS[code], *place, f"{raw['message']} (SC{code})")
