@@ -80,6 +80,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         and not call.context.remote and re.fullmatch(r"[A-Za-z0-9][\w.+-]*", call.name)
         # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
         and call.context.user is None and not call.context.in_text
+        and not _looked_for(subject, call)
     ]
     bare.sort(key=lambda call: call.line)
     # With a file of functions in use, an unknown name may be one of them.
@@ -98,6 +99,17 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     base = next((call for call in bare if call.name not in _SHELL_WORDS), None)
     if base is not None and subject.path is None:
         yield Hit("command-search-path", base.line, base.column, f"{base.name} is called by its bare name, and Slurm sets no PATH", "info")
+
+
+def _looked_for(subject: Subject, call: Call) -> bool:
+    """Whether command -v and the like made sure of the command just before."""
+    return any(
+        other.name in ("command", "which", "type", "hash")
+        and other.sequence < call.sequence
+        and other.context.function == call.context.function
+        and call.name in other.texts
+        for other in subject.program.calls
+    )
 
 
 #: Names that are programs wherever they are met.

@@ -42,6 +42,9 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
             if not session and name not in _SLURM_NAMES and not _like_slurm(name):
                 # A name of the site's own, such as an optional SLURM_BIN.
                 continue
+            if any(other.operator in ("+", ":+") and other.sequence < use.sequence for other in program.uses_of(name)):
+                # ${x+set} asks whether it is there at all.
+                continue
             seen.add(name)
             if variable is not None:
                 detail = f"since {variable.since}" if variable.since > (version or "") else f"until {variable.until}"
