@@ -28,7 +28,7 @@ class Hook:
     #: Who runs it: V(root), V(slurm) (SlurmUser) or V(job) (the job's user).
     user: str
     #: The key of slurm.conf that names it; None for the hooks that systemd starts.
-    conf_key: t.Optional[str]
+    conf_key: str | None
 
     @property
     def is_init(self) -> bool:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Two commands do everything: `make demo` and `make test`. The rest are their parts; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible refuses to start in a locale that is not UTF-8, which a bare container has.
+export LC_ALL := C.UTF-8
+
+# What `make test` runs, the quick ones first; each is a target below.
+LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
+GATES := $(LINTERS) unit docs sanity package importer molecule
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ The two commands
+
+.PHONY: demo test
+demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to it and show jobs going through the hooks
+	@lab/demo
+
+test: setup ## Run every check and every test
+	@python tools/gates.py $(GATES)
+
+##@ The parts
+
+.PHONY: setup lint
+setup: ## Install what is missing: packages, .venv, the other collections
+	@tools/setup
+
+lint: setup ## All linters
+	@python tools/gates.py $(LINTERS)
+
+.PHONY: fix ruff mypy yamllint shellcheck ansible-lint reuse changelog
+fix: setup ## Let the linters mend what they can
+	@tools/scripts python | xargs --null ruff check --fix . || true
+	@tools/scripts python | xargs --null ruff format .
+	@tools/scripts sh | xargs --null shfmt --write --indent 4 --case-indent
+
+ruff: setup ## Python: rules and format
+	@tools/scripts python | xargs --null ruff check .
+	@tools/scripts python | xargs --null ruff format --check .
+
+PACKAGE := ansible_collections.nodecycle.slurm.plugins
+SHORT_PATHS := sed 's|^.cache/collections/ansible_collections/nodecycle/slurm/||'
+mypy: setup ## Python: types of plugins/, tools/ and every script
+	@MYPYPATH=.cache/collections mypy --package $(PACKAGE) | $(SHORT_PATHS)
+	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
+	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
+		| $(SHORT_PATHS)
+	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+
+yamllint: setup ## YAML: form
+	@yamllint --strict .
+
+shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
+	@tools/scripts sh | xargs --null shellcheck --external-sources
+	@tools/scripts sh | xargs --null shfmt --diff --indent 4 --case-indent
+
+ansible-lint: setup ## Roles and playbooks: the production profile
+	@ansible-lint --offline --strict
+
+reuse: setup ## Licences: each file names one
+	@reuse lint --quiet || reuse lint
+
+changelog: setup ## Changelog fragments: form
+	@antsibull-changelog lint
+
+.PHONY: unit docs sanity build package importer
+unit: setup ## Unit tests (ARGS='-k name' for some)
+	@PYTHONPATH=.cache/collections pytest --numprocesses 2 tests/unit $(ARGS)
+
+docs: setup ## Documentation of modules, roles and docs/: form and references
+	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
+
+sanity: setup ## ansible-test sanity (ARGS='--test pylint' for one)
+	@python tools/sanity.py $(ARGS)
+
+build: setup ## The artifact, in build/
+	@rm -rf build && ansible-galaxy collection build --output-path build
+
+package: build ## The artifact: its content, and its installation into an empty directory
+	@pytest tests/package $(ARGS)
+
+importer: build ## What Galaxy's importer says of the artifact
+	@tools/setup importer
+	@tools/importer build/nodecycle-slurm-*.tar.gz
+
+##@ The lab
+
+.PHONY: lab-up lab-down demo-down molecule bench
+lab-up: setup ## Start the lab's cluster
+	@lab/lab up
+
+lab-down: ## Remove the lab's cluster
+	@lab/lab down
+
+demo-down: lab-down ## Remove every trace of the demo
+
+molecule: setup ## Scenarios against the lab (SCENARIO=name for one)
+	@tools/scenarios $(SCENARIO)
+
+bench: setup ## Measure; writes the tables of docs/
+	@tests/bench/run

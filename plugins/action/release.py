@@ -1,0 +1,45 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, pack
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
+
+
+class ActionModule(ActionBase):
+    """Renders a host's scripts on the control node and sends them in one call. Documented in the module of this name."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """See ActionBase."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        args = dict(self._task.args)
+        args.pop("payload", None)
+        if args.get("state", "staged") == "staged":
+            renderer = Renderer(loader=self._loader, templar=self._templar, variables=variables)
+            node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
+            hooks = args.pop("hooks", None) or {}
+            problems = [Problem(f"hooks.{hook}", f"is no hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}") for hook in hooks if hook not in HOOKS]
+            scripts = {hook: renderer.scripts(hook, hooks[hook], f"slurm_{hook}", node_name) for hook in HOOKS if hook in hooks}
+            problems += renderer.problems
+            if problems:
+                lines = _cluster.as_text([("", problem) for problem in problems])
+                return {**result, "failed": True, "msg": "The scripts cannot be staged; nothing was changed.\n" + "\n".join(f"- {line}" for line in lines)}
+            release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
+            args["payload"] = pack(release) if release else ""
+        result.update(self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables))
+        return result

@@ -1,0 +1,219 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The text of slurm.conf: reading it as Slurm does, and the one line of ours in it.
+
+Grammar: src/common/parse_config.c, 22.05 to 26.05: line by line, keys without regard to case, values bare or in
+double quotes, C(#) begins a comment unless escaped, an odd number of backslashes at the end continues the line,
+C(Include) only at column 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing as t
+
+#: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
+FRAGMENT = "nodecycle.conf"
+INCLUDE_LINE = f"Include {FRAGMENT}"
+ADOPTED = "#nodecycle.slurm adopted# "
+HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
+
+#: Keys whose lines add up instead of replacing one another (S_P_ARRAY, and the line types with keys of their own).
+LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
+
+_INCLUDE = re.compile(r"^include\s+(\S+)\s*$", re.IGNORECASE)
+_PAIR = re.compile(r"""\s*([A-Za-z0-9_.]+)\s*[-*+/]?=\s*(?:"((?:[^"\\]|\\.)*)"|(\S*))""")
+_MAX_DEPTH = 10
+
+
+class ConfError(ValueError):
+    """The text is not what Slurm would read, or may not be changed as asked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One key of slurm.conf: where it stands and what it says."""
+
+    key: str
+    value: str
+    file: str
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One logical line: continuation lines joined, comment taken away."""
+
+    text: str
+    first: int
+    last: int
+
+
+def logical_lines(text: str) -> t.Iterator[Line]:
+    """The lines as Slurm's reader sees them, with the numbers (from 1) of the first and last physical line."""
+    joined = ""
+    first = 0
+    lines = text.split("\n")
+    for number, raw in enumerate(lines, 1):
+        piece = re.split(r"(?<!\\)#", raw, maxsplit=1)[0].rstrip()
+        first = first or number
+        trailing = len(piece) - len(piece.rstrip("\\"))
+        if trailing % 2 and number < len(lines):
+            joined += piece[:-1]
+            continue
+        joined += piece
+        if joined.strip():
+            yield Line(joined.replace("\\#", "#"), first, number)
+        joined = ""
+        first = 0
+
+
+def entries(text: str, file: str = "slurm.conf") -> list[Entry]:
+    """Every top-level key of one file, in order. A line type (NodeName ...) counts as one key with the whole line as its value."""
+    found: list[Entry] = []
+    for line in logical_lines(text):
+        if _INCLUDE.match(line.text):
+            continue
+        position = 0
+        while match := _PAIR.match(line.text, position):
+            key = match.group(1)
+            if key.lower() in LINE_KEYS:
+                found.append(Entry(key, line.text.strip(), file, line.first))
+                break
+            value = match.group(2) if match.group(2) is not None else match.group(3)
+            found.append(Entry(key, value, file, line.first))
+            position = match.end()
+    return found
+
+
+def includes(text: str) -> list[tuple[str, int]]:
+    """The names after Include and their line numbers."""
+    return [(match.group(1), line.first) for line in logical_lines(text) if (match := _INCLUDE.match(line.text))]
+
+
+def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str] = (), depth: int = 0) -> list[Entry]:
+    """The keys of slurm.conf and of all that it includes, without the files named in skip.
+
+    Relative names are taken from the directory of the main file (23.02 and later; before that of the including file,
+    which is the same for the flat layout that Slurm recommends).
+    """
+    text = read(path)
+    if text is None:
+        raise ConfError(f"{path} cannot be read")
+    if depth > _MAX_DEPTH:
+        raise ConfError(f"{path}: Include lines are nested more than {_MAX_DEPTH} deep")
+    found = entries(text, path)
+    for name, line in includes(text):
+        if name in skip or "%" in name:
+            continue
+        included = os.path.join(os.path.dirname(path), name)
+        if read(included) is None:
+            raise ConfError(f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail")
+        found.extend(tree(included, read, skip, depth + 1))
+    return found
+
+
+def conflicts(present: t.Iterable[Entry], wanted: t.Iterable[str]) -> list[Entry]:
+    """The present lines that set a key which the collection is about to set."""
+    keys = {key.lower() for key in wanted}
+    return [entry for entry in present if entry.key.lower() in keys and entry.key.lower() not in LINE_KEYS]
+
+
+def scalar_keys(text: str) -> list[str]:
+    """The keys that a text sets and that the last line of would win, in their order."""
+    return [entry.key for entry in entries(text) if entry.key.lower() not in LINE_KEYS]
+
+
+def fragment(hook_lines: t.Mapping[str, str], extra: str) -> str:
+    """The content of our file: a line for each hook in use, then the user's lines verbatim. Empty when there is nothing to say."""
+    body = "".join(f"{key}={path}\n" for key, path in hook_lines.items())
+    if extra.strip():
+        body += extra if extra.endswith("\n") else extra + "\n"
+    return HEADER + body if body else ""
+
+
+def has_include(text: str) -> bool:
+    """Whether slurm.conf includes our file."""
+    return any(name == FRAGMENT for name, _line in includes(text))
+
+
+def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
+    """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
+
+    Everything else stays to the byte, also the lack of a newline at the end.
+    """
+    text = _adopt(text, {key.lower() for key in adopt})
+    if has_include(text):
+        return text
+    if not text or text.endswith("\n"):
+        return f"{text}{INCLUDE_LINE}\n"
+    return f"{text}\n{INCLUDE_LINE}"
+
+
+def without_include(text: str) -> str:
+    """slurm.conf as it was before with_include."""
+    if text.endswith("\n" + INCLUDE_LINE):
+        text = text[: -len(INCLUDE_LINE) - 1]
+    kept = [line for line in text.splitlines(keepends=True) if not _is_our_include(line)]
+    return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
+
+
+def adopted(text: str) -> list[str]:
+    """The keys whose own lines in slurm.conf with_include has turned into comments."""
+    lines = "\n".join(line[len(ADOPTED) :] for line in text.splitlines() if line.startswith(ADOPTED))
+    return [entry.key for entry in entries(lines)]
+
+
+def _is_our_include(line: str) -> bool:
+    match = _INCLUDE.match(line.rstrip("\r\n"))
+    return bool(match) and match.group(1) == FRAGMENT  # type: ignore[union-attr]
+
+
+def _adopt(text: str, keys: set[str]) -> str:
+    if not keys:
+        return text
+    lines = text.splitlines(keepends=True)
+    for line in logical_lines(text):
+        named = {match.group(1).lower() for match in _PAIR.finditer(line.text)}
+        if not named & keys or _INCLUDE.match(line.text):
+            continue
+        first = _PAIR.match(line.text)
+        if first and first.group(1).lower() in LINE_KEYS:
+            continue
+        if named - keys:
+            others = ", ".join(sorted(named - keys))
+            raise ConfError(f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first")
+        for number in range(line.first - 1, line.last):
+            lines[number] = ADOPTED + lines[number]
+    return "".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A file that is to change: None stands for no file."""
+
+    path: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], t.Optional[str]]) -> list[Change]:
+    """What has to change on a host so that its slurm.conf says text (empty: nothing of ours), in the safe order.
+
+    The included file is there before the line that includes it, and goes after that line has gone: a missing included
+    file takes away every Slurm command on the host. Raises ConfError where there is no slurm.conf at path.
+    """
+    main = read(path)
+    if main is None:
+        raise ConfError(f"{path} cannot be read")
+    ours = os.path.join(os.path.dirname(path), FRAGMENT)
+    fragment_change = Change(ours, read(ours), text or None)
+    main_change = Change(path, main, with_include(main, adopt) if text else without_include(main))
+    ordered = [fragment_change, main_change] if text else [main_change, fragment_change]
+    return [change for change in ordered if change.before != change.after]

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The edge to Ansible that all modules share: running commands, refusing to work without root, reading text."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+#: Slurm's commands answer in seconds or not at all.
+COMMAND_TIMEOUT = 60
+
+#: The note on the controller that its slurm.conf was changed and not yet read.
+RECONFIGURE_DUE = f"{STATE_DIR}/reconfigure.due"
+
+
+def require_root(module: AnsibleModule) -> None:
+    """Fail with a sentence instead of half way with EACCES."""
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg=f"This needs root, and the connection gave uid {os.geteuid()}: set `become: true` for this host (site.yml does; "
+            "look for `ansible_become: false` in its variables), or connect as root."
+        )
+
+
+def runner(module: AnsibleModule, bin_dir: str) -> Runner:
+    """A runner of Slurm's commands, with the C locale and a bound of a minute."""
+    opt_dirs = [bin_dir] if bin_dir else []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        program = module.get_bin_path(command[0], opt_dirs=opt_dirs)
+        if program is None:
+            where = f"neither in {bin_dir} nor in PATH" if bin_dir else "not in PATH"
+            module.fail_json(
+                msg=f"{command[0]} is {where} on this host: Slurm is not installed here, or not where it was looked for. "
+                "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or take the host out of the group."
+            )
+        timeout = module.get_bin_path("timeout", required=True)
+        code, out, err = module.run_command(
+            [timeout, "--kill-after=5", str(COMMAND_TIMEOUT), program, *command[1:]],
+            environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC"},
+        )
+        if code in (124, 137):
+            err = f"no answer within {COMMAND_TIMEOUT} seconds"
+        return code, out, err
+
+    return run
+
+
+def read_text(path: str) -> t.Optional[str]:
+    """A file as text in which every byte survives, or None where there is no file."""
+    data = _files.read_bytes(path)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes of a text that read_text made."""
+    return text.encode("utf-8", "surrogateescape")

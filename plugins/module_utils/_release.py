@@ -1,0 +1,192 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""A release: a definition rendered for one host, named by the sha256 of its content, never changed afterwards."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import shlex
+import typing as t
+import zlib
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, Hook
+
+#: Where state and logs live on every host; only the root of the releases is the user's to choose.
+STATE_DIR = "/var/lib/nodecycle"
+LOG_DIR = "/var/log/nodecycle"
+RUN_DIR = "/run/nodecycle"
+
+#: Characters of the digest that name a release's directory.
+ID_LENGTH = 16
+
+_NOTHING_TO_RUN = "#!/bin/sh\n# Managed by nodecycle.slurm: this hook has no script here.\nexit 0\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """One script of a hook, rendered for one host."""
+
+    name: str
+    content: bytes
+    partitions: tuple[str, ...] = ()
+    #: Seconds; 0 leaves the bound to Slurm (PrologEpilogTimeout).
+    timeout: int = 0
+    #: V(drain): a failure is the hook's failure, as in Slurm; V(ignore): it is logged only.
+    on_failure: str = "drain"
+    #: The content must not be shown anywhere.
+    no_log: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file of a release: path below the release's directory."""
+
+    path: str
+    content: bytes
+    mode: int
+    #: V(root) or V(slurm): the group that may read it; the owner is always root.
+    group: str
+    no_log: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What a host gets. C(summary) says in a line a script what each hook runs, for people and for diffs."""
+
+    id: str
+    hooks: dict[str, list[str]]
+    init: dict[str, str]
+    summary: list[str]
+    files: list[File]
+
+    def manifest(self) -> dict[str, t.Any]:
+        """What is written beside the files and what proof compares with."""
+        return {
+            "id": self.id,
+            "hooks": self.hooks,
+            "init": self.init,
+            "summary": self.summary,
+            "files": {
+                file.path: {
+                    "sha256": sha256(file.content),
+                    "mode": f"{file.mode:04o}",
+                    "group": file.group,
+                    "no_log": file.no_log,
+                }
+                for file in self.files
+            },
+        }
+
+
+def _access(hook: Hook) -> tuple[int, str]:
+    """Mode and group of a hook's scripts: whoever runs them may read them, nobody else."""
+    return {"root": (0o700, "root"), "slurm": (0o750, "slurm"), "job": (0o755, "root")}[hook.user]
+
+
+def _digest(value: t.Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def file_names(scripts: t.Sequence[Script]) -> list[str]:
+    """The scripts' file names: a number for the reader's eye, the dispatcher holds the order itself."""
+    width = max(2, len(str(len(scripts) * 10)))
+    return [f"{position * 10:0{width}d}-{script.name}" for position, script in enumerate(scripts, 1)]
+
+
+def _describe(name: str, script: Script) -> str:
+    words = [name]
+    if script.partitions:
+        words.append(f"partitions={','.join(script.partitions)}")
+    if script.timeout:
+        words.append(f"timeout={script.timeout}s")
+    if script.on_failure != "drain":
+        words.append(f"on_failure={script.on_failure}")
+    return " ".join(words)
+
+
+def _dispatcher(hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str) -> bytes:
+    if not scripts:
+        return _NOTHING_TO_RUN.encode()
+
+    def array(values: t.Iterable[str]) -> str:
+        return "(" + " ".join(shlex.quote(value) for value in values) + ")"
+
+    kind = "init" if hook.is_init else "task" if hook.user == "job" else "job"
+    # -p: a job's user must not reach in through BASH_ENV or exported functions.
+    head = f"""#!/bin/bash -p
+# Managed by nodecycle.slurm, release {id_}: change the variables, not this file.
+hook={hook.name}
+kind={kind}
+release={id_}
+digest={digest}
+root={shlex.quote(f"{root}/releases/{id_[:ID_LENGTH]}")}
+state={STATE_DIR}/{hook.name}
+log={LOG_DIR}/{hook.name}.log
+names={array(names)}
+partitions={array(",".join(script.partitions) for script in scripts)}
+timeouts={array(str(script.timeout) for script in scripts)}
+ignores={array("1" if script.on_failure == "ignore" else "0" for script in scripts)}
+"""
+    return (head + body).encode()
+
+
+def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> t.Optional[Release]:
+    """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
+
+    None where no hook is carried at all. The dispatchers name the release's directory, so they cannot be part of
+    the digest that names it; their body and all that goes into their heads is.
+    """
+    if not hooks:
+        return None
+    plan: dict[str, t.Any] = {"root": root, "body": sha256(dispatcher_body.encode()), "hooks": {}}
+    names = {name: file_names(scripts) for name, scripts in hooks.items()}
+    for name, scripts in hooks.items():
+        plan["hooks"][name] = [
+            [file_name, sha256(script.content), script.partitions, script.timeout, script.on_failure, script.no_log]
+            for file_name, script in zip(names[name], scripts)
+        ]
+    id_ = _digest(plan)
+
+    files: list[File] = []
+    init: dict[str, str] = {}
+    summary: list[str] = []
+    for name, scripts in hooks.items():
+        hook = HOOKS[name]
+        mode, group = _access(hook)
+        digest = _digest(plan["hooks"][name])
+        if hook.is_init and scripts:
+            init[name] = digest
+        dispatcher = _dispatcher(hook, scripts, names[name], root, id_, digest, dispatcher_body)
+        files.append(File(name, dispatcher, 0o755, "root"))
+        for file_name, script in zip(names[name], scripts):
+            files.append(File(f"{name}.d/{file_name}", script.content, mode, group, script.no_log))
+            summary.append(f"{name}: {_describe(file_name, script)}")
+    return Release(id_, names, init, summary, files)
+
+
+def pack(release: Release) -> str:
+    """A release as one string that a module takes as an argument."""
+    document = {
+        "manifest": release.manifest(),
+        "content": {file.path: base64.b64encode(file.content).decode() for file in release.files},
+    }
+    return base64.b64encode(zlib.compress(json.dumps(document).encode())).decode()
+
+
+def unpack(text: str) -> tuple[dict[str, t.Any], dict[str, bytes]]:
+    """The manifest and the files' content of a packed release."""
+    document = json.loads(zlib.decompress(base64.b64decode(text)))
+    return document["manifest"], {path: base64.b64decode(data) for path, data in document["content"].items()}
+
+
+def dispatcher_path(root: str, hook: str) -> str:
+    """The one path of a hook that Slurm is told, the same for every release."""
+    return os.path.join(root, "current", hook)

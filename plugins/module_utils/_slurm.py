@@ -1,0 +1,138 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What Slurm's own commands say of a cluster. Portable text forms only: 22.05 has no C(scontrol --json)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+
+#: (arguments) -> (exit code, standard output, standard error)
+Runner = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+
+_CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
+_REASON = re.compile(r" Reason=(?P<text>.*?) \[(?P<user>[^@\]]*)@(?P<time>[0-9T:-]+)\]")
+
+
+class SlurmError(Exception):
+    """A Slurm command failed; the message has the command and Slurm's own words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A node as the controller sees it."""
+
+    name: str
+    #: The base state, in capitals: V(IDLE), V(ALLOCATED), V(DOWN) ...
+    state: str
+    #: V(DRAIN), V(NOT_RESPONDING), V(MAINTENANCE) ...
+    flags: frozenset[str]
+    partitions: tuple[str, ...]
+    reason: str = ""
+    reason_user: str = ""
+    reason_time: str = ""
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the node takes no new job because somebody or something drained it."""
+        return "DRAIN" in self.flags
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """What the controller says of itself."""
+
+    version: str
+    name: str
+    conf_path: str
+    slurm_user: str
+    controllers: tuple[str, ...]
+    config: dict[str, str]
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """C(scontrol show config) as a dict of its keys, as they are written there."""
+    return {match.group(1): match.group(2) for line in text.splitlines() if (match := _CONFIG_LINE.match(line))}
+
+
+def parse_node(line: str) -> Node:
+    """One line of C(scontrol show node -o)."""
+
+    def field(name: str) -> str:
+        match = re.search(rf"(?:^| ){name}=(\S+)", line)
+        return match.group(1) if match else ""
+
+    base, *flags = field("State").rstrip("*~#!%$@^-").split("+")
+    words = set(flags)
+    # The text form marks a node that does not answer with a star behind the state.
+    if "*" in field("State"):
+        words.add("NOT_RESPONDING")
+    reason = _REASON.search(line)
+    return Node(
+        name=field("NodeName"),
+        state=base,
+        flags=frozenset(word.rstrip("*~#!%$@^-") for word in words),
+        partitions=tuple(part for part in field("Partitions").split(",") if part),
+        reason=reason.group("text") if reason else "",
+        reason_user=reason.group("user") if reason else "",
+        reason_time=reason.group("time") if reason else "",
+    )
+
+
+def parse_nodes(text: str) -> dict[str, Node]:
+    """C(scontrol show node -o) by node name."""
+    nodes = (parse_node(line) for line in text.splitlines() if line.startswith("NodeName="))
+    return {node.name: node for node in nodes}
+
+
+def parse_partitions(text: str) -> list[str]:
+    """The partitions' names in C(scontrol show partition -o)."""
+    return re.findall(r"^PartitionName=(\S+)", text, re.MULTILINE)
+
+
+class Slurm:
+    """Slurm's commands through a runner, with one form of error."""
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def call(self, *command: str) -> str:
+        """Run a command and return what it printed. Raises SlurmError where it does not end with 0."""
+        code, out, err = self._run(list(command))
+        if code:
+            said = (err.strip() or out.strip() or "nothing").splitlines()
+            raise SlurmError(f"{' '.join(command)} ended with exit code {code} and said: {'; '.join(said[-5:])}")
+        return out
+
+    def cluster(self) -> Cluster:
+        """Version, name, paths and controllers, from the running controller."""
+        config = parse_config(self.call("scontrol", "show", "config"))
+        hosts = [re.sub(r"\(.*", "", value) for key, value in config.items() if key.startswith("SlurmctldHost[")]
+        return Cluster(
+            version=config.get("SLURM_VERSION", ""),
+            name=config.get("ClusterName", ""),
+            conf_path=config.get("SLURM_CONF", "/etc/slurm/slurm.conf"),
+            slurm_user=re.sub(r"\(.*", "", config.get("SlurmUser", "slurm")),
+            controllers=tuple(hosts),
+            config=config,
+        )
+
+    def nodes(self, expression: str = "") -> dict[str, Node]:
+        """All nodes, or those of a hostlist expression, in one query."""
+        return parse_nodes(self.call("scontrol", "show", "node", "-o", *([expression] if expression else [])))
+
+    def partitions(self) -> list[str]:
+        """The names of all partitions, hidden ones too."""
+        return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
+
+    def update_nodes(self, names: t.Iterable[str], **fields: str) -> None:
+        """One C(scontrol update) for all names."""
+        pairs = [f"{key}={value}" for key, value in fields.items()]
+        self.call("scontrol", "update", f"NodeName={_hostlist.fold(names)}", *pairs)

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What a host needs around its release: systemd units for the init hooks, log rotation, directories for state and logs.
+
+Each thing is described as data, so that one loop can compare, place and remove it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import LOG_DIR, RUN_DIR, STATE_DIR, dispatcher_path
+
+SYSTEMD_DIR = "/etc/systemd/system"
+LOGROTATE = "/etc/logrotate.d/nodecycle"
+
+#: The daemon that an init hook holds back until it has succeeded.
+_HELD_BACK = {"worker_init": "slurmd.service", "controller_init": "slurmctld.service"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """Files by path, symbolic links by path, directories and empty log files with their owner (V(root) or V(slurm))."""
+
+    files: dict[str, str]
+    links: dict[str, str]
+    dirs: dict[str, str]
+    logs: dict[str, str]
+
+
+def unit_name(hook: str) -> str:
+    """The systemd unit that runs an init hook at boot."""
+    return f"nodecycle-{hook.replace('_', '-')}.service"
+
+
+def drop_in_path(hook: str) -> str:
+    """The drop-in by which an init hook holds its daemon back; empty for a hook that holds none."""
+    return f"{SYSTEMD_DIR}/{_HELD_BACK[hook]}.d/nodecycle.conf" if hook in _HELD_BACK else ""
+
+
+def _unit(hook: str, root: str) -> str:
+    # Logins must find what login_init prepares, but a failing script must never lock the administrator out:
+    # an order, no requirement.
+    before = "Before=systemd-user-sessions.service\n" if hook == "login_init" else ""
+    return f"""# Managed by nodecycle.slurm.
+[Unit]
+Description=nodecycle.slurm: {hook} scripts
+Wants=network-online.target
+After=network-online.target remote-fs.target
+{before}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={dispatcher_path(root, hook)}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _drop_in(hook: str) -> str:
+    # An assertion, not Requires=: a later restart of our unit must not stop a daemon that has jobs.
+    return f"""# Managed by nodecycle.slurm: without a success of {hook} since the boot this daemon does not start.
+[Unit]
+Wants={unit_name(hook)}
+After={unit_name(hook)}
+AssertPathExists={RUN_DIR}/{hook}.ok
+"""
+
+
+def surroundings(hooks: t.Iterable[str], init: t.Iterable[str], root: str, gate: t.Container[str]) -> Surroundings:
+    """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
+    files: dict[str, str] = {}
+    links: dict[str, str] = {}
+    dirs = {STATE_DIR: "root", LOG_DIR: "root"}
+    logs: dict[str, str] = {}
+    for name in hooks:
+        if HOOKS[name].user != "job":
+            owner = HOOKS[name].user
+            dirs[f"{STATE_DIR}/{name}"] = owner
+            logs[f"{LOG_DIR}/{name}.log"] = owner
+    for name in init:
+        files[f"{SYSTEMD_DIR}/{unit_name(name)}"] = _unit(name, root)
+        links[f"{SYSTEMD_DIR}/multi-user.target.wants/{unit_name(name)}"] = f"{SYSTEMD_DIR}/{unit_name(name)}"
+        if name in gate and drop_in_path(name):
+            files[drop_in_path(name)] = _drop_in(name)
+    if logs:
+        files[LOGROTATE] = (
+            "# Managed by nodecycle.slurm.\n"
+            f"{LOG_DIR}/*.log {{\n    weekly\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
+        )
+    return Surroundings(files, links, dirs, logs)
+
+
+def all_paths() -> list[str]:
+    """Every file and link that this collection may ever have placed outside of its own directories."""
+    found = [LOGROTATE]
+    for hook in (hook.name for hook in HOOKS.values() if hook.is_init):
+        found.append(f"{SYSTEMD_DIR}/multi-user.target.wants/{unit_name(hook)}")
+        found.append(f"{SYSTEMD_DIR}/{unit_name(hook)}")
+        if drop_in_path(hook):
+            found.append(drop_in_path(hook))
+    return found
+
+
+def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> list[str]:
+    """The paths that are not as they should be, also those that should be gone."""
+    wrong = [path for path, text in wanted.files.items() if _files.read_bytes(path) != text.encode()]
+    wrong += [path for path, target in wanted.links.items() if not os.path.islink(path) or os.readlink(path) != target]
+    for path, owner in {**wanted.dirs, **wanted.logs}.items():
+        try:
+            if os.stat(path).st_uid != owners[owner][0]:
+                wrong.append(path)
+        except FileNotFoundError:
+            wrong.append(path)
+    return wrong + [path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)]
+
+
+def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
+    """Make everything as it should be; True where systemd has to read its units again."""
+    paths = missing(wanted, owners)
+    for path, owner in wanted.dirs.items():
+        _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR) else 0o700, *owners[owner])
+    for path, owner in wanted.logs.items():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
+        try:
+            os.fchown(descriptor, *owners[owner])
+        finally:
+            os.close(descriptor)
+    for path in paths:
+        if path in wanted.files:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            _files.write_atomic(path, wanted.files[path].encode(), 0o644)
+        elif path in wanted.links:
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            _files.link_atomic(path, wanted.links[path])
+        elif path in all_paths():
+            _remove(path)
+    return any(path.startswith(SYSTEMD_DIR) for path in paths)
+
+
+def present() -> list[str]:
+    """What there is of ours outside of the collection's own directories."""
+    return [path for path in all_paths() if os.path.lexists(path)]
+
+
+def remove() -> None:
+    """Take away everything outside of the collection's own directories."""
+    for path in present():
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    os.unlink(path)
+    directory = os.path.dirname(path)
+    # The drop-in directory was made for us unless somebody else put something there.
+    if directory.endswith(".service.d") and not os.listdir(directory):
+        os.rmdir(directory)

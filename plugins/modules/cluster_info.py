@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: cluster_info
+short_description: What the Slurm controller says of its cluster
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Asks the running controller, once for the whole cluster, for its version, nodes and partitions, and reads the keys
+    that its slurm.conf and the files included there set.
+  - Runs on a controller host. Changes nothing.
+options:
+  bin_dir:
+    description: Directory of Slurm's commands, where they are not in C(PATH).
+    type: path
+    default: ""
+  root:
+    description: Directory of the releases, to say whether the controller's own is intact.
+    type: path
+    default: /etc/nodecycle
+  gate:
+    description: The init hooks that hold a daemon back, as in M(nodecycle.slurm.release).
+    type: list
+    elements: str
+    choices: [worker_init, controller_init]
+    default: [worker_init]
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+seealso:
+  - module: nodecycle.slurm.definition
+"""
+
+EXAMPLES = r"""
+---
+- name: Ask the controller
+  nodecycle.slurm.cluster_info:
+  register: cluster
+
+- name: Show which node is drained, and why
+  ansible.builtin.debug:
+    msg: "{{ cluster.nodes | dict2items | selectattr('value.flags', 'contains', 'DRAIN') | items2dict }}"
+"""
+
+RETURN = r"""
+version:
+  description: Slurm's version, as in C(scontrol show config).
+  returned: success
+  type: str
+  sample: 24.11.5
+name:
+  description: ClusterName.
+  returned: success
+  type: str
+conf_path:
+  description: The main slurm.conf of the controller.
+  returned: success
+  type: str
+  sample: /etc/slurm/slurm.conf
+slurm_user:
+  description: SlurmUser.
+  returned: success
+  type: str
+controllers:
+  description: The names of the SlurmctldHost lines, the primary first.
+  returned: success
+  type: list
+  elements: str
+partitions:
+  description: The partitions' names.
+  returned: success
+  type: list
+  elements: str
+nodes:
+  description: State of each node by its name.
+  returned: success
+  type: dict
+  sample:
+    worker1: {state: IDLE, flags: [DRAIN], reason: Prolog error, reason_user: slurm, reason_time: "2026-11-22T14:40:33"}
+conf:
+  description: The keys that slurm.conf sets, without those of this collection's own file.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{key: Prolog, value: /etc/slurm/prolog.sh, file: /etc/slurm/slurm.conf, line: 31}]
+adopted:
+  description: The keys of slurm.conf that were commented out when they were adopted.
+  returned: success
+  type: list
+  elements: str
+fragment:
+  description: What our included file says now; empty where there is none.
+  returned: success
+  type: str
+included:
+  description: Whether slurm.conf includes our file.
+  returned: success
+  type: bool
+reconfigure_due:
+  description: Whether an earlier run changed slurm.conf and did not come to the reconfigure.
+  returned: success
+  type: bool
+intact:
+  description: The id of the controller's active release where everything of it is as it should be, else empty.
+  returned: success
+  type: str
+is_clean:
+  description: Whether there is no release and no unit of this collection on the controller.
+  returned: success
+  type: bool
+"""
+
+import dataclasses
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
+
+
+def intact_release(store: Store, gate: t.Container[str]) -> str:
+    """The id of the active release if no file of it and around it has to be touched, else empty."""
+    manifest = store.manifest(store.current() or "")
+    if not manifest or store.damaged(manifest) or init_pending(manifest):
+        return ""
+    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate)
+    return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "bin_dir": {"type": "path", "default": ""},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+            "gate": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["worker_init", "controller_init"],
+                "default": ["worker_init"],
+            },
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    slurm = Slurm(_module.runner(module, module.params["bin_dir"]))
+    try:
+        cluster = slurm.cluster()
+        nodes = slurm.nodes()
+        partitions = slurm.partitions()
+        main_text = _module.read_text(cluster.conf_path)
+        conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
+        fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
+        store = Store(module.params["root"], cluster.slurm_user)
+        intact = intact_release(store, module.params["gate"])
+    except (SlurmError, _conf.ConfError, StoreError, OSError) as exc:
+        module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
+    module.exit_json(
+        changed=False,
+        version=cluster.version,
+        name=cluster.name,
+        conf_path=cluster.conf_path,
+        slurm_user=cluster.slurm_user,
+        controllers=list(cluster.controllers),
+        partitions=partitions,
+        nodes={
+            name: {
+                "state": node.state,
+                "flags": sorted(node.flags),
+                "reason": node.reason,
+                "reason_user": node.reason_user,
+                "reason_time": node.reason_time,
+            }
+            for name, node in nodes.items()
+        },
+        conf=[dataclasses.asdict(entry) for entry in conf],
+        adopted=_conf.adopted(main_text or ""),
+        fragment=fragment or "",
+        included=_conf.has_include(main_text or ""),
+        reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
+        intact=intact,
+        is_clean=not store.exists() and not _surroundings.present(),
+    )
+
+
+if __name__ == "__main__":
+    main()

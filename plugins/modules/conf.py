@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: conf
+short_description: Lines of slurm.conf in a file of our own
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Places C(nodecycle.conf) beside a host's slurm.conf and one C(Include) line at the end of that, or takes both away.
+    Nothing else in slurm.conf is touched, except for the lines of keys that O(adopt) names.
+  - The complete result is first read by Slurm's own parser from a private directory (C(scontrol) with C(SLURM_CONF)), so that
+    a wrong key never takes away the host's Slurm commands.
+  - The next C(scontrol reconfigure) makes the daemons read it, see M(nodecycle.slurm.reconfigure).
+options:
+  path:
+    description: The host's slurm.conf. Where it is a symbolic link, the file behind it is changed and the link stays.
+    type: path
+    default: /etc/slurm/slurm.conf
+  text:
+    description: The content of the included file. Empty takes the file and the line away.
+    type: str
+    required: true
+  adopt:
+    description:
+      - Keys that slurm.conf sets by itself and that O(text) is to set from now on. Their lines are turned into comments that
+        begin with C(#nodecycle.slurm adopted#), and come back when O(text) is empty.
+    type: list
+    elements: str
+    default: []
+  bin_dir:
+    description: Directory of Slurm's commands, where they are not in C(PATH).
+    type: path
+    default: ""
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+seealso:
+  - module: nodecycle.slurm.reconfigure
+"""
+
+EXAMPLES = r"""
+---
+- name: Tune the scheduler
+  nodecycle.slurm.conf:
+    text: |
+      SchedulerParameters=bf_continue,bf_window=2880
+
+- name: Take our lines away
+  nodecycle.slurm.conf:
+    text: ""
+"""
+
+RETURN = r"""
+changed_files:
+  description: The files that changed.
+  returned: success
+  type: list
+  elements: str
+backup:
+  description: Where the slurm.conf of before was kept.
+  returned: when slurm.conf itself changed
+  type: str
+"""
+
+import glob
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
+
+
+def check_by_slurm(changes: list[_conf.Change], path: str, run: Runner, directory: str) -> None:
+    """Let Slurm's parser read the candidate in a private directory. Raises SlurmError with its words.
+
+    Any client command reads the whole configuration first; this one then asks nobody (22.05 to 26.05).
+    """
+    beside = os.path.dirname(path)
+    for present in glob.glob(os.path.join(beside, "*")):
+        if os.path.isfile(present):
+            shutil.copy(present, directory)
+    for change in changes:
+        candidate = os.path.join(directory, os.path.basename(change.path))
+        if change.after is None:
+            os.unlink(candidate)
+        else:
+            with open(candidate, "wb") as handle:
+                handle.write(_module.to_bytes(change.after))
+
+    def with_candidate(command: list[str]) -> tuple[int, str, str]:
+        os.environ["SLURM_CONF"] = os.path.join(directory, os.path.basename(path))
+        try:
+            return run(command)
+        finally:
+            del os.environ["SLURM_CONF"]
+
+    try:
+        Slurm(with_candidate).call("scontrol", "show", "hostnames", "x")
+    except SlurmError as exc:
+        # The path in Slurm's words should be the one that the reader knows.
+        raise SlurmError(str(exc).replace(directory, beside)) from exc
+
+
+def apply(changes: list[_conf.Change], path: str) -> str:
+    """Put the files in place in the safe order; where the old slurm.conf is kept."""
+    backup = ""
+    for change in changes:
+        if change.after is None:
+            os.unlink(change.path)
+        elif change.path == path:
+            backup = keep(change)
+            _files.replace_atomic(path, _module.to_bytes(change.after))
+        else:
+            # Every user's Slurm commands read it.
+            _files.write_atomic(change.path, _module.to_bytes(change.after), 0o644)
+    return backup
+
+
+def keep(change: _conf.Change) -> str:
+    """Keep a copy of what is about to be replaced, named by its content."""
+    data = _module.to_bytes(change.before or "")
+    for directory in (STATE_DIR, os.path.join(STATE_DIR, "backup")):
+        os.makedirs(directory, 0o755, exist_ok=True)
+    path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
+    _files.write_atomic(path, data, 0o600)
+    return path
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+            "text": {"type": "str", "required": True},
+            "adopt": {"type": "list", "elements": "str", "default": []},
+            "bin_dir": {"type": "path", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    path = module.params["path"]
+    backup = ""
+    try:
+        changes = _conf.changes(path, module.params["text"], module.params["adopt"], _module.read_text)
+        if changes:
+            directory = tempfile.mkdtemp(prefix="nodecycle-")
+            try:
+                check_by_slurm(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
+            finally:
+                shutil.rmtree(directory)
+        if not module.check_mode:
+            backup = apply(changes, path)
+    except SlurmError as exc:
+        module.fail_json(msg=f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`.")
+    except (_conf.ConfError, OSError) as exc:
+        module.fail_json(msg=f"Changing {path}: {exc}")
+    module.exit_json(
+        changed=bool(changes),
+        changed_files=[change.path for change in changes],
+        diff=[
+            {"before_header": change.path, "after_header": change.path, "before": change.before or "", "after": change.after or ""}
+            for change in changes
+        ],
+        **({"backup": backup} if backup else {}),
+    )
+
+
+if __name__ == "__main__":
+    main()

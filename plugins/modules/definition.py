@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: definition
+short_description: Check the definition of a whole cluster before any host is touched
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - An action that works on the control node only. It takes the variables of the hooks (V(slurm_worker_prolog) and so on) of every
+    host, checks their form, renders every script under the variables of its host, and holds the result against what the
+    controller says of the cluster.
+  - All problems are reported at once, equal ones of several hosts as one, each with the variable, the host, the file and line
+    where Ansible knows them, and the remedy.
+options:
+  cluster:
+    description: What M(nodecycle.slurm.cluster_info) returned.
+    type: dict
+    required: true
+  controllers:
+    description: The inventory's controllers.
+    type: list
+    elements: str
+    required: true
+  logins:
+    description: The inventory's login nodes.
+    type: list
+    elements: str
+    default: []
+  workers:
+    description: The inventory's workers.
+    type: list
+    elements: str
+    default: []
+  targets:
+    description: The hosts that the run may change. Of the others it is only looked up which hooks are in use.
+    type: list
+    elements: str
+    required: true
+  root:
+    description: Directory of the releases on the hosts.
+    type: path
+    default: /etc/nodecycle
+  extra_conf:
+    description: Lines for slurm.conf, a text or a list of lines.
+    type: raw
+    default: ""
+  adopt:
+    description: Keys of the cluster's slurm.conf whose own lines may be turned into comments.
+    type: list
+    elements: str
+    default: []
+  unmanaged_nodes:
+    description: Hostlist expression of the cluster's nodes that need not be in the inventory.
+    type: str
+    default: ""
+  is_limited:
+    description:
+      - Whether the run leaves hosts out (C(--limit)). Then it may not be the one that switches hooks of workers on or off in slurm.conf,
+        because that and the files on every worker have to change together.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+seealso:
+  - module: nodecycle.slurm.cluster_info
+  - module: nodecycle.slurm.release
+"""
+
+EXAMPLES = r"""
+---
+- name: Check the definition
+  nodecycle.slurm.definition:
+    cluster: "{{ cluster }}"
+    controllers: "{{ groups.slurm_controller }}"
+    workers: "{{ groups.slurm_worker }}"
+    targets: "{{ ansible_play_hosts_all }}"
+  run_once: true
+  register: definition
+"""
+
+RETURN = r"""
+hooks:
+  description: The hooks that run something somewhere.
+  returned: success
+  type: list
+  elements: str
+hosts:
+  description: For each host the hooks for which it gets a dispatcher, and the id of its release (empty where it needs none).
+  returned: success
+  type: dict
+  sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c}}
+conf_text:
+  description: The content of the file that slurm.conf includes; empty where there is nothing to say.
+  returned: success
+  type: str
+controller_is_settled:
+  description: Whether the first controller has this release and these lines of slurm.conf already.
+  returned: success
+  type: bool
+problems:
+  description: What is wrong, a sentence each.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Everything happens in the action plugin."""
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "dict", "required": True},
+            "controllers": {"type": "list", "elements": "str", "required": True},
+            "logins": {"type": "list", "elements": "str", "default": []},
+            "workers": {"type": "list", "elements": "str", "default": []},
+            "targets": {"type": "list", "elements": "str", "required": True},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+            "extra_conf": {"type": "raw", "default": ""},
+            "adopt": {"type": "list", "elements": "str", "default": []},
+            "unmanaged_nodes": {"type": "str", "default": ""},
+            "is_limited": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="definition is an action plugin and does not run on a host")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: init
+short_description: Run the init scripts of a staged release
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Runs the init scripts of a release that is staged on this host and not yet active, in a transient systemd unit, just as they
+    will run at each boot. Scripts that already succeeded since the boot are not run again.
+  - Fails with the script's name, its exit code and its last lines when one fails. The release should then not be activated.
+options:
+  id:
+    description: The staged release, as returned by M(nodecycle.slurm.release).
+    type: str
+    required: true
+  root:
+    description: Directory of the releases.
+    type: path
+    default: /etc/nodecycle
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+seealso:
+  - module: nodecycle.slurm.release
+"""
+
+EXAMPLES = r"""
+---
+- name: Run what is new
+  nodecycle.slurm.init:
+    id: "{{ staged.id }}"
+"""
+
+RETURN = r"""
+ran:
+  description: The init hooks whose scripts were run.
+  returned: always
+  type: list
+  elements: str
+failure:
+  description: The record of the failing script, with its hook, name, exit code, cause and last lines of output.
+  returned: when a script failed
+  type: dict
+"""
+
+import json
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, init_pending
+
+
+def failure_of(hook: str) -> dict[str, t.Any]:
+    """What the dispatcher noted of the hook's last failure."""
+    data = _files.read_bytes(f"{STATE_DIR}/{hook}/failure.json")
+    try:
+        return t.cast("dict[str, t.Any]", json.loads(data)) if data else {}
+    except ValueError:
+        return {}
+
+
+def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
+    """Run the staged dispatcher of an init hook outside of the connection's own session; its exit code."""
+    store.make_state(hook)
+    command = [store.path(id_, hook)]
+    systemd_run = module.get_bin_path("systemd-run")
+    if systemd_run:
+        unit = _surroundings.unit_name(hook).replace(".service", "-apply")
+        command = [systemd_run, "--quiet", "--wait", "--collect", f"--unit={unit}", f"--description=nodecycle.slurm: {hook}", *command]
+    code, _out, _err = module.run_command(command)
+    return int(code)
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "id": {"type": "str", "required": True},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    store = Store(module.params["root"])
+    manifest = store.manifest(module.params["id"])
+    if manifest is None:
+        if module.check_mode:
+            module.exit_json(changed=True, ran=[])
+        module.fail_json(msg=f"release {module.params['id'][:16]} is not staged on this host", ran=[])
+    pending = init_pending(manifest)
+    if not module.check_mode:
+        for hook in pending:
+            code = run_hook(module, store, manifest["id"], hook)
+            if code:
+                failure = failure_of(hook)
+                module.fail_json(
+                    msg=f"{hook}: script {failure.get('script', '?')} ended with exit code {failure.get('exit', code)} "
+                    f"({failure.get('cause', 'it could not be started')}). The release is not activated on this host. "
+                    f"Its last lines:\n{failure.get('output', '').rstrip() or '(none)'}",
+                    ran=pending[: pending.index(hook) + 1],
+                    failure={"hook": hook, "exit": code, **failure},
+                )
+    module.exit_json(changed=bool(pending), ran=pending)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: release
+short_description: Stage and activate the scripts of a host
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Puts the scripts of all hooks of a host on it as one release, named by the sha256 of its content, beside the release
+    that is active now, and makes it the active one in one atomic step.
+  - The scripts are rendered on the control node, by an action plugin of the same name, and sent in one call.
+  - Slurm is told one path per hook, V(ROOT/current/HOOK). Behind it stands a dispatcher that runs the hook's scripts in
+    their order, with a safe C(PATH), within their time limits, and writes one line of JSON a script to
+    V(/var/log/nodecycle/HOOK.log). Because that path never changes, a changed script needs no C(scontrol reconfigure).
+  - A release never changes after it was staged. A file of it that somebody edited is found and put right.
+options:
+  state:
+    description: How far to bring the release.
+    type: str
+    choices:
+      staged: On disk beside the active release; nothing changes for jobs.
+      active: What the next job runs. O(id) must be staged.
+      absent: No release, unit or other file of this collection on the host. The logs stay.
+    default: staged
+  hooks:
+    description:
+      - For each hook that this host carries the list of its scripts, in the order in which they run. A string stands for one
+        script with this content, named V(script). A hook with an empty list gets a dispatcher that runs nothing.
+      - The hooks are V(worker_init), V(login_init), V(controller_init), V(worker_prolog), V(worker_epilog),
+        V(controller_prolog), V(controller_epilog), V(task_prolog) and V(task_epilog).
+      - Each script is a dictionary with V(name) (letters, digits, dot, dash and underscore; part of the file's name), one of
+        V(content) (the text itself), V(src) (a file on the control node, looked for in C(files/) as M(ansible.builtin.copy)
+        does, vault-encrypted files too) and V(template) (a Jinja2 template on the control node, looked for in
+        C(templates/) as M(ansible.builtin.template) does).
+      - It may have V(partitions), a list of partitions for whose jobs it runs (job and task hooks only); V(nodes), a
+        hostlist expression of the nodes that get it (hooks on workers only); V(timeout) in whole seconds, after which it is
+        killed and counts as failed; V(on_failure), V(drain) (the default, what Slurm does with a failure of the hook) or
+        V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
+        (true by itself where the script uses vaulted values).
+    type: dict
+    default: {}
+  id:
+    description: The release to activate, as returned by O(state=staged). Needed with O(state=active).
+    type: str
+  root:
+    description: Directory of the releases. It must be on a local file system that may hold programs (no C(noexec)).
+    type: path
+    default: /etc/nodecycle
+  keep:
+    description:
+      - How many releases stay on disk, the active one included. A release that was active within the last hour stays anyway.
+      - At least 2, because undo needs the previous one.
+    type: int
+    default: 5
+  node_name:
+    description: The host's name in Slurm (NodeName), with which V(nodes) of a script is compared.
+    type: str
+  slurm_user:
+    description: The SlurmUser of slurm.conf, who runs the controller's scripts and may therefore read them.
+    type: str
+    default: slurm
+  gate:
+    description:
+      - The init hooks without whose success since the last boot a daemon does not start, V(worker_init) for slurmd and
+        V(controller_init) for slurmctld.
+    type: list
+    elements: str
+    choices: [worker_init, controller_init]
+    default: [worker_init]
+  conf:
+    description:
+      - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
+        without a slurm.conf at V(path) (a configless one) has nothing to say.
+    type: dict
+    suboptions:
+      path:
+        description: The host's slurm.conf.
+        type: path
+        required: true
+      text:
+        description: The content of the included file; empty when there should be none.
+        type: str
+        required: true
+      adopt:
+        description: Keys whose own lines are to be commented out, see M(nodecycle.slurm.conf).
+        type: list
+        elements: str
+        default: []
+  payload:
+    description: The rendered release. Set by the action plugin, never by a user.
+    type: str
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+    details:
+      - Scripts with V(no_log) are shown by their sha256 only.
+seealso:
+  - module: nodecycle.slurm.init
+  - module: nodecycle.slurm.conf
+"""
+
+EXAMPLES = r"""
+---
+- name: Stage a prolog beside the active one
+  nodecycle.slurm.release:
+    state: staged
+    hooks:
+      worker_prolog:
+        - name: scratch
+          content: |
+            #!/bin/sh -e
+            install -d -m 0700 -o "$SLURM_JOB_UID" "/scratch/job.$SLURM_JOB_ID"
+          timeout: 10
+      worker_epilog:
+        - name: scratch
+          src: scratch-epilog.sh
+  register: staged
+
+- name: Let the next job run it
+  nodecycle.slurm.release:
+    state: active
+    id: "{{ staged.id }}"
+"""
+
+RETURN = r"""
+id:
+  description: The sha256 that names the release; empty where this host needs none.
+  returned: O(state=staged) or O(state=active)
+  type: str
+  sample: 0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9
+previous:
+  description: The directory name of the release that was active before this call.
+  returned: success
+  type: str
+active:
+  description: Whether the release is what the next job runs, intact and with all that belongs to it.
+  returned: O(state=staged) or O(state=active)
+  type: bool
+changed_files:
+  description: The files of the release that were not on disk as they should be.
+  returned: O(state=staged)
+  type: list
+  elements: str
+init_pending:
+  description: The init hooks whose scripts have not run with success since the host booted.
+  returned: O(state=staged)
+  type: list
+  elements: str
+conf_pending:
+  description: Whether this host has a slurm.conf that does not say what O(conf) wants.
+  returned: O(state=staged)
+  type: bool
+pruned:
+  description: The releases that were removed because they are too old.
+  returned: O(state=active)
+  type: list
+  elements: str
+removed:
+  description: The files that were taken away.
+  returned: O(state=absent)
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _interpreter, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
+
+
+def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
+    """What belongs around this release on this host."""
+    return _surroundings.surroundings(manifest["hooks"], manifest["init"], params["root"], params["gate"])
+
+
+def conf_pending(wanted: t.Optional[dict[str, t.Any]]) -> bool:
+    """Whether the host's slurm.conf has to change."""
+    if not wanted or _module.read_text(wanted["path"]) is None:
+        return False
+    return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _module.read_text))
+
+
+def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """Bring the release to the disk, or find it there."""
+    params = module.params
+    result: dict[str, t.Any] = {"previous": store.current() or "", "conf_pending": conf_pending(params["conf"])}
+    if not params["payload"]:
+        clean = not store.exists() and not _surroundings.present()
+        return {**result, "changed": False, "id": "", "active": clean, "changed_files": [], "init_pending": []}
+    manifest, content = unpack(params["payload"])
+    pending = init_pending(manifest)
+    # A script's interpreter may be just what a pending init script installs.
+    hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]
+    _interpreter.require(manifest, content, hooks)
+    damaged = store.damaged(manifest)
+    is_current = result["previous"] == manifest["id"][:ID_LENGTH]
+    unplaced = _surroundings.missing(surroundings_of(manifest, params), store.owners)
+    if damaged and not module.check_mode:
+        store.stage(manifest, content)
+    if not is_current or damaged:
+        result["diff"] = release_diff(store, manifest, content)
+    return {
+        **result,
+        "changed": bool(damaged),
+        "id": manifest["id"],
+        "active": is_current and not unplaced and (not damaged or not module.check_mode),
+        "changed_files": damaged,
+        "init_pending": pending,
+    }
+
+
+def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """Make the staged release the active one, with its units and log files."""
+    id_ = module.params["id"]
+    previous = store.current() or ""
+    result = {"id": id_, "previous": previous, "active": True, "pruned": []}
+    manifest = store.manifest(id_)
+    if manifest is None:
+        # In check mode the release was not staged, so there is nothing to look at.
+        if not module.check_mode:
+            raise StoreError(f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out")
+        return {**result, "changed": True, "diff": link_diff(previous, id_)}
+    content = {path: store.content(id_, path) for path in manifest["files"]}
+    _interpreter.require(manifest, content, list(manifest["hooks"]))
+    wanted = surroundings_of(manifest, module.params)
+    unplaced = _surroundings.missing(wanted, store.owners)
+    changed = previous != id_[:ID_LENGTH] or bool(unplaced)
+    if not module.check_mode:
+        if _surroundings.place(wanted, store.owners):
+            reload_systemd(module)
+        store.activate(id_)
+        result["pruned"] = store.prune(module.params["keep"])
+    return {**result, "changed": changed, "diff": link_diff(previous, id_)}
+
+
+def link_diff(previous: str, id_: str) -> dict[str, str]:
+    """The one link that activation turns, as a diff."""
+    before = f"current -> releases/{previous}\n" if previous else ""
+    return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
+
+
+def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """Leave the host as if the collection had never been there, but for the logs."""
+    previous = store.current() or ""
+    present = _surroundings.present()
+    changed = store.exists() or bool(present)
+    if changed and not module.check_mode:
+        _surroundings.remove()
+        store.remove()
+        reload_systemd(module)
+    removed = present + ([store.root] if changed else [])
+    return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
+
+
+def reload_systemd(module: AnsibleModule) -> None:
+    """Let systemd read its units again, where there is one."""
+    systemctl = module.get_bin_path("systemctl")
+    if systemctl:
+        module.run_command([systemctl, "daemon-reload"], check_rc=True)
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["staged", "active", "absent"], "default": "staged"},
+            "hooks": {"type": "dict", "default": {}},
+            "id": {"type": "str"},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+            "keep": {"type": "int", "default": 5},
+            "node_name": {"type": "str"},
+            "slurm_user": {"type": "str", "default": "slurm"},
+            "gate": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["worker_init", "controller_init"],
+                "default": ["worker_init"],
+            },
+            "conf": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "text": {"type": "str", "required": True},
+                    "adopt": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "payload": {"type": "str", "no_log": True},
+        },
+        required_if=[("state", "active", ("id",))],
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    if module.params["keep"] < 2:
+        module.fail_json(msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2")
+    store = Store(module.params["root"], module.params["slurm_user"])
+    step = {"staged": stage, "active": activate, "absent": remove}[module.params["state"]]
+    try:
+        result = step(module, store)
+    except (StoreError, _conf.ConfError, OSError) as exc:
+        module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What a user may write for a hook, and what is said when he wrote something else. Pure: no Ansible, no files."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, Hook
+
+SOURCES = ("content", "src", "template")
+OPTIONS = ("name", *SOURCES, "partitions", "nodes", "timeout", "on_failure", "no_log")
+ON_FAILURE = ("drain", "ignore")
+
+#: The name of the script that a bare string stands for.
+ONLY_SCRIPT = "script"
+
+_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
+#: Variables that look like a hook of ours and are none are typing errors, not somebody else's.
+_HOOK_LIKE = re.compile(r"^slurm_(worker|login|controller|task)_[a-z0-9_]*(init|prolog|epilog)[a-z0-9_]*$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that stops a run: where, what, and the remedy."""
+
+    where: str
+    message: str
+    remedy: str = ""
+    #: file:line:column of the user's text, where Ansible knows it.
+    origin: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScriptSpec:
+    """A script as the user wrote it, before its source is read or rendered."""
+
+    where: str
+    name: str
+    source: str
+    value: str
+    partitions: tuple[str, ...]
+    nodes: tuple[str, ...] | None
+    timeout: int
+    on_failure: str
+    no_log: bool
+    origin: str = ""
+
+
+def nearest(word: str, known: t.Iterable[str]) -> str:
+    """A hint at the known word that was probably meant, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {match[0]!r}?)" if match else ""
+
+
+def _kind(value: object) -> str:
+    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", dict: "a dictionary", list: "a list"}
+    return "nothing" if value is None else next((text for kind, text in names.items() if isinstance(value, kind)), "something else")
+
+
+class HookParser:
+    """Parses one hook's value; the problems are gathered, so that a user sees all of them at once."""
+
+    def __init__(self, hook: str, where: str, origin_of: t.Callable[[object], str] = lambda value: "") -> None:
+        self._hook: Hook = HOOKS[hook]
+        self._where = where
+        self._origin_of = origin_of
+        self.problems: list[Problem] = []
+
+    def parse(self, value: object) -> list[ScriptSpec]:
+        """The scripts of a string, a list or nothing."""
+        if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+            return []
+        if isinstance(value, str):
+            value = [{"name": ONLY_SCRIPT, "content": value}]
+        if isinstance(value, dict):
+            self._problem(self._where, "is a dictionary", "write a list: put `- ` before `name:`", value)
+            return []
+        if not isinstance(value, list):
+            self._problem(self._where, f"is {_kind(value)}", "write one script as text, or a list of scripts", value)
+            return []
+        specs = [spec for index, item in enumerate(value) if (spec := self._script(index, item))]
+        self._require_distinct_names(specs)
+        return specs
+
+    def _problem(self, where: str, message: str, remedy: str, value: object) -> None:
+        self.problems.append(Problem(where, message, remedy, self._origin_of(value)))
+
+    def _script(self, index: int, item: object) -> ScriptSpec | None:
+        where = f"{self._where}[{index}]"
+        if not isinstance(item, dict):
+            self._problem(where, f"is {_kind(item)}", "each script of a list is a dictionary with `name` and `content`, `src` or `template`", item)
+            return None
+        count = len(self.problems)
+        name = self._name(where, item)
+        if name:
+            where = f"{where} ({name})"
+        for option in item:
+            if option not in OPTIONS:
+                self._problem(where, f"has the unknown option {option!r}{nearest(str(option), OPTIONS)}", f"the options are {', '.join(OPTIONS)}", item)
+        source, value = self._source(where, item)
+        spec = ScriptSpec(
+            where=where,
+            name=name,
+            source=source,
+            value=value,
+            partitions=self._partitions(where, item),
+            nodes=self._nodes(where, item),
+            timeout=self._timeout(where, item),
+            on_failure=self._on_failure(where, item),
+            no_log=self._boolean(where, item, "no_log"),
+            origin=self._origin_of(item),
+        )
+        return spec if len(self.problems) == count else None
+
+    def _name(self, where: str, item: dict[str, t.Any]) -> str:
+        name = item.get("name")
+        if name is None:
+            self._problem(where, "has no `name`", "give it one; it becomes part of the file's name and of the log", item)
+            return ""
+        if not isinstance(name, str) or not _NAME.match(name):
+            self._problem(
+                where,
+                f"has the name {str(name)!r}, which is no file name",
+                "use up to 100 letters, digits, dots, dashes and underscores, not beginning with a dot or dash",
+                item,
+            )
+            return ""
+        return str(name)
+
+    def _source(self, where: str, item: dict[str, t.Any]) -> tuple[str, str]:
+        given = [source for source in SOURCES if item.get(source) is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(f'`{source}`' for source in given)}" if given else "has no content"
+            self._problem(where, said, "give exactly one of `content`, `src` and `template`", item)
+            return "", ""
+        value = item[given[0]]
+        if not isinstance(value, str):
+            self._problem(where, f"has a `{given[0]}` that is {_kind(value)}", "write text", item)
+            return "", ""
+        return given[0], value
+
+    def _partitions(self, where: str, item: dict[str, t.Any]) -> tuple[str, ...]:
+        value = item.get("partitions")
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        if not isinstance(value, list) or not value or not all(isinstance(part, str) and part for part in value):
+            self._problem(where, f"has `partitions` that are {_kind(item['partitions'])}", "write a list of partition names", item)
+            return ()
+        if self._hook.is_init:
+            self._problem(where, "has `partitions`, and init scripts belong to no job", "use `nodes`, or define it in the group's variables", item)
+        return tuple(str(part) for part in value)
+
+    def _nodes(self, where: str, item: dict[str, t.Any]) -> tuple[str, ...] | None:
+        value = item.get("nodes")
+        if value is None:
+            return None
+        if isinstance(value, list):
+            value = ",".join(str(part) for part in value)
+        if self._hook.host != "worker":
+            self._problem(
+                where,
+                f"has `nodes`, and {self._hook.name} does not run on the nodes",
+                "use `partitions` or look at SLURM_JOB_NODELIST in the script" if not self._hook.is_init else "define it in the host's variables",
+                item,
+            )
+            return None
+        try:
+            return tuple(_hostlist.expand(str(value)))
+        except _hostlist.HostlistError as exc:
+            self._problem(where, f"has `nodes` that are no hostlist expression: {exc}", "write names like node[1-8,12],login", item)
+            return None
+
+    def _timeout(self, where: str, item: dict[str, t.Any]) -> int:
+        value = item.get("timeout", 0)
+        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0 or ("timeout" in item and value == 0):
+            self._problem(where, f"has the timeout {item['timeout']!r}", "write whole seconds, 1 or more; leave it out for no bound but Slurm's own", item)
+            return 0
+        return int(value)
+
+    def _on_failure(self, where: str, item: dict[str, t.Any]) -> str:
+        value = item.get("on_failure", "drain")
+        if value not in ON_FAILURE:
+            self._problem(where, f"has on_failure {value!r}{nearest(str(value), ON_FAILURE)}", "write drain (as Slurm does) or ignore", item)
+        return str(value)
+
+    def _boolean(self, where: str, item: dict[str, t.Any], option: str) -> bool:
+        value = item.get(option, False)
+        if not isinstance(value, bool):
+            self._problem(where, f"has {option} {value!r}", "write true or false", item)
+        return bool(value)
+
+    def _require_distinct_names(self, specs: list[ScriptSpec]) -> None:
+        seen: dict[str, ScriptSpec] = {}
+        for spec in specs:
+            if spec.name in seen:
+                self.problems.append(
+                    Problem(spec.where, f"has the name of {seen[spec.name].where}", "two scripts of one hook need two names", spec.origin)
+                )
+            seen.setdefault(spec.name, spec)
+
+
+def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[Problem]:
+    """Variables that were meant for a hook and are misspelt. Other roles' slurm_ variables are none of our business."""
+    hooks = [f"slurm_{hook}" for hook in HOOKS]
+    found = []
+    for name in names:
+        if name in known or not name.startswith("slurm_"):
+            continue
+        close = difflib.get_close_matches(name, hooks, n=1, cutoff=0.87)
+        if close or _HOOK_LIKE.match(name):
+            found.append(Problem(name, f"is no variable of this collection{nearest(name, hooks)}", f"the hooks are {', '.join(hooks)}"))
+    return found
+
+
+def require_shebang(where: str, content: bytes, origin: str = "") -> list[Problem]:
+    """What must hold for any script, whatever its language: the kernel has to know how to start it."""
+    if not content.strip():
+        return [Problem(where, "is empty", "take the script out of the list, or give it a content", origin)]
+    if not content.startswith(b"#!"):
+        return [Problem(where, "does not begin with #!", "begin it with its interpreter, for example #!/bin/sh, on the very first byte", origin)]
+    first = content.split(b"\n", 1)[0][2:].strip()
+    if not first.startswith(b"/"):
+        return [Problem(where, "names no absolute interpreter after #!", "write for example #!/bin/bash or #!/usr/bin/env python3", origin)]
+    return []

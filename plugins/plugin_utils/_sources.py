@@ -1,0 +1,47 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the control node reads out of the collection itself, each once."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import yaml
+
+_ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
+
+
+@functools.cache
+def dispatcher_body() -> str:
+    """The shell text that every dispatcher consists of, but for its head."""
+    with open(os.path.join(_ROLES, "common", "files", "dispatcher.sh"), encoding="utf-8") as handle:
+        return handle.read()
+
+
+@functools.cache
+def known_variables() -> frozenset[str]:
+    """The names of all role variables, from the roles' argument_specs."""
+    names: set[str] = set()
+    for role in sorted(os.listdir(_ROLES)):
+        path = os.path.join(_ROLES, role, "meta", "argument_specs.yml")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as handle:
+                specs = yaml.safe_load(handle)["argument_specs"]
+            for entry in specs.values():
+                names.update(entry.get("options", {}))
+    return frozenset(names)
+
+
+def lines_of(value: object) -> str:
+    """Lines that a user wrote as one text or as a list of lines."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "".join(f"{line}\n" for line in value)
+    text = str(value)
+    return text if not text.strip() or text.endswith("\n") else text + "\n"

@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The body of every dispatcher. The release puts a head before it that sets: hook, kind (job, task or init),
+# release, digest, root (of the release), state, log, and the arrays names, partitions, timeouts, ignores.
+# Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing
+# directory) never fails the hook; on the way of a success no process is started beside the script itself
+# (but for timeout, and one rm for its output).
+
+# The task hooks run as the job's user in his own environment; the others get none from Slurm, so no PATH.
+if [[ $kind != task ]]; then
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+fi
+
+now_us() {
+    if [[ ${EPOCHREALTIME-} ]]; then
+        us=${EPOCHREALTIME/[.,]/}
+    else
+        us=$(/bin/date +%s%6N)
+    fi
+}
+
+json() {
+    local text=$1
+    text=${text//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//$'\n'/\\n}
+    text=${text//$'\t'/\\t}
+    quoted=${text//[[:cntrl:]]/?}
+}
+
+# One line of JSON about the script that has just ended.
+record() {
+    local stamp
+    printf -v stamp '%(%Y-%m-%dT%H:%M:%S%z)T' "$((begin / 1000000))"
+    json "${SLURM_JOB_USER-${USER-}}"
+    printf -v line '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s","exit":%d,"ms":%d' \
+        "$stamp" "$hook" "$name" "${release:0:16}" "${SLURM_JOB_ID-}" "$quoted" "${SLURMD_NODENAME-${HOSTNAME-}}" \
+        "$code" "$(((us - begin) / 1000))"
+    if [[ $kind == task ]]; then
+        # The job's user may not write our logs; he tells syslog, and only of failures.
+        if ((code)); then /usr/bin/logger -t nodecycle -- "$line}" 2>/dev/null; fi
+    else
+        { printf '%s}\n' "$line" >>"$log"; } 2>/dev/null
+    fi
+}
+
+# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job.
+record_failure() {
+    local output='' last=()
+    if [[ $capture && -s $capture ]]; then
+        mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000')
+        printf -v output '%s\n' "${last[@]}"
+    fi
+    json "$output"
+    { printf '%s,"cause":"%s","output":"%s"}\n' "$line" "$1" "$quoted" >"$state/failure.new" &&
+        mv -f -- "$state/failure.new" "$state/failure.json"; } 2>/dev/null
+}
+
+run() {
+    local index=$1
+    name=${names[index]}
+    local command=("$root/$hook.d/$name") limit=${timeouts[index]}
+    # In the foreground: so that it stays in the process group that Slurm kills.
+    if ((limit)); then
+        command=(/usr/bin/timeout --foreground --kill-after=5 "$limit" "${command[@]}")
+    fi
+    now_us
+    begin=$us
+    if [[ $capture ]]; then
+        "${command[@]}" >"$capture" 2>&1 </dev/null
+    else
+        "${command[@]}"
+    fi
+    code=$?
+    now_us
+    record
+    if [[ $capture && -s $capture ]]; then cat -- "$capture"; fi
+    ((code == 0)) && return 0
+    if [[ $kind != task ]]; then
+        if ((limit && (code == 124 || code == 137))); then record_failure timeout; else record_failure exit; fi
+    fi
+    if ((ignores[index])); then return 0; fi
+    printf 'nodecycle: %s: script %s ended with exit code %d\n' "$hook" "$name" "$code" >&2
+    return "$code"
+}
+
+capture=''
+if [[ $kind != task ]]; then
+    capture=$state/output.$$
+    # Slurm's own limit kills the whole group: leave word of it in the moment that is left.
+    trap 'code=143; now_us; record; record_failure killed; exit 143' TERM
+    trap '[[ $capture ]] && rm -f -- "$capture"' EXIT
+    { : >"$capture"; } 2>/dev/null || capture=''
+fi
+if [[ $kind == init ]]; then
+    rm -f -- "/run/nodecycle/$hook.ok"
+fi
+
+for index in "${!names[@]}"; do
+    wanted=${partitions[index]}
+    if [[ $wanted && ",$wanted," != *",${SLURM_JOB_PARTITION-},"* ]]; then continue; fi
+    run "$index" || exit
+done
+
+if [[ $kind == init ]]; then
+    mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok"
+fi
+exit 0

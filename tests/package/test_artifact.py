@@ -1,0 +1,72 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user gets: the content of the artifact, and the playbooks as they are after an installation."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import tarfile
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from conftest import User
+
+PLAYBOOKS = sorted(path.stem for path in (pathlib.Path(__file__).parents[2] / "playbooks").glob("*.yml"))
+
+#: What runs and what is read. A new name here is a decision: the user gets it.
+ALLOWED = {
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "COPYING",
+    "LICENSES",
+    "README.md",
+    "changelogs",
+    "docs",
+    "meta",
+    "playbooks",
+    "plugins",
+    "requirements.txt",
+    "roles",
+}
+MADE_BY_THE_BUILD = {"FILES.json", "MANIFEST.json"}
+WHOLE = ("meta", "playbooks", "plugins", "roles")
+
+
+@pytest.fixture(scope="module")
+def content(artifact: pathlib.Path) -> set[str]:
+    with tarfile.open(artifact) as tar:
+        return {member.name for member in tar if not member.isdir()} - MADE_BY_THE_BUILD
+
+
+@pytest.fixture(scope="module")
+def committed(root: pathlib.Path) -> set[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listing = subprocess.run(command, cwd=root, check=True, text=True, stdout=subprocess.PIPE).stdout
+    return {name for name in listing.split("\0") if (root / name).is_file()}
+
+
+def test_only_what_was_decided(content: set[str]) -> None:
+    assert {name.split("/")[0] for name in content} <= ALLOWED, "build_ignore in galaxy.yml, or ALLOWED in this file"
+
+
+def test_nothing_that_git_does_not_have(content: set[str], committed: set[str]) -> None:
+    assert content <= committed
+
+
+def test_everything_that_runs(content: set[str], committed: set[str]) -> None:
+    assert {name for name in committed if name.startswith(tuple(f"{name}/" for name in WHOLE))} <= content
+
+
+def test_size(artifact: pathlib.Path) -> None:
+    assert artifact.stat().st_size < 20_000_000, "the limit of Galaxy"
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_installed_playbook(user: User, playbook: str) -> None:
+    user.run("ansible-playbook", "-i", "inventory.yml", f"nodecycle.slurm.{playbook}", "--syntax-check")

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The examples in the modules' documentation: users copy them, and no linter reads them."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+PLUGINS = pathlib.Path(__file__).parents[3] / "plugins"
+MODULES = sorted(path for path in PLUGINS.glob("modules/*.py"))
+
+#: What may stand in a task or play beside its action.
+KEYWORDS = {
+    "always", "args", "async", "become", "become_user", "block", "changed_when", "check_mode", "delegate_facts",
+    "delegate_to", "diff", "environment", "failed_when", "loop", "loop_control", "module_defaults", "name", "no_log",
+    "notify", "poll", "register", "rescue", "retries", "run_once", "tags", "throttle", "until", "vars", "when",
+}  # fmt: skip
+PLAY_KEYWORDS = KEYWORDS | {"any_errors_fatal", "gather_facts", "hosts", "order", "serial", "strategy", "vars_files"}
+TASK_LISTS = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
+
+
+def documentation(module: pathlib.Path) -> dict[str, t.Any]:
+    """The YAML blocks of a module, without importing it."""
+    blocks: dict[str, t.Any] = {}
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
+                blocks[name] = yaml.safe_load(ast.literal_eval(node.value))
+    return blocks
+
+
+def tasks_of(items: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+    """Every task that does something, also within plays and blocks."""
+    for item in items:
+        nested = [item[key] for key in TASK_LISTS if key in item]
+        for tasks in nested:
+            yield from tasks_of(tasks)
+        unknown = set(item) - PLAY_KEYWORDS - set(TASK_LISTS) if nested else set()
+        assert not unknown, f"not a keyword of a play or block: {sorted(unknown)}"
+        if not nested:
+            yield item
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_examples(module: pathlib.Path) -> None:
+    examples = documentation(module)["EXAMPLES"]
+    assert isinstance(examples, list), "EXAMPLES is a list of tasks or plays"
+    used = []
+    for task in tasks_of(examples):
+        name = task.get("name", "")
+        assert name[:1].isupper(), f"a task's name begins with a capital letter: {task}"
+        actions = sorted(set(task) - KEYWORDS)
+        assert len(actions) == 1, f"{name}: one action, not {actions}"
+        (action,) = actions
+        assert action.count(".") >= 2, f"{name}: {action} by its full name (ansible.builtin.{action}?)"
+        if action.startswith("nodecycle.slurm."):
+            called = PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"
+            assert called.exists(), f"{name}: there is no {action}"
+            used.append(called)
+            unknown = set(task[action] or {}) - set(documentation(called)["DOCUMENTATION"].get("options", {}))
+            assert not unknown, f"{name}: {action} has no option {sorted(unknown)}"
+    assert module in used, "no example of the module itself"

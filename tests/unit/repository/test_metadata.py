@@ -1,0 +1,32 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection's own metadata."""
+
+from __future__ import annotations
+
+import pathlib
+
+import yaml
+
+
+def test_action_group_has_every_module(root: pathlib.Path) -> None:
+    group = yaml.safe_load((root / "meta/runtime.yml").read_text())["action_groups"]["slurm"]
+    assert group == sorted(path.stem for path in root.glob("plugins/modules/*.py")), "meta/runtime.yml, action_groups"
+
+
+def test_every_action_has_its_module(root: pathlib.Path) -> None:
+    """The documentation of an action plugin is in the module of the same name."""
+    for action in root.glob("plugins/action/[!_]*.py"):
+        assert (root / "plugins/modules" / action.name).exists(), f"plugins/action/{action.name} has no module"
+
+
+def test_private_code_says_so(root: pathlib.Path) -> None:
+    """What other collections must not import begins with an underscore and tells the reader."""
+    for directory in ("module_utils", "plugin_utils", "doc_fragments"):
+        for path in (root / "plugins" / directory).rglob("*.py"):
+            inside = path.relative_to(root / "plugins" / directory)
+            assert inside.parts[0].startswith("_"), f"{inside} begins with no underscore"
+            if inside.name != "__init__.py":
+                assert "is PRIVATE to the collection" in path.read_text(), f"{inside} does not say that it is private"
