@@ -159,7 +159,9 @@ def main() -> int:
         for f in by_file[row["id"]]
         if f.severity != "info" and f.rule in RULES[row["rule"]] and f.line == int(row["line"])
     ]
-    print(f"\nfiles: {len(scripts)} read, {len(absent)} not at hand, {len(unreadable)} templates that cannot be parsed without their values")
+    print(
+        f"\nfiles: {len(scripts)} read, {len(absent)} not at hand, {len(unreadable)} templates that cannot be parsed without their values"
+    )
     print(f"clean files: {len(clean)}, with {len(errors)} findings at error and {len(warnings)} at warning")
     if silent:
         print(f"must not fire: {len(silent)} lines, {len(wrong)} fired")
@@ -175,7 +177,10 @@ def main() -> int:
 
 
 def measure(
-    scripts: t.Sequence[Script], by_file: t.Mapping[str, list[Finding]], labels: t.Mapping[str, list[dict[str, str]]], left_out: set[str]
+    scripts: t.Sequence[Script],
+    by_file: t.Mapping[str, list[Finding]],
+    labels: t.Mapping[str, list[dict[str, str]]],
+    left_out: set[str],
 ) -> tuple[dict[str, Counts], list[str]]:
     """Compare findings with labels, rule by rule; what differs is told in lines."""
     counts: dict[str, Counts] = collections.defaultdict(Counts)
@@ -195,7 +200,11 @@ def measure(
                 details.append(f"MISSED {script.name}:{label['line']} {label['rule']} ({script.hook}): {label['why']}")
         for f in serious:
             rule = answers.get(f.rule, f.rule)
-            near = [row for row in labels.get(script.name, ()) if row["rule"] == rule and abs(f.line - int(row["line"])) <= NEAR]
+            near = [
+                row
+                for row in labels.get(script.name, ())
+                if row["rule"] == rule and abs(f.line - int(row["line"])) <= NEAR
+            ]
             if not near:
                 counts[rule].false += 1
                 details.append(f"FALSE  {script.name}:{f.line} {f.rule} {f.severity} ({script.hook}): {f.message}")

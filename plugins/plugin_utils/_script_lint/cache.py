@@ -35,7 +35,7 @@ def engine_version() -> str:
     digest = hashlib.sha256()
     here = pathlib.Path(__file__).resolve().parent
     shared = here.parent.parent / "module_utils"
-    for file in [*sorted(here.glob("*.py")), shared / "_hooks.py", shared / "_shebang.py"]:
+    for file in [*sorted(here.glob("*.py")), shared / "_hooks.py"]:
         digest.update(file.read_bytes())
     for name in ("shfmt", "shellcheck"):
         digest.update(tools.tool_version(name).encode())

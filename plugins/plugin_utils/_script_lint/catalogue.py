@@ -121,7 +121,9 @@ RULES: dict[str, Rule] = {
         Rule(
             "accidental-exit-code",
             "The exit code is whatever the last command happens to return.",
-            "The hook's status is the last command's. " + _DRAINS + " A failed controller prolog sends the job back to the queue.",
+            "The hook's status is the last command's. "
+            + _DRAINS
+            + " A failed controller prolog sends the job back to the queue.",
             "Decide on purpose: end with exit 0, or handle the failure (command || true, if command; then ...).",
         ),
         Rule(

@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
 from . import environment
 from .check_commands import BASE_COMMANDS
-from .model import Hit, Severity
-from .shell import Assignment, Call, Piece, Use, Word
+from .model import Hit, Severity, hit_at, words
+from .program import Assignment, Call, Piece, Point, Use, Word
 from .subject import Subject
 
 # ---------------------------------------------------------------------------------------------------------- variables
 
 #: Every name that Slurm uses in some hook; another SLURM_ name may be the site's own.
-_SLURM_NAMES = frozenset(name for table in environment._VARIABLES.values() for name in table)  # noqa: SLF001
+_SLURM_NAMES = frozenset(name for table in environment._VARIABLES.values() for name in table)
 
-_HAS_DEFAULT = frozenset({":-", "-", ":=", "=", ":+", "+", ":?", "?"})
+_HAS_DEFAULT = words(":- - := = :+ + :? ?")
 
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
@@ -48,16 +49,26 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
             seen.add(name)
             if variable is not None:
                 detail = f"since {variable.since}" if variable.since > (version or "") else f"until {variable.until}"
-                yield Hit("variable-not-set", use.line, use.column, f"{name} is set in {where.name} only {detail}")
+                yield hit_at("variable-not-set", use, f"{name} is set in {where.name} only {detail}")
             else:
-                yield Hit("variable-not-set", use.line, use.column, f"{name} is not set in {where.name}")
-        elif variable is not None and variable.optional and not use.probing and use.operator not in _HAS_DEFAULT and not _guarded(subject, name, use):
+                yield hit_at("variable-not-set", use, f"{name} is not set in {where.name}")
+        elif (
+            variable is not None
+            and variable.optional
+            and not use.probing
+            and use.operator not in _HAS_DEFAULT
+            and not _guarded(subject, name, use)
+        ):
             if use.context.nounset:
                 seen.add(name)
-                yield Hit("variable-not-set", use.line, use.column, f"{name} is set only for some jobs, and set -u ends the script without it")
+                yield hit_at(
+                    "variable-not-set",
+                    use,
+                    f"{name} is set only for some jobs, and set -u ends the script without it",
+                )
             elif where.group == "task" and name.startswith("SLURM_") and "_PER_" in name:
                 seen.add(name)
-                yield Hit("variable-not-set", use.line, use.column, f"{name} is set only when the job asked for it")
+                yield hit_at("variable-not-set", use, f"{name} is set only when the job asked for it")
 
 
 def _like_slurm(name: str) -> bool:
@@ -86,7 +97,7 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
             continue
         if use.name in tainted and not (use.name not in environment.USER_TEXT and _reset(subject, use)):
             seen.add(use.line)
-            yield Hit("unquoted-user-text", use.line, use.column, f"${use.name} is not quoted, and {tainted[use.name]}")
+            yield hit_at("unquoted-user-text", use, f"${use.name} is not quoted, and {tainted[use.name]}")
     for call in program.named("[", "test"):
         for word in call.arguments:
             if call.line in seen or len(word.pieces) != 1:
@@ -98,7 +109,11 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
                 # Said once a variable: such a test seldom stands alone.
                 compared.add(piece.text)
                 seen.add(call.line)
-                yield Hit("unquoted-user-text", word.line, word.column, f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error")
+                yield hit_at(
+                    "unquoted-user-text",
+                    word,
+                    f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error",
+                )
 
 
 def _reset(subject: Subject, use: Use) -> bool:
@@ -110,16 +125,19 @@ def _reset(subject: Subject, use: Use) -> bool:
 def _tainted(subject: Subject) -> dict[str, str]:
     """Variables whose text a user decides, each with the reason."""
     program = subject.program
-    found = {name: "the job's owner decides its text" for name in environment.USER_TEXT if not program.assignments.get(name)}
+    found = {
+        name: "the job's owner decides its text" for name in environment.USER_TEXT if not program.assignments.get(name)
+    }
     for _round in range(3):
         for name, assignments in program.assignments.items():
             for assignment in assignments:
                 if name in found:
                     break
                 if assignment.value is not None and assignment.kind in ("assign", "declare", "append"):
-                    if any(piece.kind == "variable" and piece.text in found and piece.operator in ("", ":-", "-") for piece in assignment.value.pieces):
-                        found[name] = "the job's owner decides its text"
-                    elif any(_user_text_command(call) for piece in assignment.value.pieces for call in piece.commands):
+                    if any(
+                        piece.kind == "variable" and piece.text in found and piece.operator in ("", ":-", "-")
+                        for piece in assignment.value.pieces
+                    ) or any(_user_text_command(call) for piece in assignment.value.pieces for call in piece.commands):
                         found[name] = "the job's owner decides its text"
                 elif assignment.kind == "read" and _lists_files(subject, assignment):
                     found[name] = "a user chose the file's name"
@@ -140,7 +158,12 @@ def _lists_files(subject: Subject, assignment: Assignment) -> bool:
         return False
     number = assignment.context.pipeline[0]
     for call in subject.program.calls:
-        if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < assignment.sequence and call.name == "find":
+        if (
+            call.context.pipeline
+            and call.context.pipeline[0] == number
+            and call.sequence < assignment.sequence
+            and call.name == "find"
+        ):
             return any(text.startswith(("/tmp", "/var/tmp", "/dev/shm", "/home", "/scratch")) for text in call.texts)
     return False
 
@@ -156,9 +179,11 @@ def _compared(call: Call, word: Word) -> bool:
 
 
 #: Their output is one word, whatever happens.
-_ONE_WORD = frozenset(
-    "wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch getconf seq sum "
-    "logname cksum md5sum sha256sum echo printf".split()
+_ONE_WORD = words(
+    """
+    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
+    getconf seq sum logname cksum md5sum sha256sum echo printf
+    """
 )
 
 
@@ -176,9 +201,13 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
         return False
     if _ever_probed(subject, name):
         return False
-    final = [call for call in piece.commands if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1]
+    final = [
+        call
+        for call in piece.commands
+        if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1
+    ]
     end = final[-1] if final else piece.commands[-1]
-    if end.name in _ONE_WORD or end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count"):
+    if end.name in _ONE_WORD or (end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")):
         return False
     return True
 
@@ -190,7 +219,9 @@ def _ever_probed(subject: Subject, name: str) -> bool:
 # ----------------------------------------------------------------------------------------------------------- deletion
 
 #: Places that several jobs share.
-_SHARED = re.compile(r"/(tmp|var/tmp|dev/shm|scratch|local|localscratch|local_scratch|lustre|nvme|mnt/(nvme|scratch|local|localdisk|resource))(/|$)")
+_SHARED = re.compile(
+    r"/(tmp|var/tmp|dev/shm|scratch|local|localscratch|local_scratch|lustre|nvme|mnt/(nvme|scratch|local|localdisk|resource))(/|$)"
+)
 
 
 def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
@@ -202,7 +233,9 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
             if "find" in call.via:
                 continue
             operands = [word for word in call.arguments if not word.shown.startswith("-")]
-            if not operands and "xargs" in call.via or any(len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands):
+            if (not operands and "xargs" in call.via) or any(
+                len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands
+            ):
                 hit = _from_find(subject, call, operands)
                 if hit is not None:
                     yield hit
@@ -214,7 +247,10 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                     break
         elif call.name == "find":
             texts = call.texts
-            if "-delete" in texts or any(a in texts for a in ("-exec", "-execdir")) and any(b in texts for b in ("rm", "/bin/rm", "/usr/bin/rm")):
+            if "-delete" in texts or (
+                any(a in texts for a in ("-exec", "-execdir"))
+                and any(b in texts for b in ("rm", "/bin/rm", "/usr/bin/rm"))
+            ):
                 yield from _find(subject, call)
 
 
@@ -225,22 +261,42 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
             break
         starts.append(word)
     texts = call.texts
-    limited = any(text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty") for text in texts)
-    narrowed = limited or any(text in ("-name", "-path", "-iname", "-regex", "-user", "-uid") and "-prune" not in texts for text in texts)
+    limited = any(
+        text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty")
+        for text in texts
+    )
+    narrowed = limited or any(
+        text in ("-name", "-path", "-iname", "-regex", "-user", "-uid") and "-prune" not in texts for text in texts
+    )
     for word in starts:
         resolved = subject.program.resolve(word, call)
         fixed = resolved.literal
         if fixed is not None:
-            if subject.where.is_job and not narrowed and _SHARED.match(fixed.rstrip("/") + "/") and fixed.rstrip("/").count("/") <= 2:
-                yield Hit("unsafe-delete", call.line, call.column, f"find deletes everything below {fixed}, whichever job it belongs to", "error")
+            if (
+                subject.where.is_job
+                and not narrowed
+                and _SHARED.match(fixed.rstrip("/") + "/")
+                and fixed.rstrip("/").count("/") <= 2
+            ):
+                yield hit_at(
+                    "unsafe-delete",
+                    call,
+                    f"find deletes everything below {fixed}, whichever job it belongs to",
+                    "error",
+                )
                 return
             continue
         hit = _judge(subject, call, word, "find -delete", soft=limited)
         if hit is not None:
             yield hit
             return
-    if subject.where.is_job and any(text in ("-user", "-uid") for text in texts) and not limited and not _asks_for_other_jobs(subject, call):
-        yield Hit("unsafe-delete", call.line, call.column, "deletes every file of the user, also those of his other jobs here")
+    if (
+        subject.where.is_job
+        and any(text in ("-user", "-uid") for text in texts)
+        and not limited
+        and not _asks_for_other_jobs(subject, call)
+    ):
+        yield hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
 
 
 def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
@@ -255,15 +311,30 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
             if assignment.kind == "read" and assignment.context.pipeline:
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.calls:
-        if other.name == "find" and other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence:
-            if any(text in ("-user", "-uid", "-group") for text in other.texts) and not _asks_for_other_jobs(subject, call):
-                return Hit("unsafe-delete", call.line, call.column, "deletes every file of the user, also those of his other jobs here")
+        if (
+            other.name == "find"
+            and other.context.pipeline
+            and other.context.pipeline[0] in numbers
+            and other.sequence < call.sequence
+        ):
+            if any(text in ("-user", "-uid", "-group") for text in other.texts) and not _asks_for_other_jobs(
+                subject, call
+            ):
+                return hit_at(
+                    "unsafe-delete",
+                    call,
+                    "deletes every file of the user, also those of his other jobs here",
+                )
     return None
 
 
 def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
     return any(
-        other.sequence < call.sequence and (other.name in ("squeue", "loginctl", "sacct") or any(re.search(r"uid_|slurmstepd", text) for text in other.texts))
+        other.sequence < call.sequence
+        and (
+            other.name in ("squeue", "loginctl", "sacct")
+            or any(re.search(r"uid_|slurmstepd", text) for text in other.texts)
+        )
         for other in subject.program.calls
     )
 
@@ -275,16 +346,40 @@ def _judge(subject: Subject, call: Call, word: Word, action: str, *, soft: bool 
     while segments and not segments[-1]:
         segments.pop()
     # What a trailing /* empties is the directory before it.
-    body = segments[:-1] if segments and all(p.kind == "glob" and p.text in ("*", ".*", "*.*") for p in segments[-1]) else segments
+    body = (
+        segments[:-1]
+        if segments and all(p.kind == "glob" and p.text in ("*", ".*", "*.*") for p in segments[-1])
+        else segments
+    )
     emptied = len(body) < len(segments)
-    unsure = [piece for segment in segments for piece in segment if piece.kind == "variable" and not _never_empty(subject, piece, call)]
+    unsure = [
+        piece
+        for segment in segments
+        for piece in segment
+        if piece.kind == "variable" and not _never_empty(subject, piece, call)
+    ]
     for segment in segments:
-        for piece, following in zip(segment, segment[1:]):
-            if piece.kind == "variable" and following.kind == "glob" and following.text.startswith("*") and subject.where.is_job and _is_job_id(subject, piece, call):
-                return Hit("unsafe-delete", call.line, call.column, f"{action}: {word.shown} also matches jobs whose number begins with this one's", "error")
+        for piece, following in itertools.pairwise(segment):
+            if (
+                piece.kind == "variable"
+                and following.kind == "glob"
+                and following.text.startswith("*")
+                and subject.where.is_job
+                and _is_job_id(subject, piece, call)
+            ):
+                return hit_at(
+                    "unsafe-delete",
+                    call,
+                    f"{action}: {word.shown} also matches jobs whose number begins with this one's",
+                    "error",
+                )
     if subject.where.is_job and resolved.literal is not None and any(piece.kind == "glob" for piece in resolved.pieces):
         if _SHARED.match(resolved.literal) and not _asks_for_other_jobs(subject, call) and not soft:
-            return Hit("unsafe-delete", call.line, call.column, f"{action}: {resolved.literal} is shared, the pattern meets every job's files")
+            return hit_at(
+                "unsafe-delete",
+                call,
+                f"{action}: {resolved.literal} is shared, the pattern meets every job's files",
+            )
     if not unsure or not body:
         return None
     last = body[-1]
@@ -297,10 +392,25 @@ def _judge(subject: Subject, call: Call, word: Word, action: str, *, soft: bool 
         # The whole path is one variable: rm -r "" is an error message, no more.
         return None
     severity: Severity | None = None
-    if subject.where.is_job and any(subject.where.absent(piece.text, subject.slurm_version) and not subject.program.assignments.get(piece.text) for piece in unsure):
+    if subject.where.is_job and any(
+        subject.where.absent(piece.text, subject.slurm_version) and not subject.program.assignments.get(piece.text)
+        for piece in unsure
+    ):
         severity = "error"
-    left = "".join("/" + "".join(p.text for p in s if p.kind in ("text", "glob")) for s in segments[1:] if any(p not in unsure for p in s)) or "/"
-    return Hit("unsafe-delete", call.line, call.column, f"{action}: when {names} is empty, {word.shown} becomes {left}", severity)
+    left = (
+        "".join(
+            "/" + "".join(p.text for p in s if p.kind in ("text", "glob"))
+            for s in segments[1:]
+            if any(p not in unsure for p in s)
+        )
+        or "/"
+    )
+    return hit_at(
+        "unsafe-delete",
+        call,
+        f"{action}: when {names} is empty, {word.shown} becomes {left}",
+        severity,
+    )
 
 
 def _segments(word: Word) -> list[list[Piece]]:
@@ -314,7 +424,9 @@ def _segments(word: Word) -> list[list[Piece]]:
             if position:
                 segments.append([])
             if text:
-                kind: t.Literal["text", "glob"] = "glob" if piece.kind == "glob" and re.search(r"[*?\[]", text) else "text"
+                kind: t.Literal["text", "glob"] = (
+                    "glob" if piece.kind == "glob" and re.search(r"[*?\[]", text) else "text"
+                )
                 segments[-1].append(Piece(kind, text, piece.quoted))
     return segments
 
@@ -323,14 +435,30 @@ def _is_job_id(subject: Subject, piece: Piece, at: Call | Assignment) -> bool:
     if re.search(r"(?i)job_?id", piece.text):
         return True
     values = subject.program.values(piece.text, at)
-    return any(a.value is not None and any(re.search(r"(?i)job_?id", p.text) for p in a.value.variables) for a in values)
+    return any(
+        a.value is not None and any(re.search(r"(?i)job_?id", p.text) for p in a.value.variables) for a in values
+    )
 
 
 def _never_empty(subject: Subject, piece: Piece, at: Call) -> bool:
     """Whether a variable surely has a value where it is used."""
-    if piece.operator in (":?", "?") or piece.operator in (":-", ":=", "-", "=") and piece.operand is not None and piece.operand.pieces:
+    if piece.operator in (":?", "?") or (
+        piece.operator in (":-", ":=", "-", "=") and piece.operand is not None and piece.operand.pieces
+    ):
         return True
-    if piece.text.isdigit() or piece.text in ("$", "!", "?", "#", "UID", "EUID", "BASHPID", "HOSTNAME", "RANDOM", "SECONDS", "PPID"):
+    if piece.text.isdigit() or piece.text in (
+        "$",
+        "!",
+        "?",
+        "#",
+        "UID",
+        "EUID",
+        "BASHPID",
+        "HOSTNAME",
+        "RANDOM",
+        "SECONDS",
+        "PPID",
+    ):
         return not piece.text.isdigit()
     program = subject.program
     values = program.values(piece.text, at)
@@ -346,13 +474,11 @@ def _never_empty(subject: Subject, piece: Piece, at: Call) -> bool:
     for use in program.uses_of(piece.text):
         if use.sequence < at.sequence and (use.probing or use.operator in (":?", "?", ":=")):
             return True
-    for line, _column, _kind, _context, _node in program.tests:
-        if line <= at.line and any(use.line == line and use.name == piece.text and use.probing for use in program.uses):
-            return True
-    # A pattern test ([[ $x =~ ^[0-9]+$ ]], case) or a numeric one says that there is something.
+    tested = {test.line for test in program.tests}
+    # A pattern test ([[ $x =~ ^[0-9]+$ ]]) or a numeric one says that there is something.
     return any(
-        use.name == piece.text and use.sequence < at.sequence and use.line in {entry[0] for entry in program.tests} and _requires_text(subject, use)
-        for use in program.uses
+        use.sequence < at.sequence and use.line in tested and (use.probing or _requires_text(subject, use))
+        for use in program.uses_of(piece.text)
     )
 
 
@@ -373,16 +499,14 @@ _WRITES_ALL = frozenset({"touch", "tee", "truncate"})
 def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     """predictable-temp-file: a name that anybody can guess, below /tmp, /var/tmp or /dev/shm."""
     program = subject.program
-    written: list[tuple[int, Word, int, int, Call | None]] = []
-    for redirect, context, sequence in program.writes:
-        written.append((sequence, redirect.target, redirect.target.line, redirect.target.column, None))
-    for call in program.calls:
-        for word in _written_by(call):
-            written.append((call.sequence, word, call.line, call.column, call))
+    written: list[tuple[Word, int, int, Point]] = [
+        (w.target, w.target.line, w.target.column, w) for w in program.writes
+    ]
+    written += [(word, call.line, call.column, call) for call in program.calls for word in _written_by(call)]
     places: list[tuple[int, int, Word]] = []
-    for sequence, word, line, column, call in written:
+    for word, line, column, point in written:
         setting = _top_setting(subject, word)
-        for resolved in program.alternatives(word, call or _At(program, sequence)):
+        for resolved in program.alternatives(word, point):
             places.append((setting.line, setting.column, resolved) if setting is not None else (line, column, resolved))
     for assignments in program.assignments.values():
         for assignment in assignments:
@@ -399,7 +523,12 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
         if any(text == other or text.startswith(other.rstrip("/") + "/") for other in reported):
             continue
         reported.append(text)
-        yield Hit("predictable-temp-file", line, column, f"{text} can be guessed, and {'/'.join(text.split('/')[:2 if text.startswith('/tmp') else 3])} is open to everybody")
+        yield Hit(
+            "predictable-temp-file",
+            line,
+            column,
+            f"{text} can be guessed, and {'/'.join(text.split('/')[: 2 if text.startswith('/tmp') else 3])} is open to everybody",
+        )
 
 
 def _top_setting(subject: Subject, word: Word) -> Assignment | None:
@@ -413,21 +542,10 @@ def _top_setting(subject: Subject, word: Word) -> Assignment | None:
 
 
 def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
-    return any(call.sequence > assignment.sequence and call.name not in BASE_COMMANDS - {"bash", "sh", "python", "python3"} for call in subject.program.calls)
-
-
-class _At:
-    """A place in the walk for a word that belongs to no call."""
-
-    def __init__(self, program: t.Any, sequence: int) -> None:
-        self.sequence = sequence
-        near = [call for call in program.calls if call.sequence <= sequence]
-        self.context = near[-1].context if near else program.calls[0].context if program.calls else _NO_CONTEXT
-
-
-from .shell import Context as _Context  # noqa: E402
-
-_NO_CONTEXT = _Context()
+    return any(
+        call.sequence > assignment.sequence and call.name not in BASE_COMMANDS - {"bash", "sh", "python", "python3"}
+        for call in subject.program.calls
+    )
 
 
 def _written_by(call: Call) -> list[Word]:
@@ -448,7 +566,9 @@ def _written_by(call: Call) -> list[Word]:
 
 def _predictable(word: Word) -> bool:
     for piece in word.pieces:
-        if piece.kind == "command" and any(call.name in ("mktemp", "uuidgen", "openssl", "shuf", "head") for call in piece.commands):
+        if piece.kind == "command" and any(
+            call.name in ("mktemp", "uuidgen", "openssl", "shuf", "head") for call in piece.commands
+        ):
             return False
         if piece.kind == "variable" and piece.text in ("RANDOM", "SRANDOM"):
             return False

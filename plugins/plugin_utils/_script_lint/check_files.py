@@ -10,9 +10,8 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils._shebang import Shebang, read_shebang
-
 from .model import Hit
+from .shebang import Shebang, read_shebang
 
 #: Above this a text is not analysed: no prolog is a megabyte long.
 MAX_BYTES = 1024 * 1024
@@ -41,7 +40,11 @@ def check(content: bytes) -> tuple[list[Hit], bytes | None]:
 
 def _encoding(content: bytes) -> t.Iterator[Hit]:
     """CRLF, byte order mark, NUL, not UTF-8."""
-    if content[:4] in (b"\x7fELF",) or content[:2] in (b"\xfe\xff", b"\xff\xfe", b"\x1f\x8b") or content[:4] == b"PK\x03\x04":
+    if (
+        content[:4] in (b"\x7fELF",)
+        or content[:2] in (b"\xfe\xff", b"\xff\xfe", b"\x1f\x8b")
+        or content[:4] == b"PK\x03\x04"
+    ):
         yield Hit("text-encoding", 1, 1, "the file is binary, not a text")
         return
     if content.startswith(_BOM):
@@ -53,12 +56,23 @@ def _encoding(content: bytes) -> t.Iterator[Hit]:
     position = content.find(b"\r\n")
     if position >= 0:
         count = content.count(b"\r\n")
-        yield Hit("text-encoding", content.count(b"\n", 0, position) + 1, 1, f"{count} line{'s end' if count > 1 else ' ends'} with a carriage return (Windows line end)")
+        yield Hit(
+            "text-encoding",
+            content.count(b"\n", 0, position) + 1,
+            1,
+            f"{count} line{'s end' if count > 1 else ' ends'} with a carriage return (Windows line end)",
+        )
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        yield Hit("text-encoding", line, exc.start - content.rfind(b"\n", 0, exc.start), "a byte here is not valid UTF-8", "warning")
+        yield Hit(
+            "text-encoding",
+            line,
+            exc.start - content.rfind(b"\n", 0, exc.start),
+            "a byte here is not valid UTF-8",
+            "warning",
+        )
 
 
 def _shebang(content: bytes) -> t.Iterator[Hit]:
@@ -67,7 +81,14 @@ def _shebang(content: bytes) -> t.Iterator[Hit]:
         later = re.search(rb"^[ \t]*#![ \t]*/", content[:4096], re.MULTILINE)
         if later is not None:
             line = content.count(b"\n", 0, later.start()) + 1
-            yield Hit("shebang-missing", 1, 1, f"#! stands on line {line}, not on the first byte of the file" if line > 1 else "something stands before #!")
+            yield Hit(
+                "shebang-missing",
+                1,
+                1,
+                f"#! stands on line {line}, not on the first byte of the file"
+                if line > 1
+                else "something stands before #!",
+            )
         else:
             yield Hit("shebang-missing", 1, 1, "no #! line")
         return
@@ -87,4 +108,9 @@ def _interpreter(found: Shebang) -> t.Iterator[Hit]:
         if not words:
             yield Hit("shebang-interpreter", 1, 1, "env is told nothing to run")
         elif len(words) > 1 and not words[0].startswith(("-S", "--split-string", "-vS", "-iS")):
-            yield Hit("shebang-interpreter", 1, 1, f'env gets "{found.argument}" as ONE argument and looks for a program of that name; use env -S')
+            yield Hit(
+                "shebang-interpreter",
+                1,
+                1,
+                f'env gets "{found.argument}" as ONE argument and looks for a program of that name; use env -S',
+            )

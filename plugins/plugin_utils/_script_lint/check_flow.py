@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
 from .check_commands import BASE_COMMANDS, SLURM_COMMANDS
-from .model import Hit
-from .shell import Assignment, Call, Context, Loop, Node, seconds
+from .model import Hit, hit_at, words
+from .parser import Node
+from .program import Assignment, Call, Context, Loop
 from .subject import Subject
+from .wrappers import seconds
 
 # -------------------------------------------------------------------------------------------------------------- waits
 
@@ -36,14 +39,14 @@ _NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
 }
 
 #: Clients with their own, long, limits: only noted.
-_SLOW = frozenset({"beeond", "aws", "gcloud", "az", "oci", "openstack", "git", "kubectl", "gsutil", "azcopy", "rsync", "mount.nfs", "ping"})
+_SLOW = words("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs ping")
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
     """unbounded-wait: network clients and polling loops without a limit."""
     waits = bool(subject.program.named("wait"))
     for call in subject.program.calls:
-        if call.context.remote or call.context.bound is not None or call.context.background and not waits:
+        if call.context.remote or call.context.bound is not None or (call.context.background and not waits):
             continue
         if call.name in _NETWORK:
             options, remedy, verbs = _NETWORK[call.name]
@@ -51,24 +54,40 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             joined = " ".join(call.texts)
             if verbs is not None and not (texts and texts[0] in verbs):
                 continue
-            if options and call.has_option(*options) or set(call.texts) & {"--version", "-V", "--help"}:
+            if (options and call.has_option(*options)) or set(call.texts) & {"--version", "-V", "--help"}:
                 continue
-            if re.search(r"(?i)connect_?timeout", joined + " " + " ".join(call.environment)) or call.name == "psql" and _sets(subject, "PGCONNECT_TIMEOUT"):
+            if re.search(r"(?i)connect_?timeout", joined + " " + " ".join(call.environment)) or (
+                call.name == "psql" and _sets(subject, "PGCONNECT_TIMEOUT")
+            ):
                 continue
             if "--pull=never" in call.texts:
                 continue
             # wget has long limits of its own, which a booting host can bear and a waiting job cannot.
             mild = call.name == "wget" and not subject.where.is_job
-            yield Hit("unbounded-wait", call.line, call.column, f"{call.name} has no time limit; add {remedy}", "info" if mild else None)
+            yield hit_at(
+                "unbounded-wait",
+                call,
+                f"{call.name} has no time limit; add {remedy}",
+                "info" if mild else None,
+            )
         elif call.name in _SLOW and subject.where.is_job and call.texts:
-            yield Hit("unbounded-wait", call.line, call.column, f"{call.name} waits as long as its own defaults say; put timeout in front", "info")
+            yield hit_at(
+                "unbounded-wait",
+                call,
+                f"{call.name} waits as long as its own defaults say; put timeout in front",
+                "info",
+            )
         elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
             length = seconds(subject.program.resolve(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
-                yield Hit("unbounded-wait", call.line, call.column, f"every job waits {length:g} s here", "info")
+                yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
     for loop in subject.program.loops:
         if loop.context.bound is None and _polls(subject, loop) and not _capped(subject, loop):
-            yield Hit("unbounded-wait", loop.line, loop.column, "the loop waits for something that may never happen; count the rounds")
+            yield hit_at(
+                "unbounded-wait",
+                loop,
+                "the loop waits for something that may never happen; count the rounds",
+            )
 
 
 def _sets(subject: Subject, name: str) -> bool:
@@ -85,8 +104,12 @@ def _polls(subject: Subject, loop: Loop) -> bool:
     conditions = loop.node.get("Cond") or []
     first = (conditions[0].get("Cmd") or {}) if conditions else {}
     words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in first.get("Args") or ()]
-    endless = words[:1] in (["true"], [":"], ["1"]) and not loop.node.get("Until") or words[:1] == ["false"] and bool(loop.node.get("Until"))
-    if words[:1] == ["read"] or any(call.name in ("read", "shift", "getopts") and call.context.tested for call in calls):
+    endless = (words[:1] in (["true"], [":"], ["1"]) and not loop.node.get("Until")) or (
+        words[:1] == ["false"] and bool(loop.node.get("Until"))
+    )
+    if words[:1] == ["read"] or any(
+        call.name in ("read", "shift", "getopts") and call.context.tested for call in calls
+    ):
         return False
     if any(call.name == "shift" for call in calls):
         return False
@@ -96,20 +119,19 @@ def _polls(subject: Subject, loop: Loop) -> bool:
 def _capped(subject: Subject, loop: Loop) -> bool:
     """Whether a counter, a clock or a bounded reader ends the loop."""
     program = subject.program
-    start = loop.node["Pos"]["Offset"]
-    end = loop.node["End"]["Offset"]
-    text = program.source[start:end].decode("utf-8", "replace")
-    if re.search(r"\bSECONDS\b|date \+%s|EPOCHSECONDS|inotifywait|\btimeout\b", text):
+    if re.search(r"\bSECONDS\b|date \+%s|EPOCHSECONDS|inotifywait|\btimeout\b", loop.text):
         return True
     changed = {
         name
         for name, assignments in program.assignments.items()
-        if any(_inside(loop, a.sequence) and (a.kind == "number" or _counts(name, a.value) or a.kind == "append" and _is_number(a)) for a in assignments)
+        if any(
+            _inside(loop, a.sequence)
+            and (a.kind == "number" or _counts(name, a.value) or (a.kind == "append" and _is_number(a)))
+            for a in assignments
+        )
     }
     compared = {use.name for use in program.uses if _inside(loop, use.sequence)}
-    if changed & compared and re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", text):
-        return True
-    return False
+    return bool(changed & compared) and bool(re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", loop.text))
 
 
 def _is_number(assignment: Assignment) -> bool:
@@ -122,7 +144,9 @@ def _counts(name: str, value: t.Any) -> bool:
         return False
     if any(piece.text == name for piece in value.variables) and re.search(r"[-+]\s*\d", value.shown):
         return True
-    return any(piece.kind == "number" for piece in value.pieces) or any(call.name in ("expr", "bc") for piece in value.pieces for call in piece.commands)
+    return any(piece.kind == "number" for piece in value.pieces) or any(
+        call.name in ("expr", "bc") for piece in value.pieces for call in piece.commands
+    )
 
 
 def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
@@ -131,8 +155,17 @@ def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
         return
     for call in subject.program.calls:
         length = _length(subject, call)
-        if length is not None and length >= subject.timeout and not call.context.background and call.context.bound is None:
-            yield Hit("wait-exceeds-timeout", call.line, call.column, f"{call.name} may take {length:g} s, the script is ended after {subject.timeout} s")
+        if (
+            length is not None
+            and length >= subject.timeout
+            and not call.context.background
+            and call.context.bound is None
+        ):
+            yield hit_at(
+                "wait-exceeds-timeout",
+                call,
+                f"{call.name} may take {length:g} s, the script is ended after {subject.timeout} s",
+            )
 
 
 def _length(subject: Subject, call: Call) -> float | None:
@@ -156,14 +189,15 @@ def _length(subject: Subject, call: Call) -> float | None:
 # --------------------------------------------------------------------------------------------------------- exit codes
 
 #: As a last command they fail only when the node is in trouble anyway, or their failure is no accident.
-_ROBUST = frozenset(
+_ROBUST = words(
     """
-    true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait sleep cat source . rm ln
-    awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare readonly kill tee sync sort env head tail mv cp hostname local break continue
-    """.split()
+    true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
+    sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
+    readonly kill tee sync sort env head tail mv cp hostname local break continue
+    """
 )
 
-_ANSWERS = frozenset({"[", "[[", "test", "grep", "egrep", "fgrep", "zgrep", "pgrep", "diff", "cmp", "mountpoint", "pidof", "id", "getent", "ls", "which", "command", "type"})
+_ANSWERS = words("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
 
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
@@ -189,12 +223,25 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
             yield hit
     if not fatal:
         return
-    for line, column, test, context, _node in program.tests:
-        if test == "arithmetic" and context.errexit and not context.tested and _may_be_zero(_node) and line not in reported:
-            reported.add(line)
-            yield Hit("accidental-exit-code", line, column, "under set -e an arithmetic command that results in 0 ends the script")
+    for test in program.tests:
+        hit_before = test.line in reported
+        if (
+            test.kind == "arithmetic"
+            and test.context.errexit
+            and not test.context.tested
+            and not hit_before
+            and _may_be_zero(test.node)
+        ):
+            reported.add(test.line)
+            yield hit_at(
+                "accidental-exit-code",
+                test,
+                "under set -e an arithmetic command that results in 0 ends the script",
+            )
     guessed = False
-    for name, assignment in sorted(((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line):
+    for name, assignment in sorted(
+        ((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line
+    ):
         context = assignment.context
         if assignment.value is None or not context.errexit or context.tested or context.declared or guessed:
             continue
@@ -202,35 +249,68 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
         if risky is not None:
             # Said once a script, at the first place.
             guessed = True
-            yield Hit("accidental-exit-code", assignment.line, assignment.column, f"under set -e a failing {risky} in the value of {name} ends the script with its code")
+            yield hit_at(
+                "accidental-exit-code",
+                assignment,
+                f"under set -e a failing {risky} in the value of {name} ends the script with its code",
+            )
     for call in program.calls:
-        if call.name == "flock" and call.has_option("-n", "--nonblock", "--nb") and call.context.tested and call.line not in reported:
+        if (
+            call.name == "flock"
+            and call.has_option("-n", "--nonblock", "--nb")
+            and call.context.tested
+            and call.line not in reported
+        ):
             text = program.source.decode("utf-8", "replace").splitlines()[call.line - 1]
             if re.search(r"\|\|\s*\{?\s*exit\s+[1-9]", text):
                 reported.add(call.line)
-                yield Hit("accidental-exit-code", call.line, call.column, "a lock that somebody else holds makes the script fail")
+                yield hit_at(
+                    "accidental-exit-code",
+                    call,
+                    "a lock that somebody else holds makes the script fail",
+                )
 
 
 def _delegates(subject: Subject) -> bool:
     """Whether the script is only a way to start one program, whose status it passes on deliberately."""
-    work = [call for call in subject.program.calls if not call.via and not call.context.substituted and call.name not in _PREPARES]
-    return len(work) == 1 and not work[0].context.guards and work[0].name not in _ANSWERS and work[0].name not in subject.program.functions
+    work = [
+        call
+        for call in subject.program.calls
+        if not call.via and not call.context.substituted and call.name not in _PREPARES
+    ]
+    return (
+        len(work) == 1
+        and not work[0].context.guards
+        and work[0].name not in _ANSWERS
+        and work[0].name not in subject.program.functions
+    )
 
 
-_PREPARES = frozenset({"source", ".", "export", "set", "umask", "cd", "ulimit", "module", "[", "test", "echo", "logger", ":", "shopt", "unset"})
+_PREPARES = words("source . export set umask cd ulimit module [ test echo logger : shopt unset")
 
 
-def _tail_hit(subject: Subject, place: tuple[int, int], kind: str, call: Call | None, fatal: bool, node: Node) -> Hit | None:
+def _tail_hit(
+    subject: Subject, place: tuple[int, int], kind: str, call: Call | None, fatal: bool, node: Node
+) -> Hit | None:
     severity: t.Any = None if fatal else "info"
     command = (node.get("Cmd") or {}).get("Type")
     if kind == "and":
-        return Hit("accidental-exit-code", *place, "the last command is A && B: when A is false, the script fails", severity)
+        return Hit(
+            "accidental-exit-code", *place, "the last command is A && B: when A is false, the script fails", severity
+        )
     if command in ("TestClause", "ArithmCmd", "LetClause") or node.get("Negated"):
-        return Hit("accidental-exit-code", *place, "the last command is a test, its answer becomes the exit code", severity)
+        return Hit(
+            "accidental-exit-code", *place, "the last command is a test, its answer becomes the exit code", severity
+        )
     if call is None:
         return None
     if call.name in _ANSWERS:
-        return Hit("accidental-exit-code", *place, f"the last command is {call.name}, its answer becomes the exit code", severity)
+        return Hit(
+            "accidental-exit-code",
+            *place,
+            f"the last command is {call.name}, its answer becomes the exit code",
+            severity,
+        )
     if call.name in subject.program.functions or not call.name or call.context.errexit:
         return None
     words = call.words
@@ -239,17 +319,25 @@ def _tail_hit(subject: Subject, place: tuple[int, int], kind: str, call: Call | 
         inner = next((c for c in subject.program.calls if c.via[:1] == (name,) and c.line == call.line), None)
         name = inner.name if inner is not None else name
         words = inner.words if inner is not None else words
-    writes = any(r.operator in (">", ">>", ">|", "&>", "&>>") and r.target.literal != "/dev/null" for r in call.context.redirects)
+    writes = any(
+        r.operator in (">", ">>", ">|", "&>", "&>>") and r.target.literal != "/dev/null" for r in call.context.redirects
+    )
     if name in _ROBUST and not (writes and name in ("echo", "printf", "date") and _elsewhere(call)):
         return None
-    if name in ("systemctl", "service") or name in ("sed", "perl") and not any(w.shown.startswith("-i") for w in words):
+    if name in ("systemctl", "service") or (
+        name in ("sed", "perl") and not any(w.shown.startswith("-i") for w in words)
+    ):
         return None
     return Hit("accidental-exit-code", *place, f"the last command is {name}: when it fails, the script fails", severity)
 
 
 def _elsewhere(call: Call) -> bool:
     """Whether the output goes to a file below a directory that may be missing."""
-    return any((r.target.literal or r.target.shown).startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) and r.target.shown.count("/") > 2 for r in call.context.redirects)
+    return any(
+        (r.target.literal or r.target.shown).startswith(("/tmp/", "/var/tmp/", "/dev/shm/"))
+        and r.target.shown.count("/") > 2
+        for r in call.context.redirects
+    )
 
 
 def _risky(pieces: t.Iterable[t.Any], context: Context) -> str | None:
@@ -272,11 +360,13 @@ def _risky(pieces: t.Iterable[t.Any], context: Context) -> str | None:
 def _may_be_zero(node: Node) -> bool:
     expression = (node.get("Cmd") or {}).get("X") or ((node.get("Cmd") or {}).get("Exprs") or [{}])[0]
     if expression.get("Type") == "UnaryArithm":
-        return expression.get("Op") in ("++", "--") and bool(expression.get("Post")) or expression.get("Op") == "--"
+        return (expression.get("Op") in ("++", "--") and bool(expression.get("Post"))) or expression.get("Op") == "--"
     return expression.get("Type") == "BinaryArithm" and expression.get("Op") in ("-=", "=", "*=", "/=", "%=", "&=")
 
 
-def tails(statements: t.Sequence[Node], functions: t.Mapping[str, Node], depth: int = 6) -> t.Iterator[tuple[Node, str]]:
+def tails(
+    statements: t.Sequence[Node], functions: t.Mapping[str, Node], depth: int = 6
+) -> t.Iterator[tuple[Node, str]]:
     """The statements whose status becomes the status of the list: (statement, V(plain) or V(and))."""
     rest = list(statements)
     while rest:
@@ -288,7 +378,7 @@ def tails(statements: t.Sequence[Node], functions: t.Mapping[str, Node], depth: 
         if kind == "CallExpr" and command.get("Args"):
             words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in command["Args"]]
             if words[0] in ("exit", "return"):
-                if len(words) == 1 or words[1] == "" and _is_status(command["Args"][1]):
+                if len(words) == 1 or (words[1] == "" and _is_status(command["Args"][1])):
                     continue
                 return
         yield from _tail(last, functions, depth)
@@ -323,9 +413,7 @@ def _tail(node: Node, functions: t.Mapping[str, Node], depth: int) -> t.Iterator
         if command["Op"] == "||":
             yield from tails([command["Y"]], functions, depth - 1)
         elif command["Op"] == "&&":
-            last_word = _first_word(command["Y"])
-            if last_word not in ("exit", "return", "exec") or True:
-                yield node, "and"
+            yield node, "and"
         else:
             yield from tails([command["Y"]], functions, depth - 1)
     elif kind == "TimeClause" and command.get("Stmt"):
@@ -355,17 +443,32 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _masked(subject: Subject, statements: t.Sequence[Node]) -> t.Iterator[Hit]:
-    for before, after in zip(statements, statements[1:]):
+    for before, after in itertools.pairwise(statements):
         what = _hides(before)
         if what and _reads_status(after):
-            yield Hit("exit-code-masked", after["Pos"]["Line"], after["Pos"]["Col"], f"$? is the status of {what}, not of the command")
+            yield Hit(
+                "exit-code-masked",
+                after["Pos"]["Line"],
+                after["Pos"]["Col"],
+                f"$? is the status of {what}, not of the command",
+            )
     for node in statements:
         command = node.get("Cmd") or {}
         if command.get("Type") == "IfClause":
             last = (command.get("Cond") or [{}])[-1]
             pipe = last.get("Cmd") or {}
-            if pipe.get("Type") == "BinaryCmd" and pipe["Op"] in ("|", "|&") and _first_word(pipe["Y"]) in ("tee", "logger", "cat", "systemd-cat") and not _pipefail_at(subject, node):
-                yield Hit("exit-code-masked", last["Pos"]["Line"], last["Pos"]["Col"], f"the condition is the status of {_first_word(pipe['Y'])}, not of the command before it")
+            if (
+                pipe.get("Type") == "BinaryCmd"
+                and pipe["Op"] in ("|", "|&")
+                and _first_word(pipe["Y"]) in ("tee", "logger", "cat", "systemd-cat")
+                and not _pipefail_at(subject, node)
+            ):
+                yield Hit(
+                    "exit-code-masked",
+                    last["Pos"]["Line"],
+                    last["Pos"]["Col"],
+                    f"the condition is the status of {_first_word(pipe['Y'])}, not of the command before it",
+                )
         for key in ("Then", "Do", "Stmts"):
             if isinstance(command.get(key), list):
                 yield from _masked(subject, command[key])
@@ -384,7 +487,11 @@ def _hides(node: Node) -> str | None:
             inner = parts[0].get("Parts") or parts if parts and parts[0]["Type"] == "DblQuoted" else parts
             if any(part["Type"] == "CmdSubst" for part in inner):
                 return str(command["Variant"]["Value"])
-    if command.get("Type") == "BinaryCmd" and command["Op"] in ("|", "|&") and _first_word(command["Y"]) in ("tee", "logger", "systemd-cat"):
+    if (
+        command.get("Type") == "BinaryCmd"
+        and command["Op"] in ("|", "|&")
+        and _first_word(command["Y"]) in ("tee", "logger", "systemd-cat")
+    ):
         return _first_word(command["Y"])
     return None
 
@@ -394,7 +501,12 @@ def _reads_status(node: Node) -> bool:
     if command.get("Type") == "IfClause":
         conditions = command.get("Cond") or [{}]
         return "'?'" in repr(conditions[0]) and "'Param': {" in repr(conditions[0])
-    return command.get("Type") == "CallExpr" and bool(command.get("Assigns")) and not command.get("Args") and _is_status((command["Assigns"][0].get("Value") or {"Parts": []}))
+    return (
+        command.get("Type") == "CallExpr"
+        and bool(command.get("Assigns"))
+        and not command.get("Args")
+        and _is_status(command["Assigns"][0].get("Value") or {"Parts": []})
+    )
 
 
 def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
@@ -405,12 +517,21 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
     careless = [
         call
         for call in program.calls
-        if call.context.function is None and not call.context.tested and not call.context.errexit and not call.context.substituted and not call.via
-        and call.name not in _ROBUST - {"cp", "mv", "ln", "mkdir", "chmod", "chown"} and call.name not in _ANSWERS
+        if call.context.function is None
+        and not call.context.tested
+        and not call.context.errexit
+        and not call.context.substituted
+        and not call.via
+        and call.name not in _ROBUST - {"cp", "mv", "ln", "mkdir", "chmod", "chown"}
+        and call.name not in _ANSWERS
     ]
     if len(careless) > 1 and not any(call.context.errexit for call in program.calls):
         first = careless[0]
-        yield Hit("init-without-errexit", first.line, first.column, f"{first.name or 'a command'} may fail and the script goes on; there is no set -e")
+        yield hit_at(
+            "init-without-errexit",
+            first,
+            f"{first.name or 'a command'} may fail and the script goes on; there is no set -e",
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- stdout
@@ -425,13 +546,21 @@ def output(subject: Subject) -> t.Iterator[Hit]:
         return
     noted = False
     for call in subject.program.calls:
-        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not _reaches_stdout(subject, call):
+        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not _reaches_stdout(
+            subject, call
+        ):
             continue
-        if _stdout_moved(subject, call) and (where.name == "task_prolog" or call.name not in ("echo", "printf") or not _PROTOCOL.match(_printed(call) or "")):
+        if _stdout_moved(subject, call) and (
+            where.name == "task_prolog"
+            or call.name not in ("echo", "printf")
+            or not _PROTOCOL.match(_printed(call) or "")
+        ):
             continue
-        if call.name in ("env", "printenv") and not call.arguments or call.name in ("set", "declare", "export") and (not call.arguments or call.texts == ["-p"]):
+        if (call.name in ("env", "printenv") and not call.arguments) or (
+            call.name in ("set", "declare", "export") and (not call.arguments or call.texts == ["-p"])
+        ):
             if where.group != "init":
-                yield Hit("stdout-noise", call.line, call.column, "the whole environment is printed", "warning")
+                yield hit_at("stdout-noise", call, "the whole environment is printed", "warning")
             continue
         if call.name not in ("echo", "printf") or call.context.stdout == "pipe":
             continue
@@ -440,26 +569,58 @@ def output(subject: Subject) -> t.Iterator[Hit]:
             if text is None or _PROTOCOL.match(text) or not text.strip():
                 continue
             first = text.split()[0]
-            if first in BASE_COMMANDS and first not in ("set", "source") and len(text.split()) > 1 and not re.match(r"[A-Z]", first):
-                yield Hit("task-protocol", call.line, call.column, f"the line is dropped; a task prolog's output is not executed, so {first} does not run")
+            if (
+                first in BASE_COMMANDS
+                and first not in ("set", "source")
+                and len(text.split()) > 1
+                and not re.match(r"[A-Z]", first)
+            ):
+                yield hit_at(
+                    "task-protocol",
+                    call,
+                    f"the line is dropped; a task prolog's output is not executed, so {first} does not run",
+                )
             elif first in ("set", "source", ".") and len(text.split()) > 1:
-                yield Hit("task-protocol", call.line, call.column, f"the line is dropped; {first} is no word of the protocol")
+                yield hit_at("task-protocol", call, f"the line is dropped; {first} is no word of the protocol")
             else:
-                yield Hit("stdout-noise", call.line, call.column, "the line is dropped: it starts with none of export, unset, print", "warning")
+                yield hit_at(
+                    "stdout-noise",
+                    call,
+                    "the line is dropped: it starts with none of export, unset, print",
+                    "warning",
+                )
         elif text is not None and _PROTOCOL.match(text):
-            yield Hit("task-protocol", call.line, call.column, f"{text.split()[0]} lines are read from a task prolog only, not from {where.name}")
+            yield hit_at(
+                "task-protocol",
+                call,
+                f"{text.split()[0]} lines are read from a task prolog only, not from {where.name}",
+            )
         elif not noted:
             noted = True
-            yield Hit("stdout-noise", call.line, call.column, "what is printed here reaches nobody while the script succeeds" if where.group != "task" else "what is printed here ends up in the job's output", "info")
+            yield hit_at(
+                "stdout-noise",
+                call,
+                "what is printed here reaches nobody while the script succeeds"
+                if where.group != "task"
+                else "what is printed here ends up in the job's output",
+                "info",
+            )
     for call in subject.program.named("set"):
-        if where.is_job and any(re.fullmatch(r"-[a-wyzA-Z]*x[a-z]*", text) for text in call.texts) and call.context.function is None:
-            yield Hit("stdout-noise", call.line, call.column, "set -x writes every command to the log", "info")
+        if (
+            where.is_job
+            and any(re.fullmatch(r"-[a-wyzA-Z]*x[a-z]*", text) for text in call.texts)
+            and call.context.function is None
+        ):
+            yield hit_at("stdout-noise", call, "set -x writes every command to the log", "info")
             break
 
 
 def _stdout_moved(subject: Subject, call: Call) -> bool:
     """Whether an exec before the call sent all output to a file."""
-    return any(c.name == "exec" and len(c.words) == 1 and c.context.stdout in ("file", "null") and c.sequence < call.sequence for c in subject.program.calls)
+    return any(
+        c.name == "exec" and len(c.words) == 1 and c.context.stdout in ("file", "null") and c.sequence < call.sequence
+        for c in subject.program.calls
+    )
 
 
 def _reaches_stdout(subject: Subject, call: Call) -> bool:
@@ -470,8 +631,14 @@ def _reaches_stdout(subject: Subject, call: Call) -> bool:
     if context.stdout != "pipe" or context.pipeline is None:
         return context.stdout == "script"
     number, position, _length = context.pipeline
-    later = [c for c in subject.program.calls if c.context.pipeline and c.context.pipeline[0] == number and c.context.pipeline[1] > position]
-    return all(c.name in ("sort", "grep", "egrep", "sed", "awk", "uniq", "head", "tail", "cat") for c in later) and any(c.context.stdout == "script" for c in later)
+    later = [
+        c
+        for c in subject.program.calls
+        if c.context.pipeline and c.context.pipeline[0] == number and c.context.pipeline[1] > position
+    ]
+    return all(c.name in ("sort", "grep", "egrep", "sed", "awk", "uniq", "head", "tail", "cat") for c in later) and any(
+        c.context.stdout == "script" for c in later
+    )
 
 
 def _printed(call: Call) -> str | None:

@@ -11,19 +11,41 @@ import hashlib
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._shebang import Shebang, read_shebang
 
 from . import cache as cache_module
-from . import check_commands, check_data, check_files, check_flow, other_languages, shell, shellcheck, suppress, tools
+from . import (
+    check_commands,
+    check_data,
+    check_files,
+    check_flow,
+    other_languages,
+    parser,
+    shellcheck,
+    suppress,
+    tools,
+    walker,
+)
 from .catalogue import RULES
 from .environment import surroundings
 from .model import SEVERITIES, Finding, Hit, LintError, Options, Script, Severity
+from .shebang import Shebang, read_shebang
 from .subject import Subject
 
 _CHECKS = (*check_commands.CHECKS, *check_data.CHECKS, *check_flow.CHECKS)
 
 #: Rules that make sense for the commands that a script in another language starts.
-_COMMAND_RULES = frozenset({"slurm-command", "package-install", "download-and-run", "unbounded-wait", "world-writable", "kill-user-processes", "kill-unscoped", "unsafe-delete"})
+_COMMAND_RULES = frozenset(
+    {
+        "slurm-command",
+        "package-install",
+        "download-and-run",
+        "unbounded-wait",
+        "world-writable",
+        "kill-user-processes",
+        "kill-unscoped",
+        "unsafe-delete",
+    }
+)
 
 _WORKERS = 2
 
@@ -42,7 +64,7 @@ def lint(scripts: t.Sequence[Script], *, options: Options | None = None, cache_p
     known: dict[str, list[Hit]] = {}
     missing: dict[str, Script] = {}
     keys = [_key(script, options, version) for script in scripts]
-    for key, script in zip(keys, scripts):
+    for key, script in zip(keys, scripts, strict=True):
         if key in known or key in missing:
             continue
         remembered = None if script.is_secret else memory.get(key)
@@ -50,14 +72,14 @@ def lint(scripts: t.Sequence[Script], *, options: Options | None = None, cache_p
             known[key] = remembered
         else:
             missing[key] = script
-    for key, hits in zip(missing, _hits_of_all(list(missing.values()), options)):
+    for key, hits in zip(missing, _hits_of_all(list(missing.values()), options), strict=True):
         known[key] = hits
         if not missing[key].is_secret:
             memory.put(key, hits)
     memory.save()
     findings: list[Finding] = []
     reported: set[tuple[str, str, str]] = set()
-    for key, script in zip(keys, scripts):
+    for key, script in zip(keys, scripts, strict=True):
         # The same text at the same place of the definition is one matter, on however many hosts.
         if (key, script.name, script.origin) in reported:
             continue
@@ -75,12 +97,21 @@ def _validate(scripts: t.Iterable[Script], options: Options) -> None:
             raise LintError(f"There is no lint rule '{rule}'; the rules are {', '.join(RULES)}")
     for rule, severity in options.severities.items():
         if severity not in (*SEVERITIES, "off"):
-            raise LintError(f"The severity of rule '{rule}' must be one of {', '.join(SEVERITIES)} or off, not '{severity}'")
+            raise LintError(
+                f"The severity of rule '{rule}' must be one of {', '.join(SEVERITIES)} or off, not '{severity}'"
+            )
 
 
 def _key(script: Script, options: Options, version: str) -> str:
     """Covers everything that the hits of a script depend on."""
-    parts = (version, script.hook, str(_timeout(script, options)), str(options.slurm_version), str(options.path), str(script.is_secret))
+    parts = (
+        version,
+        script.hook,
+        str(_timeout(script, options)),
+        str(options.slurm_version),
+        str(options.path),
+        str(script.is_secret),
+    )
     return hashlib.sha256("\0".join(parts).encode() + b"\0" + script.content).hexdigest()
 
 
@@ -95,21 +126,31 @@ def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit
     if not scripts:
         return []
     prepared = [_prepare(script) for script in scripts]
-    shells = [position for position, (_hits, text, found) in enumerate(prepared) if text is not None and found is not None and found.program in shellcheck.SHELLS]
+    shells = [
+        position
+        for position, (_hits, text, found) in enumerate(prepared)
+        if text is not None and found is not None and found.program in shellcheck.SHELLS
+    ]
     batches = [shells[start : start + shellcheck.BATCH] for start in range(0, len(shells), shellcheck.BATCH)]
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         checked = [
-            pool.submit(shellcheck.check, [(shellcheck.SHELLS[t.cast(Shebang, prepared[p][2]).program], t.cast(bytes, prepared[p][1])) for p in batch])
+            pool.submit(
+                shellcheck.check,
+                [
+                    (shellcheck.SHELLS[t.cast(Shebang, prepared[p][2]).program], t.cast(bytes, prepared[p][1]))
+                    for p in batch
+                ],
+            )
             for batch in batches
         ]
-        own = list(pool.map(lambda entry: _own_hits(entry[0], entry[1], options), zip(scripts, prepared)))
-        for batch, future in zip(batches, checked):
-            for position, hits in zip(batch, future.result()):
+        own = list(pool.map(lambda entry: _own_hits(entry[0], entry[1], options), zip(scripts, prepared, strict=True)))
+        for batch, future in zip(batches, checked, strict=True):
+            for position, hits in zip(batch, future.result(), strict=True):
                 if not any(hit.rule == "syntax-error" for hit in own[position]):
                     own[position].extend(hits)
     return [
         suppress.apply(_merged(hits), script.content.decode("utf-8", "replace")) if text is not None or hits else hits
-        for script, (_first, text, _found), hits in zip(scripts, prepared, own)
+        for script, (_first, text, _found), hits in zip(scripts, prepared, own, strict=True)
     ]
 
 
@@ -127,7 +168,7 @@ def _own_hits(script: Script, prepared: tuple[list[Hit], bytes | None, Shebang |
     if text is None or found is None:
         return hits
     try:
-        if found.program in shell.DIALECTS:
+        if found.program in parser.DIALECTS:
             hits.extend(_shell_hits(script, text, found, options))
         else:
             hits.extend(other_languages.check(found.program, text))
@@ -141,11 +182,11 @@ def _own_hits(script: Script, prepared: tuple[list[Hit], bytes | None, Shebang |
 
 
 def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -> list[Hit]:
-    dialect = shell.DIALECTS.get(found.program, "bash")
+    dialect = parser.DIALECTS.get(found.program, "bash")
     try:
         # sh is read as bash here, so that a script with bashisms is understood; ShellCheck names the bashisms.
-        program = shell.Program(text, "bash" if dialect == "posix" else dialect, options=found.options)
-    except shell.ShellSyntaxError as exc:
+        program = walker.read(text, "bash" if dialect == "posix" else dialect, options=found.options)
+    except parser.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
         return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
@@ -165,7 +206,11 @@ def _merged(hits: t.Iterable[Hit]) -> list[Hit]:
         if key not in best or _rank(hit) < _rank(best[key]):
             best[key] = hit
     quoted = {hit.line for hit in best.values() if hit.rule == "unquoted-user-text"}
-    kept = [hit for hit in best.values() if not (hit.rule == "shellcheck" and hit.line in quoted and hit.message.startswith(("SC2086", "SC2046")))]
+    kept = [
+        hit
+        for hit in best.values()
+        if not (hit.rule == "shellcheck" and hit.line in quoted and hit.message.startswith(("SC2086", "SC2046")))
+    ]
     return sorted(kept, key=lambda hit: (hit.line, hit.column, hit.rule))
 
 

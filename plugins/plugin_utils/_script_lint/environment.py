@@ -190,7 +190,7 @@ class Surroundings:
 
     def absent(self, name: str, version: str | None) -> bool:
         """Whether a name is one of Slurm's (or a session's) that this hook does not have."""
-        if not self.is_job or name in self.variables and self.variables[name].known_to(version):
+        if not self.is_job or (name in self.variables and self.variables[name].known_to(version)):
             return False
         if name.startswith(("SLURM_", "SLURMD_")):
             return True

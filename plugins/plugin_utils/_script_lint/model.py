@@ -18,6 +18,11 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 DISPATCHER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text: a way to write long lists of names."""
+    return frozenset(text.split())
+
+
 class LintError(Exception):
     """The linter cannot do its work: a missing program, wrong options. The text is for the user."""
 
@@ -65,6 +70,23 @@ class Hit:
     message: str
     #: Only where it differs from the rule's own severity in this hook.
     severity: Severity | None = None
+
+
+class Place(t.Protocol):
+    """Anything that stands somewhere in a script."""
+
+    @property
+    def line(self) -> int:
+        """Counted from 1."""
+
+    @property
+    def column(self) -> int:
+        """Counted from 1."""
+
+
+def hit_at(rule: str, place: Place, message: str, severity: Severity | None = None) -> Hit:
+    """A hit where something stands."""
+    return Hit(rule, place.line, place.column, message, severity)
 
 
 @dataclasses.dataclass(frozen=True)

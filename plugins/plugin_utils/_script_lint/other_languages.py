@@ -58,12 +58,24 @@ def _python(text: bytes) -> t.Iterator[Hit]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for node in calls:
         yield from _python_call(node)
-    starts = any(re.match(r"(subprocess\.)?(run|call|check_call|check_output|Popen)$|os\.(system|exec\w+)$", ast.unparse(node.func)) for node in calls)
+    starts = any(
+        re.match(
+            r"(subprocess\.)?(run|call|check_call|check_output|Popen)$|os\.(system|exec\w+)$", ast.unparse(node.func)
+        )
+        for node in calls
+    )
     executable = any(ast.unparse(node.func).endswith("chmod") for node in calls)
     for node in calls:
-        fetches = re.match(r"(urllib\.request\.)?(urlopen|urlretrieve)$|requests\.get$", ast.unparse(node.func)) or _first_words(node)[:1] in (["wget"], ["curl"])
+        fetches = re.match(
+            r"(urllib\.request\.)?(urlopen|urlretrieve)$|requests\.get$", ast.unparse(node.func)
+        ) or _first_words(node)[:1] in (["wget"], ["curl"])
         if fetches and starts and executable:
-            yield Hit("download-and-run", node.lineno, node.col_offset + 1, "what is fetched here is made executable and started later")
+            yield Hit(
+                "download-and-run",
+                node.lineno,
+                node.col_offset + 1,
+                "what is fetched here is made executable and started later",
+            )
 
 
 def _first_words(node: ast.Call) -> list[str]:
@@ -76,9 +88,19 @@ def _first_words(node: ast.Call) -> list[str]:
 def _python_call(node: ast.Call) -> t.Iterator[Hit]:
     """What is as wrong in Python as it is in shell."""
     name = ast.unparse(node.func)
-    if name in ("os.chmod", "chmod") and len(node.args) > 1 and isinstance(node.args[1], ast.Constant) and isinstance(node.args[1].value, int):
+    if (
+        name in ("os.chmod", "chmod")
+        and len(node.args) > 1
+        and isinstance(node.args[1], ast.Constant)
+        and isinstance(node.args[1].value, int)
+    ):
         if node.args[1].value & 0o002 and not node.args[1].value & 0o1000:
-            yield Hit("world-writable", node.lineno, node.col_offset + 1, f"{name} with mode {node.args[1].value:o} lets every user write")
+            yield Hit(
+                "world-writable",
+                node.lineno,
+                node.col_offset + 1,
+                f"{name} with mode {node.args[1].value:o} lets every user write",
+            )
 
 
 def python_commands(text: bytes) -> list[tuple[int, str]]:
@@ -94,14 +116,19 @@ def python_commands(text: bytes) -> list[tuple[int, str]]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = ast.unparse(node.func)
-        if not re.match(r"(subprocess\.)?(run|call|check_call|check_output|Popen|getoutput|getstatusoutput)$|os\.(system|popen)$", name):
+        if not re.match(
+            r"(subprocess\.)?(run|call|check_call|check_output|Popen|getoutput|getstatusoutput)$|os\.(system|popen)$",
+            name,
+        ):
             continue
         first = node.args[0]
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             found.append((node.lineno, first.value))
         elif isinstance(first, (ast.List, ast.Tuple)):
             words = [e.value if isinstance(e, ast.Constant) and isinstance(e.value, str) else "$x" for e in first.elts]
-            found.append((node.lineno, " ".join("'" + w.replace("'", "'\\''") + "'" if w != "$x" else '"$x"' for w in words)))
+            found.append(
+                (node.lineno, " ".join("'" + w.replace("'", "'\\''") + "'" if w != "$x" else '"$x"' for w in words))
+            )
     return found
 
 
@@ -119,7 +146,9 @@ def _by_interpreter(base: str, text: bytes) -> t.Iterator[Hit]:
         return
     message = " ".join(done.stderr.decode("utf-8", "replace").split("\n")[0].split())
     if "Can't locate" in message or "LoadError" in message:
-        yield Hit("unknown-language", 1, 1, f"{base}: a module is missing on the control node; the syntax was not checked")
+        yield Hit(
+            "unknown-language", 1, 1, f"{base}: a module is missing on the control node; the syntax was not checked"
+        )
         return
     line = _LINE.search(message)
     yield Hit("syntax-error", int(line[1]) if line else 1, 1, f"{base}: {message}")

@@ -36,7 +36,14 @@ def render(findings: t.Sequence[Finding]) -> str:
 def summary(findings: t.Sequence[Finding]) -> str:
     """How many of which severity."""
     counts = [(severity, sum(finding.severity == severity for finding in findings)) for severity in SEVERITIES]
-    return ", ".join(f"{count} {severity}{'s' if count != 1 and severity != 'info' else ''}" for severity, count in counts if count) + "."
+    return (
+        ", ".join(
+            f"{count} {severity}{'s' if count != 1 and severity != 'info' else ''}"
+            for severity, count in counts
+            if count
+        )
+        + "."
+    )
 
 
 def _by_script(findings: t.Iterable[Finding]) -> dict[str, list[Finding]]:

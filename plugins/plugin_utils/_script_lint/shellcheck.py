@@ -25,7 +25,30 @@ _DROPPED = frozenset(
 
 #: Certainly a mistake, whatever the script is for.
 _RAISED: dict[int, Severity] = dict.fromkeys(
-    (2070, 2077, 2078, 2104, 2105, 2144, 2157, 2193, 2215, 2216, 2217, 2242, 2254, 2256, 2261, 2276, 2277, 2281, 2283, 2286, 2288), "warning"
+    (
+        2070,
+        2077,
+        2078,
+        2104,
+        2105,
+        2144,
+        2157,
+        2193,
+        2215,
+        2216,
+        2217,
+        2242,
+        2254,
+        2256,
+        2261,
+        2276,
+        2277,
+        2281,
+        2283,
+        2286,
+        2288,
+    ),
+    "warning",
 )
 del _RAISED[2254]
 
@@ -63,7 +86,9 @@ def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
 
 
 def _run(shell: str, files: list[str]) -> list[dict[str, t.Any]]:
-    done = tools.run([tools.find_tool("shellcheck"), "--norc", "--format=json1", f"--shell={shell}", *files], timeout=120)
+    done = tools.run(
+        [tools.find_tool("shellcheck"), "--norc", "--format=json1", f"--shell={shell}", *files], timeout=120
+    )
     try:
         comments: list[dict[str, t.Any]] = json.loads(done.stdout)["comments"]
     except (ValueError, KeyError, TypeError) as exc:

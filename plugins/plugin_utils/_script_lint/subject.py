@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from .environment import Surroundings
-from .shell import Program
+from .program import Program
 
 
 @dataclasses.dataclass(frozen=True)

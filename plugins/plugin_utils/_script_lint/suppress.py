@@ -46,7 +46,14 @@ def read(text: str) -> tuple[list[Suppression], list[Hit]]:
         unknown = [rule for rule in rules if rule not in RULES]
         column = match.start() + 1
         if unknown or not rules:
-            wrong.append(Hit("suppression", number, column, f"no rule is called {', '.join(unknown)}" if unknown else "no rule is named"))
+            wrong.append(
+                Hit(
+                    "suppression",
+                    number,
+                    column,
+                    f"no rule is called {', '.join(unknown)}" if unknown else "no rule is named",
+                )
+            )
             continue
         if not match[3].strip():
             wrong.append(Hit("suppression", number, column, f"the reason for disable={match[2]} is missing"))

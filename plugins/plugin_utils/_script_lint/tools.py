@@ -15,7 +15,7 @@ import sys
 from .model import LintError
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def find_tool(name: str) -> str:
     """The path of a program: beside the running Python first, then on PATH."""
     beside = os.path.join(os.path.dirname(sys.executable), name)
@@ -30,7 +30,7 @@ def find_tool(name: str) -> str:
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def tool_version(name: str) -> str:
     """What identifies this build of a program, without the cost of starting it."""
     path = os.path.realpath(find_tool(name))
@@ -42,7 +42,12 @@ def run(arguments: list[str], *, stdin: bytes = b"", timeout: float = 60) -> sub
     """Run a program without a shell; a program that hangs or cannot start is a LintError."""
     try:
         return subprocess.run(
-            arguments, input=stdin, capture_output=True, timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}
+            arguments,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise LintError(f"The script linter could not run {arguments[0]}: {exc}") from exc

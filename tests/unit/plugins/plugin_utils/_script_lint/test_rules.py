@@ -11,12 +11,18 @@ import typing as t
 
 import pytest
 import yaml
-
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.catalogue import RULES
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import DISPATCHER_PATH, Finding, Options, Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
+    DISPATCHER_PATH,
+    Finding,
+    Options,
+    Script,
+)
 
-CASES: dict[str, dict[str, t.Any]] = yaml.safe_load(pathlib.Path(__file__).with_name("cases.yml").read_text(encoding="utf-8"))
+CASES: dict[str, dict[str, t.Any]] = yaml.safe_load(
+    pathlib.Path(__file__).with_name("cases.yml").read_text(encoding="utf-8")
+)
 
 
 def of(kind: str) -> list[t.Any]:
@@ -50,7 +56,11 @@ def test_fires(rule: str, entry: dict[str, t.Any]) -> None:
 
 @pytest.mark.parametrize(("rule", "entry"), of("silent"))
 def test_stays_silent(rule: str, entry: dict[str, t.Any]) -> None:
-    limit = ("error", "warning", "info") if RULES[rule].severity == "info" and rule != "stdout-noise" and rule != "shellcheck" else ("error", "warning")
+    limit = (
+        ("error", "warning", "info")
+        if RULES[rule].severity == "info" and rule != "stdout-noise" and rule != "shellcheck"
+        else ("error", "warning")
+    )
     assert [finding for finding in findings(rule, entry) if finding.severity in limit] == []
 
 

@@ -2,15 +2,12 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
-
 """The first line of a script, read the way the Linux kernel reads it."""
 
 from __future__ import annotations
 
 import dataclasses
 import posixpath
-import typing as t
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Shebang:
         return words
 
 
-def read_shebang(content: bytes) -> t.Optional[Shebang]:
+def read_shebang(content: bytes) -> Shebang | None:
     """The interpreter line of a file's first bytes, or None when the kernel would see none."""
     if not content.startswith(b"#!"):
         return None
