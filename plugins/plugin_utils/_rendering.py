@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 import typing as t
 
@@ -90,6 +91,15 @@ class Secrets:
         return any(secret in text for secret in self._plain)
 
 
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """A script of a host, and what it was rendered from."""
+
+    hook: str
+    spec: ScriptSpec
+    script: Script
+
+
 class Renderer:
     """Renders scripts for one host. Problems are gathered; what has none is returned."""
 
@@ -101,6 +111,8 @@ class Renderer:
         self.problems: list[Problem] = []
         #: Every script that was parsed, also those that other nodes get.
         self.specs: list[ScriptSpec] = []
+        #: What this host gets, by hook.
+        self.rendered: list[Rendered] = []
 
     def variable(self, name: str) -> t.Any:
         """A variable's value for this host; None where it has none or cannot be rendered."""
@@ -126,6 +138,7 @@ class Renderer:
                 continue
             if script := self._script(spec):
                 found.append(script)
+                self.rendered.append(Rendered(hook, spec, script))
         return found
 
     def _script(self, spec: ScriptSpec) -> Script | None:
@@ -161,7 +174,9 @@ class Renderer:
 
     def _find(self, spec: ScriptSpec) -> str:
         folder = {"src": "files", "template": "templates"}[spec.source]
-        bases = [self._loader.get_basedir(), self._variables.get("inventory_dir") or "", os.getcwd()]
+        sources = self._variables.get("ansible_inventory_sources") or []
+        inventories = [source if os.path.isdir(source) else os.path.dirname(source) for source in sources]
+        bases = [self._loader.get_basedir(), *inventories, os.getcwd()]
         candidates = [os.path.expanduser(spec.value)]
         if not os.path.isabs(candidates[0]):
             candidates = [os.path.join(base, *part, spec.value) for base in dict.fromkeys(bases) if base for part in ((folder,), ())]
