@@ -61,7 +61,7 @@ def logical_lines(text: str) -> t.Iterator[Line]:
     """The lines as Slurm's reader sees them, with the numbers (from 1) of the first and last physical line."""
     joined = ""
     first = 0
-    lines = text.split("\n")
+    lines = _physical_lines(text)
     for number, raw in enumerate(lines, 1):
         piece = _BEFORE_COMMENT.match(raw).group().rstrip()  # type: ignore[union-attr]
         first = first or number
@@ -158,7 +158,7 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     if has_include(text):
         return text
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_LINE}"
-    if not has_include(added):
+    if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
         raise ConfError("its last line ends with a backslash and would swallow our Include line: take the backslash away first")
     return added
 
