@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import os
 import typing as t
@@ -34,6 +35,9 @@ MAX_SCRIPT = 4 * 1024 * 1024
 
 #: Variables that hold no user's values but large amounts of Ansible's own.
 _NOT_THE_USERS = frozenset({"hostvars", "groups", "vars", "ansible_facts", "omit", "ansible_play_hosts_all", "ansible_play_hosts", "play_hosts"})
+
+#: Shorter lines of a longer secret (braces, "---") and shorter numbers stand in ordinary scripts too.
+_TELLING = 8
 
 _JINJA_TRAP = (
     "in a variable Ansible reads `{{`, `{%` and `{#` as Jinja2, and the shell's ${#name} has such a mark: "
@@ -65,10 +69,19 @@ class Secrets:
         elif isinstance(value, (list, tuple)):
             for item in value:
                 self._walk(item)
-        elif VaultHelper.get_ciphertext(value, with_tags=False) or (isinstance(value, str) and self._is_from_vault_file(value)):
+        elif VaultHelper.get_ciphertext(value, with_tags=False):
+            # What this run has no password for, it cannot render into a script either.
+            with contextlib.suppress(AnsibleError):
+                self._add(str(value))
+        elif self._is_telling(value) and self._is_from_vault_file(value):
             self._add(str(value))
 
-    def _is_from_vault_file(self, value: str) -> bool:
+    @staticmethod
+    def _is_telling(value: object) -> bool:
+        # A short number (a port, a count) would make a secret of every script.
+        return isinstance(value, str) or (isinstance(value, (int, float)) and len(str(value)) >= _TELLING)
+
+    def _is_from_vault_file(self, value: object) -> bool:
         tag = Origin.get_tag(value) if Origin else None
         if not tag or not tag.path:
             return False
@@ -81,9 +94,13 @@ class Secrets:
         return self._encrypted_files[tag.path]
 
     def _add(self, text: str) -> None:
-        if text.strip():
-            self._plain.add(text.strip())
-            self._plain.add(base64.b64encode(text.encode()).decode())
+        stripped = text.strip()
+        if not stripped:
+            return
+        self._plain.add(stripped)
+        self._plain.update(base64.b64encode(form.encode()).decode() for form in (text, stripped))
+        # Each line by itself too: a key of many lines is often indented in a script.
+        self._plain.update(line.strip() for line in stripped.splitlines() if len(line.strip()) >= _TELLING)
 
     def occur_in(self, content: bytes) -> bool:
         """Whether a rendered text shows one of them, plain or in base64."""
