@@ -274,6 +274,12 @@ def test_an_init_hook_is_pending_until_its_present_scripts_succeeded(make_releas
 CALLS = ("replace", "rename", "symlink", "unlink", "fsync", "fchown", "fchmod", "chmod", "mkdir", "open", "rmdir")
 
 
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of fsync are counted as ever and wait for nothing."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # noqa: ARG005
+
+
 class Killed:
     """Runs a step in a process of its own that dies before its n-th change of the disk, as by SIGKILL: nothing is tidied up."""
 
@@ -307,10 +313,8 @@ class Killed:
         return code == self.DIED
 
 
-def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
-    make_release: Make, host: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # counted as ever, but quick
+@pytest.mark.usefixtures("quick_disk")
+def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(make_release: Make, host: pathlib.Path) -> None:
     old, new = make_release("old"), make_release("new", task_prolog=[Script("env", b"#!/bin/sh\n")])
     died_with_old = died_with_new = 0
     for moment in range(1000):
@@ -342,6 +346,7 @@ def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
     assert died_with_new > 0
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -> None:
     release = make_release()
     for moment in range(100):
@@ -358,6 +363,7 @@ def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -
     pytest.fail("the step never came to its end")
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_killed_prune_leaves_no_half_of_a_release_under_its_name(make_release: Make, host: pathlib.Path) -> None:
     releases = [make_release(str(number)) for number in range(4)]
     for moment in range(100):
