@@ -39,7 +39,10 @@ class Host:
 
     def place(self, hook: str, *scripts: Script | str) -> list[str]:
         """Put a release there; the command that starts the hook."""
-        listed = [script if isinstance(script, Script) else Script(f"s{index}", sh(script)) for index, script in enumerate(scripts)]
+        listed = [
+            script if isinstance(script, Script) else Script(f"s{index}", sh(script))
+            for index, script in enumerate(scripts)
+        ]
         release = _release.build({hook: listed}, str(self.directory), BODY.replace("/run/nodecycle", str(self.run_dir)))
         assert release
         self.release = release
@@ -55,7 +58,15 @@ class Host:
 
     def run(self, hook: str, *scripts: Script | str, **env: str) -> subprocess.CompletedProcess[bytes]:
         command = self.place(hook, *scripts)
-        return subprocess.run(command, env={**SLURM, **env}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20)
+        return subprocess.run(
+            command,
+            env={**SLURM, **env},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=20,
+        )
 
     @property
     def log(self) -> list[dict[str, t.Any]]:
@@ -86,7 +97,9 @@ def test_scripts_run_in_their_order_and_their_output_comes_through(host: Host) -
     assert done.returncode == 0
     assert done.stdout.split() == [str(number).encode() for number in range(11)]
     assert not done.stderr
-    assert [line["script"] for line in host.log] == _release.file_names([Script(f"s{number}", b"") for number in range(11)])
+    assert [line["script"] for line in host.log] == _release.file_names(
+        [Script(f"s{number}", b"") for number in range(11)]
+    )
     assert host.failure is None
     assert host.left == []
 
@@ -130,7 +143,9 @@ def test_the_record_says_when_and_how_long(host: Host) -> None:
     assert list(line) == ["time", "hook", "script", "release", "job", "user", "node", "exit", "ms"]
     assert line["release"] == host.release.id[:16]
     assert 100 <= line["ms"] < 5000
-    assert before <= time.mktime(time.strptime(line["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone <= before + 20 or os.environ.get("TZ")
+    assert before <= time.mktime(
+        time.strptime(line["time"][:19], "%Y-%m-%dT%H:%M:%S")
+    ) - time.timezone <= before + 20 or os.environ.get("TZ")
 
 
 @pytest.mark.parametrize(("wanted", "partition", "runs"), [
@@ -145,7 +160,9 @@ def test_the_record_says_when_and_how_long(host: Host) -> None:
     (("*",), "batch", False),
 ])  # fmt: skip
 def test_partitions(wanted: tuple[str, ...], partition: str, runs: bool, host: Host) -> None:
-    done = host.run("worker_prolog", Script("p", sh("echo ran"), partitions=wanted), "echo all", SLURM_JOB_PARTITION=partition)
+    done = host.run(
+        "worker_prolog", Script("p", sh("echo ran"), partitions=wanted), "echo all", SLURM_JOB_PARTITION=partition
+    )
     assert done.stdout == (b"ran\nall\n" if runs else b"all\n")
     assert len(host.log) == 1 + runs
 
@@ -216,7 +233,9 @@ def test_word_is_left_when_slurm_ends_the_hook(timeout: int, host: Host) -> None
 def test_job_hooks_get_a_path_and_no_input(host: Host) -> None:
     done = host.run("worker_prolog", 'echo "$PATH"; cat; env | cut -d= -f1 | grep -v SLURM | sort | tr "\\n" " "')
     assert done.stdout.splitlines()[0] == b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    assert set(done.stdout.splitlines()[1].split()) <= {b"PATH", b"PWD", b"OLDPWD", b"SHLVL", b"_"}, "nothing of the dispatcher's leaks"
+    assert set(done.stdout.splitlines()[1].split()) <= {b"PATH", b"PWD", b"OLDPWD", b"SHLVL", b"_"}, (
+        "nothing of the dispatcher's leaks"
+    )
 
 
 def test_the_path_of_a_job_hook_is_not_the_callers(host: Host) -> None:
@@ -231,7 +250,13 @@ def test_task_hooks_keep_the_users_environment(host: Host) -> None:
 def test_task_hooks_ignore_what_bash_would_run_first(host: Host) -> None:
     evil = host.directory / "evil"
     evil.write_text(f"touch {host.directory}/reached\n")
-    done = host.run("task_prolog", "echo ok", BASH_ENV=str(evil), ENV=str(evil), **{"BASH_FUNC_printf%%": f"() {{ touch {host.directory}/reached; }}"})
+    done = host.run(
+        "task_prolog",
+        "echo ok",
+        BASH_ENV=str(evil),
+        ENV=str(evil),
+        **{"BASH_FUNC_printf%%": f"() {{ touch {host.directory}/reached; }}"},
+    )
     assert done.stdout == b"ok\n"
     assert not (host.directory / "reached").exists()
 
@@ -289,7 +314,19 @@ def test_only_the_last_lines_are_kept_and_no_character_is_cut(host: Host) -> Non
     assert 1000 < len(host.failure["output"]) < 1400
 
 
-HOSTILE = ['a"b', "a\\b", "a\nb", "a\tb", "\x01\x1b[2J", "ü", "x\udcffy", '","exit":0,"x":"', "%s%n", "$(id)", "a" * 5000]
+HOSTILE = [
+    'a"b',
+    "a\\b",
+    "a\nb",
+    "a\tb",
+    "\x01\x1b[2J",
+    "ü",
+    "x\udcffy",
+    '","exit":0,"x":"',
+    "%s%n",
+    "$(id)",
+    "a" * 5000,
+]
 
 
 @pytest.mark.parametrize("locale", ["", "C.UTF-8"])
@@ -322,7 +359,11 @@ def test_without_its_directories_a_hook_still_runs(fault: str, code: int, hook: 
     done = subprocess.run(command, env=SLURM, capture_output=True, check=False)
     assert done.returncode == code
     assert b"out\n" in done.stdout
-    noise = [line for line in done.stderr.splitlines() if line not in (b"err", f"nodecycle: {hook}: script 10-s0 ended with exit code {code}".encode())]
+    noise = [
+        line
+        for line in done.stderr.splitlines()
+        if line not in (b"err", f"nodecycle: {hook}: script 10-s0 ended with exit code {code}".encode())
+    ]
     assert noise == []
 
 
@@ -355,7 +396,9 @@ def test_a_failure_of_init_takes_the_mark_away(host: Host) -> None:
 
 def test_while_init_runs_there_is_no_mark(host: Host) -> None:
     host.run("worker_init", "exit 0")
-    code, _out = terminated(host, "worker_init", f"test ! -e {mark(host)} || exit 9; touch {host.directory}/begun; exec sleep 30")
+    code, _out = terminated(
+        host, "worker_init", f"test ! -e {mark(host)} || exit 9; touch {host.directory}/begun; exec sleep 30"
+    )
     assert code == 143
     assert not mark(host).exists()
 

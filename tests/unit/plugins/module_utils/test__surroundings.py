@@ -135,7 +135,7 @@ def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
     _surroundings.remove()
 
 
-def test_a_killed_placing_is_completed(host: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped before each rename in turn; the next run makes it complete."""
     wanted = worker("worker_init")
     real = os.replace

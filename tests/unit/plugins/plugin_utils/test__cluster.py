@@ -33,13 +33,22 @@ def host(name: str, kind: str, *defined: str, target: bool = True, node_name: st
 
 
 def hosts(*worker_hooks: str, controller: tuple[str, ...] = ()) -> list[Host]:
-    return [host("ctl", "controller", *controller), host("n1", "worker", *worker_hooks), host("n2", "worker", *worker_hooks)]
+    return [
+        host("ctl", "controller", *controller),
+        host("n1", "worker", *worker_hooks),
+        host("n2", "worker", *worker_hooks),
+    ]
 
 
 def check(
-    present: list[Host], controllers: tuple[str, ...] = ("ctl",), cluster: dict[str, t.Any] | None = None, **settings: t.Any
+    present: list[Host],
+    controllers: tuple[str, ...] = ("ctl",),
+    cluster: dict[str, t.Any] | None = None,
+    **settings: t.Any,
 ) -> list[tuple[str, str, str]]:
-    problems = _cluster.check_cluster(present, controllers, dataclasses.replace(SETTINGS, **settings), {**CLUSTER, **(cluster or {})})
+    problems = _cluster.check_cluster(
+        present, controllers, dataclasses.replace(SETTINGS, **settings), {**CLUSTER, **(cluster or {})}
+    )
     assert all(problem.remedy for problem in problems)
     return [(problem.where, problem.message, problem.remedy) for problem in problems]
 
@@ -56,7 +65,11 @@ CONTROLLERS = ["controller_init", "controller_prolog", "controller_epilog"]
 
 def test_in_use_is_what_any_host_defines_in_the_tables_order() -> None:
     assert _cluster.in_use([]) == []
-    present = [host("a", "worker", "task_prolog"), host("b", "worker", "worker_init", target=False), host("c", "controller", "controller_epilog")]
+    present = [
+        host("a", "worker", "task_prolog"),
+        host("b", "worker", "worker_init", target=False),
+        host("c", "controller", "controller_epilog"),
+    ]
     assert _cluster.in_use(present) == ["worker_init", "controller_epilog", "task_prolog"]
 
 
@@ -89,8 +102,14 @@ def test_carried(kinds: tuple[str, ...], defined: list[str], used: list[str], wa
 def test_conf_text() -> None:
     assert _cluster.conf_text([], SETTINGS) == ""
     assert _cluster.conf_text(["worker_init", "login_init"], SETTINGS) == "", "systemd starts these"
-    text = _cluster.conf_text(["worker_init", "worker_prolog", "controller_epilog"], dataclasses.replace(SETTINGS, extra_conf="A=1\n"))
-    assert text == _conf.HEADER + "Prolog=/etc/nodecycle/current/worker_prolog\nEpilogSlurmctld=/etc/nodecycle/current/controller_epilog\nA=1\n"
+    text = _cluster.conf_text(
+        ["worker_init", "worker_prolog", "controller_epilog"], dataclasses.replace(SETTINGS, extra_conf="A=1\n")
+    )
+    assert (
+        text
+        == _conf.HEADER
+        + "Prolog=/etc/nodecycle/current/worker_prolog\nEpilogSlurmctld=/etc/nodecycle/current/controller_epilog\nA=1\n"
+    )
 
 
 # --- what stands against it
@@ -132,7 +151,9 @@ def test_node_names_count_not_the_inventorys() -> None:
     present = [host("node-1.example.org", "worker", "task_prolog", node_name="n1"), host("n2", "worker")]
     assert check([host("ctl", "controller"), *present]) == []
     assert _cluster.unknown_workers(present, CLUSTER) == []
-    assert _cluster.unknown_workers([*present, host("n9", "worker"), host("login", "login")], CLUSTER) == ["n9 (slurm_node_name n9)"]
+    assert _cluster.unknown_workers([*present, host("n9", "worker"), host("login", "login")], CLUSTER) == [
+        "n9 (slurm_node_name n9)"
+    ]
 
 
 def test_unmanaged_nodes_that_are_no_expression() -> None:
@@ -166,7 +187,9 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("hooks", "targets", "fragment", "verdict"), LIMITS)
-def test_a_limited_run_makes_no_node_point_at_nothing(hooks: list[str], targets: tuple[str, ...], fragment: str, verdict: str) -> None:
+def test_a_limited_run_makes_no_node_point_at_nothing(
+    hooks: list[str], targets: tuple[str, ...], fragment: str, verdict: str
+) -> None:
     problems = limited(*hooks, targets=targets, fragment=fragment)
     if not verdict:
         assert problems == []
@@ -200,7 +223,9 @@ def test_a_key_that_slurm_conf_sets_already() -> None:
 
 
 def test_an_extra_key_that_slurm_conf_sets_already() -> None:
-    ((_where, message, _remedy),) = check(hosts(), cluster={"conf": conf("PrologFlags=Alloc\n")}, extra_conf="prologflags=x\n")
+    ((_where, message, _remedy),) = check(
+        hosts(), cluster={"conf": conf("PrologFlags=Alloc\n")}, extra_conf="prologflags=x\n"
+    )
     assert message == "already sets PrologFlags=Alloc, which slurm_extra_conf would set"
 
 
@@ -258,13 +283,23 @@ def script_problems(**options: t.Any) -> list[Problem]:
 @pytest.mark.parametrize(
     ("options", "message", "remedy"),
     [
-        ({"partitions": ["gpus"]}, "names the partition gpus, which the cluster does not have (did you mean 'gpu'?)", "it has batch, gpu"),
-        ({"partitions": ["a", "batch", "b"]}, "names the partition a, b, which the cluster does not have", "it has batch, gpu"),
+        (
+            {"partitions": ["gpus"]},
+            "names the partition gpus, which the cluster does not have (did you mean 'gpu'?)",
+            "it has batch, gpu",
+        ),
+        (
+            {"partitions": ["a", "batch", "b"]},
+            "names the partition a, b, which the cluster does not have",
+            "it has batch, gpu",
+        ),
         ({"partitions": ["GPU"]}, "names the partition GPU, which", "it has batch, gpu"),
         ({"nodes": "n[1-4]"}, "names the node n[3-4], which the cluster does not have", "it has n[1-2]"),
     ],
 )
-def test_partitions_and_nodes_that_the_cluster_does_not_have(options: dict[str, t.Any], message: str, remedy: str) -> None:
+def test_partitions_and_nodes_that_the_cluster_does_not_have(
+    options: dict[str, t.Any], message: str, remedy: str
+) -> None:
     (problem,) = script_problems(**options)
     assert problem.where == "slurm_worker_prolog[0] (x)"
     assert message in problem.message
@@ -282,7 +317,9 @@ def test_partitions_and_nodes_that_it_has(options: dict[str, t.Any]) -> None:
 def test_equal_problems_of_many_hosts_are_one_line() -> None:
     same = Problem("slurm_x[0]", "is wrong", "mend it", "f.yml:3:5")
     other = Problem("slurm_y", "is odd")
-    lines = _cluster.as_text([("n1", same), ("n2", same), ("", other), ("n1", same), ("n3", same), ("n4", same), ("n5", same)])
+    lines = _cluster.as_text(
+        [("n1", same), ("n2", same), ("", other), ("n1", same), ("n3", same), ("n4", same), ("n5", same)]
+    )
     assert lines == ["slurm_x[0] is wrong [f.yml:3:5; host n1, n2, n3 and 2 more]. Remedy: mend it.", "slurm_y is odd."]
 
 

@@ -29,14 +29,25 @@ def test_nothing(value: object) -> None:
 def test_one_script_as_text() -> None:
     (spec,), problems = parse("#!/bin/sh\n")
     assert not problems
-    assert (spec.name, spec.source, spec.value, spec.where) == ("script", "content", "#!/bin/sh\n", "slurm_worker_prolog[0] (script)")
+    assert (spec.name, spec.source, spec.value, spec.where) == (
+        "script",
+        "content",
+        "#!/bin/sh\n",
+        "slurm_worker_prolog[0] (script)",
+    )
 
 
 def test_a_list_keeps_its_order_and_its_defaults() -> None:
     specs, problems = parse([{"name": "b", "src": "b.sh"}, {"name": "a", "template": "a.j2"}])
     assert not problems
     assert [(spec.name, spec.source, spec.value) for spec in specs] == [("b", "src", "b.sh"), ("a", "template", "a.j2")]
-    assert (specs[0].partitions, specs[0].nodes, specs[0].timeout, specs[0].on_failure, specs[0].no_log) == ((), None, 0, "drain", False)
+    assert (specs[0].partitions, specs[0].nodes, specs[0].timeout, specs[0].on_failure, specs[0].no_log) == (
+        (),
+        None,
+        0,
+        "drain",
+        False,
+    )
     assert specs[0].origin == "group_vars/all.yml:7:3"
 
 
@@ -146,7 +157,9 @@ WRONG_HOOK = [
 
 
 @pytest.mark.parametrize(("hook", "options", "message", "remedy"), WRONG_HOOK)
-def test_partitions_and_nodes_at_the_wrong_hook(hook: str, options: dict[str, t.Any], message: str, remedy: str) -> None:
+def test_partitions_and_nodes_at_the_wrong_hook(
+    hook: str, options: dict[str, t.Any], message: str, remedy: str
+) -> None:
     _specs, (problem,) = parse([{**GOOD, **options}], hook)
     assert message in problem.message
     assert remedy in problem.remedy
@@ -219,7 +232,10 @@ def test_misspelt_variables_are_told(name: str, meant: str | None) -> None:
 # --- the first line
 
 
-@pytest.mark.parametrize("content", [b"#!/bin/sh\n", b"#! /bin/bash -e\n", b"#!/usr/bin/env python3", b"#!/bin/sh\necho \r\n", b"#!/bin/sh\n\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [b"#!/bin/sh\n", b"#! /bin/bash -e\n", b"#!/usr/bin/env python3", b"#!/bin/sh\necho \r\n", b"#!/bin/sh\n\xff"],
+)
 def test_scripts_that_the_kernel_can_start(content: bytes) -> None:
     assert _schema.require_shebang("w", content) == []
 
@@ -249,7 +265,10 @@ def test_scripts_that_the_kernel_cannot_start(content: bytes, message: str) -> N
 # --- _sources
 
 
-@pytest.mark.parametrize(("value", "lines"), [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")])
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")],
+)
 def test_lines(value: object, lines: str) -> None:
     assert _sources.lines_of(value) == lines
 
