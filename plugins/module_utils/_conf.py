@@ -21,6 +21,9 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
+
+#: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
+CACHE = "/run/slurm/conf"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 

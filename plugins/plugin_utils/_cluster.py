@@ -44,6 +44,11 @@ class Settings:
     is_limited: bool = False
 
 
+def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
+    """The lines of the cluster's own slurm.conf; none where no cluster was asked."""
+    return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]
+
+
 def in_use(hosts: t.Iterable[Host]) -> list[str]:
     """The hooks that run something somewhere, in the table's order."""
     defined = {hook for host in hosts for hook in host.defined}
@@ -170,7 +175,7 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
             variable = f"slurm_{hook_keys[key.lower()]}"
             problems.append(Problem("slurm_extra_conf", f"sets {key}, which {variable} sets", f"take the line out, or empty {variable}"))
     adopt = {key.lower() for key in settings.adopt}
-    present = [_conf.Entry(**entry) for entry in cluster["conf"]]
+    present = entries_of(cluster)
     keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
     for entry in _conf.conflicts(present, keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the head sets what looks unset here
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -118,6 +118,7 @@ done
 
 if [[ $kind == init ]]; then
     # No bookkeeping: without it the daemon that waits for this hook does not start.
+    # shellcheck disable=SC2174 # /run is there
     mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok" || exit
 fi
 exit 0
