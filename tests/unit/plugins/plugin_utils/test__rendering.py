@@ -112,7 +112,10 @@ def test_src_is_taken_to_the_byte(place: str, site: Site) -> None:
 def test_src_beside_the_inventory_and_by_its_whole_path(site: Site) -> None:
     path = site.write("inventory/files/a.sh", b"#!/bin/sh\n")
     assert site.script(
-        {"inventory_dir": str(site.directory / "inventory"), "slurm_worker_prolog": [{"name": "a", "src": "a.sh"}]}
+        {
+            "ansible_inventory_sources": [str(site.directory / "inventory")],
+            "slurm_worker_prolog": [{"name": "a", "src": "a.sh"}],
+        }
     ).content
     assert site.script({"slurm_worker_prolog": [{"name": "a", "src": str(path)}]}).content
 
@@ -120,7 +123,10 @@ def test_src_beside_the_inventory_and_by_its_whole_path(site: Site) -> None:
 def test_the_playbooks_files_come_before_the_inventorys(site: Site) -> None:
     site.write("inventory/files/a.sh", b"#!/bin/sh\n# inventory\n")
     site.write("files/a.sh", b"#!/bin/sh\n# playbook\n")
-    values = {"inventory_dir": str(site.directory / "inventory"), "slurm_worker_prolog": [{"name": "a", "src": "a.sh"}]}
+    values = {
+        "ansible_inventory_sources": [str(site.directory / "inventory")],
+        "slurm_worker_prolog": [{"name": "a", "src": "a.sh"}],
+    }
     assert b"playbook" in site.script(values).content
 
 
@@ -175,7 +181,7 @@ def test_an_undefined_variable_of_a_template(site: Site) -> None:
     assert problem.where == "slurm_worker_prolog[0] (a)"
     assert problem.message.startswith("has a template that cannot be used: ")
     assert "'scratch_dir' is undefined" in problem.message
-    assert "define the variable for this host" in problem.remedy
+    assert "define what the template names for this host" in problem.remedy
     assert problem.origin == f"{site.directory}/vars.yml:2:5"
 
 
@@ -198,9 +204,11 @@ def test_the_shells_own_marks_in_an_unsafe_text_and_in_a_file(site: Site) -> Non
 def test_a_file_that_is_not_there(source: str, site: Site) -> None:
     problem = site.problem(site.load(f"slurm_worker_prolog:\n  - {{name: a, {source}: gone.sh}}\n"))
     folder = {"src": "files", "template": "templates"}[source]
-    assert f"has a {source} that cannot be used: gone.sh is in none of" in problem.message
-    assert str(site.directory / folder) in problem.message
-    assert "looked for" in problem.remedy
+    assert (
+        f"has a {source} that cannot be used: there is no file gone.sh in {folder}/ or directly below {site.directory}"
+        in problem.message
+    )
+    assert "correct the" in problem.remedy
 
 
 def test_a_directory(site: Site) -> None:
