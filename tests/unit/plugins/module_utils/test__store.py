@@ -298,7 +298,7 @@ CALLS = ("replace", "rename", "symlink", "unlink", "fsync", "fchown", "fchmod", 
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of fsync are counted as ever and wait for nothing."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # noqa: ARG005
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Killed:
