@@ -21,6 +21,9 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
+#: For a slurm.conf without a newline at its end. Ours needs one: after an Include that ends the file without, Slurm 24.11.5 takes
+#: the end of an earlier, longer line for a line of its own ("Parse error").
+INCLUDE_AT_OPEN_END = f"{INCLUDE_LINE} # (the line before had no newline)"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
@@ -153,13 +156,12 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
         return text
     if not text or text.endswith("\n"):
         return f"{text}{INCLUDE_LINE}\n"
-    return f"{text}\n{INCLUDE_LINE}"
+    return f"{text}\n{INCLUDE_AT_OPEN_END}\n"
 
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
-    if text.endswith("\n" + INCLUDE_LINE):
-        text = text[: -len(INCLUDE_LINE) - 1]
+    text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
     kept = [line for line in text.splitlines(keepends=True) if not _is_our_include(line)]
     return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
 
@@ -171,7 +173,7 @@ def adopted(text: str) -> list[str]:
 
 
 def _is_our_include(line: str) -> bool:
-    match = _INCLUDE.match(line.rstrip("\r\n"))
+    match = _INCLUDE.match(line.split("#", 1)[0].rstrip("\r\n"))
     return bool(match) and match.group(1) == FRAGMENT  # type: ignore[union-attr]
 
 

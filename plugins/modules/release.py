@@ -173,12 +173,13 @@ removed:
   elements: str
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _interpreter, _module, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
 
 
@@ -257,12 +258,12 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
     present = _surroundings.present()
-    changed = store.exists() or bool(present)
+    changed = store.exists() or bool(present) or os.path.isdir(STATE_DIR)
+    removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         _surroundings.remove()
         store.remove()
         reload_systemd(module)
-    removed = present + ([store.root] if changed else [])
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
 
 
