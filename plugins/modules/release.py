@@ -174,7 +174,6 @@ removed:
 """
 
 import os
-import os
 import time
 import typing as t
 
