@@ -76,6 +76,7 @@ options:
     default: [worker_init]
   conf:
     description:
+      - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
       - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
         without a slurm.conf at V(path) (a configless one) has nothing to say.
     type: dict
@@ -265,7 +266,11 @@ def forget_cached_conf(module: AnsibleModule) -> None:
     """
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
     deadline = time.monotonic() + FORGET_WITHIN
+    wanted = (module.params["conf"] or {}).get("text", "")
     while os.path.exists(copy):
+        # The rest of the cluster may keep its lines: then it is enough that these are known here.
+        if wanted and _module.read_text(copy) == wanted:
+            return
         if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
