@@ -97,13 +97,21 @@ class Lab:
 
     # -- playbooks
 
-    def play(self, *arguments: str, playbook: str = "playbooks/site.yml", inventory: t.Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on the lab."""
-        sources = [f"--inventory={source}" for source in (ROOT / "lab/inventory.yml", *inventory)]
+    def play(
+        self,
+        *arguments: str,
+        playbook: str = "playbooks/site.yml",
+        inventory: t.Sequence[pathlib.Path] = (),
+        only_inventory: pathlib.Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook on the lab, with more inventories or with another one."""
+        wanted = [only_inventory] if only_inventory else [ROOT / "lab/inventory.yml", *inventory]
+        sources = [f"--inventory={source}" for source in wanted]
         return subprocess.run(
             ["ansible-playbook", *sources, playbook, *arguments],
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            # Wide: Ansible wraps messages to the terminal.
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
         warnings = [finding for finding in findings if at_or_above(finding.severity, "warning" if cluster else "info")]
         if warnings:
-            self._display.display("\n" + report.render(warnings), color=C.COLOR_WARN)
+            self._display.display("\n" + report.render(warnings), color=C.config.get_config_value("COLOR_WARN"))
         result = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
         return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
 

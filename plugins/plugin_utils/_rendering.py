@@ -47,7 +47,7 @@ _JINJA_TRAP = (
 
 def origin_of(value: object) -> str:
     """file:line:column of a value in the inventory or playbook, where Ansible knows it."""
-    tag = Origin.get_tag(value) if Origin else None
+    tag = Origin.get_tag(value) if Origin is not None else None
     return str(tag) if tag and tag.path else ""
 
 
@@ -82,7 +82,7 @@ class Secrets:
         return isinstance(value, str) or (isinstance(value, (int, float)) and len(str(value)) >= _TELLING)
 
     def _is_from_vault_file(self, value: object) -> bool:
-        tag = Origin.get_tag(value) if Origin else None
+        tag = Origin.get_tag(value) if Origin is not None else None
         if not tag or not tag.path:
             return False
         if tag.path not in self._encrypted_files:
@@ -191,18 +191,23 @@ class Renderer:
 
     def _find(self, spec: ScriptSpec) -> str:
         folder = {"src": "files", "template": "templates"}[spec.source]
-        sources = self._variables.get("ansible_inventory_sources") or []
-        inventories = [source if os.path.isdir(source) else os.path.dirname(source) for source in sources]
-        bases = [self._loader.get_basedir(), *inventories, os.getcwd()]
-        candidates = [os.path.expanduser(spec.value)]
-        if not os.path.isabs(candidates[0]):
-            candidates = [os.path.join(base, *part, spec.value) for base in dict.fromkeys(bases) if base for part in ((folder,), ())]
-        for candidate in candidates:
-            if os.path.isdir(candidate):
-                raise AnsibleError(f"{candidate} is a directory, and a script is one file")
-            if os.path.exists(candidate):
-                return candidate
-        raise AnsibleError(f"{spec.value} is in none of {', '.join(sorted({os.path.dirname(c) for c in candidates}))}")
+        wanted = os.path.expanduser(spec.value)
+        bases = [""] if os.path.isabs(wanted) else list(dict.fromkeys(self._bases()))
+        for base in bases:
+            for candidate in (os.path.join(base, folder, wanted), os.path.join(base, wanted)):
+                if os.path.isdir(candidate):
+                    raise AnsibleError(f"{candidate} is a directory, and a script is one file")
+                if os.path.exists(candidate):
+                    return candidate
+        places = f" in {folder}/ or directly below {', '.join(bases)}" if bases != [""] else ""
+        raise AnsibleError(f"there is no file {spec.value}{places}")
+
+    def _bases(self) -> t.Iterator[str]:
+        """Where relative names begin: at the playbook, at the inventories, and where the user stands."""
+        yield self._loader.get_basedir()
+        for source in self._variables.get("ansible_inventory_sources") or []:
+            yield source if os.path.isdir(source) else os.path.dirname(source)
+        yield os.getcwd()
 
     def _render(self, path: str, data: bytes) -> str:
         text = data.decode("utf-8", "surrogateescape")
@@ -220,6 +225,6 @@ def _one_line(exc: Exception) -> str:
 def _remedy(spec: ScriptSpec) -> str:
     return {
         "content": "correct the text",
-        "src": "relative names are looked for in files/ and below the directory of the playbook, of the inventory, and the present one",
-        "template": "define the variable for this host, or give it a default; relative names are looked for as for `src`, in templates/",
+        "src": "correct the name, or put the file there",
+        "template": "define what the template names for this host too, or give it a default; or correct the template's name",
     }[spec.source]

@@ -127,7 +127,7 @@ def test_without_alloc_the_prolog_runs_where_a_step_begins(lab):
 
 
 def test_with_alloc_the_prolog_runs_on_every_node_of_the_allocation(lab, request):
-    definition = request.path.parent.parent / "definition.yml"
+    definition = request.path.parent.parent / "vars/definition.yml"
     done = lab.play(f"--extra-vars=@{definition}", "--extra-vars", json.dumps({"slurm_extra_conf": "PrologFlags=Alloc"}))
     assert done.returncode == 0, done.stdout
     try:
