@@ -23,7 +23,7 @@ help: ## This list
 
 .PHONY: demo test
 demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to it and show jobs going through the hooks
-	@lab/demo
+	@lab/demo $(VARS:%=--vars %) $(INVENTORY:%=--inventory %)
 
 test: setup ## Run every check and every test
 	@python tools/gates.py $(GATES)

@@ -21,6 +21,9 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
+#: For a slurm.conf without a newline at its end. Ours needs one: after an Include that ends the file without, Slurm 24.11.5 takes
+#: the end of an earlier, longer line for a line of its own ("Parse error").
+INCLUDE_AT_OPEN_END = f"{INCLUDE_LINE} # (the line before had no newline)"
 
 #: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
 CACHE = "/run/slurm/conf"
@@ -160,7 +163,7 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     text = _adopt(text, {key.lower() for key in adopt})
     if has_include(text):
         return text
-    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_LINE}"
+    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
         raise ConfError("its last line ends with a backslash and would swallow our Include line: take the backslash away first")
     return added
@@ -168,8 +171,7 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
-    if text.endswith("\n" + INCLUDE_LINE):
-        text = text[: -len(INCLUDE_LINE) - 1]
+    text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
     ours = {number for line in logical_lines(text) if _included(line) == FRAGMENT for number in range(line.first, line.last + 1)}
     kept = [line for number, line in enumerate(_physical_lines(text), 1) if number not in ours]
     return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)

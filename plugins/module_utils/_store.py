@@ -211,6 +211,8 @@ class Store:
         for path in (os.path.join(STATE_DIR, hook), os.path.join(LOG_DIR, f"{hook}.log")):
             _files.make_parents(path)
         _files.make_dir(os.path.join(STATE_DIR, hook), 0o700)
+        # The dispatcher of a first init would make it readable by all.
+        os.close(os.open(os.path.join(LOG_DIR, f"{hook}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640))
 
     def exists(self) -> bool:
         """Whether anything of ours is below the root."""

@@ -41,6 +41,11 @@ def unit_name(hook: str) -> str:
     return f"nodecycle-{hook.replace('_', '-')}.service"
 
 
+def held_back(hook: str) -> str:
+    """The daemon's unit that an init hook holds back; empty for a hook that holds none."""
+    return _HELD_BACK.get(hook, "")
+
+
 def drop_in_path(hook: str) -> str:
     """The drop-in by which an init hook holds its daemon back; empty for a hook that holds none."""
     return f"{SYSTEMD_DIR}/{_HELD_BACK[hook]}.d/nodecycle.conf" if hook in _HELD_BACK else ""

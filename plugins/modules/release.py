@@ -76,6 +76,7 @@ options:
     default: [worker_init]
   conf:
     description:
+      - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
       - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
         without a slurm.conf at V(path) (a configless one) has nothing to say.
     type: dict
@@ -180,7 +181,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _interpreter, _module, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
 
 #: A node has the new configuration a second or two after the controller.
@@ -265,7 +266,11 @@ def forget_cached_conf(module: AnsibleModule) -> None:
     """
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
     deadline = time.monotonic() + FORGET_WITHIN
+    wanted = (module.params["conf"] or {}).get("text", "")
     while os.path.exists(copy):
+        # The rest of the cluster may keep its lines: then it is enough that these are known here.
+        if wanted and _module.read_text(copy) == wanted:
+            return
         if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
@@ -284,13 +289,13 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
     present = _surroundings.present()
-    changed = store.exists() or bool(present)
+    changed = store.exists() or bool(present) or os.path.isdir(STATE_DIR)
+    removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module)
         _surroundings.remove()
         store.remove()
         reload_systemd(module)
-    removed = present + ([store.root] if changed else [])
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
 
 
