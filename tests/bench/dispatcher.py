@@ -64,7 +64,8 @@ def start(path: str) -> float:
 def prepare(case: Case, root: pathlib.Path) -> tuple[str, list[str]]:
     """Write the release that a host would get; the path of the dispatcher and those of its scripts."""
     scripts = [
-        Script(f"script{number}", content.replace(b"%s", str(root).encode()), timeout=case.timeout) for number, content in enumerate(case.scripts)
+        Script(f"script{number}", content.replace(b"%s", str(root).encode()), timeout=case.timeout)
+        for number, content in enumerate(case.scripts)
     ]
     release = build({case.hook: scripts}, str(root), dispatcher_body())
     assert release  # a hook was given
@@ -87,7 +88,7 @@ def measure(repeats: int) -> str:
         with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder:
             dispatcher, scripts = prepare(case, pathlib.Path(folder))
             pairs = [(sum(map(start, scripts)), start(dispatcher)) for _ in range(repeats + 5)][5:]
-        bare, ours = (statistics.median(side) for side in zip(*pairs))
+        bare, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
         added = statistics.median(ours - bare for bare, ours in pairs)
         rows.append([case.name, f"{bare:.1f}", f"{ours:.1f}", f"**{added:.1f}**", f"{ours / bare:.1f}" if bare else ""])
         report.say(f"{case.name}: {added:.1f} ms added")

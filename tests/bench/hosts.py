@@ -15,9 +15,10 @@ import sys
 import tempfile
 import typing as t
 
-import playbooks
 import report
 import yaml
+
+import playbooks
 
 CONTROLLER = "controller"
 
@@ -98,12 +99,11 @@ def cluster(folder: pathlib.Path, workers: int) -> t.Iterator[tuple[str, dict[st
         yield str(inventory), {}
 
 
-def measure(workers: int, rounds: int, forks: int) -> str:
-    """The tables of this part."""
+def measure(ways: t.Sequence[str], workers: int, forks: int) -> str:
+    """The table of this part."""
     if os.geteuid() != 0:
         sys.exit("bench: simulated hosts need root, for their mounts")
+    report.say(f"simulating {workers} workers for {', '.join(ways)}")
     with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder, contextlib.ExitStack() as stack:
-        report.say(f"making {workers} simulated hosts for each way")
-        sites = {way: stack.enter_context(cluster(pathlib.Path(folder, way), workers)) for way in playbooks.WAYS}
-        found = playbooks.compare(sites, rounds, [f"--forks={forks}"])
-    return playbooks.tables(found, dict.fromkeys(playbooks.WAYS, CONTROLLER))
+        sites = {way: stack.enter_context(cluster(pathlib.Path(folder, way), workers)) for way in ways}
+        return playbooks.comparison(playbooks.compare({**sites, "ping": sites["ours"]}, 1, [f"--forks={forks}"]))

@@ -11,8 +11,9 @@ import os
 import subprocess
 import typing as t
 
-import playbooks
 import report
+
+import playbooks
 
 LAB = report.ROOT / "lab" / "lab"
 
@@ -23,7 +24,9 @@ def cluster(name: str) -> t.Iterator[tuple[str, dict[str, str]]]:
     environment = {"LAB_NAME": name}
 
     def lab(*arguments: str) -> str:
-        done = subprocess.run([LAB, *arguments], env={**os.environ, **environment}, check=True, text=True, stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [LAB, *arguments], env={**os.environ, **environment}, check=True, text=True, stdout=subprocess.PIPE
+        )
         return done.stdout
 
     lab("down")
@@ -36,7 +39,6 @@ def cluster(name: str) -> t.Iterator[tuple[str, dict[str, str]]]:
 
 
 def measure(rounds: int) -> str:
-    """The tables of this part."""
+    """The table of this part."""
     with cluster("bench-ours") as ours, cluster("bench-plain") as plain:
-        found = playbooks.compare({"ours": ours, "plain": plain}, rounds)
-    return playbooks.tables(found, {"ours": "bench-ours-controller", "plain": "bench-plain-controller"})
+        return playbooks.comparison(playbooks.compare({"ours": ours, "plain": plain, "ping": ours}, rounds))

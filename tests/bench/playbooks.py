@@ -20,7 +20,12 @@ import typing as t
 import report
 
 BENCH = pathlib.Path(__file__).resolve().parent
-WAYS = {"ours": report.ROOT / "playbooks" / "site.yml", "plain": BENCH / "plain.yml"}
+#: The cheapest run that asks each host anything, as the floor, is only run where nothing changes.
+WAYS = {"ours": report.ROOT / "playbooks" / "site.yml", "plain": BENCH / "plain.yml", "ping": BENCH / "ping.yml"}
+KINDS = {"first": ("ours", "plain"), "changed prolog": ("ours", "plain"), "no change": ("ours", "plain", "ping")}
+
+#: A way's inventory and environment.
+Site = tuple[str, t.Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Run:
     memory_mib: float
     modules: collections.Counter[str]
     trips: collections.Counter[str]
-    #: Tasks that ran for a host, on the control node or there.
-    tasks: int
+    #: Tasks that ran for a host and needed no connection to it.
+    control: int
 
 
 def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: t.Sequence[str]) -> Run:
@@ -43,7 +48,15 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
     with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder:
         calls, log = pathlib.Path(folder, "calls"), pathlib.Path(folder, "log")
         calls.touch()
-        command = ["ansible-playbook", "-i", inventory, "-e", f"@{BENCH / 'definition.yml'}", *arguments, str(WAYS[way])]
+        command = [
+            "ansible-playbook",
+            "-i",
+            inventory,
+            "-e",
+            f"@{BENCH / 'definition.yml'}",
+            *arguments,
+            str(WAYS[way]),
+        ]
         begin = time.monotonic()
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -67,7 +80,9 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
             process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - begin
         if process.returncode:
-            sys.exit(f"{log.read_text(errors='replace')}\nbench: {' '.join(command)} ended with {process.returncode}; its output is above")
+            sys.exit(
+                f"{log.read_text(errors='replace')}\nbench: {' '.join(command)} ended with {process.returncode}; its output is above"
+            )
         noted = [line.split() for line in calls.read_text(encoding="utf-8").splitlines()]
     return Run(
         seconds,
@@ -75,60 +90,67 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
         usage.ru_maxrss / 1024,
         collections.Counter(host for kind, host, _ in noted if kind == "module"),
         collections.Counter(host for kind, host, _ in noted if kind == "trip"),
-        sum(kind == "task" for kind, _, _ in noted),
+        sum(kind == "local" for kind, _, _ in noted),
     )
 
 
-def compare(sites: t.Mapping[str, tuple[str, t.Mapping[str, str]]], rounds: int, arguments: t.Sequence[str] = ()) -> dict[str, dict[str, list[Run]]]:
-    """The first run, then rounds of a changed prolog and of no change, the ways by turns. sites: inventory and environment."""
-    found: dict[str, dict[str, list[Run]]] = {kind: {way: [] for way in sites} for kind in ("first", "changed prolog", "no change")}
-    for kind, revision in [("first", 0), *((kind, revision) for revision in range(1, rounds + 1) for kind in ("changed prolog", "no change"))]:
-        for way, (inventory, environment) in sites.items():
-            run = play(way, inventory, environment, [*arguments, "-e", f"bench_revision={revision}"])
-            report.say(f"{kind}, {way}: {run.seconds:.1f} s, {run.modules.total()} module calls")
-            found[kind][way].append(run)
+def compare(
+    sites: t.Mapping[str, Site], rounds: int, arguments: t.Sequence[str] = ()
+) -> dict[str, dict[str, list[Run]]]:
+    """The first run, then rounds of a changed prolog and of no change, the ways by turns."""
+    found: dict[str, dict[str, list[Run]]] = {kind: {way: [] for way in KINDS[kind] if way in sites} for kind in KINDS}
+    for kind, revision in [
+        ("first", 0),
+        *((kind, revision) for revision in range(1, rounds + 1) for kind in ("changed prolog", "no change")),
+    ]:
+        for way, runs in found[kind].items():
+            inventory, environment = sites[way]
+            runs.append(play(way, inventory, environment, [*arguments, "-e", f"bench_revision={revision}"]))
+            report.say(f"{kind}, {way}: {runs[-1].seconds:.1f} s, {runs[-1].modules.total()} module calls")
     return found
 
 
-def most(counter: collections.Counter[str], controller: str) -> int:
-    """The largest number at a host other than the controller."""
-    return max((number for host, number in counter.items() if host != controller), default=0)
+def most(counter: collections.Counter[str]) -> int:
+    """The largest number at a worker."""
+    return max((number for host, number in counter.items() if "controller" not in host), default=0)
 
 
-def tables(found: dict[str, dict[str, list[Run]]], controller: t.Mapping[str, str]) -> str:
-    """Ours beside plain."""
-
-    def median(runs: list[Run], field: str) -> float:
-        return statistics.median(float(getattr(run, field)) for run in runs)
-
-    counts, costs = [], []
+def comparison(found: dict[str, dict[str, list[Run]]]) -> str:
+    """A row for each run and way; of several rounds the median, and each with its ratio to ours."""
+    rows = []
     for kind, ways in found.items():
-        last = {way: runs[-1] for way, runs in ways.items()}
-        counts += [
-            [
-                kind,
-                f"**{way}**" if way == "ours" else way,
-                str(most(run.modules, controller[way])),
-                str(most(run.trips, controller[way])),
-                str(run.modules[controller[way]]),
-                str(run.modules.total()),
-                str(run.trips.total()),
-                str(run.tasks),
-            ]
-            for way, run in last.items()
-        ]
-        row = [kind]
-        for field, digits in (("seconds", 1), ("cpu_seconds", 1), ("memory_mib", 0)):
-            ours, plain = median(ways["ours"], field), median(ways["plain"], field)
-            row += [f"{ours:.{digits}f}", f"{plain:.{digits}f}", f"**{plain / ours:.1f}**" if field == "seconds" else f"{plain / ours:.1f}"]
-        costs.append(row)
-    return (
-        report.table(
-            ["run", "way", "module calls, a worker", "round trips, a worker", "module calls, controller", "module calls, all", "round trips, all", "tasks, all"],
-            counts,
-        )
-        + "\n"
-        + report.table(
-            ["run", "ours s", "plain s", "plain/ours", "ours CPU s", "plain CPU s", "plain/ours", "ours MiB", "plain MiB", "plain/ours"], costs
-        )
-    )
+        ours = {
+            field: statistics.median(float(getattr(run, field)) for run in ways["ours"])
+            for field in ("seconds", "cpu_seconds")
+        }
+        for way, runs in ways.items():
+            last = runs[-1]
+            seconds, cpu = (
+                statistics.median(float(getattr(run, field)) for run in runs) for field in ("seconds", "cpu_seconds")
+            )
+            rows.append(
+                [
+                    kind,
+                    f"**{way}**" if way == "ours" else way,
+                    str(most(last.modules)),
+                    str(most(last.trips)),
+                    str(last.modules.total()),
+                    str(last.trips.total()),
+                    str(last.control),
+                    f"{seconds:.1f}",
+                    f"**{seconds / ours['seconds']:.1f}**",
+                    f"{cpu:.1f}",
+                    f"**{cpu / ours['cpu_seconds']:.1f}**",
+                    f"{last.memory_mib:.0f}",
+                ]
+            )
+    head = [
+        "run",
+        "way",
+        "module calls, a worker",
+        "round trips, a worker",
+        "module calls, all",
+        "round trips, all",
+        "control node only",
+    ]
+    return report.table([*head, "seconds", "to ours", "CPU s", "to ours", "MiB"], rows)

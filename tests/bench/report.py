@@ -43,7 +43,7 @@ def publish(section: str, command: str, body: str) -> None:
     print(f"\n{text}", flush=True)
     begin, end = f"<!-- begin {section} -->\n", f"<!-- end {section} -->"
     page = PAGE.read_text(encoding="utf-8")
-    found = re.sub(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda match: f"{begin}\n{text}\n{end}", page)
+    found = re.sub(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{text}\n{end}", page)
     if begin not in page or end not in page:
         sys.exit(f"bench: {PAGE} has no markers for {section}")
     PAGE.write_text(found, encoding="utf-8")

@@ -28,6 +28,9 @@ requirements: []
 
 COUNTED = {"_execute_module": "module", "_low_level_execute_command": "trip", "_transfer_file": "trip"}
 
+#: The actions of both playbooks that work without the host.
+ON_CONTROL_NODE = {"nodecycle.slurm.definition", "ansible.builtin.set_fact", "ansible.builtin.assert"}
+
 
 def note(kind: str, host: str, detail: str) -> None:
     """One short line by one write, so that the workers' lines do not mix."""
@@ -61,5 +64,6 @@ class CallbackModule(CallbackBase):
             setattr(ActionBase, name, counted(kind, getattr(ActionBase, name)))
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """A task that ran for a host, on the control node or there; skipped ones do not come here."""
-        note("task", result._host.name, result._task.action)
+        """A task that ran for a host; skipped ones do not come here."""
+        if result._task.action in ON_CONTROL_NODE:
+            note("local", result._host.name, result._task.action)

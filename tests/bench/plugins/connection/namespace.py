@@ -38,5 +38,14 @@ class Connection(Local):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.Any:
         """As Local's, in the namespace."""
         path = f"{self.get_option('programs')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        enter = ["nsenter", f"--target={self.get_option('process')}", "--mount", "env", f"PATH={path}", "/bin/sh", "-c", cmd]
+        enter = [
+            "nsenter",
+            f"--target={self.get_option('process')}",
+            "--mount",
+            "env",
+            f"PATH={path}",
+            "/bin/sh",
+            "-c",
+            cmd,
+        ]
         return super().exec_command(f"exec {shlex.join(enter)}", in_data=in_data, sudoable=sudoable)
