@@ -55,6 +55,7 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
 	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
 
 yamllint: setup ## YAML: form
 	@yamllint --strict .
