@@ -14,6 +14,7 @@ C(Include) only at column 0.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import typing as t
@@ -158,9 +159,11 @@ def has_include(text: str) -> bool:
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
-    Everything else stays to the byte, also the lack of a newline at the end.
+    Lines that were adopted once and are no longer come back. Everything else stays to the byte, also the lack of a newline
+    at the end.
     """
-    text = _adopt(text, {key.lower() for key in adopt})
+    keys = {key.lower() for key in adopt}
+    text = _adopt(_give_back(text, keep=keys), keys)
     if has_include(text):
         return text
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
@@ -173,8 +176,7 @@ def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
     text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
     ours = {number for line in logical_lines(text) if _included(line) == FRAGMENT for number in range(line.first, line.last + 1)}
-    kept = [line for number, line in enumerate(_physical_lines(text), 1) if number not in ours]
-    return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
+    return _give_back("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
 def adopted(text: str) -> list[str]:
@@ -192,6 +194,22 @@ def _included(line: Line) -> str:
 def _physical_lines(text: str) -> list[str]:
     """The lines with their ends. Not splitlines(), which sees ends of lines that Slurm does not (form feed, U+2028 ...)."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _give_back(text: str, keep: t.Collection[str] = ()) -> str:
+    """Turn adopted lines into what they were, but for those that set a key to keep."""
+    lines = _physical_lines(text)
+    blocks = itertools.groupby(range(len(lines)), key=lambda number: lines[number].startswith(ADOPTED))
+    for is_adopted, numbers in blocks:
+        if not is_adopted:
+            continue
+        block = list(numbers)
+        plain = [lines[number][len(ADOPTED) :] for number in block]
+        for line in logical_lines("".join(plain)):
+            if not {match.group(1).lower() for match in _PAIR.finditer(line.text)} & set(keep):
+                for offset in range(line.first - 1, line.last):
+                    lines[block[offset]] = plain[offset]
+    return "".join(lines)
 
 
 def _adopt(text: str, keys: set[str]) -> str:

@@ -129,9 +129,8 @@ def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> li
     return wrong + [path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)]
 
 
-def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
-    """Make everything as it should be; True where systemd has to read its units again."""
-    paths = missing(wanted, owners)
+def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:
+    """Make the directories and log files that the dispatchers write to. Before the activation."""
     for path, owner in wanted.dirs.items():
         _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR) else 0o700, *owners[owner])
     for path, owner in wanted.logs.items():
@@ -140,6 +139,14 @@ def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool
             os.fchown(descriptor, *owners[owner])
         finally:
             os.close(descriptor)
+
+
+def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
+    """Place the files and links, take away those that should be gone; True where systemd has to read its units again.
+
+    After the activation: a unit must not name a dispatcher that is not there, or a boot in between keeps slurmd down.
+    """
+    paths = missing(wanted, owners)
     for path in paths:
         if path in wanted.files:
             _files.make_parents(path)

@@ -246,9 +246,10 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     unplaced = _surroundings.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced)
     if not module.check_mode:
+        _surroundings.make_dirs(wanted, store.owners)
+        store.activate(id_)
         if _surroundings.place(wanted, store.owners):
             reload_systemd(module)
-        store.activate(id_)
         result["pruned"] = store.prune(module.params["keep"])
     return {**result, "changed": changed, "diff": link_diff(previous, id_)}
 

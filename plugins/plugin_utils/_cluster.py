@@ -177,6 +177,15 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
     adopt = {key.lower() for key in settings.adopt}
     present = entries_of(cluster)
     keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
+    orphans = [key for key in settings.adopt if keys and key.lower() not in {wanted.lower() for wanted in keys}]
+    if orphans:
+        problems.append(
+            Problem(
+                "slurm_adopt_conf_keys",
+                f"names {', '.join(orphans)}, which nothing here sets: the cluster's own line would go, and none would take its place",
+                "set it by a hook or in slurm_extra_conf, or take it out of the list",
+            )
+        )
     for entry in _conf.conflicts(present, keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:
             continue
@@ -194,8 +203,9 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
 def conf_is_settled(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> bool:
     """Whether the controller's slurm.conf says already what it should."""
     adopt = {key.lower() for key in settings.adopt}
-    to_adopt = [entry for entry in cluster["conf"] if entry["key"].lower() in adopt] if text else cluster["adopted"]
-    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt
+    to_adopt = [entry for entry in cluster["conf"] if text and entry["key"].lower() in adopt]
+    to_give_back = [key for key in cluster["adopted"] if not text or key.lower() not in adopt]
+    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt and not to_give_back
 
 
 def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> list[str]:
