@@ -106,7 +106,7 @@ def includes(text: str) -> list[tuple[str, int]]:
     return [(name, line.first) for line in logical_lines(text) if (name := _included(line))]
 
 
-def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str] = ()) -> list[Entry]:
+def tree(path: str, read: t.Callable[[str], str | None], skip: t.Container[str] = ()) -> list[Entry]:
     """The keys of slurm.conf and of all that it includes, without the files named in skip.
 
     Relative names are taken from the directory of the main file (23.02 and later; before that of the including file,
@@ -115,7 +115,9 @@ def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[
     return _tree(path, os.path.dirname(path), read, skip, 0)
 
 
-def _tree(path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str], depth: int) -> list[Entry]:
+def _tree(
+    path: str, beside: str, read: t.Callable[[str], str | None], skip: t.Container[str], depth: int
+) -> list[Entry]:
     text = read(path)
     if text is None:
         raise ConfError(f"{path} cannot be read")
@@ -127,7 +129,9 @@ def _tree(path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip
             continue
         included = os.path.join(beside, name)
         if read(included) is None:
-            raise ConfError(f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail")
+            raise ConfError(
+                f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail"
+            )
         found.extend(_tree(included, beside, read, skip, depth + 1))
     return found
 
@@ -168,14 +172,21 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
         return text
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
-        raise ConfError("its last line ends with a backslash and would swallow our Include line: take the backslash away first")
+        raise ConfError(
+            "its last line ends with a backslash and would swallow our Include line: take the backslash away first"
+        )
     return added
 
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
     text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
-    ours = {number for line in logical_lines(text) if _included(line) == FRAGMENT for number in range(line.first, line.last + 1)}
+    ours = {
+        number
+        for line in logical_lines(text)
+        if _included(line) == FRAGMENT
+        for number in range(line.first, line.last + 1)
+    }
     return _give_back("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
@@ -225,7 +236,9 @@ def _adopt(text: str, keys: set[str]) -> str:
             continue
         if named - keys:
             others = ", ".join(sorted(named - keys))
-            raise ConfError(f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first")
+            raise ConfError(
+                f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first"
+            )
         for number in range(line.first - 1, line.last):
             lines[number] = ADOPTED + lines[number]
     return "".join(lines)
@@ -236,11 +249,11 @@ class Change:
     """A file that is to change: None stands for no file."""
 
     path: str
-    before: t.Optional[str]
-    after: t.Optional[str]
+    before: str | None
+    after: str | None
 
 
-def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], t.Optional[str]]) -> list[Change]:
+def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], str | None]) -> list[Change]:
     """What has to change on a host so that its slurm.conf says text (empty: nothing of ours), in the safe order.
 
     The included file is there before the line that includes it, and goes after that line has gone: a missing included

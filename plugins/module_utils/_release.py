@@ -112,7 +112,9 @@ def _describe(name: str, script: Script) -> str:
     return " ".join(words)
 
 
-def _dispatcher(hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str) -> bytes:
+def _dispatcher(
+    hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str
+) -> bytes:
     # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
     if not scripts and not hook.is_init:
         return _NOTHING_TO_RUN.encode()
@@ -139,7 +141,7 @@ ignores={array("1" if script.on_failure == "ignore" else "0" for script in scrip
     return (head + body).encode()
 
 
-def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> t.Optional[Release]:
+def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> Release | None:
     """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
 
     None where no hook is carried at all. The dispatchers name the release's directory, so they cannot be part of

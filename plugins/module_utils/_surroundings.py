@@ -17,7 +17,12 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import LOG_DIR, RUN_DIR, STATE_DIR, dispatcher_path
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    LOG_DIR,
+    RUN_DIR,
+    STATE_DIR,
+    dispatcher_path,
+)
 
 SYSTEMD_DIR = "/etc/systemd/system"
 LOGROTATE = "/etc/logrotate.d/nodecycle"
@@ -126,7 +131,9 @@ def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> li
                 wrong.append(path)
         except FileNotFoundError:
             wrong.append(path)
-    return wrong + [path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)]
+    return wrong + [
+        path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)
+    ]
 
 
 def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:

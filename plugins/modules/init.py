@@ -87,7 +87,15 @@ def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
     systemd_run = module.get_bin_path("systemd-run")
     if systemd_run:
         unit = _surroundings.unit_name(hook).replace(".service", "-apply")
-        command = [systemd_run, "--quiet", "--wait", "--collect", f"--unit={unit}", f"--description=nodecycle.slurm: {hook}", *command]
+        command = [
+            systemd_run,
+            "--quiet",
+            "--wait",
+            "--collect",
+            f"--unit={unit}",
+            f"--description=nodecycle.slurm: {hook}",
+            *command,
+        ]
     code, _out, _err = module.run_command(command)
     return int(code)
 
@@ -98,10 +106,16 @@ def start_held_back(module: AnsibleModule, hook: str) -> str:
     systemctl = module.get_bin_path("systemctl")
     if not daemon or not systemctl:
         return ""
-    _code, out, _err = module.run_command([systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", daemon])
+    _code, out, _err = module.run_command(
+        [systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", daemon]
+    )
     shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     # A unit that nobody has tried to start has no timestamp: then it is down for a reason of its own.
-    if shown.get("ActiveState") == "active" or shown.get("AssertResult") != "no" or shown.get("AssertTimestampMonotonic", "0") == "0":
+    if (
+        shown.get("ActiveState") == "active"
+        or shown.get("AssertResult") != "no"
+        or shown.get("AssertTimestampMonotonic", "0") == "0"
+    ):
         return ""
     module.run_command([systemctl, "start", daemon], check_rc=True)
     return daemon

@@ -193,7 +193,7 @@ def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundin
     return _surroundings.surroundings(manifest["hooks"], manifest["init"], params["root"], params["gate"])
 
 
-def conf_pending(wanted: t.Optional[dict[str, t.Any]]) -> bool:
+def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     """Whether the host's slurm.conf has to change."""
     if not wanted or _module.read_text(wanted["path"]) is None:
         return False
@@ -238,7 +238,9 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     if manifest is None:
         # In check mode the release was not staged, so there is nothing to look at.
         if not module.check_mode:
-            raise StoreError(f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out")
+            raise StoreError(
+                f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out"
+            )
         return {**result, "changed": True, "diff": link_diff(previous, id_)}
     content = {path: store.content(id_, path) for path in manifest["files"]}
     _interpreter.require(manifest, content, list(manifest["hooks"]))
@@ -339,7 +341,9 @@ def main() -> t.NoReturn:
     )
     _module.require_root(module)
     if module.params["keep"] < 2:
-        module.fail_json(msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2")
+        module.fail_json(
+            msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"
+        )
     store = Store(module.params["root"], module.params["slurm_user"])
     step = {"staged": stage, "active": activate, "absent": remove}[module.params["state"]]
     try:
