@@ -24,7 +24,7 @@ def mended(lab):
     """Nothing fails after a test, and all nodes are back."""
     yield
     for host in ("worker1", "worker2"):
-        lab.run(host, "rm -f /root/fail-init")
+        lab.run(host, "rm -f /var/tmp/fail-init")
         lab.run(host, "systemctl start slurmd")
     lab.resume()
 
@@ -43,9 +43,9 @@ def apply(lab, tmp_path, definition):
 
 
 def test_at_each_boot_init_runs_before_slurmd(lab):
-    before = len(lab.read("worker1", "/root/init-log").splitlines())
+    before = len(lab.read("worker1", "/var/tmp/init-log").splitlines())
     boot(lab, "worker1")
-    lines = lab.read("worker1", "/root/init-log").splitlines()
+    lines = lab.read("worker1", "/var/tmp/init-log").splitlines()
     assert len(lines) == before + 1
     assert lines[-1].endswith("slurmd inactive")
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
@@ -54,16 +54,16 @@ def test_at_each_boot_init_runs_before_slurmd(lab):
 
 def test_at_a_boot_of_a_login_node_init_runs_before_users_may_log_in(lab):
     boot(lab, "login")
-    assert lab.read("login", "/root/init-log").splitlines()[-1] == "sessions inactive"
+    assert lab.read("login", "/var/tmp/init-log").splitlines()[-1] == "sessions inactive"
 
 
 def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
-    lab.run("worker1", "touch /root/fail-init")
+    lab.run("worker1", "touch /var/tmp/fail-init")
     boot(lab, "worker1")
     assert lab.run("worker1", "systemctl show nodecycle-worker-init -p Result --value").strip() == "exit-code"
     assert lab.try_run("worker1", "pgrep -x slurmd").rc != 0
     assert "the disk is not there" in lab.run("worker1", "journalctl -u nodecycle-worker-init --no-pager")
-    lab.run("worker1", "rm /root/fail-init && systemctl restart nodecycle-worker-init && systemctl start slurmd")
+    lab.run("worker1", "rm /var/tmp/fail-init && systemctl restart nodecycle-worker-init && systemctl start slurmd")
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
 
 
@@ -75,7 +75,7 @@ def test_a_restart_of_our_unit_leaves_a_running_slurmd_alone(lab):
 
 def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, tmp_path, definition):
     active = lab.run("worker2", "readlink /etc/nodecycle/current")
-    lab.run("worker2", "touch /root/fail-init")
+    lab.run("worker2", "touch /var/tmp/fail-init")
     # An administrator's drain must survive all of it.
     lab.run("controller", "scontrol update NodeName=worker3 State=DRAIN Reason='fan broken'")
     theirs = lab.node("worker3")
@@ -91,7 +91,7 @@ def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, 
     assert lab.run("worker2", "readlink /etc/nodecycle/current") == active
 
     # Mended, the next run completes it and gives the node back; the other's stays drained, to the letter.
-    lab.run("worker2", "rm /root/fail-init")
+    lab.run("worker2", "rm /var/tmp/fail-init")
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.wait_for_state("worker2", lambda state: state == "IDLE")
     assert lab.node("worker3") == theirs
@@ -100,7 +100,7 @@ def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, 
 
 def test_unchanged_init_scripts_do_not_run_again(lab, tmp_path, definition):
     apply(lab, tmp_path, definition)
-    before = lab.read("worker1", "/root/init-log")
+    before = lab.read("worker1", "/var/tmp/init-log")
     definition["slurm_worker_prolog"] += "# changed\n"
     assert apply(lab, tmp_path, definition).returncode == 0
-    assert lab.read("worker1", "/root/init-log") == before
+    assert lab.read("worker1", "/var/tmp/init-log") == before

@@ -331,3 +331,12 @@ def test_changes_complete_what_a_killed_run_left(broken: dict[str, str]) -> None
 def test_changes_need_a_slurm_conf() -> None:
     with pytest.raises(_conf.ConfError, match="cannot be read"):
         _conf.changes(PATH, "A=1\n", (), {}.get)
+
+
+def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
+    text = "A=1\nProlog=/p\nEpilog=/e,\\\nx\nB=2\n"
+    both = _conf.with_include(text, ["prolog", "Epilog"])
+    one = _conf.with_include(both, ["Prolog"])
+    assert _conf.adopted(both) == ["Prolog", "Epilog"]
+    assert one == text.replace("Prolog", f"{_conf.ADOPTED}Prolog") + f"{_conf.INCLUDE_LINE}\n"
+    assert _conf.without_include(one) == text

@@ -23,6 +23,12 @@ LINK = "etc/systemd/system/multi-user.target.wants/nodecycle-worker-init.service
 DROP_IN = "etc/systemd/system/slurmd.service.d/nodecycle.conf"
 
 
+def apply(wanted: _surroundings.Surroundings, owners: dict[str, tuple[int, int]]) -> bool:
+    """All that an activation does around its rename."""
+    _surroundings.make_dirs(wanted, owners)
+    return _surroundings.place(wanted, owners)
+
+
 def worker(*init: str) -> Surroundings:
     return _surroundings.surroundings(WORKER, init, ROOT, ["worker_init"])
 
@@ -33,7 +39,7 @@ def snapshot(host: pathlib.Path) -> dict[str, tuple[int, int]]:
 
 def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path) -> None:
     wanted = worker("worker_init")
-    assert _surroundings.place(wanted, OWNERS), "systemd has to read its units again"
+    assert apply(wanted, OWNERS), "systemd has to read its units again"
     assert f"ExecStart={ROOT}/current/worker_init\n" in (host / UNIT).read_text()
     assert os.readlink(host / LINK) == str(host / UNIT)
     drop_in = (host / DROP_IN).read_text()
@@ -50,15 +56,15 @@ def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path)
 def test_placing_again_touches_nothing(host: pathlib.Path) -> None:
     wanted = worker("worker_init")
     assert _surroundings.missing(wanted, OWNERS)
-    _surroundings.place(wanted, OWNERS)
+    apply(wanted, OWNERS)
     before = snapshot(host)
     assert _surroundings.missing(wanted, OWNERS) == []
-    assert not _surroundings.place(wanted, OWNERS)
+    assert not apply(wanted, OWNERS)
     assert snapshot(host) == before
 
 
 def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
-    _surroundings.place(_surroundings.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
+    apply(_surroundings.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
     owners = {path.name: path.stat().st_uid for path in (host / "var/log/nodecycle").iterdir()}
     assert owners == {"controller_init.log": 0, "controller_prolog.log": 64030, "controller_epilog.log": 64030}
     assert (host / "var/lib/nodecycle/controller_prolog").stat().st_uid == 64030
@@ -93,11 +99,11 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damage_is_found_and_mended(kind: str, host: pathlib.Path) -> None:
     wanted = worker("worker_init")
-    _surroundings.place(wanted, OWNERS)
+    apply(wanted, OWNERS)
     path, damage = DAMAGE[kind]
     damage(host / path)
     assert _surroundings.missing(wanted, OWNERS) == [str(host / path)]
-    assert _surroundings.place(wanted, OWNERS) == path.startswith("etc/systemd")
+    assert apply(wanted, OWNERS) == path.startswith("etc/systemd")
     assert _surroundings.missing(wanted, OWNERS) == []
 
 
@@ -105,19 +111,19 @@ def test_a_log_is_never_written_through_a_link(host: pathlib.Path) -> None:
     (host / "var/log/nodecycle").mkdir()
     (host / "var/log/nodecycle/worker_prolog.log").symlink_to(host / "victim")
     with pytest.raises(OSError, match="symbolic link"):
-        _surroundings.place(worker(), OWNERS)
+        apply(worker(), OWNERS)
     assert not (host / "victim").exists()
 
 
 def test_what_is_no_longer_defined_goes(host: pathlib.Path) -> None:
-    _surroundings.place(worker("worker_init"), OWNERS)
-    assert _surroundings.place(worker(), OWNERS)
+    apply(worker("worker_init"), OWNERS)
+    assert apply(worker(), OWNERS)
     assert not any((host / path).exists() or (host / path).is_symlink() for path in (UNIT, LINK, DROP_IN))
     assert not (host / DROP_IN).parent.exists()
 
 
 def test_a_drop_in_directory_with_anothers_file_stays(host: pathlib.Path) -> None:
-    _surroundings.place(worker("worker_init"), OWNERS)
+    apply(worker("worker_init"), OWNERS)
     (host / DROP_IN).with_name("site.conf").touch()
     _surroundings.remove()
     assert os.listdir((host / DROP_IN).parent) == ["site.conf"]
@@ -126,7 +132,7 @@ def test_a_drop_in_directory_with_anothers_file_stays(host: pathlib.Path) -> Non
 def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
     init = [hook.name for hook in HOOKS.values() if hook.is_init]
     wanted = _surroundings.surroundings(HOOKS, init, ROOT, ["worker_init", "controller_init"])
-    _surroundings.place(wanted, OWNERS)
+    apply(wanted, OWNERS)
     assert set(_surroundings.present()) == set(wanted.files) | set(wanted.links)
     _surroundings.remove()
     assert _surroundings.present() == []
@@ -151,10 +157,10 @@ def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(os, "replace", replace)
         try:
-            _surroundings.place(wanted, OWNERS)
+            apply(wanted, OWNERS)
         except KeyboardInterrupt:
             monkeypatch.setattr(os, "replace", real)
-            _surroundings.place(wanted, OWNERS)
+            apply(wanted, OWNERS)
             assert _surroundings.missing(wanted, OWNERS) == []
             _surroundings.remove()
         else:

@@ -229,9 +229,19 @@ def test_an_extra_key_that_slurm_conf_sets_already() -> None:
     assert message == "already sets PrologFlags=Alloc, which slurm_extra_conf would set"
 
 
-@pytest.mark.parametrize("adopt", [("Prolog",), ("PROLOG", "x")])
+@pytest.mark.parametrize("adopt", [("Prolog",), ("PROLOG",)])
 def test_an_adopted_key_is_no_problem_in_the_main_file(adopt: tuple[str, ...]) -> None:
     assert check(hosts("worker_prolog"), cluster={"conf": conf("Prolog=/site.sh\n")}, adopt=adopt) == []
+
+
+def test_a_key_that_nothing_sets_is_not_adopted() -> None:
+    ((where, message, _remedy),) = check(hosts("worker_prolog"), cluster={"conf": conf("Epilog=/e\n")}, adopt=("Epilog",))
+    assert where == "slurm_adopt_conf_keys"
+    assert message.startswith("names Epilog, which nothing here sets")
+
+
+def test_an_empty_definition_may_keep_its_adopted_keys() -> None:
+    assert check(hosts(), cluster={"conf": conf("Epilog=/e\n")}, adopt=("Epilog",)) == []
 
 
 def test_only_the_main_file_can_be_adopted() -> None:
