@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
             "variable-not-set",
             "A variable is read that this hook does not have.",
             "Slurm sets another list of variables in each hook and release; the name expands to nothing here, or ends the script under set -u.",
-            "Use a variable that this hook has; docs/hooks lists them by hook and release.",
+            "Use a variable that this hook has; docs/rules/variable-not-set.md lists them by hook and release.",
         ),
         Rule(
             "init-without-errexit",

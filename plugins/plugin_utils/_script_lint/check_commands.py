@@ -465,13 +465,12 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     reported: set[int] = set()
     for call in calls:
         for target in _executed_files(subject, call):
-            source = fetched.get(target) or next((c for f, c in fetched.items() if _same_file(f, target)), None)
-            if source is not None and source is not call and source.sequence not in reported:
-                reported.add(source.sequence)
+            origin = fetched.get(target) or next((c for f, c in fetched.items() if _same_file(f, target)), None)
+            if origin is not None and origin is not call and origin.sequence not in reported:
+                reported.add(origin.sequence)
+                runner = f"{call.name or call.path}, line {call.line}"
                 yield hit_at(
-                    "download-and-run",
-                    source,
-                    f"the file that {source.name} brings is executed later ({call.name or call.path}, line {call.line})",
+                    "download-and-run", origin, f"the file that {origin.name} brings is executed later ({runner})"
                 )
 
 
@@ -599,6 +598,16 @@ _PLACEHOLDER = re.compile(
 )
 
 
+#: What such a name ends in when the secret itself stands elsewhere.
+_ABOUT_SECRET = re.compile(r"(?i)(file|path|dir|url|name|type|ttl|length|cmd|host|_id|expir\w*|header)$")
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if not _SECRET_NAME.search(name) or _ABOUT_SECRET.search(name):
+        return False
+    return len(value) >= 4 and " " not in value and not _PLACEHOLDER.match(value)
+
+
 def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
     """secret-in-clear: passwords in assignments, URLs and options; key material anywhere."""
     seen: set[int] = set()
@@ -607,12 +616,9 @@ def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
             text = assignment.value.literal if assignment.value is not None else None
             if text is None:
                 continue
-            if _SECRET_NAME.search(name) and not re.search(
-                r"(?i)(file|path|dir|url|name|type|ttl|length|cmd|host|_id|expir\w*|header)$", name
-            ):
-                if len(text) >= 4 and " " not in text and not _PLACEHOLDER.match(text) and assignment.line not in seen:
-                    seen.add(assignment.line)
-                    yield hit_at("secret-in-clear", assignment, f"{name} is given a fixed value")
+            if _is_secret(name, text) and assignment.line not in seen:
+                seen.add(assignment.line)
+                yield hit_at("secret-in-clear", assignment, f"{name} is given a fixed value")
             match = _URL_SECRET.search(text)
             if match and not _PLACEHOLDER.match(match[1]) and assignment.line not in seen:
                 seen.add(assignment.line)

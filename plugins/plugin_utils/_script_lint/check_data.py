@@ -164,7 +164,7 @@ def _lists_files(subject: Subject, assignment: Assignment) -> bool:
             and call.sequence < assignment.sequence
             and call.name == "find"
         ):
-            return any(text.startswith(("/tmp", "/var/tmp", "/dev/shm", "/home", "/scratch")) for text in call.texts)
+            return any(re.match(r"/(tmp|var/tmp|dev/shm|home|scratch)", text) for text in call.texts)
     return False
 
 
@@ -207,9 +207,8 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
         if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1
     ]
     end = final[-1] if final else piece.commands[-1]
-    if end.name in _ONE_WORD or (end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")):
-        return False
-    return True
+    counts = end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")
+    return end.name not in _ONE_WORD and not counts
 
 
 def _ever_probed(subject: Subject, name: str) -> bool:
@@ -310,21 +309,10 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
         for assignment in subject.program.values(piece.text, call):
             if assignment.kind == "read" and assignment.context.pipeline:
                 numbers.add(assignment.context.pipeline[0])
-    for other in subject.program.calls:
-        if (
-            other.name == "find"
-            and other.context.pipeline
-            and other.context.pipeline[0] in numbers
-            and other.sequence < call.sequence
-        ):
-            if any(text in ("-user", "-uid", "-group") for text in other.texts) and not _asks_for_other_jobs(
-                subject, call
-            ):
-                return hit_at(
-                    "unsafe-delete",
-                    call,
-                    "deletes every file of the user, also those of his other jobs here",
-                )
+    for other in subject.program.named("find"):
+        feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
+        if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
+            return hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
     return None
 
 
@@ -373,13 +361,12 @@ def _judge(subject: Subject, call: Call, word: Word, action: str, *, soft: bool 
                     f"{action}: {word.shown} also matches jobs whose number begins with this one's",
                     "error",
                 )
-    if subject.where.is_job and resolved.literal is not None and any(piece.kind == "glob" for piece in resolved.pieces):
-        if _SHARED.match(resolved.literal) and not _asks_for_other_jobs(subject, call) and not soft:
-            return hit_at(
-                "unsafe-delete",
-                call,
-                f"{action}: {resolved.literal} is shared, the pattern meets every job's files",
-            )
+    is_pattern = any(piece.kind == "glob" for piece in resolved.pieces)
+    shared = subject.where.is_job and is_pattern and not soft and _SHARED.match(resolved.literal or "")
+    if shared and not _asks_for_other_jobs(subject, call):
+        return hit_at(
+            "unsafe-delete", call, f"{action}: {resolved.shown} is shared, the pattern meets every job's files"
+        )
     if not unsure or not body:
         return None
     last = body[-1]
@@ -518,7 +505,8 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     reported: list[str] = []
     for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
         text = resolved.shown
-        if not _WORLD_WRITABLE.match(text) or not _predictable(resolved):
+        found = _WORLD_WRITABLE.match(text)
+        if found is None or not _predictable(resolved):
             continue
         if any(text == other or text.startswith(other.rstrip("/") + "/") for other in reported):
             continue
@@ -527,7 +515,7 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
             "predictable-temp-file",
             line,
             column,
-            f"{text} can be guessed, and {'/'.join(text.split('/')[: 2 if text.startswith('/tmp') else 3])} is open to everybody",
+            f"{text} can be guessed, and everybody may write to {found[1]}",
         )
 
 

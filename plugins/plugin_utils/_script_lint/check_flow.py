@@ -13,7 +13,7 @@ import typing as t
 from .check_commands import BASE_COMMANDS, SLURM_COMMANDS
 from .model import Hit, hit_at, words
 from .parser import Node
-from .program import Assignment, Call, Context, Loop
+from .program import Assignment, Call, Context, Loop, Piece
 from .subject import Subject
 from .wrappers import seconds
 
@@ -334,13 +334,12 @@ def _tail_hit(
 def _elsewhere(call: Call) -> bool:
     """Whether the output goes to a file below a directory that may be missing."""
     return any(
-        (r.target.literal or r.target.shown).startswith(("/tmp/", "/var/tmp/", "/dev/shm/"))
-        and r.target.shown.count("/") > 2
+        re.match(r"/(tmp|var/tmp|dev/shm)/", r.target.shown) and r.target.shown.count("/") > 2
         for r in call.context.redirects
     )
 
 
-def _risky(pieces: t.Iterable[t.Any], context: Context) -> str | None:
+def _risky(pieces: t.Iterable[Piece], context: Context) -> str | None:
     """A command in $( ) whose failure reaches the assignment, and that does fail now and then."""
     for piece in pieces:
         if piece.kind != "command" or len(piece.commands) == 0:

@@ -88,19 +88,12 @@ def _first_words(node: ast.Call) -> list[str]:
 def _python_call(node: ast.Call) -> t.Iterator[Hit]:
     """What is as wrong in Python as it is in shell."""
     name = ast.unparse(node.func)
-    if (
-        name in ("os.chmod", "chmod")
-        and len(node.args) > 1
-        and isinstance(node.args[1], ast.Constant)
-        and isinstance(node.args[1].value, int)
-    ):
-        if node.args[1].value & 0o002 and not node.args[1].value & 0o1000:
-            yield Hit(
-                "world-writable",
-                node.lineno,
-                node.col_offset + 1,
-                f"{name} with mode {node.args[1].value:o} lets every user write",
-            )
+    mode = node.args[1] if len(node.args) > 1 else None
+    if name not in ("os.chmod", "chmod") or not isinstance(mode, ast.Constant) or not isinstance(mode.value, int):
+        return
+    if mode.value & 0o002 and not mode.value & 0o1000:
+        message = f"{name} with mode {mode.value:o} lets every user write"
+        yield Hit("world-writable", node.lineno, node.col_offset + 1, message)
 
 
 def python_commands(text: bytes) -> list[tuple[int, str]]:
