@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .model import Hit, hit_at, words
+from .model import Hit, hit_at, word_set
 from .program import Call, Word
 from .subject import Subject
 
-SLURM_COMMANDS = words(
+SLURM_COMMANDS = word_set(
     """
     sacct sacctmgr salloc sattach sbatch sbcast scancel scontrol scrontab scrun sdiag sgather sinfo sjobexitmod
     sjstat smail sprio squeue sreport srun sshare sstat strigger sview
@@ -53,7 +53,7 @@ def _label(call: Call) -> str:
 
 
 #: Part of every system, or of the shell. Everything else is "found only through PATH".
-BASE_COMMANDS = words(
+BASE_COMMANDS = word_set(
     """
     [ [[ : . alias arch awk base64 basename bash bg blkid break builtin bzip2 cat cd chgrp chmod chown chroot
     cksum clear cmp comm command continue cp cpio cut dash date dd declare df diff dir dirname dmesg du echo
@@ -137,7 +137,7 @@ def _looked_for(subject: Subject, call: Call) -> bool:
 
 
 #: Names that are programs wherever they are met.
-_WELL_KNOWN = SLURM_COMMANDS | words(
+_WELL_KNOWN = SLURM_COMMANDS | word_set(
     """
     aws az beeond dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack podman psql
     rocm-smi singularity apptainer
@@ -145,7 +145,7 @@ _WELL_KNOWN = SLURM_COMMANDS | words(
 )
 
 #: Built into the shells: no search at all.
-_SHELL_WORDS = words(
+_SHELL_WORDS = word_set(
     """
     [ : . alias bg break builtin cd command continue declare echo eval exec exit export false fg getopts hash
     jobs kill let local mapfile popd printf pushd pwd read readarray readonly return set shift shopt source test
@@ -156,7 +156,7 @@ _SHELL_WORDS = words(
 _INSTALLERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         ("apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "tdnf"),
-        words("install update upgrade dist-upgrade groupinstall reinstall localinstall"),
+        word_set("install update upgrade dist-upgrade groupinstall reinstall localinstall"),
     ),
     "zypper": frozenset({"install", "in", "update", "up", "refresh"}),
     **dict.fromkeys(
@@ -180,7 +180,7 @@ _INSTALLERS: dict[str, frozenset[str]] = {
         ),
         frozenset({"install", "add", "upgrade"}),
     ),
-    "rpm": words("-i -U -ivh -Uvh -F --install --upgrade"),
+    "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
     "dpkg": frozenset({"-i", "--install"}),
 }
 
@@ -407,10 +407,10 @@ def _short(text: str) -> str:
 
 
 _FETCHERS = frozenset({"curl", "wget", "aria2c"})
-_INTERPRETERS = words("sh bash dash ksh zsh python python3 perl ruby node source .")
+_INTERPRETERS = word_set("sh bash dash ksh zsh python python3 perl ruby node source .")
 
 #: Programs that carry out what a file says, wherever it stands among their arguments.
-_RUNNERS = words("ansible-playbook chef-client chef-solo cinc-client puppet make dpkg rpm")
+_RUNNERS = word_set("ansible-playbook chef-client chef-solo cinc-client puppet make dpkg rpm")
 
 
 def download_and_run(subject: Subject) -> t.Iterator[Hit]:
@@ -457,7 +457,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                 )
     if not fetched:
         return
-    verified = {call.name for call in calls} & words(
+    verified = {call.name for call in calls} & word_set(
         "sha256sum sha512sum md5sum gpg gpgv cosign sha1sum minisign openssl"
     )
     if verified:

@@ -12,7 +12,7 @@ import typing as t
 
 from . import environment
 from .check_commands import BASE_COMMANDS
-from .model import Hit, Severity, hit_at, words
+from .model import Hit, Severity, hit_at, word_set
 from .program import Assignment, Call, Piece, Point, Use, Word
 from .subject import Subject
 
@@ -21,7 +21,7 @@ from .subject import Subject
 #: Every name that Slurm uses in some hook; another SLURM_ name may be the site's own.
 _SLURM_NAMES = frozenset(name for table in environment._VARIABLES.values() for name in table)
 
-_HAS_DEFAULT = words(":- - := = :+ + :? ?")
+_HAS_DEFAULT = word_set(":- - := = :+ + :? ?")
 
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
@@ -179,7 +179,7 @@ def _compared(call: Call, word: Word) -> bool:
 
 
 #: Their output is one word, whatever happens.
-_ONE_WORD = words(
+_ONE_WORD = word_set(
     """
     wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
     getconf seq sum logname cksum md5sum sha256sum echo printf

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from .check_commands import BASE_COMMANDS, SLURM_COMMANDS
-from .model import Hit, hit_at, words
+from .model import Hit, hit_at, word_set
 from .parser import Node
 from .program import Assignment, Call, Context, Loop, Piece
 from .subject import Subject
@@ -39,7 +39,7 @@ _NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
 }
 
 #: Clients with their own, long, limits: only noted.
-_SLOW = words("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs ping")
+_SLOW = word_set("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs ping")
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
@@ -189,7 +189,7 @@ def _length(subject: Subject, call: Call) -> float | None:
 # --------------------------------------------------------------------------------------------------------- exit codes
 
 #: As a last command they fail only when the node is in trouble anyway, or their failure is no accident.
-_ROBUST = words(
+_ROBUST = word_set(
     """
     true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
     sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
@@ -197,7 +197,7 @@ _ROBUST = words(
     """
 )
 
-_ANSWERS = words("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
+_ANSWERS = word_set("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
 
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
@@ -286,7 +286,7 @@ def _delegates(subject: Subject) -> bool:
     )
 
 
-_PREPARES = words("source . export set umask cd ulimit module [ test echo logger : shopt unset")
+_PREPARES = word_set("source . export set umask cd ulimit module [ test echo logger : shopt unset")
 
 
 def _tail_hit(

@@ -22,7 +22,7 @@ def render(findings: t.Sequence[Finding]) -> str:
     explained: set[str] = set()
     for title, group in _by_script(findings).items():
         lines.append(title)
-        for finding in sorted(group, key=lambda f: (f.line, f.column)):
+        for finding in sorted(group, key=lambda f: (SEVERITIES.index(f.severity), f.line, f.column)):
             lines.append(f"  line {finding.line}: {finding.severity}: {finding.message} [{finding.rule}]")
             if finding.rule not in explained and finding.severity != "info":
                 explained.add(finding.rule)

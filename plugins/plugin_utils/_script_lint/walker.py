@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from . import wrappers
+from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Piece, Program, Redirect, Test, Use, Word, Write
 
@@ -333,6 +334,7 @@ class Walker:
         self.assign(Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported))
 
     def assign(self, assignment: Assignment) -> None:
+        self._note_functions((item.literal for item in assignment.items), assignment.context)
         self.program.assignments.setdefault(assignment.name, []).append(assignment)
 
     # -- words
@@ -486,7 +488,7 @@ class Walker:
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
         if not context.remote:
-            self._note_functions(call)
+            self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
         if name == "set":
             self._set_options(call.texts)
         elif name == "shopt":
@@ -559,12 +561,11 @@ class Walker:
             return found or None
         return None
 
-    def _note_functions(self, call: Call) -> None:
-        functions = self.program.functions
-        for position, word in enumerate(call.words):
-            text = word.literal if position else call.path
-            for name in {text, *(text or "").split()} & functions.keys() if text else ():
-                self.program.called.setdefault(name, []).append(call.context)
+    def _note_functions(self, texts: t.Iterable[str | None], context: Context) -> None:
+        """A function is reached when its name is called, or given to something that may call it."""
+        for text in texts:
+            for name in {text, *text.split()} & self.program.functions.keys() if text else ():
+                self.program.called.setdefault(name, []).append(context)
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
@@ -643,30 +644,8 @@ class Walker:
 
 
 #: Commands that a file may have at its top and still be a mere library.
-_HARMLESS_ALONE = frozenset(
-    {
-        "set",
-        "shopt",
-        "export",
-        "source",
-        ".",
-        "umask",
-        "true",
-        ":",
-        "[",
-        "test",
-        "return",
-        "dirname",
-        "hostname",
-        "readlink",
-        "realpath",
-        "pwd",
-        "basename",
-        "command",
-        "which",
-        "alias",
-        "readonly",
-    }
+_HARMLESS_ALONE = word_set(
+    "set shopt export source . umask [ test return dirname hostname readlink realpath pwd basename command which alias"
 )
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})

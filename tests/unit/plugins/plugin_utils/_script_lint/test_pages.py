@@ -10,7 +10,6 @@ import pathlib
 import re
 
 import pytest
-
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.catalogue import RULES
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, Options, Script
@@ -46,7 +45,14 @@ def test_the_index_names_every_rule() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_page_says_what_the_rule_says(rule: str) -> None:
     text = (PAGES / f"{rule}.md").read_text(encoding="utf-8")
-    for part in (f"# {rule}\n", RULES[rule].title, f"Severity: {RULES[rule].severity}", RULES[rule].why, RULES[rule].fix, "\nSource: "):
+    for part in (
+        f"# {rule}\n",
+        RULES[rule].title,
+        f"Severity: {RULES[rule].severity}",
+        RULES[rule].why,
+        RULES[rule].fix,
+        "\nSource: ",
+    ):
         assert part in text
 
 
