@@ -98,14 +98,15 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _looked_for(subject: Subject, call: Call) -> bool:
-    """Whether command -v and the like made sure of the command just before."""
-    return any(
-        other.name in ("command", "which", "type", "hash")
-        and other.sequence < call.sequence
-        and other.context.function == call.context.function
-        and call.name in other.texts
-        for other in subject.program.calls
-    )
+    """Whether it runs only where command -v and the like just found it: if command -v x; then x; fi."""
+    guards = call.context.guards
+    for other in subject.program.named("command", "which", "type", "hash"):
+        depth = len(other.context.guards)
+        tests_for_it = other.context.tested and call.name in other.texts
+        if tests_for_it and other.context.guards == guards[:depth] and len(guards) > depth:
+            if guards[depth] < other.sequence < call.sequence:
+                return True
+    return False
 
 
 #: Names that are programs wherever they are met.

@@ -140,6 +140,15 @@ def _judge(subject: Subject, call: Call, word: Word, action: str, *, soft: bool 
         else segments
     )
     emptied = len(body) < len(segments)
+    last_segment = segments[-1] if segments else []
+    vanishing = [p for p in last_segment if p.kind == "variable" and not _never_empty(subject, p, call)]
+    if (
+        vanishing
+        and len(last_segment) > len(vanishing)
+        and all(p in vanishing or p.kind == "glob" for p in last_segment)
+    ):
+        name = vanishing[0].text
+        return hit_at("unsafe-delete", call, f"{action}: when {name} is empty, {word.shown} matches everything there")
     unsure = [
         piece
         for segment in segments

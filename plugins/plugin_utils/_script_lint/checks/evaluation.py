@@ -20,10 +20,11 @@ def eval_text(subject: Subject) -> t.Iterator[Hit]:
     """eval-text: eval, or sh -c, of something that is not fixed."""
     for call in subject.program.calls:
         if call.name == "eval" and call.arguments:
-            if any(
-                piece.kind in ("variable", "command") for word in call.arguments for piece in word.pieces
-            ) and not _only_arguments(call):
-                yield hit_at("eval-text", call, f"eval runs {_short(' '.join(call.texts))}")
+            kinds = {piece.kind for word in call.arguments for piece in word.pieces}
+            if kinds & {"variable", "command"} and not _only_arguments(call):
+                # eval "$(ssh-agent)": the text is a program's, who wrote it is known.
+                message = f"eval runs {_short(' '.join(call.texts))}"
+                yield hit_at("eval-text", call, message, "info" if kinds == {"command"} and _trusted(call) else None)
         elif call.name in ("sh", "bash", "dash", "ksh", "zsh"):
             for position, word in enumerate(call.arguments[:-1]):
                 text = word.literal or ""
@@ -34,6 +35,14 @@ def eval_text(subject: Subject) -> t.Iterator[Hit]:
                         if known.literal is None:
                             yield hit_at("eval-text", call, f"{call.name} -c runs {_short(program.shown)}")
                     break
+
+
+def _trusted(call: Call) -> bool:
+    """Whether all that is evaluated comes from programs that make shell code, not from data."""
+    makers = [maker for word in call.arguments for piece in word.pieces for maker in piece.commands]
+    return bool(makers) and not {maker.name for maker in makers} & word_set(
+        "cat echo printf curl wget sed awk grep jq cut"
+    )
 
 
 def _only_arguments(call: Call) -> bool:

@@ -22,7 +22,8 @@ def world_writable(subject: Subject) -> t.Iterator[Hit]:
         if call.name == "chmod":
             operands = [text for text in texts if not re.fullmatch(r"-[A-Za-z]*[RvcfHLP][A-Za-z]*|--[a-z].*", text)]
             recursive = call.has_option("-R", "--recursive")
-            if operands and _opens(operands[0], recursive):
+            devices = operands[1:] and all(re.match(r"/dev/(?!shm)", text) for text in operands[1:])
+            if operands and _opens(operands[0], recursive) and not devices:
                 yield hit_at(
                     "world-writable",
                     call,
@@ -54,13 +55,7 @@ def _opens(mode: str, recursive: bool) -> bool:
     if re.fullmatch(r"[0-7]{3,5}", mode):
         value = int(mode, 8)
         return bool(value & 0o002) and (recursive or not value & 0o1000)
-    return (
-        any(
-            re.match(r"[ug]*[oa][uoga]*[+=][rxXst]*w", clause) or re.match(r"\+[rxXst]*w", clause)
-            for clause in mode.split(",")
-        )
-        and "+t" not in mode
-    )
+    return any(re.match(r"[ug]*[oa][uoga]*[+=][rxXst]*w", clause) for clause in mode.split(",")) and "+t" not in mode
 
 
 CHECKS = (world_writable,)

@@ -115,7 +115,9 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
     values = program.values(name, at)
     if not values:
         variable = subject.where.variables.get(name)
-        return variable is not None and variable.optional and not _ever_probed(subject, name)
+        # [ -z $x ] is right when x is empty; what Slurm sets is one word.
+        only_asks = at.texts[:1] == ["-z"]
+        return variable is not None and variable.optional and not only_asks and not _ever_probed(subject, name)
     last = values[-1]
     if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
         return False

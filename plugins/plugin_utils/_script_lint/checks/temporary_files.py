@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
@@ -78,14 +79,18 @@ def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
 def _written_by(call: Call) -> list[Word]:
     operands = [word for word in call.arguments if not word.shown.startswith("-")]
     if call.name == "mkdir":
-        # Without -p mkdir fails when somebody was there first: that is the safe way.
-        return operands if call.has_option("-p", "--parents") else []
+        # Without -p mkdir fails when somebody was there first: the safe way, if the failure is looked at.
+        looked_at = call.context.tested or call.context.errexit
+        return operands if call.has_option("-p", "--parents") or not looked_at else []
     if call.name == "chown":
         return operands[1:]
     if call.name in _WRITES_ALL:
         return operands
     if call.name == "sed" and call.has_option("-i", "--in-place"):
         return operands[1:]
+    if call.name in ("curl", "wget"):
+        option = "-o" if call.name == "curl" else "-O"
+        return [after for word, after in itertools.pairwise(call.arguments) if word.literal == option]
     if call.name in ("cp", "mv", "install") and len(operands) > 1:
         return operands[-1:]
     return []

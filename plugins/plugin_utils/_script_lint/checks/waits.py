@@ -36,7 +36,7 @@ _NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
 }
 
 #: Clients with their own, long, limits: only noted.
-_SLOW = word_set("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs ping")
+_SLOW = word_set("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs")
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
@@ -45,35 +45,17 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
     for call in subject.program.calls:
         if call.context.remote or call.context.bound is not None or (call.context.background and not waits):
             continue
-        if call.name in _NETWORK:
-            options, remedy, verbs = _NETWORK[call.name]
-            texts = [text for text in call.texts if not text.startswith("-")]
-            joined = " ".join(call.texts)
-            if verbs is not None and not (texts and texts[0] in verbs):
-                continue
-            if (options and call.has_option(*options)) or set(call.texts) & {"--version", "-V", "--help"}:
-                continue
-            if re.search(r"(?i)connect_?timeout", joined + " " + " ".join(call.environment)) or (
-                call.name == "psql" and _sets(subject, "PGCONNECT_TIMEOUT")
-            ):
-                continue
-            if "--pull=never" in call.texts:
-                continue
+        message = _endless(call)
+        if message is not None:
+            yield hit_at("unbounded-wait", call, message)
+        elif call.name in _NETWORK and not _is_bounded(subject, call):
             # wget has long limits of its own, which a booting host can bear and a waiting job cannot.
             mild = call.name == "wget" and not subject.where.is_job
-            yield hit_at(
-                "unbounded-wait",
-                call,
-                f"{call.name} has no time limit; add {remedy}",
-                "info" if mild else None,
-            )
+            message = f"{call.name} has no time limit; add {_NETWORK[call.name][1]}"
+            yield hit_at("unbounded-wait", call, message, "info" if mild else None)
         elif call.name in _SLOW and subject.where.is_job and call.texts:
-            yield hit_at(
-                "unbounded-wait",
-                call,
-                f"{call.name} waits as long as its own defaults say; put timeout in front",
-                "info",
-            )
+            message = f"{call.name} waits as long as its own defaults say; put timeout in front"
+            yield hit_at("unbounded-wait", call, message, "info")
         elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
             length = seconds(subject.program.resolve(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
@@ -87,8 +69,30 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             )
 
 
-def _sets(subject: Subject, name: str) -> bool:
-    return bool(subject.program.assignments.get(name))
+def _endless(call: Call) -> str | None:
+    """Commands that go on until they are stopped."""
+    if call.name == "sleep" and call.texts[:1] in (["infinity"], ["inf"]):
+        return "sleep infinity never ends"
+    if call.name == "tail" and call.has_option("-f", "-F", "--follow") and not call.has_option("--pid"):
+        return "tail -f never ends"
+    if call.name == "inotifywait" and not call.has_option("-t", "--timeout"):
+        return "inotifywait has no time limit; add --timeout 10"
+    if call.name == "ping" and not call.has_option("-c", "-w"):
+        return "ping never ends; add -c 1 -W 2"
+    return None
+
+
+def _is_bounded(subject: Subject, call: Call) -> bool:
+    """Whether an option, the environment or the kind of the call sets a limit."""
+    options, _remedy, verbs = _NETWORK[call.name]
+    operands = [text for text in call.texts if not text.startswith("-")]
+    if verbs is not None and operands[:1] and operands[0] not in verbs:
+        return True
+    if (options and call.has_option(*options)) or set(call.texts) & {"--version", "-V", "--help", "--pull=never"}:
+        return True
+    if call.name == "psql" and subject.program.assignments.get("PGCONNECT_TIMEOUT"):
+        return True
+    return re.search(r"(?i)connect_?timeout", " ".join((*call.texts, *call.environment))) is not None
 
 
 def _inside(loop: Loop, sequence: int) -> bool:
