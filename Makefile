@@ -64,10 +64,10 @@ shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's f
 	@tools/scripts sh | xargs --null shfmt --diff --indent 4 --case-indent
 
 ansible-lint: setup ## Roles and playbooks: the production profile
-	@ansible-lint --offline --strict
+	@ansible-lint --offline --strict --format pep8 --nocolor
 
 reuse: setup ## Licences: each file names one
-	@reuse lint --quiet || reuse lint
+	@reuse lint --lines
 
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
