@@ -66,7 +66,6 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
         and call.context.user is None
         and not call.context.in_text
-        and not _looked_for(subject, call)
     ]
     bare.sort(key=lambda call: call.line)
     # With a file of functions in use, an unknown name may be one of them.
@@ -95,18 +94,6 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
             f"{base.name} is called by its bare name, and Slurm sets no PATH",
             "info",
         )
-
-
-def _looked_for(subject: Subject, call: Call) -> bool:
-    """Whether it runs only where command -v and the like just found it: if command -v x; then x; fi."""
-    guards = call.context.guards
-    for other in subject.program.named("command", "which", "type", "hash"):
-        depth = len(other.context.guards)
-        tests_for_it = other.context.tested and call.name in other.texts
-        if tests_for_it and other.context.guards == guards[:depth] and len(guards) > depth:
-            if guards[depth] < other.sequence < call.sequence:
-                return True
-    return False
 
 
 #: Names that are programs wherever they are met.
