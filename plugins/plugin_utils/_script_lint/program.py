@@ -101,8 +101,6 @@ class Context:
     bound: float | None = None
     #: The user that sudo, su or runuser made it run as.
     user: str | None = None
-    #: On another machine, by ssh and the like.
-    remote: bool = False
     #: (number, position, length) of the pipeline that it is part of.
     pipeline: tuple[int, int, int] | None = None
     errexit: bool = False

@@ -57,18 +57,20 @@ class Walker:
         self.pipelines = 0
         self.errexit = self.nounset = self.pipefail = False
         self.depth = 0
+        #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
         self.done: set[str] = set()
-        for option in options:
-            self._set_options([option])
+        #: Where each function was declared.
+        self.units: dict[str, _Unit] = {}
+        self._set_options(options)
 
     # -- the whole
 
     def run(self) -> None:
+        """Walk the file, then every function that something reached."""
         unit = _Unit(self.program.source)
         self._collect_functions(self.program.tree, unit)
         context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
-        self.units: dict[str, _Unit] = getattr(self, "units", {})
         self.statements(self.program.statements, unit, context)
         if (
             self.program.functions
@@ -98,11 +100,10 @@ class Walker:
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
         )
-        self.statement(self.program.functions[name]["Body"], self.units.get(name, _Unit(self.program.source)), context)
+        self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
     def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
         """Note every function, wherever it is declared."""
-        self.units = getattr(self, "units", {})
         stack = [tree]
         while stack:
             node = stack.pop()
@@ -489,12 +490,9 @@ class Walker:
         name = posixpath.basename(path)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
-        if not context.remote:
-            self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
+        self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
         if name == "set":
             self._set_options(call.texts)
-        elif name == "shopt":
-            pass
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
@@ -503,9 +501,6 @@ class Walker:
             target = words[2] if name == "getopts" or words[1].literal == "-v" else None
             if target is not None and target.literal:
                 self.assign(Assignment(target.literal, None, "read", line, column, context, self.tick()))
-        elif name in ("export", "local", "declare", "readonly", "typeset"):
-            # Reached through a wrapper such as builtin; plain ones are DeclClauses.
-            pass
         self._inner(call, unit, stmt, depth)
 
     def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
@@ -541,14 +536,11 @@ class Walker:
             elif piece.kind == "variable":
                 value = self._variable_path(piece, context, depth)
                 # ${BIN}squeue and $ROOT/bin/squeue: an unknown directory in front of a known name.
-                text += value if value is not None else ("\0/" if position < len(word.pieces) - 1 else "\0")
+                unknown = _UNKNOWN + "/" if position < len(word.pieces) - 1 else _UNKNOWN
+                text += unknown if value is None else value
             elif piece.kind == "command":
-                looked_up = _looked_up(piece)
-                text += looked_up if looked_up else "\0"
-        if text.endswith("\0"):
-            return ""
-        text = text.replace("\0//", "\0/")
-        return text.replace("\0", "$") if not text.startswith("\0") else "$" + text[1:]
+                text += _looked_up(piece) or _UNKNOWN
+        return "" if text.endswith(_UNKNOWN) else text.replace(_UNKNOWN + "//", _UNKNOWN + "/")
 
     def _variable_path(self, piece: Piece, context: Context, depth: int) -> str | None:
         if depth == 0:
@@ -556,11 +548,10 @@ class Walker:
         for assignment in reversed(self._seen(piece.text, context)):
             if assignment.value is not None and assignment.value.pieces:
                 found = self._command_path(assignment.value, assignment.context, depth - 1)
-                if found and not (found.split() or [""])[0].startswith("$\0"):
+                if found:
                     return found
         if piece.operand is not None and piece.operator in (":-", "-", ":=", "="):
-            found = self._command_path(piece.operand, context, depth - 1)
-            return found or None
+            return self._command_path(piece.operand, context, depth - 1) or None
         return None
 
     def _note_functions(self, texts: t.Iterable[str | None], context: Context) -> None:
@@ -644,6 +635,9 @@ class Walker:
             self.errexit, self.nounset, self.pipefail = saved
         self.depth -= 1
 
+
+#: A part of a command's path that cannot be known.
+_UNKNOWN = "$"
 
 #: Commands that a file may have at its top and still be a mere library.
 _HARMLESS_ALONE = word_set(

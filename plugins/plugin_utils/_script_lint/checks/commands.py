@@ -25,7 +25,7 @@ def slurm_command(subject: Subject) -> t.Iterator[Hit]:
     if not subject.where.is_job:
         return
     for call in subject.program.calls:
-        if call.name not in SLURM_COMMANDS or call.context.remote:
+        if call.name not in SLURM_COMMANDS:
             continue
         texts = call.texts
         if set(texts) & {"-V", "--version", "--help", "--usage"}:
@@ -61,7 +61,6 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         and "/" not in call.path
         and "$" not in call.path
         and call.name not in subject.program.functions
-        and not call.context.remote
         and re.fullmatch(r"[A-Za-z0-9][\w.+-]*", call.name)
         # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
         and call.context.user is None

@@ -26,8 +26,6 @@ _SHARED = re.compile(
 def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
     """unsafe-delete: rm -r and find -delete whose path can shrink, or that meet other jobs' files."""
     for call in subject.program.calls:
-        if call.context.remote:
-            continue
         if call.name == "rm" and call.has_option("-r", "-R", "--recursive"):
             if "find" in call.via:
                 continue

@@ -29,8 +29,6 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
     if not subject.where.is_job:
         return
     for call in subject.program.calls:
-        if call.context.remote:
-            continue
         if call.name in ("pkill", "killall", "skill", "slay"):
             if _probes(call):
                 continue

@@ -30,7 +30,7 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     seen: set[str] = set()
     for use in program.uses:
         name = use.name
-        if name in seen or program.assignments.get(name) or use.context.remote or use.operator in ("!", "+", ":+"):
+        if name in seen or program.assignments.get(name) or use.operator in ("!", "+", ":+"):
             continue
         variable = where.variables.get(name)
         if where.absent(name, version):

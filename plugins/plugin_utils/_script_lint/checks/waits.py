@@ -43,7 +43,7 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
     """unbounded-wait: network clients and polling loops without a limit."""
     waits = bool(subject.program.named("wait"))
     for call in subject.program.calls:
-        if call.context.remote or call.context.bound is not None or (call.context.background and not waits):
+        if call.context.bound is not None or (call.context.background and not waits):
             continue
         message = _endless(call)
         if message is not None:
