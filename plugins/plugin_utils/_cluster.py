@@ -152,7 +152,7 @@ def _check_limit(hosts: t.Sequence[Host], used: t.Collection[str], settings: Set
     # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
     was_used = any(f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS)
     is_used = any(hook in used for hook in _WORKER_JOB_HOOKS)
-    left_out = [host.name for host in hosts if not host.is_target]
+    left_out = [host.name for host in hosts if not host.is_target and set(host.kinds) & {"controller", "worker"}]
     if was_used == is_used or not left_out:
         return []
     first_or_last = "first" if is_used else "last"

@@ -165,7 +165,7 @@ class Renderer:
             self.problems.append(Problem(spec.where, f"has a {spec.source} that cannot be used: {_one_line(exc)}", _remedy(spec), spec.origin))
             return None
         if len(content) > MAX_SCRIPT:
-            self.problems.append(Problem(spec.where, f"has {len(content)} bytes", f"a script may have {MAX_SCRIPT}: keep data in files of its own", spec.origin))
+            self.problems.append(Problem(spec.where, f"has more than {MAX_SCRIPT} bytes", "keep data in files of its own", spec.origin))
             return None
         faults = require_shebang(spec.where, content, spec.origin)
         self.problems.extend(faults)
