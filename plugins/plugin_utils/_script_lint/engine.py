@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """From scripts to findings: every distinct text once, in two threads, with what is known from last time."""
 
 from __future__ import annotations
@@ -14,10 +16,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 
 from . import cache as cache_module
 from . import (
-    check_commands,
-    check_data,
     check_files,
-    check_flow,
     other_languages,
     parser,
     shellcheck,
@@ -26,12 +25,43 @@ from . import (
     walker,
 )
 from .catalogue import RULES
+from .checks import (
+    commands,
+    deletion,
+    evaluation,
+    exit_codes,
+    kills,
+    output,
+    permissions,
+    quoting,
+    secrets,
+    temporary_files,
+    variables,
+    waits,
+)
 from .environment import surroundings
 from .model import SEVERITIES, Finding, Hit, LintError, Options, Script, Severity
 from .shebang import Shebang, read_shebang
 from .subject import Subject
 
-_CHECKS = (*check_commands.CHECKS, *check_data.CHECKS, *check_flow.CHECKS)
+_CHECKS = tuple(
+    check
+    for module in (
+        commands,
+        variables,
+        quoting,
+        deletion,
+        temporary_files,
+        kills,
+        evaluation,
+        permissions,
+        secrets,
+        waits,
+        exit_codes,
+        output,
+    )
+    for check in module.CHECKS
+)
 
 #: Rules that make sense for the commands that a script in another language starts.
 _COMMAND_RULES = frozenset(
