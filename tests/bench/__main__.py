@@ -35,7 +35,7 @@ def main() -> None:
     if "dispatcher" in parts:
         report.publish("dispatcher", "tests/bench/run dispatcher", dispatcher.measure(arguments.repeats))
     if "lab" in parts:
-        report.publish("lab", "tests/bench/run lab", lab.measure(arguments.rounds))
+        report.publish("lab", f"tests/bench/run lab --rounds {arguments.rounds}", lab.measure(arguments.rounds))
     if "hosts" in parts:
         forks = f"--forks {arguments.forks}"
         command = f"tests/bench/run hosts --compared {arguments.compared} {forks}"

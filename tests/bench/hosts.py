@@ -35,7 +35,8 @@ mount -t tmpfs tmpfs /etc/slurm
 [ -z "$2" ] || cp "$2" /etc/slurm/slurm.conf
 mount -t tmpfs tmpfs /run
 echo ready
-exec sleep infinity
+# Ends with the benchmark, however that ends.
+exec cat
 """
 
 STUBS = {
@@ -78,7 +79,7 @@ def cluster(folder: pathlib.Path, workers: int) -> t.Iterator[tuple[str, dict[st
             conf = str(folder / "slurm.conf") if name == CONTROLLER else ""
             process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation=private", "sh", "-c", ENTER, "sh", str(folder / name), conf],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
             stack.callback(process.wait)
