@@ -98,10 +98,11 @@ class ActionModule(ActionBase):
             hosts[host.name] = {"hooks": hooks, "id": release.id if release else ""}
         text = _cluster.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
+        conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
         is_settled = (
             wanted == cluster["intact"]
             and (bool(wanted) or cluster["is_clean"])
-            and _cluster.conf_is_settled(text, settings, cluster)
+            and conf_is_settled
         )
         strangers = _cluster.unknown_workers(gathered.hosts, cluster)
         warnings = (
@@ -113,6 +114,7 @@ class ActionModule(ActionBase):
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,
+            "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
             **({"warnings": warnings} if warnings else {}),
         }

@@ -296,10 +296,20 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module)
+        stop_units(module, present)
         _surroundings.remove()
         store.remove()
         reload_systemd(module)
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
+
+
+def stop_units(module: AnsibleModule, paths: list[str]) -> None:
+    """Let systemd forget that our units ran; nothing depends on them in a way that would stop with them."""
+    systemctl = module.get_bin_path("systemctl")
+    units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _surroundings.SYSTEMD_DIR]
+    if systemctl and units:
+        module.run_command([systemctl, "stop", *units], check_rc=True)
+        module.run_command([systemctl, "reset-failed", *units])
 
 
 def reload_systemd(module: AnsibleModule) -> None:

@@ -145,13 +145,13 @@ def refused(done, said):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize(("what", "variables", "said"), IN_THE_VARIABLES, ids=[case[0] for case in IN_THE_VARIABLES])
-def test_validate_refuses(lab, tmp_path, what, variables, said):
+@pytest.mark.parametrize(("variables", "said"), [case[1:] for case in IN_THE_VARIABLES], ids=[case[0] for case in IN_THE_VARIABLES])
+def test_validate_refuses(lab, tmp_path, variables, said):
     refused(lab.play(write(tmp_path, variables), playbook="playbooks/validate.yml"), said)
 
 
-@pytest.mark.parametrize(("what", "variables", "said"), IN_THE_CLUSTER, ids=[case[0] for case in IN_THE_CLUSTER])
-def test_site_refuses_before_any_host_is_touched(lab, tmp_path, what, variables, said):
+@pytest.mark.parametrize(("variables", "said"), [case[1:] for case in IN_THE_CLUSTER], ids=[case[0] for case in IN_THE_CLUSTER])
+def test_site_refuses_before_any_host_is_touched(lab, tmp_path, variables, said):
     before = snapshot(lab)
     refused(lab.play(write(tmp_path, variables)), said)
     assert snapshot(lab) == before
@@ -203,7 +203,7 @@ def test_a_node_that_the_inventory_lacks_is_named(lab, tmp_path):
     assert "lacks worker2, which the cluster has" in done.stdout
 
 
-def test_where_slurm_is_not_installed_it_is_said(lab, tmp_path):
+def test_where_slurm_is_not_installed_it_is_said(lab):
     before = snapshot(lab)
     lab.run("controller", "mv /usr/bin/scontrol /usr/bin/scontrol.away")
     try:

@@ -75,7 +75,7 @@ def _python(text: bytes) -> t.Iterator[Hit]:
     executable = any(ast.unparse(node.func).endswith("chmod") for node in calls)
     for node in calls:
         fetches = re.match(
-            r"(urllib\.request\.)?(urlopen|urlretrieve)$|requests\.get$", ast.unparse(node.func)
+            r"(urllib\.request\.)?url(open|retrieve)$|requests\.get$", ast.unparse(node.func)
         ) or _first_words(node)[:1] in (["wget"], ["curl"])
         if fetches and starts and executable:
             yield Hit(
