@@ -47,8 +47,8 @@ def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = engine._own_hits
 
-    def spy(one: Script, *rest: t.Any) -> t.Any:
-        names.append(one.name)
+    def spy(one: t.Any, *rest: t.Any) -> t.Any:
+        names.append(one.script.name)
         return original(one, *rest)
 
     monkeypatch.setattr(engine, "_own_hits", spy)
@@ -265,6 +265,15 @@ def test_bad_input_is_a_finding_and_never_a_traceback(content: bytes, expected: 
     found = lint(script(content))
     assert not expected or expected in [finding.rule for finding in found]
     assert all(finding.line >= 1 and finding.message for finding in found)
+
+
+def test_a_mistake_of_the_linter_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_subject: object) -> list[object]:
+        raise KeyError("Cmd")
+
+    monkeypatch.setattr(engine, "_CHECKS", (fail,))
+    (found,) = (finding for finding in lint(script()) if finding.severity == "warning")
+    assert "the linter itself failed on this script (KeyError: 'Cmd')" in found.message
 
 
 @pytest.mark.parametrize("program", ["tclsh", "expect", "R", "awk", "made-up"])
