@@ -99,11 +99,7 @@ class ActionModule(ActionBase):
         text = _cluster.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
         conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
-        is_settled = (
-            wanted == cluster["intact"]
-            and (bool(wanted) or cluster["is_clean"])
-            and conf_is_settled
-        )
+        is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
         strangers = _cluster.unknown_workers(gathered.hosts, cluster)
         warnings = (
             [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."]

@@ -87,7 +87,7 @@ def measure(repeats: int) -> str:
     for case in CASES:
         with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder:
             dispatcher, scripts = prepare(case, pathlib.Path(folder))
-            pairs = [(sum(map(start, scripts)), start(dispatcher)) for _ in range(repeats + 5)][5:]
+            pairs = [(sum(map(start, scripts)), start(dispatcher)) for _round in range(repeats + 5)][5:]
         bare, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
         added = statistics.median(ours - bare for bare, ours in pairs)
         rows.append([case.name, f"{bare:.1f}", f"{ours:.1f}", f"**{added:.1f}**", f"{ours / bare:.1f}" if bare else ""])

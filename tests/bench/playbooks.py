@@ -88,9 +88,9 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
         seconds,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss / 1024,
-        collections.Counter(host for kind, host, _ in noted if kind == "module"),
-        collections.Counter(host for kind, host, _ in noted if kind == "trip"),
-        sum(kind == "local" for kind, _, _ in noted),
+        collections.Counter(host for kind, host, _task in noted if kind == "module"),
+        collections.Counter(host for kind, host, _task in noted if kind == "trip"),
+        sum(kind == "local" for kind, _host, _task in noted),
     )
 
 

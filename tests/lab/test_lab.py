@@ -29,7 +29,7 @@ def test_the_partition_gpu_is_worker3() -> None:
 
 def test_the_output_of_a_batch_job_is_seen_on_login() -> None:
     job = as_alice("cd && sbatch --parsable --output=lab-%j.out --wrap='id -un; hostname'").strip()
-    for _ in range(60):
+    for _look in range(60):
         if not as_alice(f"squeue --noheader --jobs={job} 2>/dev/null || true"):
             break
         time.sleep(0.5)

@@ -145,12 +145,16 @@ def refused(done, said):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize(("variables", "said"), [case[1:] for case in IN_THE_VARIABLES], ids=[case[0] for case in IN_THE_VARIABLES])
+@pytest.mark.parametrize(
+    ("variables", "said"), [case[1:] for case in IN_THE_VARIABLES], ids=[case[0] for case in IN_THE_VARIABLES]
+)
 def test_validate_refuses(lab, tmp_path, variables, said):
     refused(lab.play(write(tmp_path, variables), playbook="playbooks/validate.yml"), said)
 
 
-@pytest.mark.parametrize(("variables", "said"), [case[1:] for case in IN_THE_CLUSTER], ids=[case[0] for case in IN_THE_CLUSTER])
+@pytest.mark.parametrize(
+    ("variables", "said"), [case[1:] for case in IN_THE_CLUSTER], ids=[case[0] for case in IN_THE_CLUSTER]
+)
 def test_site_refuses_before_any_host_is_touched(lab, tmp_path, variables, said):
     before = snapshot(lab)
     refused(lab.play(write(tmp_path, variables)), said)

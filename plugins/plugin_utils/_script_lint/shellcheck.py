@@ -66,7 +66,7 @@ BATCH = 24
 
 def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
     """The hits of each (interpreter, text), in the order given, from one ShellCheck process per interpreter."""
-    found: list[list[Hit]] = [[] for _ in texts]
+    found: list[list[Hit]] = [[] for _text in texts]
     by_shell: dict[str, list[int]] = {}
     for position, (shell, _text) in enumerate(texts):
         by_shell.setdefault(shell, []).append(position)

@@ -235,7 +235,9 @@ def test_an_adopted_key_is_no_problem_in_the_main_file(adopt: tuple[str, ...]) -
 
 
 def test_a_key_that_nothing_sets_is_not_adopted() -> None:
-    ((where, message, _remedy),) = check(hosts("worker_prolog"), cluster={"conf": conf("Epilog=/e\n")}, adopt=("Epilog",))
+    ((where, message, _remedy),) = check(
+        hosts("worker_prolog"), cluster={"conf": conf("Epilog=/e\n")}, adopt=("Epilog",)
+    )
     assert where == "slurm_adopt_conf_keys"
     assert message.startswith("names Epilog, which nothing here sets")
 
