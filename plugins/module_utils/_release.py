@@ -132,6 +132,7 @@ release={id_}
 digest={digest}
 root={shlex.quote(f"{root}/releases/{id_[:ID_LENGTH]}")}
 state={STATE_DIR}/{hook.name}
+run={RUN_DIR}/{hook.name}
 log={LOG_DIR}/{hook.name}.log
 names={array(names)}
 partitions={array(",".join(script.partitions) for script in scripts)}

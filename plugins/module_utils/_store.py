@@ -214,10 +214,11 @@ class Store:
         return gone
 
     def make_state(self, hook: str) -> None:
-        """The directory in which the dispatcher of a hook that root runs keeps its failure records."""
-        for path in (os.path.join(STATE_DIR, hook), os.path.join(LOG_DIR, f"{hook}.log")):
+        """The places in which the dispatcher of a hook that root runs keeps output and failure records."""
+        _files.make_parents(os.path.join(LOG_DIR, f"{hook}.log"))
+        for path in (os.path.join(STATE_DIR, hook), os.path.join(RUN_DIR, hook)):
             _files.make_parents(path)
-        _files.make_dir(os.path.join(STATE_DIR, hook), 0o700)
+            _files.make_dir(path, 0o700)
         # The dispatcher of a first init would make it readable by all.
         os.close(
             os.open(os.path.join(LOG_DIR, f"{hook}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)

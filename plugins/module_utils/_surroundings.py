@@ -26,6 +26,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
 
 SYSTEMD_DIR = "/etc/systemd/system"
 LOGROTATE = "/etc/logrotate.d/nodecycle"
+TMPFILES = "/etc/tmpfiles.d/nodecycle.conf"
 
 #: The daemon that an init hook holds back until it has succeeded.
 _HELD_BACK = {"worker_init": "slurmd.service", "controller_init": "slurmctld.service"}
@@ -86,16 +87,20 @@ AssertPathExists={RUN_DIR}/{hook}.ok
 """
 
 
-def surroundings(hooks: t.Iterable[str], init: t.Iterable[str], root: str, gate: t.Container[str]) -> Surroundings:
+def surroundings(
+    hooks: t.Collection[str], init: t.Iterable[str], root: str, gate: t.Container[str], slurm_user: str = "slurm"
+) -> Surroundings:
     """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
+    users = {"root": "root", "slurm": slurm_user}
     files: dict[str, str] = {}
     links: dict[str, str] = {}
-    dirs = {STATE_DIR: "root", LOG_DIR: "root"}
+    dirs = {STATE_DIR: "root", LOG_DIR: "root", RUN_DIR: "root"}
     logs: dict[str, str] = {}
     for name in hooks:
         if HOOKS[name].user != "job":
             owner = HOOKS[name].user
             dirs[f"{STATE_DIR}/{name}"] = owner
+            dirs[f"{RUN_DIR}/{name}"] = owner
             logs[f"{LOG_DIR}/{name}.log"] = owner
     for name in init:
         files[f"{SYSTEMD_DIR}/{unit_name(name)}"] = _unit(name, root)
@@ -107,12 +112,17 @@ def surroundings(hooks: t.Iterable[str], init: t.Iterable[str], root: str, gate:
             "# Managed by nodecycle.slurm.\n"
             f"{LOG_DIR}/*.log {{\n    weekly\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
         )
+        at_boot = [f"d {RUN_DIR} 0755 root root -\n"]
+        at_boot += [
+            f"d {RUN_DIR}/{name} 0700 {users[HOOKS[name].user]} - -\n" for name in hooks if HOOKS[name].user != "job"
+        ]
+        files[TMPFILES] = "# Managed by nodecycle.slurm.\n" + "".join(at_boot)
     return Surroundings(files, links, dirs, logs)
 
 
 def all_paths() -> list[str]:
     """Every file and link that this collection may ever have placed outside of its own directories."""
-    found = [LOGROTATE]
+    found = [LOGROTATE, TMPFILES]
     for hook in (hook.name for hook in HOOKS.values() if hook.is_init):
         found.append(f"{SYSTEMD_DIR}/multi-user.target.wants/{unit_name(hook)}")
         found.append(f"{SYSTEMD_DIR}/{unit_name(hook)}")
@@ -139,7 +149,7 @@ def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> li
 def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:
     """Make the directories and log files that the dispatchers write to. Before the activation."""
     for path, owner in wanted.dirs.items():
-        _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR) else 0o700, *owners[owner])
+        _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR, RUN_DIR) else 0o700, *owners[owner])
     for path, owner in wanted.logs.items():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
         try:

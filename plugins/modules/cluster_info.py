@@ -131,12 +131,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(store: Store, gate: t.Container[str]) -> str:
+def intact_release(store: Store, gate: t.Container[str], slurm_user: str) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest):
         return ""
-    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate)
+    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user)
     return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
 
 
@@ -165,7 +165,7 @@ def main() -> t.NoReturn:
         conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
         fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
         store = Store(module.params["root"], cluster.slurm_user)
-        intact = intact_release(store, module.params["gate"])
+        intact = intact_release(store, module.params["gate"], cluster.slurm_user)
     except (SlurmError, _conf.ConfError, StoreError, OSError) as exc:
         module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
     module.exit_json(

@@ -190,7 +190,9 @@ FORGET_WITHIN = 60
 
 def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
     """What belongs around this release on this host."""
-    return _surroundings.surroundings(manifest["hooks"], manifest["init"], params["root"], params["gate"])
+    return _surroundings.surroundings(
+        manifest["hooks"], manifest["init"], params["root"], params["gate"], params["slurm_user"]
+    )
 
 
 def conf_pending(wanted: dict[str, t.Any] | None) -> bool:

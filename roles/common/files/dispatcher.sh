@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # The body of every dispatcher. The release puts a head before it that sets: hook, kind (job, task or init),
-# release, digest, root (of the release), state, log, and the arrays names, partitions, timeouts, ignores.
+# release, digest, root (of the release), state, run, log, and the arrays names, partitions, timeouts, ignores.
 # Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing
 # directory) never fails the hook; on the way of a success no process is started beside the script itself
 # (but for timeout, and one rm for its output).
@@ -74,7 +74,10 @@ record_failure() {
 # so it succeeds where there is more, or a NUL byte, which no variable can hold.
 pass_on() {
     local text=''
-    if IFS= read -r -d '' -n 4096 text <"$capture"; then cat -- "$capture"; else printf '%s' "$text"; fi
+    # Nobody may listen any more; that is no failure of the hook.
+    trap '' PIPE
+    if IFS= read -r -d '' -n 4096 text <"$capture"; then cat -- "$capture"; else printf '%s' "$text"; fi 2>/dev/null
+    trap - PIPE
 }
 
 run() {
@@ -107,14 +110,15 @@ run() {
 
 capture=''
 if [[ $kind != task ]]; then
-    capture=$state/output.$$
+    # In memory: a full disk must not fail a script that prints a line.
+    capture=$run/output.$$
     # Slurm's own limit kills the whole group: leave word of it in the moment that is left.
     trap 'code=143; now_us; record; record_failure killed; exit 143' TERM
     trap '[[ $capture ]] && rm -f -- "$capture"' EXIT
     { : >"$capture"; } 2>/dev/null || capture=''
 fi
 if [[ $kind == init ]]; then
-    rm -f -- "/run/nodecycle/$hook.ok"
+    rm -f -- "$run.ok"
 fi
 
 for index in "${!names[@]}"; do
@@ -126,6 +130,6 @@ done
 if [[ $kind == init ]]; then
     # No bookkeeping: without it the daemon that waits for this hook does not start.
     # shellcheck disable=SC2174 # /run is there
-    mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok" || exit
+    mkdir -p -m 0755 "${run%/*}" && printf '%s\n' "$digest" >"$run.ok" || exit
 fi
 exit 0

@@ -36,6 +36,7 @@ class Host:
         self.state, self.log_dir, self.run_dir = (directory / name for name in ("state", "log", "run"))
         monkeypatch.setattr(_release, "STATE_DIR", str(self.state))
         monkeypatch.setattr(_release, "LOG_DIR", str(self.log_dir))
+        monkeypatch.setattr(_release, "RUN_DIR", str(self.run_dir))
 
     def place(self, hook: str, *scripts: Script | str) -> list[str]:
         """Put a release there; the command that starts the hook."""
@@ -43,7 +44,7 @@ class Host:
             script if isinstance(script, Script) else Script(f"s{index}", sh(script))
             for index, script in enumerate(scripts)
         ]
-        release = _release.build({hook: listed}, str(self.directory), BODY.replace("/run/nodecycle", str(self.run_dir)))
+        release = _release.build({hook: listed}, str(self.directory), BODY)
         assert release
         self.release = release
         for file in release.files:
@@ -51,7 +52,7 @@ class Host:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
             path.chmod(file.mode)
-        for path in (self.state / hook, self.log_dir):
+        for path in (self.state / hook, self.run_dir / hook, self.log_dir):
             path.mkdir(parents=True, exist_ok=True)
         self.hook = hook
         return [str(self.directory / "releases" / release.id[:16] / hook)]
@@ -409,11 +410,11 @@ def test_an_ignored_failure_of_init_leaves_the_mark(host: Host) -> None:
 
 
 def test_a_mark_that_cannot_be_made_is_a_failure(host: Host) -> None:
-    host.run_dir.write_text("in the way")
+    (host.run_dir / "worker_init.ok").mkdir(parents=True)
     assert host.run("worker_init", "exit 0").returncode != 0
 
 
 @pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
 def test_other_hooks_leave_no_mark(hook: str, host: Host) -> None:
     host.run(hook, "exit 0")
-    assert not host.run_dir.exists()
+    assert not list(host.run_dir.glob("*.ok"))
