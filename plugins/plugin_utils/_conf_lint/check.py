@@ -151,6 +151,10 @@ class _Checker:
         """Whether a value is still to be filled in."""
         return values.is_placeholder(value) or (self._template is not None and self._template.is_filled_in(value))
 
+    def _is_key_again(self, pair: Pair) -> bool:
+        """Sockets=SOCKETS: a placeholder of somebody's own making, in a whole file."""
+        return self._is_whole and pair.value.isupper() and pair.value.lower() in pair.name
+
     # The text and its lines
 
     def _check_text(self, text: str) -> None:
@@ -221,7 +225,8 @@ class _Checker:
                     return
             self._hit("syntax-error", statement.place, f"{match.group(1)}= has no value", match.group(1), fix='write "" for an empty one, or take the line out')
         else:
-            self._hit("syntax-error", statement.place, f"{_shown(text)} is no Key=value", "")
+            severity: Severity | None = "info" if self._is_whole and self._is_open(text) else None
+            self._hit("syntax-error", statement.place, f"{_shown(text)} is no Key=value", "", severity)
 
     def _check_rest(self, statement: Statement, head: Pair) -> None:
         if not statement.rest or statement.cut_quote:
@@ -271,7 +276,9 @@ class _Checker:
         defunct = [release for release in self._targets if known.is_defunct_in(release) and release not in removed]
         self._graded("defunct-key", defunct, pair.place, f"{pair.key} does nothing any more since Slurm {known.defunct}", pair.key)
         if name := lists.RENAMED.get((table, pair.name)):
-            self._hit("deprecated-key", pair.place, f"{pair.key} is called {name} today", pair.key)
+            since = lists.RENAMED_SINCE.get((table, pair.name), self._targets[0])
+            renamed = [release for release in self._targets if keys.parts(release) >= keys.parts(since)]
+            self._graded("deprecated-key", renamed, pair.place, f"{pair.key} is called {name} today", pair.key)
         self._check_duplicate(table, known, pair, statement)
         return None if len(missing) == len(self._targets) else known
 
@@ -281,6 +288,9 @@ class _Checker:
         lines = [line for line in keys.tables_with(pair.name) if line.lower() != table]
         if pair.name in keys.table(keys.MAIN) and table:
             said = f"{pair.key} is no key{on_line}: it stands on a line of its own"
+        elif lines and not table and self._template and self._template.is_one:
+            # A line that the template puts together from several.
+            return
         elif lines:
             said = f"{pair.key} is no key of its own: it belongs on a {_and(lines)} line" if not table else f"{pair.key} is no key{on_line}"
         else:
@@ -300,6 +310,8 @@ class _Checker:
 
     def _check_duplicate(self, table: str, known: keys.Key, pair: Pair, statement: Statement) -> None:
         if table:
+            if self._template and self._template.is_touched(pair.place.line):
+                return
             earlier = next((other for other in statement.pairs[1:] if other is not pair and other.name == pair.name), None)
             if earlier and (earlier.place.line, earlier.place.column) < (pair.place.line, pair.place.column):
                 self._hit("duplicate-key", pair.place, f"{pair.key} stands twice on the line: {_value(earlier)} is lost", pair.key)
@@ -344,7 +356,9 @@ class _Checker:
             self._hit("fatal-combination", pair.place, f"{pair.key}=lua wants its script beside slurm.conf; without it the daemon ends", pair.key, "info", "place it on every host that needs it first")
 
     def _note(self, pair: Pair, known: keys.Key) -> None:
-        if not self._is_open(pair.value) and known.type_in(self._targets[-1]) not in keys.ADDING_TYPES:
+        if self._is_conditional(pair):
+            self._effective[pair.name] = combinations.Setting(pair.key, None, pair.value_place, "")
+        elif not self._is_open(pair.value) and known.type_in(self._targets[-1]) not in keys.ADDING_TYPES:
             self._effective[pair.name] = combinations.Setting(pair.key, pair.value, pair.value_place, "")
         elif self._is_open(pair.value):
             self._effective[pair.name] = combinations.Setting(pair.key, None, pair.value_place, "")
@@ -352,7 +366,7 @@ class _Checker:
     # Values
 
     def _check_value(self, table: str, known: keys.Key, pair: Pair) -> None:
-        if self._is_open(pair.value):
+        if self._is_open(pair.value) or self._is_key_again(pair):
             return
         is_secret = table == keys.MAIN and lists.is_secret(pair.name, pair.value)
         if is_secret:
@@ -364,7 +378,8 @@ class _Checker:
         self._check_type(table, known, pair)
         if table == keys.MAIN:
             self._check_words(pair)
-            self._check_plugin(pair)
+            if not known.is_defunct_in(self._targets[-1]):
+                self._check_plugin(pair)
             self._check_path(pair)
             if pair.name in lists.INSECURE and pair.value.lower() in lists.INSECURE[pair.name][0]:
                 self._hit("insecure-setting", pair.value_place, f"{pair.key}={pair.value}: {lists.INSECURE[pair.name][1]}", pair.key)
@@ -381,10 +396,12 @@ class _Checker:
             return
         further = values.REFUSED_ON_LINE.get((table, pair.name)) if table else values.REFUSED.get(pair.name)
         if further and (said := further(pair.value)):
-            self._graded("invalid-value", self._targets, pair.value_place, f"{pair.key}: {said}", pair.key)
+            since = "0.0" if table else values.REFUSED_SINCE.get(pair.name, "0.0")
+            bad = [release for release in self._targets if keys.parts(release) >= keys.parts(since)]
+            self._graded("invalid-value", bad, pair.value_place, f"{pair.key}: {said}", pair.key)
         doubtful = None if table else values.DOUBTFUL.get(pair.name)
         if doubtful and (said := doubtful(pair.value)):
-            self._hit("invalid-value", pair.value_place, f"{pair.key}: {said}; Slurm replaces or misreads it", pair.key, "warning")
+            self._hit("invalid-value", pair.value_place, f"{pair.key}: {said}; Slurm complains of it or replaces it", pair.key, "info" if pair.name in values.HARMLESS else "warning")
 
     def _check_words(self, pair: Pair) -> None:
         strict = keys.strict_words(pair.name)
@@ -407,6 +424,9 @@ class _Checker:
                 continue
             missing = word.span.missing_in(self._targets)
             if missing:
+                # A word that was known once was mostly made the rule, or moved: no harm in itself.
+                if word.span.until and not strict:
+                    severity = "info"
                 span = f"since {word.span.since}" if word.span.since and not word.span.until else f"until {word.span.until}"
                 self._graded("invalid-value", missing, place, f"{pair.key}: {word.name} is known {span} only", pair.key, severity=severity)
             elif word.is_number and not strict and not re.match(r"\s*-?\d", value):
@@ -427,6 +447,9 @@ class _Checker:
                 continue
             lower = lists.PLUGIN_ALIASES.get((kind, lower), lower)
             known = keys.plugins("cred" if kind == "crypto" else kind)
+            if kind == "job_container" and keys.parts(self._targets[-1]) >= (25, 11) and lower in keys.plugins("namespace"):
+                # 25.11 looks for namespace/tmpfs when it is told job_container/tmpfs.
+                continue
             word = known.get(lower) or keys.plugins(kind).get(lower)
             if word is None:
                 if (kind, lower) in lists.FORGOTTEN_PLUGINS:

@@ -51,7 +51,8 @@ class _Settings:
         self._is_complete = is_complete
 
     def has(self, key: str) -> bool:
-        return key in self._settings
+        """Whether the key is set, to a value that is known."""
+        return key in self._settings and self._settings[key].value is not None
 
     def lacks(self, key: str) -> bool:
         """Whether the key is certainly not set."""
@@ -157,7 +158,7 @@ def _accounting(settings: _Settings) -> _Found:
     if kind == "" and settings.has("accountingstoragetype"):
         yield ("accountingstoragetype",), 'AccountingStorageType="" names no plugin', "error"
     enforce = settings.words("accountingstorageenforce") - {"none"}
-    if enforce and settings.is_known("accountingstoragetype") and "slurmdbd" not in kind and "ctld_relay" not in kind:
+    if enforce and settings.is_known("accountingstoragetype") and not re.search("slurmdbd|ctld_relay|mysql", kind):
         said = "AccountingStorageEnforce holds with AccountingStorageType=accounting_storage/slurmdbd only"
         yield ("accountingstorageenforce", "accountingstoragetype"), said, "warning"
 
@@ -173,9 +174,9 @@ def _numbers(settings: _Settings) -> _Found:
     half = settings.text("prioritydecayhalflife", "-")
     if values.seconds(half) == 0 and settings.lacks("priorityusageresetperiod"):
         yield ("prioritydecayhalflife",), "PriorityDecayHalfLife=0 wants a PriorityUsageResetPeriod", "error"
-    for one, other in (("defmempernode", "defmempercpu"), ("maxmempernode", "maxmempercpu")):
-        if settings.has(one) and settings.has(other):
-            yield (other, one), f"{other} is ignored beside {one}", "warning"
+    for one, other in (("DefMemPerNode", "DefMemPerCPU"), ("MaxMemPerNode", "MaxMemPerCPU")):
+        if settings.has(one.lower()) and settings.has(other.lower()):
+            yield (other.lower(), one.lower()), f"{other} is ignored beside {one}", "warning"
     if (size := _limit(settings, "max_script_size")) and size > 512 * 1024 * 1024:
         yield ("schedulerparameters",), "SchedulerParameters: max_script_size cannot exceed 512 MiB", "error"
 

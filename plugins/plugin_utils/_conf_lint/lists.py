@@ -21,11 +21,15 @@ RENAMED = {
     ("", "controladdr"): "SlurmctldHost",
     ("", "controlmachine"): "SlurmctldHost",
     ("", "cryptotype"): "CredType",
+    ("", "jobcontainertype"): "NamespaceType",
     ("", "keepalivetime"): "CommunicationParameters=keepalivetime=",
     ("", "sbcastparameters"): "BcastParameters",
     ("nodename", "procs"): "CPUs",
     ("partitionname", "shared"): "OverSubscribe",
 }
+
+#: Since when, where a supported release does not know the new name yet.
+RENAMED_SINCE = {("", "jobcontainertype"): "25.11"}
 
 #: Keys that Slurm's table still has and that end every program which reads them.
 FATAL_KEYS = {
@@ -39,7 +43,6 @@ PATHS = {
     "epilog": "program",
     "epilogslurmctld": "program",
     "healthcheckprogram": "program",
-    "plugindir": "plugins",
     "prolog": "program",
     "prologslurmctld": "program",
     "rebootprogram": "program",
@@ -80,7 +83,7 @@ def may_be_relative(key: str, path: str, release: str) -> bool:
 
 
 #: Values that hold a $ for a shell that Slurm does start.
-WITH_SHELL = frozenset({"interactivestepoptions", "rebootprogram"})
+WITH_SHELL = frozenset({"interactivestepoptions", "rebootprogram", "sallocdefaultcommand"})
 
 _SECRETS = frozenset({"accountingstoragepass", "jobcomppass", "defaultstoragepass"})
 

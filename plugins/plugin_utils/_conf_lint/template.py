@@ -11,7 +11,8 @@ import re
 #: Stands where a value will be filled in; no slurm.conf holds it.
 FILLED = "\x01"
 
-_CONSTRUCT = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>", re.DOTALL)
+# The last one is nobody's language and much used all the same: Key=#PORT, to be replaced by sed.
+_CONSTRUCT = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>|(?<=[^\s#\\\\])#[A-Z][A-Z0-9_]{2,}", re.DOTALL)
 _OPENS = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:if|for|unless|range|with|block|define|macro|case|while)\b|<%-?[^=].*\bdo\b(?:\s*\|[^|]*\|)?\s*-?%>", re.DOTALL)
 _CLOSES = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:end\w*)\b")
 
@@ -36,7 +37,7 @@ class Template:
             self.is_one = True
             self._touched.update(range(line, last + 1))
             pieces.append(before)
-            is_control = _OPENS.match(construct) or _CLOSES.match(construct) or not re.match(r"\{\{|<%-?=", construct)
+            is_control = _OPENS.match(construct) or _CLOSES.match(construct) or not re.match(r"\{\{|<%-?=|#", construct)
             alone = not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip() and not text[match.end() :].split("\n", 1)[0].strip()
             pieces.append(re.sub(r"[^\n]", " " if is_control or alone else FILLED, construct))
             if _OPENS.match(construct):

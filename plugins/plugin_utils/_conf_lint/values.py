@@ -212,7 +212,7 @@ REFUSED: dict[str, Check] = {
     "firstjobid": _at_least(1),
     "maxdbdmsgs": _at_least(10000),
     "maxjobcount": _at_least(1),
-    "maxnodecount": _at_most(65536),
+    "maxnodecount": _at_most(65536),  # see REFUSED_SINCE
     "maxstepcount": _at_least(1),
     "preemptexempttime": a_time,
     "preemptmode": _preempt_mode,
@@ -232,6 +232,10 @@ REFUSED: dict[str, Check] = {
     "suspendtime": _suspend_time,
     "taskpluginparam": _task_plugin_param,
 }
+
+
+#: Those of REFUSED that older releases take.
+REFUSED_SINCE = {"maxnodecount": "24.11"}
 
 
 def _partition_state(value: str) -> str:
@@ -273,6 +277,9 @@ DOUBTFUL: dict[str, Check] = {
     "treewidth": _at_least(1),
 }
 
+#: Those of DOUBTFUL that do no harm.
+HARMLESS = frozenset({"messagetimeout", "treewidth"})
+
 #: Words that the manual does not list and Slurm searches for all the same.
 MORE_WORDS = {
     "privatedata": frozenset({"all", "account", "event", "job", "node", "partition", "reservation", "user", "none"}),
@@ -298,4 +305,4 @@ def items(value: str) -> t.Iterator[tuple[str, int]]:
 
 def is_placeholder(value: str) -> bool:
     """Whether a value waits for somebody to fill it in, rather than for Slurm."""
-    return bool(re.search(r"<[^<>]*>|\{\{|\{%|<%|%>|\}\}|@[A-Z_]+@|\bREPLACE_?\w*\b|^\{[A-Z_]+\}|\{[A-Z][A-Z0-9_]+\}", value))
+    return bool(re.search(r"<[^<>]*>|\{\{|\{%|<%|%>|\}\}|@[A-Z_]+@|\bREPLACE_?\w*\b|\{[A-Za-z]\w*\}", value))
