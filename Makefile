@@ -47,8 +47,13 @@ ruff: setup ## Python: rules and format
 	@tools/scripts python | xargs --null ruff check .
 	@tools/scripts python | xargs --null ruff format --check .
 
+PACKAGE := ansible_collections.nodecycle.slurm.plugins
+SHORT_PATHS := sed 's|^.cache/collections/ansible_collections/nodecycle/slurm/||'
 mypy: setup ## Python: types of plugins/, tools/ and every script
-	@MYPYPATH=.cache/collections mypy --package ansible_collections.nodecycle.slurm.plugins
+	@MYPYPATH=.cache/collections mypy --package $(PACKAGE) | $(SHORT_PATHS)
+	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
+	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
+		| $(SHORT_PATHS)
 	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
 
 yamllint: setup ## YAML: form
@@ -59,10 +64,10 @@ shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's f
 	@tools/scripts sh | xargs --null shfmt --diff --indent 4 --case-indent
 
 ansible-lint: setup ## Roles and playbooks: the production profile
-	@ansible-lint --offline --strict
+	@ansible-lint --offline --strict --format pep8 --nocolor
 
 reuse: setup ## Licences: each file names one
-	@reuse lint --quiet || reuse lint
+	@reuse lint --lines
 
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint

@@ -7,11 +7,15 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _sources
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
 
 
 class ActionModule(ActionBase):
@@ -27,7 +31,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
             {
-                "cluster": {"type": "dict", "required": True},
+                "cluster": {"type": "dict"},
                 "controllers": {"type": "list", "elements": "str", "required": True},
                 "logins": {"type": "list", "elements": "str", "default": []},
                 "workers": {"type": "list", "elements": "str", "default": []},
@@ -37,6 +41,9 @@ class ActionModule(ActionBase):
                 "adopt": {"type": "list", "elements": "str", "default": []},
                 "unmanaged_nodes": {"type": "str", "default": ""},
                 "is_limited": {"type": "bool", "default": False},
+                "lint_disable": {"type": "list", "elements": "str", "default": []},
+                "lint_severity": {"type": "dict", "default": {}},
+                "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
             }
         )
         settings = _cluster.Settings(
@@ -49,19 +56,41 @@ class ActionModule(ActionBase):
         kinds = {"controller": args["controllers"], "login": args["logins"], "worker": args["workers"]}
         gathered = gather(self, task_vars or {}, kinds, set(args["targets"]))
         cluster = args["cluster"]
-        problems = list(gathered.problems)
-        problems += [(host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)]
-        problems += [("", problem) for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)]
-        if problems:
-            lines = _cluster.as_text(problems)
-            count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
-            return {"failed": True, "msg": f"The definition has {count}; no host was touched.\n" + "\n".join(f"- {line}" for line in lines), "problems": lines}
 
+        problems = list(gathered.problems)
+        if cluster:
+            problems += [(host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)]
+            problems += [("", problem) for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)]
+        lines = _cluster.as_text(problems)
+        try:
+            findings = _linting.lint(
+                gathered.rendered,
+                slurm_version=cluster["version"] if cluster else None,
+                conf=[*_cluster.entries_of(cluster), *_conf.entries(settings.extra_conf)],
+                disabled=args["lint_disable"],
+                severities=args["lint_severity"],
+            )
+        except LintError as exc:
+            return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
+        stopping = [finding for finding in findings if at_or_above(finding.severity, args["lint_threshold"])]
+        if lines or stopping:
+            return {"failed": True, "msg": _refusal(lines, stopping)}
+        # Notes are for playbooks/validate.yml; a run shows what may hurt.
+        warnings = [finding for finding in findings if at_or_above(finding.severity, "warning" if cluster else "info")]
+        if warnings:
+            self._display.display("\n" + report.render(warnings), color=C.config.get_config_value("COLOR_WARN"))
+        result = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
+        return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
+
+    def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _cluster.Settings) -> dict[str, t.Any]:
+        """What each host is to get."""
+        cluster = args["cluster"]
         used = _cluster.in_use(gathered.hosts)
         hosts = {}
         for host in gathered.hosts:
             hooks = _cluster.carried(host, used)
-            release = build({hook: host.scripts.get(hook, []) for hook in hooks}, settings.root, _sources.dispatcher_body()) if host.is_target else None
+            scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
+            release = build(scripts, settings.root, _sources.dispatcher_body()) if host.is_target else None
             hosts[host.name] = {"hooks": hooks, "id": release.id if release else ""}
         text = _cluster.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
@@ -69,10 +98,20 @@ class ActionModule(ActionBase):
         strangers = _cluster.unknown_workers(gathered.hosts, cluster)
         warnings = [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."] if strangers else []
         return {
-            "changed": False,
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,
             "controller_is_settled": is_settled,
             **({"warnings": warnings} if warnings else {}),
         }
+
+
+def _refusal(problems: list[str], findings: list[Finding]) -> str:
+    """Why the run does not go on."""
+    parts = ["No host was touched."]
+    if problems:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        parts.append(f"The definition has {count}:\n" + "\n".join(f"- {line}" for line in problems))
+    if findings:
+        parts.append("The scripts would go wrong:\n" + report.render(findings))
+    return "\n".join(parts)

@@ -21,6 +21,9 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
+
+#: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
+CACHE = "/run/slurm/conf"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
@@ -28,7 +31,9 @@ HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the
 LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
 
 _INCLUDE = re.compile(r"^include\s+(\S+)\s*$", re.IGNORECASE)
-_PAIR = re.compile(r"""\s*([A-Za-z0-9_.]+)\s*[-*+/]?=\s*(?:"((?:[^"\\]|\\.)*)"|(\S*))""")
+_PAIR = re.compile(r"""\s*([A-Za-z0-9_.]+)\s*[-*+/]?=\s*(?:"([^"]*)"|(\S+))(?=\s|$)""")
+#: All of a line before its comment: a C(#) behind an odd number of backslashes begins none.
+_BEFORE_COMMENT = re.compile(r"(?:[^#\\]|\\.?)*", re.DOTALL)
 _MAX_DEPTH = 10
 
 
@@ -59,9 +64,9 @@ def logical_lines(text: str) -> t.Iterator[Line]:
     """The lines as Slurm's reader sees them, with the numbers (from 1) of the first and last physical line."""
     joined = ""
     first = 0
-    lines = text.split("\n")
+    lines = _physical_lines(text)
     for number, raw in enumerate(lines, 1):
-        piece = re.split(r"(?<!\\)#", raw, maxsplit=1)[0].rstrip()
+        piece = _BEFORE_COMMENT.match(raw).group().rstrip()  # type: ignore[union-attr]
         first = first or number
         trailing = len(piece) - len(piece.rstrip("\\"))
         if trailing % 2 and number < len(lines):
@@ -69,7 +74,7 @@ def logical_lines(text: str) -> t.Iterator[Line]:
             continue
         joined += piece
         if joined.strip():
-            yield Line(joined.replace("\\#", "#"), first, number)
+            yield Line(re.sub(r"\\(.?)", r"\1", joined), first, number)
         joined = ""
         first = 0
 
@@ -78,7 +83,7 @@ def entries(text: str, file: str = "slurm.conf") -> list[Entry]:
     """Every top-level key of one file, in order. A line type (NodeName ...) counts as one key with the whole line as its value."""
     found: list[Entry] = []
     for line in logical_lines(text):
-        if _INCLUDE.match(line.text):
+        if _included(line):
             continue
         position = 0
         while match := _PAIR.match(line.text, position):
@@ -94,15 +99,19 @@ def entries(text: str, file: str = "slurm.conf") -> list[Entry]:
 
 def includes(text: str) -> list[tuple[str, int]]:
     """The names after Include and their line numbers."""
-    return [(match.group(1), line.first) for line in logical_lines(text) if (match := _INCLUDE.match(line.text))]
+    return [(name, line.first) for line in logical_lines(text) if (name := _included(line))]
 
 
-def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str] = (), depth: int = 0) -> list[Entry]:
+def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str] = ()) -> list[Entry]:
     """The keys of slurm.conf and of all that it includes, without the files named in skip.
 
     Relative names are taken from the directory of the main file (23.02 and later; before that of the including file,
     which is the same for the flat layout that Slurm recommends).
     """
+    return _tree(path, os.path.dirname(path), read, skip, 0)
+
+
+def _tree(path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str], depth: int) -> list[Entry]:
     text = read(path)
     if text is None:
         raise ConfError(f"{path} cannot be read")
@@ -112,10 +121,10 @@ def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[
     for name, line in includes(text):
         if name in skip or "%" in name:
             continue
-        included = os.path.join(os.path.dirname(path), name)
+        included = os.path.join(beside, name)
         if read(included) is None:
             raise ConfError(f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail")
-        found.extend(tree(included, read, skip, depth + 1))
+        found.extend(_tree(included, beside, read, skip, depth + 1))
     return found
 
 
@@ -151,37 +160,45 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     text = _adopt(text, {key.lower() for key in adopt})
     if has_include(text):
         return text
-    if not text or text.endswith("\n"):
-        return f"{text}{INCLUDE_LINE}\n"
-    return f"{text}\n{INCLUDE_LINE}"
+    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_LINE}"
+    if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
+        raise ConfError("its last line ends with a backslash and would swallow our Include line: take the backslash away first")
+    return added
 
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
     if text.endswith("\n" + INCLUDE_LINE):
         text = text[: -len(INCLUDE_LINE) - 1]
-    kept = [line for line in text.splitlines(keepends=True) if not _is_our_include(line)]
+    ours = {number for line in logical_lines(text) if _included(line) == FRAGMENT for number in range(line.first, line.last + 1)}
+    kept = [line for number, line in enumerate(_physical_lines(text), 1) if number not in ours]
     return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
 
 
 def adopted(text: str) -> list[str]:
     """The keys whose own lines in slurm.conf with_include has turned into comments."""
-    lines = "\n".join(line[len(ADOPTED) :] for line in text.splitlines() if line.startswith(ADOPTED))
+    lines = "".join(line[len(ADOPTED) :] for line in _physical_lines(text) if line.startswith(ADOPTED))
     return [entry.key for entry in entries(lines)]
 
 
-def _is_our_include(line: str) -> bool:
-    match = _INCLUDE.match(line.rstrip("\r\n"))
-    return bool(match) and match.group(1) == FRAGMENT  # type: ignore[union-attr]
+def _included(line: Line) -> str:
+    """The name after Include, or nothing."""
+    match = _INCLUDE.match(line.text)
+    return match.group(1) if match else ""
+
+
+def _physical_lines(text: str) -> list[str]:
+    """The lines with their ends. Not splitlines(), which sees ends of lines that Slurm does not (form feed, U+2028 ...)."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _adopt(text: str, keys: set[str]) -> str:
     if not keys:
         return text
-    lines = text.splitlines(keepends=True)
+    lines = _physical_lines(text)
     for line in logical_lines(text):
         named = {match.group(1).lower() for match in _PAIR.finditer(line.text)}
-        if not named & keys or _INCLUDE.match(line.text):
+        if not named & keys or _included(line):
             continue
         first = _PAIR.match(line.text)
         if first and first.group(1).lower() in LINE_KEYS:

@@ -16,6 +16,10 @@ import tempfile
 import typing as t
 
 
+#: How the names of files begin that are not yet in place.
+_TEMPORARY = ".nodecycle-"
+
+
 def sha256(data: bytes) -> str:
     """The hex digest that names content everywhere in this collection."""
     return hashlib.sha256(data).hexdigest()
@@ -42,7 +46,7 @@ def sync_dir(path: str) -> None:
 def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
     """Put data at path in one step: a reader sees the whole old file or the whole new one."""
     directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=".nodecycle-", dir=directory)
+    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=directory)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(data)
@@ -67,12 +71,28 @@ def replace_atomic(path: str, data: bytes) -> None:
 
 def link_atomic(path: str, target: str) -> None:
     """Make path a symbolic link to target in one step."""
-    temporary = f"{path}.new"
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f"{_TEMPORARY}{name}")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     os.symlink(target, temporary)
     os.replace(temporary, path)
-    sync_dir(os.path.dirname(path))
+    sync_dir(directory)
+
+
+def make_parents(path: str) -> None:
+    """Make the directories above path that are missing, open to everybody whatever the umask of this connection."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        make_parents(parent)
+        make_dir(parent, 0o755)
+
+
+def sweep(directory: str) -> None:
+    """Take away the temporary files that a killed write_atomic or link_atomic left in a directory of ours."""
+    for name in os.listdir(directory) if os.path.isdir(directory) else []:
+        if name.startswith(_TEMPORARY):
+            os.unlink(os.path.join(directory, name))
 
 
 def make_dir(path: str, mode: int, uid: int = 0, gid: int = 0) -> bool:

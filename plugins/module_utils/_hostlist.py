@@ -18,9 +18,9 @@ import typing as t
 #: More names than any cluster has: a typing error like n[1-99999999] must not eat the memory.
 MAX_NAMES = 1_000_000
 
-_RANGE = re.compile(r"^(\d+)(?:-(\d+))?$")
+_RANGE = re.compile(r"^([0-9]+)(?:-([0-9]+))?$")
 _NAME = re.compile(r"^[A-Za-z0-9._-]+$")
-_NUMBERED = re.compile(r"^(.*?)(\d+)$")
+_NUMBERED = re.compile(r"^(.*?)([0-9]+)$")
 
 
 class HostlistError(ValueError):
@@ -47,6 +47,7 @@ def _split(expression: str) -> t.Iterator[str]:
 
 
 def _numbers(group: str) -> t.Iterator[str]:
+    count = 0
     for part in group.split(","):
         match = _RANGE.match(part.strip())
         if not match:
@@ -54,7 +55,8 @@ def _numbers(group: str) -> t.Iterator[str]:
         first, last = match.group(1), match.group(2) or match.group(1)
         if int(last) < int(first):
             raise HostlistError(f"the range {part.strip()!r} runs backwards")
-        if int(last) - int(first) >= MAX_NAMES:
+        count += int(last) - int(first) + 1
+        if count > MAX_NAMES:
             raise HostlistError(f"the range {part.strip()!r} names more than {MAX_NAMES} hosts")
         for number in range(int(first), int(last) + 1):
             yield str(number).zfill(len(first))
@@ -83,17 +85,20 @@ def expand(expression: str) -> list[str]:
 
 def fold(names: t.Iterable[str]) -> str:
     """The shortest expression of this simple form for the names: one bracket group per prefix and width."""
-    groups: dict[tuple[str, int], set[int]] = {}
+    numbered: set[tuple[str, str]] = set()
     plain: set[str] = set()
     for name in names:
         match = _NUMBERED.match(name)
         if match and len(match.group(2)) < 10:
-            prefix, digits = match.groups()
-            # Without leading zeros n9 and n10 belong together; with them the width is part of the name.
-            width = len(digits) if digits.startswith("0") else 0
-            groups.setdefault((prefix, width), set()).add(int(digits))
+            numbered.add((match.group(1), match.group(2)))
         else:
             plain.add(name)
+    # Without leading zeros n9 and n10 belong together; with them the width is part of the name, so n09 and n10 do.
+    padded = {(prefix, len(digits)) for prefix, digits in numbered if len(digits) > 1 and digits.startswith("0")}
+    groups: dict[tuple[str, int], set[int]] = {}
+    for prefix, digits in numbered:
+        width = len(digits) if (prefix, len(digits)) in padded else 0
+        groups.setdefault((prefix, width), set()).add(int(digits))
     parts = sorted(plain)
     for (prefix, width), numbers in sorted(groups.items()):
         ordered = sorted(numbers)

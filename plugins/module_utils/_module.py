@@ -49,7 +49,7 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
         timeout = module.get_bin_path("timeout", required=True)
         code, out, err = module.run_command(
             [timeout, "--kill-after=5", str(COMMAND_TIMEOUT), program, *command[1:]],
-            environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC"},
+            environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "standard"},
         )
         if code in (124, 137):
             err = f"no answer within {COMMAND_TIMEOUT} seconds"

@@ -16,7 +16,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 #: Every reason of ours begins with it.
 MARK = "nodecycle: "
 
-#: Base states in which a node takes no jobs although nobody drained it. Slurm sets them, or an administrator.
+#: States and flags of a node that takes no jobs although nobody drained it. Slurm sets them, or an administrator.
 _OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE"})
 
 
@@ -33,13 +33,19 @@ def mark(reason: str) -> str:
     return MARK + " ".join(reason.split())
 
 
+def _is_out(node: Node) -> bool:
+    return node.is_drained or not _OUT_OF_SERVICE.isdisjoint({node.state, *node.flags})
+
+
+def _words(node: Node) -> str:
+    return f"{node.reason} [{node.reason_user}@{node.reason_time}]" if node.reason else "(no reason given)"
+
+
 def describe(node: Node) -> str:
     """State, flags and reason of a node for a person."""
     state = "+".join([node.state, *sorted(node.flags)])
     # 24.11 keeps the reason of a drain after the resume; then it says nothing about the present.
-    if not (node.is_drained or node.state in _OUT_OF_SERVICE) or not node.reason:
-        return state
-    return f"{state}, {node.reason} [{node.reason_user}@{node.reason_time}]"
+    return f"{state}, {_words(node)}" if _is_out(node) and node.reason else state
 
 
 def is_ours(node: Node) -> bool:
@@ -54,8 +60,8 @@ def to_drain(nodes: t.Iterable[Node], reason: str) -> Plan:
         if is_ours(node):
             if node.reason != mark(reason):
                 names.append(node.name)
-        elif node.is_drained or node.state in _OUT_OF_SERVICE:
-            foreign[node.name] = f"{node.reason} [{node.reason_user}@{node.reason_time}]"
+        elif _is_out(node):
+            foreign[node.name] = _words(node)
         else:
             names.append(node.name)
     return Plan(names, foreign)
@@ -65,8 +71,8 @@ def to_resume(nodes: t.Iterable[Node], reason: str) -> Plan:
     """Which nodes may be resumed: those that we drained, for a reason that begins like this one."""
     names, foreign = [], {}
     for node in nodes:
-        if is_ours(node) and node.reason.startswith(MARK + reason):
+        if is_ours(node) and node.reason.startswith(mark(reason)):
             names.append(node.name)
         elif node.is_drained and not is_ours(node):
-            foreign[node.name] = f"{node.reason} [{node.reason_user}@{node.reason_time}]"
+            foreign[node.name] = _words(node)
     return Plan(names, foreign)

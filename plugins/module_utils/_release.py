@@ -146,6 +146,7 @@ def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body:
     """
     if not hooks:
         return None
+    root = os.path.normpath(root)
     plan: dict[str, t.Any] = {"root": root, "body": sha256(dispatcher_body.encode()), "hooks": {}}
     names = {name: file_names(scripts) for name, scripts in hooks.items()}
     for name, scripts in hooks.items():

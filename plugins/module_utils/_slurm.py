@@ -18,7 +18,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 Runner = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 _CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
-_REASON = re.compile(r" Reason=(?P<text>.*?) \[(?P<user>[^@\]]*)@(?P<time>[0-9T:-]+)\]")
+#: Behind the reason only these may follow. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.
+_REASON = re.compile(
+    r" Reason=(?P<text>.*?)(?: \[(?P<user>[^\]]*)@(?P<time>[0-9T:-]+)\]|(?= (?:Comment|Extra|InstanceId|InstanceType|ReservationName)=)|\s*$)"
+)
+#: What the short forms of a state put behind it, C(*) for a node that does not answer.
+_SUFFIXES = "*~#!%$@^-+"
 
 
 class SlurmError(Exception):
@@ -69,8 +74,8 @@ def parse_node(line: str) -> Node:
         match = re.search(rf"(?:^| ){name}=(\S+)", line)
         return match.group(1) if match else ""
 
-    base, *flags = field("State").rstrip("*~#!%$@^-").split("+")
-    words = set(flags)
+    base, *flags = (word.rstrip(_SUFFIXES) for word in field("State").split("+"))
+    words = {word for word in flags if word}
     # The text form marks a node that does not answer with a star behind the state.
     if "*" in field("State"):
         words.add("NOT_RESPONDING")
@@ -78,11 +83,11 @@ def parse_node(line: str) -> Node:
     return Node(
         name=field("NodeName"),
         state=base,
-        flags=frozenset(word.rstrip("*~#!%$@^-") for word in words),
+        flags=frozenset(words),
         partitions=tuple(part for part in field("Partitions").split(",") if part),
         reason=reason.group("text") if reason else "",
-        reason_user=reason.group("user") if reason else "",
-        reason_time=reason.group("time") if reason else "",
+        reason_user=(reason.group("user") or "") if reason else "",
+        reason_time=(reason.group("time") or "") if reason else "",
     )
 
 
@@ -126,7 +131,11 @@ class Slurm:
 
     def nodes(self, expression: str = "") -> dict[str, Node]:
         """All nodes, or those of a hostlist expression, in one query."""
-        return parse_nodes(self.call("scontrol", "show", "node", "-o", *([expression] if expression else [])))
+        found = parse_nodes(self.call("scontrol", "show", "node", "-o", *([expression] if expression else [])))
+        if expression and not found:
+            # A bad expression is no error for scontrol (22.05 to 26.05).
+            raise SlurmError(f"scontrol knows no node {expression!r}")
+        return found
 
     def partitions(self) -> list[str]:
         """The names of all partitions, hidden ones too."""

@@ -28,6 +28,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID
 
 MANIFEST = "manifest.json"
 
+#: How the directories below releases/ begin that are not yet, or no longer, a release.
+_HALF_DONE = ".half-"
+
 #: A dispatcher of a release that was just replaced may still be between two of its scripts.
 PRUNE_AFTER = 3600
 
@@ -38,13 +41,21 @@ class StoreError(Exception):
     """Something on this host stands in the way; the message says what and what to do."""
 
 
-def owners(slurm_user: str) -> dict[str, tuple[int, int]]:
-    """User and group ids of V(root) and, where this host knows him, V(slurm)."""
-    found = {"root": (0, 0)}
-    with contextlib.suppress(KeyError):
-        entry = pwd.getpwnam(slurm_user)
-        found["slurm"] = (entry.pw_uid, entry.pw_gid)
-    return found
+class Owners(t.Dict[str, t.Tuple[int, int]]):
+    """User and group ids of V(root) and, where this host knows him, V(slurm). Asking for him where it does not is a StoreError."""
+
+    def __init__(self, slurm_user: str) -> None:
+        super().__init__(root=(0, 0))
+        self._slurm_user = slurm_user
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(slurm_user)
+            self["slurm"] = (entry.pw_uid, entry.pw_gid)
+
+    def __missing__(self, name: str) -> tuple[int, int]:
+        raise StoreError(
+            f"this host has no user {self._slurm_user!r}, which runs the controller's scripts: "
+            "is it the controller (group slurm_controller), and is Slurm installed there?"
+        )
 
 
 class Store:
@@ -53,8 +64,7 @@ class Store:
     def __init__(self, root: str, slurm_user: str = "slurm") -> None:
         self.root = root
         self.releases = os.path.join(root, "releases")
-        self.owners = owners(slurm_user)
-        self._slurm_user = slurm_user
+        self.owners = Owners(slurm_user)
 
     def path(self, id_: str, *parts: str) -> str:
         """A path in a release's directory."""
@@ -92,48 +102,42 @@ class Store:
     def previous(self) -> t.Optional[str]:
         """The release that was active before the current one and is still on disk."""
         current = self.current()
+        was_current = False
         for entry in self.history():
-            if entry["id"] != current and os.path.isdir(self.path(entry["id"])):
+            # A killed activation has noted a release that never became the current one.
+            was_current = was_current or entry["id"] == current
+            if was_current and entry["id"] != current and os.path.isdir(self.path(entry["id"])):
                 return str(entry["id"])
         return None
 
     def damaged(self, manifest: Manifest) -> list[str]:
-        """The files of a release that are missing or differ from the manifest in content, mode or group."""
-        wrong = []
-        for path, wanted in manifest["files"].items():
-            full = self.path(manifest["id"], path)
-            try:
-                present = os.lstat(full)
-            except (FileNotFoundError, NotADirectoryError):
-                wrong.append(path)
-                continue
-            if (
-                not stat.S_ISREG(present.st_mode)
-                or stat.S_IMODE(present.st_mode) != int(wanted["mode"], 8)
-                or (present.st_uid, present.st_gid) != (0, self._group(wanted["group"]))
-                or _files.sha256(_files.read_bytes(full) or b"") != wanted["sha256"]
-            ):
-                wrong.append(path)
-        return wrong
+        """The files of a release that are missing or differ from the manifest in content, mode or owner, their directory too."""
+        wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)]
+        return wrong if self.manifest(manifest["id"]) == manifest else [*wrong, MANIFEST]
 
-    def _group(self, name: str) -> int:
-        if name not in self.owners:
-            raise StoreError(
-                f"this host has no user {self._slurm_user!r}, which runs the controller's scripts: "
-                "is it the controller (group slurm_controller), and is Slurm installed there?"
-            )
-        return self.owners[name][1]
+    def _is_intact(self, id_: str, path: str, wanted: t.Mapping[str, t.Any]) -> bool:
+        full = self.path(id_, path)
+        is_kind = {full: stat.S_ISREG, **({os.path.dirname(full): stat.S_ISDIR} if os.path.dirname(path) else {})}
+        access = (int(wanted["mode"], 8), 0, self.owners[wanted["group"]][1])
+        try:
+            for place, is_right in is_kind.items():
+                present = os.lstat(place)
+                if not is_right(present.st_mode) or (stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid) != access:
+                    return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return bool(_files.sha256(_files.read_bytes(full) or b"") == wanted["sha256"])
 
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         """Put a release beside the active one, or mend the files of it that are damaged."""
-        os.makedirs(self.root, 0o755, exist_ok=True)
+        _files.make_parents(self.releases)
         _files.make_dir(self.releases, 0o755)
         self._sweep()
         final = self.path(manifest["id"])
         if os.path.isdir(final):
-            self._fill(final, manifest, {path: content[path] for path in self.damaged(manifest)})
+            self._fill(final, manifest, {path: content[path] for path in self.damaged(manifest) if path != MANIFEST})
             return
-        temporary = os.path.join(self.releases, f".staging-{manifest['id'][:ID_LENGTH]}")
+        temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
         os.mkdir(temporary, 0o755)
         os.chmod(temporary, 0o755)
         self._fill(temporary, manifest, content)
@@ -143,7 +147,7 @@ class Store:
     def _fill(self, directory: str, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         for path, data in content.items():
             wanted = manifest["files"][path]
-            mode, group = int(wanted["mode"], 8), self._group(wanted["group"])
+            mode, group = int(wanted["mode"], 8), self.owners[wanted["group"]][1]
             full = os.path.join(directory, path)
             if os.path.dirname(path):
                 _files.make_dir(os.path.dirname(full), mode, 0, group)
@@ -156,14 +160,19 @@ class Store:
     def _sweep(self) -> None:
         """Take away what a killed run has left half done."""
         for name in os.listdir(self.releases):
-            if name.startswith(".staging-"):
+            if name.startswith(_HALF_DONE):
                 shutil.rmtree(os.path.join(self.releases, name))
+        for directory in [self.root, *(place for place, _directories, _files_there in os.walk(self.releases))]:
+            _files.sweep(directory)
 
     def activate(self, id_: str, now: t.Optional[float] = None) -> None:
         """Make a staged release the one that the next job runs: one rename."""
         name = id_[:ID_LENGTH]
-        if not self.manifest(id_):
+        manifest = self.manifest(id_)
+        if not manifest:
             raise StoreError(f"release {name} is not staged on this host: stage it first")
+        if damaged := self.damaged(manifest):
+            raise StoreError(f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first")
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
@@ -189,15 +198,18 @@ class Store:
             full = os.path.join(self.releases, name)
             # A staged release that was never active may be the one of a run that goes on right now.
             known = name in order or os.stat(full).st_mtime < moment - PRUNE_AFTER
-            if known and name not in wanted and not name.startswith("."):
-                shutil.rmtree(full)
+            if known and name not in wanted and not name.startswith(".") and os.path.isdir(full):
+                # Gone as a whole first: a killed run must not leave the half of a release under its name.
+                half = os.path.join(self.releases, f"{_HALF_DONE}{name}")
+                os.rename(full, half)
+                shutil.rmtree(half)
                 gone.append(name)
         return gone
 
     def make_state(self, hook: str) -> None:
         """The directory in which the dispatcher of a hook that root runs keeps its failure records."""
-        os.makedirs(STATE_DIR, 0o755, exist_ok=True)
-        os.makedirs(LOG_DIR, 0o755, exist_ok=True)
+        for path in (os.path.join(STATE_DIR, hook), os.path.join(LOG_DIR, f"{hook}.log")):
+            _files.make_parents(path)
         _files.make_dir(os.path.join(STATE_DIR, hook), 0o700)
 
     def exists(self) -> bool:
@@ -206,9 +218,10 @@ class Store:
 
     def remove(self) -> None:
         """Take everything of ours away, and the root itself when nothing else is in it. The logs stay: they are the site's."""
-        for name in ("current", "current.new", "history.json"):
+        for name in ("current", "history.json"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
+        _files.sweep(self.root)
         for directory in (self.releases, STATE_DIR, RUN_DIR):
             shutil.rmtree(directory, ignore_errors=True)
         with contextlib.suppress(OSError):

@@ -137,10 +137,10 @@ def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool
             os.close(descriptor)
     for path in paths:
         if path in wanted.files:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            _files.make_parents(path)
             _files.write_atomic(path, wanted.files[path].encode(), 0o644)
         elif path in wanted.links:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            _files.make_parents(path)
             _files.link_atomic(path, wanted.links[path])
         elif path in all_paths():
             _remove(path)

@@ -134,9 +134,8 @@ def apply(changes: list[_conf.Change], path: str) -> str:
 def keep(change: _conf.Change) -> str:
     """Keep a copy of what is about to be replaced, named by its content."""
     data = _module.to_bytes(change.before or "")
-    for directory in (STATE_DIR, os.path.join(STATE_DIR, "backup")):
-        os.makedirs(directory, 0o755, exist_ok=True)
     path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
+    _files.make_parents(path)
     _files.write_atomic(path, data, 0o600)
     return path
 

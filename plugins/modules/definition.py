@@ -20,9 +20,8 @@ description:
     where Ansible knows them, and the remedy.
 options:
   cluster:
-    description: What M(nodecycle.slurm.cluster_info) returned.
+    description: What M(nodecycle.slurm.cluster_info) returned. Without it only what the variables say is checked.
     type: dict
-    required: true
   controllers:
     description: The inventory's controllers.
     type: list
@@ -66,6 +65,20 @@ options:
         because that and the files on every worker have to change together.
     type: bool
     default: false
+  lint_disable:
+    description: Rules of the script linter that are not wanted.
+    type: list
+    elements: str
+    default: []
+  lint_severity:
+    description: Severity by rule, V(error), V(warning), V(info) or V(off), where it is to differ from the rule's own.
+    type: dict
+    default: {}
+  lint_threshold:
+    description: Findings of this severity or worse stop the run.
+    type: str
+    choices: [error, warning, info]
+    default: error
 attributes:
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
@@ -91,29 +104,29 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: What the script linter found, each with rule, severity, hook, script, origin, line, column, message, why, fix and host.
+  returned: success
+  type: list
+  elements: dict
 hooks:
   description: The hooks that run something somewhere.
-  returned: success
+  returned: with O(cluster)
   type: list
   elements: str
 hosts:
   description: For each host the hooks for which it gets a dispatcher, and the id of its release (empty where it needs none).
-  returned: success
+  returned: with O(cluster)
   type: dict
   sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c}}
 conf_text:
   description: The content of the file that slurm.conf includes; empty where there is nothing to say.
-  returned: success
+  returned: with O(cluster)
   type: str
 controller_is_settled:
   description: Whether the first controller has this release and these lines of slurm.conf already.
-  returned: success
+  returned: with O(cluster)
   type: bool
-problems:
-  description: What is wrong, a sentence each.
-  returned: failure
-  type: list
-  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -123,7 +136,7 @@ def main() -> None:
     """Everything happens in the action plugin."""
     module = AnsibleModule(
         argument_spec={
-            "cluster": {"type": "dict", "required": True},
+            "cluster": {"type": "dict"},
             "controllers": {"type": "list", "elements": "str", "required": True},
             "logins": {"type": "list", "elements": "str", "default": []},
             "workers": {"type": "list", "elements": "str", "default": []},
@@ -133,6 +146,9 @@ def main() -> None:
             "adopt": {"type": "list", "elements": "str", "default": []},
             "unmanaged_nodes": {"type": "str", "default": ""},
             "is_limited": {"type": "bool", "default": False},
+            "lint_disable": {"type": "list", "elements": "str", "default": []},
+            "lint_severity": {"type": "dict", "default": {}},
+            "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
         },
         supports_check_mode=True,
     )

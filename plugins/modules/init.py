@@ -68,7 +68,8 @@ def failure_of(hook: str) -> dict[str, t.Any]:
     """What the dispatcher noted of the hook's last failure."""
     data = _files.read_bytes(f"{STATE_DIR}/{hook}/failure.json")
     try:
-        return t.cast("dict[str, t.Any]", json.loads(data)) if data else {}
+        # A script may have written anything, and the last lines may begin in the middle of a character.
+        return t.cast("dict[str, t.Any]", json.loads(data.decode("utf-8", "replace"))) if data else {}
     except ValueError:
         return {}
 

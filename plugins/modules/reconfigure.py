@@ -82,7 +82,7 @@ ANSWER_WITHIN = 30
 
 def announce() -> None:
     """Leave the note."""
-    os.makedirs(os.path.dirname(_module.RECONFIGURE_DUE), 0o755, exist_ok=True)
+    _files.make_parents(_module.RECONFIGURE_DUE)
     _files.write_atomic(_module.RECONFIGURE_DUE, b"slurm.conf was changed and the controller has not yet read it.\n", 0o644)
 
 

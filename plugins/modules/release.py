@@ -173,6 +173,8 @@ removed:
   elements: str
 """
 
+import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -180,6 +182,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _int
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
+
+#: A node has the new configuration a second or two after the controller.
+FORGET_WITHIN = 60
 
 
 def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
@@ -253,12 +258,35 @@ def link_diff(previous: str, id_: str) -> dict[str, str]:
     return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
 
 
+def forget_cached_conf(module: AnsibleModule) -> None:
+    """Wait until this node's daemon has dropped our lines, and take away the copy that it leaves behind.
+
+    While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
+    """
+    copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
+    deadline = time.monotonic() + FORGET_WITHIN
+    while os.path.exists(copy):
+        if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
+            os.unlink(copy)
+            return
+        if module.run_command(["pgrep", "-x", "slurmd|sackd"])[0]:
+            # Nobody runs with it, and at its start the daemon asks the controller anew.
+            return
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"after {FORGET_WITHIN} seconds the Slurm daemon of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
+                "files that they name stay. Look at its log, then run again"
+            )
+        time.sleep(0.5)
+
+
 def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
     present = _surroundings.present()
     changed = store.exists() or bool(present)
     if changed and not module.check_mode:
+        forget_cached_conf(module)
         _surroundings.remove()
         store.remove()
         reload_systemd(module)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
@@ -16,6 +17,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _WORKER_JOB_HOOKS = [hook.name for hook in HOOKS.values() if hook.host == "worker" and not hook.is_init]
 
 
@@ -40,6 +42,11 @@ class Settings:
     adopt: tuple[str, ...]
     unmanaged_nodes: str
     is_limited: bool = False
+
+
+def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
+    """The lines of the cluster's own slurm.conf; none where no cluster was asked."""
+    return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]
 
 
 def in_use(hosts: t.Iterable[Host]) -> list[str]:
@@ -73,9 +80,10 @@ def conf_text(used: t.Iterable[str], settings: Settings) -> str:
 def check_cluster(hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """What stands between this definition and this cluster."""
     used = in_use(hosts)
-    problems = _check_controllers(controllers, cluster)
+    problems = _check_root(settings)
+    problems += _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
-    problems += _check_limit(hosts, used, cluster) if settings.is_limited else []
+    problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
     problems += _check_keys(used, settings, cluster)
     return problems
 
@@ -94,6 +102,13 @@ def check_scripts(specs: t.Iterable[ScriptSpec], cluster: t.Mapping[str, t.Any])
                     Problem(spec.where, f"names the {kind} {shown}, which the cluster does not have{hint}", f"it has {have}", spec.origin)
                 )
     return problems
+
+
+def _check_root(settings: Settings) -> list[Problem]:
+    if _PLAIN_PATH.fullmatch(settings.root):
+        return []
+    remedy = "write an absolute path of letters, digits, dots, dashes and underscores, which slurm.conf and systemd take as it is"
+    return [Problem("slurm_release_root", f"is {settings.root!r}", remedy)]
 
 
 def _check_controllers(controllers: t.Sequence[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
@@ -131,10 +146,11 @@ def _check_nodes(hosts: t.Sequence[Host], used: t.Collection[str], settings: Set
     ]
 
 
-def _check_limit(hosts: t.Sequence[Host], used: t.Collection[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_limit(hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """A run on a part of the hosts must not make slurm.conf point at what the others lack."""
-    paths = cluster["fragment"]
-    was_used = any(f"\n{HOOKS[hook].conf_key}=" in paths for hook in _WORKER_JOB_HOOKS)
+    lines = cluster["fragment"].splitlines()
+    # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
+    was_used = any(f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS)
     is_used = any(hook in used for hook in _WORKER_JOB_HOOKS)
     left_out = [host.name for host in hosts if not host.is_target]
     if was_used == is_used or not left_out:
@@ -159,7 +175,7 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
             variable = f"slurm_{hook_keys[key.lower()]}"
             problems.append(Problem("slurm_extra_conf", f"sets {key}, which {variable} sets", f"take the line out, or empty {variable}"))
     adopt = {key.lower() for key in settings.adopt}
-    present = [_conf.Entry(**entry) for entry in cluster["conf"]]
+    present = entries_of(cluster)
     keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
     for entry in _conf.conflicts(present, keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._cluster import Host
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, unknown_variables
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import known_variables
 
@@ -28,6 +28,7 @@ class Gathered:
     hosts: list[Host]
     problems: list[tuple[str, Problem]]
     specs: list[tuple[str, ScriptSpec]]
+    rendered: list[tuple[str, Rendered]]
 
 
 def gather(action: ActionBase, task_vars: dict[str, t.Any], groups: t.Mapping[str, t.Collection[str]], targets: t.Container[str]) -> Gathered:
@@ -37,7 +38,7 @@ def gather(action: ActionBase, task_vars: dict[str, t.Any], groups: t.Mapping[st
     manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access
     task = action._task  # pylint: disable=protected-access
     known = known_variables()
-    gathered = Gathered([], [], [])
+    gathered = Gathered([], [], [], [])
     for name in dict.fromkeys(host for members in groups.values() for host in members):
         kinds = tuple(kind for kind, members in groups.items() if name in members)
         variables = manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(name), task=task)  # pylint: disable=protected-access
@@ -56,4 +57,5 @@ def gather(action: ActionBase, task_vars: dict[str, t.Any], groups: t.Mapping[st
             misplaced = unknown_variables(variables, known)
             gathered.problems.extend((name, problem) for problem in [*misplaced, *renderer.problems])
             gathered.specs.extend((name, spec) for spec in renderer.specs)
+            gathered.rendered.extend((name, rendered) for rendered in renderer.rendered)
     return gathered

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import os
 import typing as t
 
@@ -34,6 +36,9 @@ MAX_SCRIPT = 4 * 1024 * 1024
 #: Variables that hold no user's values but large amounts of Ansible's own.
 _NOT_THE_USERS = frozenset({"hostvars", "groups", "vars", "ansible_facts", "omit", "ansible_play_hosts_all", "ansible_play_hosts", "play_hosts"})
 
+#: Shorter lines of a longer secret (braces, "---") and shorter numbers stand in ordinary scripts too.
+_TELLING = 8
+
 _JINJA_TRAP = (
     "in a variable Ansible reads `{{`, `{%` and `{#` as Jinja2, and the shell's ${#name} has such a mark: "
     "put the script into a file (`src`), or mark the text `!unsafe`"
@@ -42,7 +47,7 @@ _JINJA_TRAP = (
 
 def origin_of(value: object) -> str:
     """file:line:column of a value in the inventory or playbook, where Ansible knows it."""
-    tag = Origin.get_tag(value) if Origin else None
+    tag = Origin.get_tag(value) if Origin is not None else None
     return str(tag) if tag and tag.path else ""
 
 
@@ -64,11 +69,20 @@ class Secrets:
         elif isinstance(value, (list, tuple)):
             for item in value:
                 self._walk(item)
-        elif VaultHelper.get_ciphertext(value, with_tags=False) or (isinstance(value, str) and self._is_from_vault_file(value)):
+        elif VaultHelper.get_ciphertext(value, with_tags=False):
+            # What this run has no password for, it cannot render into a script either.
+            with contextlib.suppress(AnsibleError):
+                self._add(str(value))
+        elif self._is_telling(value) and self._is_from_vault_file(value):
             self._add(str(value))
 
-    def _is_from_vault_file(self, value: str) -> bool:
-        tag = Origin.get_tag(value) if Origin else None
+    @staticmethod
+    def _is_telling(value: object) -> bool:
+        # A short number (a port, a count) would make a secret of every script.
+        return isinstance(value, str) or (isinstance(value, (int, float)) and len(str(value)) >= _TELLING)
+
+    def _is_from_vault_file(self, value: object) -> bool:
+        tag = Origin.get_tag(value) if Origin is not None else None
         if not tag or not tag.path:
             return False
         if tag.path not in self._encrypted_files:
@@ -80,14 +94,27 @@ class Secrets:
         return self._encrypted_files[tag.path]
 
     def _add(self, text: str) -> None:
-        if text.strip():
-            self._plain.add(text.strip())
-            self._plain.add(base64.b64encode(text.encode()).decode())
+        stripped = text.strip()
+        if not stripped:
+            return
+        self._plain.add(stripped)
+        self._plain.update(base64.b64encode(form.encode()).decode() for form in (text, stripped))
+        # Each line by itself too: a key of many lines is often indented in a script.
+        self._plain.update(line.strip() for line in stripped.splitlines() if len(line.strip()) >= _TELLING)
 
     def occur_in(self, content: bytes) -> bool:
         """Whether a rendered text shows one of them, plain or in base64."""
         text = content.decode("utf-8", "replace")
         return any(secret in text for secret in self._plain)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """A script of a host, and what it was rendered from."""
+
+    hook: str
+    spec: ScriptSpec
+    script: Script
 
 
 class Renderer:
@@ -101,6 +128,8 @@ class Renderer:
         self.problems: list[Problem] = []
         #: Every script that was parsed, also those that other nodes get.
         self.specs: list[ScriptSpec] = []
+        #: What this host gets, by hook.
+        self.rendered: list[Rendered] = []
 
     def variable(self, name: str) -> t.Any:
         """A variable's value for this host; None where it has none or cannot be rendered."""
@@ -126,6 +155,7 @@ class Renderer:
                 continue
             if script := self._script(spec):
                 found.append(script)
+                self.rendered.append(Rendered(hook, spec, script))
         return found
 
     def _script(self, spec: ScriptSpec) -> Script | None:
@@ -161,16 +191,23 @@ class Renderer:
 
     def _find(self, spec: ScriptSpec) -> str:
         folder = {"src": "files", "template": "templates"}[spec.source]
-        bases = [self._loader.get_basedir(), self._variables.get("inventory_dir") or "", os.getcwd()]
-        candidates = [os.path.expanduser(spec.value)]
-        if not os.path.isabs(candidates[0]):
-            candidates = [os.path.join(base, *part, spec.value) for base in dict.fromkeys(bases) if base for part in ((folder,), ())]
-        for candidate in candidates:
-            if os.path.isdir(candidate):
-                raise AnsibleError(f"{candidate} is a directory, and a script is one file")
-            if os.path.exists(candidate):
-                return candidate
-        raise AnsibleError(f"{spec.value} is in none of {', '.join(sorted({os.path.dirname(c) for c in candidates}))}")
+        wanted = os.path.expanduser(spec.value)
+        bases = [""] if os.path.isabs(wanted) else list(dict.fromkeys(self._bases()))
+        for base in bases:
+            for candidate in (os.path.join(base, folder, wanted), os.path.join(base, wanted)):
+                if os.path.isdir(candidate):
+                    raise AnsibleError(f"{candidate} is a directory, and a script is one file")
+                if os.path.exists(candidate):
+                    return candidate
+        places = f" in {folder}/ or directly below {', '.join(bases)}" if bases != [""] else ""
+        raise AnsibleError(f"there is no file {spec.value}{places}")
+
+    def _bases(self) -> t.Iterator[str]:
+        """Where relative names begin: at the playbook, at the inventories, and where the user stands."""
+        yield self._loader.get_basedir()
+        for source in self._variables.get("ansible_inventory_sources") or []:
+            yield source if os.path.isdir(source) else os.path.dirname(source)
+        yield os.getcwd()
 
     def _render(self, path: str, data: bytes) -> str:
         text = data.decode("utf-8", "surrogateescape")
@@ -188,6 +225,6 @@ def _one_line(exc: Exception) -> str:
 def _remedy(spec: ScriptSpec) -> str:
     return {
         "content": "correct the text",
-        "src": "relative names are looked for in files/ and below the directory of the playbook, of the inventory, and the present one",
-        "template": "define the variable for this host, or give it a default; relative names are looked for as for `src`, in templates/",
+        "src": "correct the name, or put the file there",
+        "template": "define what the template names for this host too, or give it a default; or correct the template's name",
     }[spec.source]

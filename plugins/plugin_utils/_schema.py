@@ -23,7 +23,8 @@ ON_FAILURE = ("drain", "ignore")
 #: The name of the script that a bare string stands for.
 ONLY_SCRIPT = "script"
 
-_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_NUMBER = re.compile(r"\s*-?[0-9]+\s*")
 #: Variables that look like a hook of ours and are none are typing errors, not somebody else's.
 _HOOK_LIKE = re.compile(r"^slurm_(worker|login|controller|task)_[a-z0-9_]*(init|prolog|epilog)[a-z0-9_]*$")
 
@@ -126,10 +127,13 @@ class HookParser:
         if name is None:
             self._problem(where, "has no `name`", "give it one; it becomes part of the file's name and of the log", item)
             return ""
-        if not isinstance(name, str) or not _NAME.match(name):
+        if not isinstance(name, str):
+            self._problem(where, f"has a `name` that is {_kind(name)}", "write text, in quotes where it looks like something else", item)
+            return ""
+        if not _NAME.fullmatch(name):
             self._problem(
                 where,
-                f"has the name {str(name)!r}, which is no file name",
+                f"has the name {name!r}, which is no file name",
                 "use up to 100 letters, digits, dots, dashes and underscores, not beginning with a dot or dash",
                 item,
             )
@@ -154,8 +158,11 @@ class HookParser:
             return ()
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",")]
-        if not isinstance(value, list) or not value or not all(isinstance(part, str) and part for part in value):
-            self._problem(where, f"has `partitions` that are {_kind(item['partitions'])}", "write a list of partition names", item)
+        if not value or value == [""]:
+            self._problem(where, "has empty `partitions`", "name some, or leave it out for all", item)
+            return ()
+        if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
+            self._problem(where, f"has `partitions` {item['partitions']!r}", "write a list of partition names", item)
             return ()
         if self._hook.is_init:
             self._problem(where, "has `partitions`, and init scripts belong to no job", "use `nodes`, or define it in the group's variables", item)
@@ -183,7 +190,7 @@ class HookParser:
 
     def _timeout(self, where: str, item: dict[str, t.Any]) -> int:
         value = item.get("timeout", 0)
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0 or ("timeout" in item and value == 0):
             self._problem(where, f"has the timeout {item['timeout']!r}", "write whole seconds, 1 or more; leave it out for no bound but Slurm's own", item)
@@ -215,13 +222,14 @@ class HookParser:
 def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[Problem]:
     """Variables that were meant for a hook and are misspelt. Other roles' slurm_ variables are none of our business."""
     hooks = [f"slurm_{hook}" for hook in HOOKS]
+    meant = [*hooks, "slurm_extra_conf"]
     found = []
     for name in names:
         if name in known or not name.startswith("slurm_"):
             continue
-        close = difflib.get_close_matches(name, hooks, n=1, cutoff=0.87)
+        close = difflib.get_close_matches(name, meant, n=1, cutoff=0.87)
         if close or _HOOK_LIKE.match(name):
-            found.append(Problem(name, f"is no variable of this collection{nearest(name, hooks)}", f"the hooks are {', '.join(hooks)}"))
+            found.append(Problem(name, f"is no variable of this collection{nearest(name, meant)}", f"the hooks are {', '.join(hooks)}"))
     return found
 
 
@@ -231,7 +239,9 @@ def require_shebang(where: str, content: bytes, origin: str = "") -> list[Proble
         return [Problem(where, "is empty", "take the script out of the list, or give it a content", origin)]
     if not content.startswith(b"#!"):
         return [Problem(where, "does not begin with #!", "begin it with its interpreter, for example #!/bin/sh, on the very first byte", origin)]
-    first = content.split(b"\n", 1)[0][2:].strip()
-    if not first.startswith(b"/"):
+    first = content.split(b"\n", 1)[0][2:]
+    if first.endswith(b"\r"):
+        return [Problem(where, "has the line ends of Windows, so that Linux looks for an interpreter with a carriage return", "save it with Unix line ends (dos2unix)", origin)]
+    if not first.strip().startswith(b"/"):
         return [Problem(where, "names no absolute interpreter after #!", "write for example #!/bin/bash or #!/usr/bin/env python3", origin)]
     return []

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the head sets what looks unset here
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -22,7 +22,8 @@ now_us() {
 }
 
 json() {
-    local text=$1
+    # Byte by byte: in another locale an invalid character would come through unseen.
+    local text=$1 LC_ALL=C
     text=${text//\\/\\\\}
     text=${text//\"/\\\"}
     text=${text//$'\n'/\\n}
@@ -30,13 +31,23 @@ json() {
     quoted=${text//[[:cntrl:]]/?}
 }
 
+# The same for what comes out of the environment: a job's user may have put anything there.
+ascii() {
+    local LC_ALL=C
+    json "${1//[! -~]/?}"
+}
+
 # One line of JSON about the script that has just ended.
 record() {
-    local stamp
+    local stamp job user
     printf -v stamp '%(%Y-%m-%dT%H:%M:%S%z)T' "$((begin / 1000000))"
-    json "${SLURM_JOB_USER-${USER-}}"
+    ascii "${SLURM_JOB_ID-}"
+    job=$quoted
+    ascii "${SLURM_JOB_USER-${USER-}}"
+    user=$quoted
+    ascii "${SLURMD_NODENAME-${HOSTNAME-}}"
     printf -v line '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s","exit":%d,"ms":%d' \
-        "$stamp" "$hook" "$name" "${release:0:16}" "${SLURM_JOB_ID-}" "$quoted" "${SLURMD_NODENAME-${HOSTNAME-}}" \
+        "$stamp" "$hook" "$name" "${release:0:16}" "$job" "$user" "$quoted" \
         "$code" "$(((us - begin) / 1000))"
     if [[ $kind == task ]]; then
         # The job's user may not write our logs; he tells syslog, and only of failures.
@@ -50,7 +61,8 @@ record() {
 record_failure() {
     local output='' last=()
     if [[ $capture && -s $capture ]]; then
-        mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000')
+        # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off.
+        mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000' | iconv -c -f UTF-8 -t UTF-8 2>/dev/null)
         printf -v output '%s\n' "${last[@]}"
     fi
     json "$output"
@@ -105,6 +117,8 @@ for index in "${!names[@]}"; do
 done
 
 if [[ $kind == init ]]; then
-    mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok"
+    # No bookkeeping: without it the daemon that waits for this hook does not start.
+    # shellcheck disable=SC2174 # /run is there
+    mkdir -p -m 0755 /run/nodecycle && printf '%s\n' "$digest" >"/run/nodecycle/$hook.ok" || exit
 fi
 exit 0

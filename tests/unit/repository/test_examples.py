@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples in the modules' documentation: users copy them, and no linter reads them."""
+"""How our modules are called: in their own examples, which users copy and no linter reads, and in roles and playbooks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ import typing as t
 import pytest
 import yaml
 
-PLUGINS = pathlib.Path(__file__).parents[3] / "plugins"
-MODULES = sorted(path for path in PLUGINS.glob("modules/*.py"))
+ROOT = pathlib.Path(__file__).parents[3]
+PLUGINS = ROOT / "plugins"
+MODULES = sorted(PLUGINS.glob("modules/*.py"))
+TASK_FILES = sorted(
+    [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/*.yml")]
+)
 
 #: What may stand in a task or play beside its action.
 KEYWORDS = {
@@ -49,6 +53,17 @@ def tasks_of(items: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
             yield item
 
 
+def check_call(action: str, options: dict[str, t.Any] | None, where: str) -> None:
+    """What ansible-lint's rule `args` does, which also refuses right values that are templates."""
+    module = PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"
+    assert module.exists(), f"{where}: there is no {action}"
+    documented = documentation(module)["DOCUMENTATION"].get("options", {})
+    unknown = set(options or {}) - set(documented)
+    assert not unknown, f"{where}: {action} has no option {sorted(unknown)}"
+    missing = {option for option, spec in documented.items() if spec.get("required")} - set(options or {})
+    assert not missing, f"{where}: {action} needs {sorted(missing)}"
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_examples(module: pathlib.Path) -> None:
     examples = documentation(module)["EXAMPLES"]
@@ -62,9 +77,25 @@ def test_examples(module: pathlib.Path) -> None:
         (action,) = actions
         assert action.count(".") >= 2, f"{name}: {action} by its full name (ansible.builtin.{action}?)"
         if action.startswith("nodecycle.slurm."):
-            called = PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"
-            assert called.exists(), f"{name}: there is no {action}"
-            used.append(called)
-            unknown = set(task[action] or {}) - set(documentation(called)["DOCUMENTATION"].get("options", {}))
-            assert not unknown, f"{name}: {action} has no option {sorted(unknown)}"
-    assert module in used, "no example of the module itself"
+            check_call(action, task[action], name)
+            used.append(action)
+    assert f"nodecycle.slurm.{module.stem}" in used, "no example of the module itself"
+
+
+def calls_in(items: t.Any) -> t.Iterator[tuple[str, str, dict[str, t.Any]]]:
+    """The calls of our own modules anywhere in plays and tasks: the task's name, the module, its options."""
+    if isinstance(items, list):
+        for item in items:
+            yield from calls_in(item)
+    elif isinstance(items, dict):
+        for key, value in items.items():
+            if key.startswith("nodecycle.slurm."):
+                yield items.get("name", key), key, value
+            elif key in TASK_LISTS:
+                yield from calls_in(value)
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_calls_in_roles_and_playbooks(path: pathlib.Path) -> None:
+    for name, module, options in calls_in(yaml.safe_load(path.read_text())):
+        check_call(module, options, name)

@@ -46,3 +46,8 @@ def test_every_entry_point_is_described(role: pathlib.Path) -> None:
         for option, spec in entry_point.get("options", {}).items():
             assert spec.get("description"), f"{name}: {option}"
             assert spec.get("type"), f"{name}: {option}"
+
+
+def test_has_a_readme(role: pathlib.Path) -> None:
+    """Galaxy refuses a role without one; the variables are in the argument_specs, so a few lines do."""
+    assert (role / "README.md").is_file()

@@ -1,0 +1,21 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After a script was changed and another taken out."""
+
+from __future__ import annotations
+
+
+def test_the_next_job_runs_what_is_left_without_a_reconfigure(lab):
+    job = lab.sbatch("true", "-w worker1")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    mine = [line for line in lab.read("worker1", "/var/log/hooks").splitlines() if job in line.split()]
+    assert [line for line in mine if line.startswith("epilog")] == [f"epilog changed {job}"]
+
+
+def test_the_script_that_was_taken_out_is_gone(lab):
+    assert lab.run("worker1", "ls /etc/nodecycle/current/worker_epilog.d").split() == ["10-cleanup"]
+
+
+def test_the_previous_release_is_kept(lab):
+    releases = lab.run("worker1", "ls /etc/nodecycle/releases").split()
+    assert len(releases) == 2

@@ -1,0 +1,179 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each hook does, seen from outside of the collection: files, logs, job output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+WORKERS = ("worker1", "worker2", "worker3")
+
+
+@pytest.fixture(scope="module")
+def batch(lab):
+    """A job on worker2, ended, with its output."""
+    job = lab.sbatch('echo "greeting $GREETING"; echo "job on $SLURM_JOB_NODELIST"', "-w worker2", "--job-name=hooked")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    return job
+
+
+@pytest.fixture(scope="module")
+def gpu(lab):
+    """A job in partition gpu, on worker3."""
+    job = lab.sbatch("true", "-p gpu")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    return job
+
+
+def lines(lab, host, job, path="/var/log/hooks"):
+    """The lines of a log that end with a job's id, or name it."""
+    return [line for line in lab.read(host, path).splitlines() if job in line.split()]
+
+
+def records(lab, host, hook, job):
+    """The dispatcher's records of a job."""
+    entries = [json.loads(line) for line in lab.read(host, f"/var/log/nodecycle/{hook}.log").splitlines()]
+    return [entry for entry in entries if entry["job"] == job]
+
+
+def test_the_prolog_runs_every_script_in_its_order(lab, batch):
+    assert lines(lab, "worker2", batch)[:3] == [f"prolog first {batch}", f"prolog 2 worker2 {batch}", f"prolog worker2 {batch}"]
+
+
+def test_the_prolog_runs_as_root_and_finds_commands(lab, batch):
+    text = lab.read("worker2", "/var/log/hooks")
+    after = text.split(f"prolog first {batch}\n")[1].splitlines()
+    assert after[:2] == ["0", "/usr/bin/scontrol"]
+
+
+def test_a_template_is_rendered_with_each_host_s_variables(lab, gpu):
+    assert f"prolog 2 worker3 {gpu}" in lines(lab, "worker3", gpu)
+
+
+def test_a_script_for_a_partition_runs_for_its_jobs_only(lab, batch, gpu):
+    assert f"prolog partition gpu {gpu}" in lines(lab, "worker3", gpu)
+    assert not [line for line in lines(lab, "worker2", batch) if "partition" in line]
+
+
+def test_a_script_for_nodes_is_on_those_nodes_only(lab):
+    present = {host for host in WORKERS if lab.run(host, "ls /etc/nodecycle/current/worker_prolog.d").count("only-worker2")}
+    assert present == {"worker2"}
+
+
+def test_a_group_adds_a_script_of_its_own(lab, batch, gpu):
+    assert f"prolog group {gpu}" in lines(lab, "worker3", gpu)
+    assert not [line for line in lines(lab, "worker2", batch) if "group" in line]
+
+
+def test_an_ignored_failure_is_logged_and_nothing_else(lab, batch):
+    (failed,) = [entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-fail")]
+    assert failed["exit"] == 7
+    assert lab.node("worker2")["State"] == "IDLE"
+
+
+def test_a_hanging_script_is_stopped_in_time(lab, batch):
+    (hung,) = [entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-hang")]
+    assert hung["exit"] == 124
+    assert 1000 <= hung["ms"] < 5000
+
+
+def test_the_epilog_runs_in_order_after_the_job(lab, batch):
+    assert lines(lab, "worker2", batch)[-2:] == [f"epilog cleanup {batch}", f"epilog last {batch} 0:0"]
+
+
+def test_the_log_says_which_release_ran_for_whom(lab, batch):
+    entries = records(lab, "worker2", "worker_prolog", batch)
+    assert {entry["user"] for entry in entries} == {"alice"}
+    active = lab.run("worker2", "readlink /etc/nodecycle/current").strip().split("/")[-1]
+    assert {entry["release"] for entry in entries} == {active}
+
+
+def test_the_task_prolog_speaks_into_the_job(lab, batch):
+    assert lab.output(batch).splitlines() == ["task prolog of alice on worker2", "greeting hello-from-task-prolog", "job on worker2"]
+
+
+def test_the_task_prolog_speaks_into_an_interactive_job(lab):
+    result = lab.srun("printenv GREETING", "-w worker1")
+    assert (result.rc, result.stdout.splitlines()) == (0, ["task prolog of alice on worker1", "hello-from-task-prolog"])
+
+
+def test_the_task_epilog_runs_as_the_user(lab, batch):
+    assert f"alice {batch}" in lab.run("login", "cat task-epilog", "alice").splitlines()
+    assert lab.run("login", "stat -c %U ~alice/task-epilog").strip() == "alice"
+
+
+def test_the_controller_s_hooks_see_the_job_as_slurm_user(lab, batch):
+    assert lines(lab, "controller", batch, "/var/log/job-events") == [f"begin {batch} hooked slurm", f"end {batch} exit=0:0"]
+
+
+def test_the_controller_epilog_sees_the_exit_code(lab):
+    job = lab.sbatch("exit 3")
+    assert lab.finish(job)["JobState"] == "FAILED"
+    assert f"end {job} exit=3:0" in lines(lab, "controller", job, "/var/log/job-events")
+
+
+@pytest.mark.parametrize(("host", "line"), [("worker1", "worker_init active"), ("login", "login_init"), ("controller", "controller_init")])
+def test_init_scripts_ran_once_at_the_first_apply(lab, host, line):
+    assert [found for found in lab.read(host, "/var/log/hooks").splitlines() if "_init" in found] == [line]
+
+
+def test_init_runs_before_slurmd_at_boot(lab):
+    properties = lab.run("worker1", "systemctl show slurmd -p After -p Wants")
+    assert properties.count("nodecycle-worker-init.service") == 2
+    assert lab.run("worker1", "systemctl is-enabled nodecycle-worker-init").strip() == "enabled"
+
+
+def test_login_init_runs_before_logins(lab):
+    assert "systemd-user-sessions.service" in lab.run("login", "systemctl show nodecycle-login-init -p Before")
+
+
+@pytest.mark.parametrize("host", ["worker1", "worker2", "worker3", "login", "controller"])
+def test_every_file_is_what_the_manifest_says(lab, host):
+    manifest = json.loads(lab.read(host, "/etc/nodecycle/current/manifest.json"))
+    assert manifest["files"]
+    for path, entry in manifest["files"].items():
+        sum_line, stat_line = lab.run(host, f"sha256sum /etc/nodecycle/current/{path}; stat -c '%a %U' /etc/nodecycle/current/{path}").splitlines()
+        assert sum_line.split()[0] == entry["sha256"]
+        assert stat_line == f"{int(entry['mode'], 8):o} root"
+
+
+def test_a_secret_can_be_read_by_nobody_but_root(lab):
+    path = "/etc/nodecycle/current/worker_prolog.d/30-secret"
+    assert "vaulted-token-3141" in lab.read("worker1", path)
+    assert lab.try_run("worker1", f"cat {path}", "alice").rc != 0
+
+
+def test_the_secret_is_in_no_log(lab):
+    for host in WORKERS:
+        assert lab.try_run(host, "journalctl --no-pager | grep -c vaulted-token-3141; grep -r vaulted-token-3141 /var/log").stdout.strip() == "0"
+
+
+def test_slurm_conf_has_one_line_of_ours(lab):
+    text = lab.read("controller", "/etc/slurm/slurm.conf")
+    assert text.splitlines()[-1] == "Include nodecycle.conf"
+    assert text.count("nodecycle.conf") == 1
+
+
+def test_the_extra_lines_are_in_force(lab):
+    config = lab.run("controller", "scontrol show config")
+    assert "PrologEpilogTimeout     = 120" in config
+    assert "SchedulerParameters     = bf_continue" in config
+    assert "HASH_VAL                = Match" in config
+
+
+def test_login_nodes_and_workers_got_the_configuration(lab):
+    for host, path in (("login", "/run/slurm/conf/nodecycle.conf"), ("worker1", "/run/slurm/conf/nodecycle.conf")):
+        digest = hashlib.sha256(lab.read(host, path).encode()).hexdigest()
+        assert digest == hashlib.sha256(lab.read("controller", "/etc/slurm/nodecycle.conf").encode()).hexdigest()
+
+
+def test_no_daemon_was_restarted(lab):
+    """A reconfigure replaces slurmctld's process, systemd's unit stays up."""
+    for host in WORKERS:
+        assert lab.run(host, "systemctl show slurmd -p NRestarts --value").strip() == "0"
+        uptime = float(lab.read(host, "/proc/uptime").split()[0])
+        since = lab.run(host, "systemctl show slurmd -p ActiveEnterTimestampMonotonic --value").strip()
+        assert int(since) / 1e6 < uptime

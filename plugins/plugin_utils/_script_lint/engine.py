@@ -1,0 +1,242 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From scripts to findings: every distinct text once, in two threads, with what is known from last time."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+
+from . import cache as cache_module
+from . import (
+    check_commands,
+    check_data,
+    check_files,
+    check_flow,
+    other_languages,
+    parser,
+    shellcheck,
+    suppress,
+    tools,
+    walker,
+)
+from .catalogue import RULES
+from .environment import surroundings
+from .model import SEVERITIES, Finding, Hit, LintError, Options, Script, Severity
+from .shebang import Shebang, read_shebang
+from .subject import Subject
+
+_CHECKS = (*check_commands.CHECKS, *check_data.CHECKS, *check_flow.CHECKS)
+
+#: Rules that make sense for the commands that a script in another language starts.
+_COMMAND_RULES = frozenset(
+    {
+        "slurm-command",
+        "package-install",
+        "download-and-run",
+        "unbounded-wait",
+        "world-writable",
+        "kill-user-processes",
+        "kill-unscoped",
+        "unsafe-delete",
+    }
+)
+
+_WORKERS = 2
+
+
+def lint(scripts: t.Sequence[Script], *, options: Options | None = None, cache_path: str | None = "") -> list[Finding]:
+    """The findings of all scripts, in the order of the scripts and of their lines.
+
+    O(cache_path) is the file that remembers earlier results; the default place when empty, none when None.
+    """
+    options = options or Options()
+    _validate(scripts, options)
+    for name in ("shfmt", "shellcheck"):
+        tools.find_tool(name)
+    memory = cache_module.Cache(cache_module.default_path() if cache_path == "" else cache_path)
+    version = cache_module.engine_version()
+    known: dict[str, list[Hit]] = {}
+    missing: dict[str, Script] = {}
+    keys = [_key(script, options, version) for script in scripts]
+    for key, script in zip(keys, scripts, strict=True):
+        if key in known or key in missing:
+            continue
+        remembered = None if script.is_secret else memory.get(key)
+        if remembered is not None:
+            known[key] = remembered
+        else:
+            missing[key] = script
+    for key, hits in zip(missing, _hits_of_all(list(missing.values()), options), strict=True):
+        known[key] = hits
+        if not missing[key].is_secret:
+            memory.put(key, hits)
+    memory.save()
+    findings: list[Finding] = []
+    reported: set[tuple[str, str, str]] = set()
+    for key, script in zip(keys, scripts, strict=True):
+        # The same text at the same place of the definition is one matter, on however many hosts.
+        if (key, script.name, script.origin) in reported:
+            continue
+        reported.add((key, script.name, script.origin))
+        findings.extend(_findings(script, known[key], options))
+    return findings
+
+
+def _validate(scripts: t.Iterable[Script], options: Options) -> None:
+    for script in scripts:
+        if script.hook not in HOOKS:
+            raise LintError(f"'{script.hook}' is not a hook; the hooks are {', '.join(HOOKS)}")
+    for rule in (*options.disabled, *options.severities):
+        if rule not in RULES:
+            raise LintError(f"There is no lint rule '{rule}'; the rules are {', '.join(RULES)}")
+    for rule, severity in options.severities.items():
+        if severity not in (*SEVERITIES, "off"):
+            raise LintError(
+                f"The severity of rule '{rule}' must be one of {', '.join(SEVERITIES)} or off, not '{severity}'"
+            )
+
+
+def _key(script: Script, options: Options, version: str) -> str:
+    """Covers everything that the hits of a script depend on."""
+    parts = (
+        version,
+        script.hook,
+        str(_timeout(script, options)),
+        str(options.slurm_version),
+        str(options.path),
+        str(script.is_secret),
+    )
+    return hashlib.sha256("\0".join(parts).encode() + b"\0" + script.content).hexdigest()
+
+
+def _timeout(script: Script, options: Options) -> int | None:
+    if script.timeout is not None:
+        return script.timeout
+    return options.prolog_epilog_timeout if surroundings(script.hook).group in ("node", "controller") else None
+
+
+def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit]]:
+    """The hits of each script; the two programs run in two threads."""
+    if not scripts:
+        return []
+    prepared = [_prepare(script) for script in scripts]
+    shells = [
+        position
+        for position, (_hits, text, found) in enumerate(prepared)
+        if text is not None and found is not None and found.program in shellcheck.SHELLS
+    ]
+    batches = [shells[start : start + shellcheck.BATCH] for start in range(0, len(shells), shellcheck.BATCH)]
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        checked = [
+            pool.submit(
+                shellcheck.check,
+                [
+                    (shellcheck.SHELLS[t.cast(Shebang, prepared[p][2]).program], t.cast(bytes, prepared[p][1]))
+                    for p in batch
+                ],
+            )
+            for batch in batches
+        ]
+        own = list(pool.map(lambda entry: _own_hits(entry[0], entry[1], options), zip(scripts, prepared, strict=True)))
+        for batch, future in zip(batches, checked, strict=True):
+            for position, hits in zip(batch, future.result(), strict=True):
+                if not any(hit.rule == "syntax-error" for hit in own[position]):
+                    own[position].extend(hits)
+    return [
+        suppress.apply(_merged(hits), script.content.decode("utf-8", "replace")) if text is not None or hits else hits
+        for script, (_first, text, _found), hits in zip(scripts, prepared, own, strict=True)
+    ]
+
+
+def _prepare(script: Script) -> tuple[list[Hit], bytes | None, Shebang | None]:
+    hits, text = check_files.check(script.content)
+    found = read_shebang(text) if text is not None else None
+    if found is None and text is not None and not any(hit.rule == "script-size" for hit in hits):
+        # Without an interpreter line it is most likely a shell script whose line was forgotten.
+        found = Shebang("/bin/bash", "")
+    return hits, text, found
+
+
+def _own_hits(script: Script, prepared: tuple[list[Hit], bytes | None, Shebang | None], options: Options) -> list[Hit]:
+    hits, text, found = list(prepared[0]), prepared[1], prepared[2]
+    if text is None or found is None:
+        return hits
+    try:
+        if found.program in parser.DIALECTS:
+            hits.extend(_shell_hits(script, text, found, options))
+        else:
+            hits.extend(other_languages.check(found.program, text))
+            for line, command in other_languages.python_commands(text) if found.program.startswith("python") else ():
+                for hit in _shell_hits(script, command.encode(), found, options):
+                    if hit.rule in _COMMAND_RULES:
+                        hits.append(Hit(hit.rule, line, 1, hit.message, hit.severity))
+    except RecursionError:
+        hits.append(Hit("unknown-language", 1, 1, "the script is nested too deeply to be analysed"))
+    return hits
+
+
+def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -> list[Hit]:
+    dialect = parser.DIALECTS.get(found.program, "bash")
+    try:
+        # sh is read as bash here, so that a script with bashisms is understood; ShellCheck names the bashisms.
+        program = walker.read(text, "bash" if dialect == "posix" else dialect, options=found.options)
+    except parser.ShellSyntaxError as exc:
+        return [Hit("syntax-error", exc.line, exc.column, exc.message)]
+    if not program.statements:
+        return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
+    where = surroundings(script.hook)
+    path = options.path if where.group != "task" else "the user's"
+    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options))
+    return [hit for check in _CHECKS for hit in check(subject)]
+
+
+def _merged(hits: t.Iterable[Hit]) -> list[Hit]:
+    """One hit per rule and line, the most serious; in the order of lines."""
+    best: dict[tuple[str, int, str], Hit] = {}
+    for hit in hits:
+        # Several numbers of ShellCheck's on one line are different matters.
+        kind = hit.message[:6] if hit.rule == "shellcheck" else ""
+        key = (hit.rule, hit.line, kind)
+        if key not in best or _rank(hit) < _rank(best[key]):
+            best[key] = hit
+    quoted = {hit.line for hit in best.values() if hit.rule == "unquoted-user-text"}
+    kept = [
+        hit
+        for hit in best.values()
+        if not (hit.rule == "shellcheck" and hit.line in quoted and hit.message.startswith(("SC2086", "SC2046")))
+    ]
+    return sorted(kept, key=lambda hit: (hit.line, hit.column, hit.rule))
+
+
+def _rank(hit: Hit) -> int:
+    return SEVERITIES.index(hit.severity) if hit.severity is not None else 0
+
+
+def _findings(script: Script, hits: t.Iterable[Hit], options: Options) -> t.Iterator[Finding]:
+    where = surroundings(script.hook)
+    for hit in hits:
+        rule = RULES[hit.rule]
+        wanted = options.severities.get(hit.rule)
+        if hit.rule in options.disabled or wanted == "off":
+            continue
+        severity = t.cast(Severity, wanted) if wanted else hit.severity or rule.severity_in(where.group)
+        yield Finding(
+            rule=hit.rule,
+            severity=severity,
+            hook=script.hook,
+            script=script.name,
+            origin=script.origin,
+            line=hit.line,
+            column=hit.column,
+            # The message may quote the script; a rule's title never does.
+            message=rule.title if script.is_secret else hit.message,
+            why=rule.why,
+            fix=rule.fix,
+            host=script.host,
+        )

@@ -1,0 +1,353 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A shell script as the commands that run in it, and the questions that checks ask of it.
+
+walker.py fills a Program: which command really runs (through variables, wrappers such as sudo or timeout, eval,
+sh -c, here-documents fed to a shell, functions), under which conditions, where its output goes, which variables are
+read and set. What stands in a comment, a string or a function that nobody calls is not there, for it does not run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from .parser import Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A part of a word: fixed text, the value of a variable, the output of a command."""
+
+    kind: t.Literal["text", "variable", "command", "number", "glob"]
+    #: The text, or the name of the variable.
+    text: str
+    quoted: bool = False
+    #: The operator of ${name<operator>...}, or V(#) for a length, V(!) for an indirection.
+    operator: str = ""
+    #: The word after the operator.
+    operand: Word | None = None
+    #: The commands inside $(...), as far as they are plain.
+    commands: tuple[Call, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """One word of a command."""
+
+    pieces: tuple[Piece, ...]
+    line: int
+    column: int
+
+    @property
+    def literal(self) -> str | None:
+        """The text, when all of it is fixed."""
+        if all(piece.kind in ("text", "glob") for piece in self.pieces):
+            return "".join(piece.text for piece in self.pieces)
+        return None
+
+    @property
+    def shown(self) -> str:
+        """The text with $name and $(...) where it is not fixed."""
+        return "".join(_SHOWN[piece.kind](piece) for piece in self.pieces)
+
+    @property
+    def variables(self) -> list[Piece]:
+        """The variables in it, in order."""
+        return [piece for piece in self.pieces if piece.kind == "variable"]
+
+
+_SHOWN: dict[str, t.Callable[[Piece], str]] = {
+    "text": lambda p: p.text,
+    "glob": lambda p: p.text,
+    "variable": lambda p: "${" + p.text + "}",
+    "command": lambda _: "$(...)",
+    "number": lambda _: "$((...))",
+}
+
+
+# -------------------------------------------------------------------------------------------- what happens in a script
+
+
+@dataclasses.dataclass(frozen=True)
+class Redirect:
+    """Where a command's input comes from or its output goes."""
+
+    operator: str
+    fd: str
+    target: Word
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The circumstances of a command."""
+
+    function: str | None = None
+    #: Its status is looked at: a condition, the left side of && or ||, after !.
+    tested: bool = False
+    #: Commands whose success (or failure) this one depends on.
+    guards: tuple[int, ...] = ()
+    #: Sequence numbers of the loops around it.
+    loops: tuple[int, ...] = ()
+    stdout: t.Literal["script", "file", "null", "pipe", "capture", "stderr"] = "script"
+    redirects: tuple[Redirect, ...] = ()
+    background: bool = False
+    #: Seconds of a timeout around it; 0 when there is one whose length is not known.
+    bound: float | None = None
+    #: The user that sudo, su or runuser made it run as.
+    user: str | None = None
+    #: On another machine, by ssh and the like.
+    remote: bool = False
+    #: (number, position, length) of the pipeline that it is part of.
+    pipeline: tuple[int, int, int] | None = None
+    errexit: bool = False
+    nounset: bool = False
+    pipefail: bool = False
+    #: Inside $( ) or ` `.
+    substituted: bool = False
+    #: Written in a string that a shell was given: eval, sh -c, trap.
+    in_text: bool = False
+    #: An assignment's value, not a command's own status: local x=$(...).
+    declared: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A command that runs."""
+
+    name: str
+    #: The first word as far as it is known: /usr/bin/squeue, squeue, or empty.
+    path: str
+    words: tuple[Word, ...]
+    line: int
+    column: int
+    context: Context
+    sequence: int
+    #: The wrappers around it, outermost first: sudo, timeout, xargs ...
+    via: tuple[str, ...] = ()
+    #: VAR=value in front of it.
+    environment: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> tuple[Word, ...]:
+        """The words after the command itself."""
+        return self.words[1:]
+
+    @property
+    def texts(self) -> list[str]:
+        """The arguments as text, $name where not fixed."""
+        return [word.shown for word in self.words[1:]]
+
+    def has_option(self, *names: str) -> bool:
+        """Whether an option is given: V(--long), V(--long=x), V(-s), or V(s) in a cluster such as V(-xs)."""
+        for text in self.texts:
+            for name in names:
+                if name.startswith("--"):
+                    if text == name or text.startswith(name + "="):
+                        return True
+                elif text == name or (
+                    len(name) == 2
+                    and re.match(r"-[A-Za-z0-9]*" + re.escape(name[1]), text)
+                    and not text.startswith("--")
+                ):
+                    return True
+        return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """A variable gets a value."""
+
+    name: str
+    #: None when the value comes from read, a loop counter or an unknown place.
+    value: Word | None
+    kind: t.Literal["assign", "append", "array", "for", "read", "declare", "number"]
+    line: int
+    column: int
+    context: Context
+    sequence: int
+    #: The elements of an array, the items of a for loop.
+    items: tuple[Word, ...] = ()
+    exported: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """A variable is read."""
+
+    name: str
+    operator: str
+    quoted: bool
+    line: int
+    column: int
+    context: Context
+    sequence: int
+    #: Only looked at for being set or empty: [ -n "$x" ], ${x:-}, ${x+y}.
+    probing: bool = False
+    #: Where it stands is not split into words: an assignment, [[ ]], a case, a here-document.
+    unsplit: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Write:
+    """A redirection into a file."""
+
+    target: Word
+    context: Context
+    sequence: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """A test or an arithmetic command: [ ], [[ ]], (( )), let."""
+
+    kind: t.Literal["test", "arithmetic"]
+    line: int
+    column: int
+    context: Context
+    node: Node
+
+
+class Point(t.Protocol):
+    """Anything that happens at some point of a script."""
+
+    @property
+    def context(self) -> Context:
+        """Its circumstances."""
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the walk."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """A while or until loop."""
+
+    sequence: int
+    line: int
+    column: int
+    context: Context
+    node: Node
+    #: What stands between while and done.
+    text: str
+    #: The sequence number of its end.
+    end: int
+
+
+class Program:
+    """What a script does: its calls, assignments, uses of variables and loops, in the order of their walk."""
+
+    def __init__(self, source: bytes, tree: Node) -> None:
+        self.source = source
+        self.tree = tree
+        self.calls: list[Call] = []
+        self.assignments: dict[str, list[Assignment]] = {}
+        self.uses: list[Use] = []
+        self.loops: list[Loop] = []
+        self.functions: dict[str, Node] = {}
+        #: The functions that something calls, with the contexts of their calls.
+        self.called: dict[str, list[Context]] = {}
+        self.writes: list[Write] = []
+        self.tests: list[Test] = []
+        #: The file only declares functions, for other scripts to call.
+        self.is_library = False
+
+    @property
+    def statements(self) -> list[Node]:
+        """The statements of the file itself."""
+        found: list[Node] = self.tree.get("Stmts", [])
+        return found
+
+    def named(self, *names: str) -> list[Call]:
+        """The calls of these commands."""
+        return [call for call in self.calls if call.name in names]
+
+    def values(self, name: str, at: Point | None = None) -> list[Assignment]:
+        """The assignments that a use may see, the likeliest last."""
+        found = self.assignments.get(name, [])
+        if at is None:
+            return found
+        function = at.context.function
+        same = [a for a in found if a.context.function == function and a.sequence < at.sequence]
+        if function is None or same:
+            return same or [a for a in found if a.context.function != function] or found
+        return [a for a in found if a.context.function is None] or found
+
+    def resolve(self, word: Word, at: Point | None = None, depth: int = 4) -> Word:
+        """The word with known variables replaced by what was assigned to them."""
+        pieces: list[Piece] = []
+        for piece in word.pieces:
+            known = self._known(piece, at) if piece.kind == "variable" and depth else None
+            if known is None:
+                pieces.append(piece)
+            else:
+                value, where = known
+                inner = self.resolve(value, where, depth - 1)
+                pieces.extend(dataclasses.replace(p, quoted=True) if piece.quoted else p for p in inner.pieces)
+        return Word(tuple(pieces), word.line, word.column)
+
+    def _known(self, piece: Piece, at: Point | None) -> tuple[Word, Point | None] | None:
+        """The word that a variable stands for, with the place where that word was written."""
+        if piece.operator not in ("", ":-", "-", ":=", "=", ":?", "?"):
+            return None
+        candidates = [a for a in self.values(piece.text, at) if a.value is not None and a.kind in ("assign", "declare")]
+        others = [a for a in self.values(piece.text, at) if a.kind in ("append", "read", "for", "array", "number")]
+        # An assignment that reads the variable itself (x="$x/y") would go round in circles.
+        candidates = [a for a in candidates if a.value and all(p.text != piece.text for p in a.value.variables)]
+        if candidates and not others:
+            chosen = candidates[-1]
+            # One of several branches: which one ran is not known.
+            branches = (
+                len(candidates) > 1
+                and chosen.context.guards
+                and (at is None or at.context.guards[: len(chosen.context.guards)] != chosen.context.guards)
+            )
+            if chosen.value is not None and not branches:
+                return chosen.value, chosen
+        # A default counts for the script's own settings, not for what Slurm sets.
+        has_default = (
+            piece.operator in (":-", "-", ":=", "=")
+            and piece.operand is not None
+            and not piece.text.startswith("SLURM")
+        )
+        if not candidates and not others and has_default and piece.operand is not None:
+            return piece.operand, at
+        return None
+
+    def alternatives(self, word: Word, at: Point | None = None) -> list[Word]:
+        """What a word can be, with each item of the for loops that it takes variables from."""
+        found = [self.resolve(word, at)]
+        for _round in range(2):
+            widened: list[Word] = []
+            for candidate in found:
+                position = next(
+                    (i for i, p in enumerate(candidate.pieces) if p.kind == "variable" and self._items(p.text)), None
+                )
+                if position is None:
+                    widened.append(candidate)
+                    continue
+                for item in self._items(candidate.pieces[position].text)[:16]:
+                    pieces = candidate.pieces[:position] + item.pieces + candidate.pieces[position + 1 :]
+                    widened.append(Word(pieces, candidate.line, candidate.column))
+            found = widened
+        return found
+
+    def _items(self, name: str) -> tuple[Word, ...]:
+        """The items of the only loop over a variable, as far as they stand in the script."""
+        assignments = self.assignments.get(name, [])
+        if len(assignments) != 1 or assignments[0].kind != "for":
+            return ()
+        items = assignments[0].items
+        return (
+            items
+            if all(any(p.kind != "command" for p in item.pieces) and "@" not in item.shown for item in items)
+            else ()
+        )
+
+    def uses_of(self, name: str) -> list[Use]:
+        """Every place that reads a variable."""
+        return [use for use in self.uses if use.name == name]

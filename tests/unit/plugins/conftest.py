@@ -1,0 +1,70 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _store, _surroundings
+
+#: The user whose group may read the controller's scripts; no id of this machine.
+SLURM = (64030, 64030)
+
+
+@pytest.fixture
+def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Owners of files as on a host with a slurm user, also where the tests are not run by root: then they are only noted."""
+
+    class Owners(_store.Owners):
+        def __init__(self, slurm_user: str) -> None:
+            super().__init__(slurm_user)
+            if slurm_user == "slurm":
+                self["slurm"] = SLURM
+
+    monkeypatch.setattr(_store, "Owners", Owners)
+    if os.geteuid() == 0:
+        return
+    noted: dict[int, tuple[int, int]] = {}
+    real_stat, real_lstat = os.stat, os.lstat
+
+    def seen(result: os.stat_result) -> os.stat_result:
+        uid, gid = noted.get(result.st_ino, (0, 0) if result.st_uid == os.geteuid() else (result.st_uid, result.st_gid))
+        return os.stat_result((*result[:4], uid, gid, *result[6:10]))
+
+    def chown(path: str, uid: int, gid: int) -> None:
+        noted[real_stat(path).st_ino] = (uid, gid)
+
+    monkeypatch.setattr(os, "chown", chown)
+    monkeypatch.setattr(os, "fchown", chown)
+    monkeypatch.setattr(os, "stat", lambda *args, **options: seen(real_stat(*args, **options)))
+    monkeypatch.setattr(os, "lstat", lambda *args, **options: seen(real_lstat(*args, **options)))
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ownership: None) -> pathlib.Path:  # noqa: ARG001
+    """A directory that stands for / of a host: every path of ours that is a constant leads into it."""
+    places = {"STATE_DIR": "var/lib/nodecycle", "LOG_DIR": "var/log/nodecycle", "RUN_DIR": "run/nodecycle"}
+    for module in (_release, _store, _surroundings):
+        for name, place in places.items():
+            monkeypatch.setattr(module, name, str(tmp_path / place))
+    monkeypatch.setattr(_surroundings, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
+    monkeypatch.setattr(_surroundings, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
+    for place in ("etc/logrotate.d", "etc/systemd/system", "var/lib", "var/log", "run"):
+        (tmp_path / place).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def make_release() -> t.Callable[..., _release.Release]:
+    """A release of some hooks: make_release("text of the prolog", more_hooks={...})."""
+
+    def make(text: str = "one", root: str = "/etc/nodecycle", **more: list[_release.Script]) -> _release.Release:
+        script = _release.Script("check", f"#!/bin/sh\necho {text}\n".encode())
+        release = _release.build({"worker_prolog": [script], "worker_epilog": [], **more}, root, "exit 0\n")
+        assert release
+        return release
+
+    return make

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _release
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
+
+ROOT = "/etc/nodecycle"
+SCRIPT = Script("check", b"#!/bin/sh\n", ("batch",), 30, "ignore", False)
+
+
+def build(hooks: dict[str, list[Script]], root: str = ROOT, body: str = "exit 0\n") -> Release:
+    release = _release.build(hooks, root, body)
+    assert release
+    return release
+
+
+def test_no_hook_no_release() -> None:
+    assert _release.build({}, ROOT, "") is None
+    assert _release.build({"worker_prolog": []}, ROOT, "") is not None
+
+
+def test_the_id_is_that_of_the_content_alone() -> None:
+    first = build({"worker_prolog": [SCRIPT], "worker_epilog": []})
+    assert build({"worker_epilog": [], "worker_prolog": [SCRIPT]}).id == first.id
+    assert build({"worker_prolog": [SCRIPT], "worker_epilog": []}, root=f"{ROOT}/").id == first.id
+    assert len(first.id) == 64
+
+
+CHANGES: dict[str, t.Callable[[Script], Script]] = {
+    "content": lambda script: dataclasses.replace(script, content=script.content + b"\n"),
+    "name": lambda script: dataclasses.replace(script, name="checks"),
+    "partitions": lambda script: dataclasses.replace(script, partitions=("batch", "gpu")),
+    "no partitions": lambda script: dataclasses.replace(script, partitions=()),
+    "timeout": lambda script: dataclasses.replace(script, timeout=31),
+    "on_failure": lambda script: dataclasses.replace(script, on_failure="drain"),
+    "no_log": lambda script: dataclasses.replace(script, no_log=True),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_the_files_changes_the_id(change: str) -> None:
+    assert build({"worker_prolog": [CHANGES[change](SCRIPT)]}).id != build({"worker_prolog": [SCRIPT]}).id
+
+
+def test_order_hook_root_and_dispatcher_change_the_id() -> None:
+    other = Script("other", b"#!/bin/sh\n")
+    ids = {
+        build({"worker_prolog": [SCRIPT]}).id,
+        build({"worker_epilog": [SCRIPT]}).id,
+        build({"worker_prolog": [SCRIPT], "worker_epilog": []}).id,
+        build({"worker_prolog": [SCRIPT, other]}).id,
+        build({"worker_prolog": [other, SCRIPT]}).id,
+        build({"worker_prolog": [SCRIPT]}, root="/opt/nodecycle").id,
+        build({"worker_prolog": [SCRIPT]}, body="exit 1\n").id,
+    }
+    assert len(ids) == 7
+
+
+#: hook, mode and group of its scripts
+ACCESS = [
+    ("worker_init", 0o700, "root"),
+    ("login_init", 0o700, "root"),
+    ("controller_init", 0o700, "root"),
+    ("worker_prolog", 0o700, "root"),
+    ("worker_epilog", 0o700, "root"),
+    ("controller_prolog", 0o750, "slurm"),
+    ("controller_epilog", 0o750, "slurm"),
+    ("task_prolog", 0o755, "root"),
+    ("task_epilog", 0o755, "root"),
+]
+
+
+def test_access_covers_every_hook() -> None:
+    assert [hook for hook, _mode, _group in ACCESS] == list(HOOKS)
+
+
+@pytest.mark.parametrize(("hook", "mode", "group"), ACCESS)
+def test_who_runs_a_script_may_read_it_and_nobody_else(hook: str, mode: int, group: str) -> None:
+    script = dataclasses.replace(SCRIPT, no_log=True)
+    dispatcher, file = build({hook: [script]}).files
+    assert (dispatcher.path, dispatcher.mode, dispatcher.group, dispatcher.no_log) == (hook, 0o755, "root", False)
+    assert (file.path, file.mode, file.group, file.no_log) == (f"{hook}.d/10-check", mode, group, True)
+
+
+def test_only_init_hooks_with_scripts_have_to_run() -> None:
+    release = build({"worker_init": [SCRIPT], "login_init": [], "worker_prolog": [SCRIPT]})
+    assert list(release.init) == ["worker_init"]
+    assert release.init != build({"worker_init": [CHANGES["content"](SCRIPT)]}).init
+    assert release.init == build({"worker_init": [SCRIPT]}, body="another dispatcher").init, "a new dispatcher is no new init script"
+
+
+@pytest.mark.parametrize(("count", "first", "last"), [(1, "10-s0", "10-s0"), (9, "10-s0", "90-s8"), (10, "010-s0", "100-s9"), (100, "0010-s0", "1000-s99")])
+def test_file_names_sort_in_the_order_of_the_scripts(count: int, first: str, last: str) -> None:
+    names = _release.file_names([Script(f"s{number}", b"") for number in range(count)])
+    assert (names[0], names[-1]) == (first, last)
+    assert names == sorted(names)
+
+
+def test_summary_says_what_runs_and_how() -> None:
+    release = build({"worker_prolog": [SCRIPT, Script("plain", b"")], "worker_epilog": [Script("x", b"")]})
+    assert release.summary == [
+        "worker_prolog: 10-check partitions=batch timeout=30s on_failure=ignore",
+        "worker_prolog: 20-plain",
+        "worker_epilog: 10-x",
+    ]
+
+
+def test_pack_and_unpack() -> None:
+    release = build({"worker_prolog": [Script("bytes", b"#!/bin/sh\n\x00\xff\n" * 1000)], "worker_epilog": []})
+    manifest, content = _release.unpack(_release.pack(release))
+    assert manifest == release.manifest()
+    assert content == {file.path: file.content for file in release.files}
+    assert _release.pack(release).isascii()
+    assert set(manifest["files"]) == set(content) == {"worker_prolog", "worker_prolog.d/10-bytes", "worker_epilog"}
+
+
+def test_the_path_that_slurm_is_told_is_that_of_no_release() -> None:
+    assert _release.dispatcher_path(ROOT, "worker_prolog") == "/etc/nodecycle/current/worker_prolog"
+
+
+# --- the head of a dispatcher
+
+NASTY = ["two words", "a'b", 'a"b', "$(touch /tmp/x)", "`id`", "a\\b", "a;b", "*", "ü", "-n", "a\nb"]
+
+
+def test_nothing_in_a_head_is_more_than_text() -> None:
+    """_schema lets no such name through; this is the second wall."""
+    scripts = [Script(name, b"#!/bin/sh\n", (name, "b"), 5, "ignore") for name in NASTY]
+    body = 'printf "%s\\0" "$hook" "$kind" "$root" "${names[@]}" "${partitions[@]}" "${timeouts[@]}" "${ignores[@]}"\n'
+    release = build({"worker_prolog": scripts}, root="/tmp/a b'c", body=body)
+    done = subprocess.run(["bash", "-c", release.files[0].content], check=True, capture_output=True)
+    said = done.stdout.decode().split("\0")[:-1]
+    assert said[:3] == ["worker_prolog", "job", f"/tmp/a b'c/releases/{release.id[:16]}"]
+    assert said[3:] == [
+        *_release.file_names(scripts),
+        *[f"{name},b" for name in NASTY],
+        *["5"] * len(NASTY),
+        *["1"] * len(NASTY),
+    ]
+    assert not done.stderr
+
+
+@pytest.mark.parametrize(("hook", "kind"), [("worker_init", "init"), ("worker_prolog", "job"), ("controller_epilog", "job"), ("task_prolog", "task")])
+def test_kinds(hook: str, kind: str) -> None:
+    assert f"\nkind={kind}\n" in build({hook: [SCRIPT]}).files[0].content.decode()
+
+
+def test_a_dispatcher_is_deaf_to_the_jobs_environment() -> None:
+    assert build({"task_prolog": [SCRIPT]}).files[0].content.startswith(b"#!/bin/bash -p\n")
+
+
+def test_a_hook_without_scripts_starts_no_bash() -> None:
+    release = build({"worker_prolog": []})
+    assert release.files[0].content.startswith(b"#!/bin/sh\n")
+    assert subprocess.run(["sh", "-c", release.files[0].content], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _slurm
+
+RECORDED = pathlib.Path(__file__).parents[2] / "fixtures" / "slurm-24.11"
+
+
+class Recording:
+    """A runner that answers as the recorded controller did and remembers what it was asked."""
+
+    def __init__(self, **answers: tuple[int, str, str]) -> None:
+        self.asked: list[list[str]] = []
+        self._answers = {name: (0, (RECORDED / f"{name}s" if name != "config" else RECORDED / name).read_text(), "") for name in ("config", "node", "partition")}
+        self._answers.update(answers)
+
+    def __call__(self, command: list[str]) -> tuple[int, str, str]:
+        self.asked.append(command)
+        return self._answers[command[2] if command[1] == "show" else command[1]]
+
+
+def test_the_recorded_cluster() -> None:
+    cluster = _slurm.Slurm(Recording()).cluster()
+    assert cluster.version == "24.11.5"
+    assert cluster.name == "lab"
+    assert cluster.conf_path == "/etc/slurm/slurm.conf"
+    assert cluster.slurm_user == "slurm"
+    assert cluster.controllers == ("controller",)
+    assert cluster.config["HASH_VAL"] == "Match"
+    assert cluster.config["InteractiveStepOptions"] == "--interactive --preserve-env --pty $SHELL"
+    assert cluster.config["PrologFlags"] == "Alloc"
+
+
+def test_the_recorded_nodes() -> None:
+    nodes = _slurm.Slurm(Recording()).nodes()
+    assert list(nodes) == ["worker1", "worker2", "worker3"]
+    assert nodes["worker3"] == _slurm.Node("worker3", "IDLE", frozenset(), ("batch", "gpu"))
+
+
+def test_the_recorded_partitions() -> None:
+    slurm = Recording()
+    assert _slurm.Slurm(slurm).partitions() == ["batch", "gpu"]
+    assert "-a" in slurm.asked[0], "hidden partitions count too"
+
+
+def line(state: str, end: str = "", name: str = "n1") -> str:
+    return (
+        f"NodeName={name} Arch=x86_64 CPULoad=0.01 NodeAddr={name} OS=Linux 6.1 #1 SMP X  RealMemory=1 State={state} "
+        f"ThreadsPerCore=1 MCS_label=N/A Partitions=batch,gpu  BootTime=2026-11-22T14:39:08 CfgTRES=cpu=2 CurrentWatts=0 AveWatts=0 {end}"
+    )
+
+
+#: what scontrol writes, base state, flags
+STATES = [
+    ("IDLE", "IDLE", set()),
+    ("IDLE+DRAIN", "IDLE", {"DRAIN"}),
+    ("MIXED+DRAIN+NOT_RESPONDING", "MIXED", {"DRAIN", "NOT_RESPONDING"}),
+    ("DOWN*", "DOWN", {"NOT_RESPONDING"}),
+    ("DOWN*+DRAIN", "DOWN", {"DRAIN", "NOT_RESPONDING"}),
+    ("IDLE*+DRAIN+CLOUD", "IDLE", {"DRAIN", "NOT_RESPONDING", "CLOUD"}),
+    ("IDLE+DRAIN*", "IDLE", {"DRAIN", "NOT_RESPONDING"}),
+    ("IDLE~", "IDLE", set()),
+    ("ALLOCATED#", "ALLOCATED", set()),
+    ("IDLE$", "IDLE", set()),
+    ("MIXED-", "MIXED", set()),
+    ("DOWN^", "DOWN", set()),
+    ("IDLE+CLOUD+POWERED_DOWN", "IDLE", {"CLOUD", "POWERED_DOWN"}),
+    ("ALLOCATED+", "ALLOCATED", set()),
+    ("IDLE+INVALID_REG", "IDLE", {"INVALID_REG"}),
+]
+
+
+@pytest.mark.parametrize(("written", "state", "flags"), STATES)
+def test_states_with_flags_and_suffixes(written: str, state: str, flags: set[str]) -> None:
+    node = _slurm.parse_node(line(written))
+    assert (node.state, set(node.flags)) == (state, flags)
+    assert node.is_drained == ("DRAIN" in flags)
+
+
+#: end of the line, reason, user, time
+REASONS = [
+    ("", "", "", ""),
+    ("Reason=Prolog error [slurm@2026-11-22T14:40:33]", "Prolog error", "slurm", "2026-11-22T14:40:33"),
+    ("Reason=x [root@2026-11-22T14:40:33] Comment=by hand", "x", "root", "2026-11-22T14:40:33"),
+    ("Reason=fan [left] broken [root@2026-11-22T14:40:33]", "fan [left] broken", "root", "2026-11-22T14:40:33"),
+    ("Reason=x [Ann Lee@corp.example@2026-11-22T14:40:33]", "x", "Ann Lee@corp.example", "2026-11-22T14:40:33"),
+    ("Reason=a=b State=IDLE [root@2026-11-22T14:40:33]", "a=b State=IDLE", "root", "2026-11-22T14:40:33"),
+    # Written in slurm.conf, so that nobody has set it at any time.
+    ("Reason=spare part ", "spare part", "", ""),
+    ("Reason=spare part Extra=x y", "spare part", "", ""),
+    ("Reason=first line [root@2026-11-22T14:40:33]         second line", "first line", "root", "2026-11-22T14:40:33"),
+]
+
+
+@pytest.mark.parametrize(("end", "reason", "user", "time"), REASONS)
+def test_reasons(end: str, reason: str, user: str, time: str) -> None:
+    node = _slurm.parse_node(line("IDLE+DRAIN", end))
+    assert (node.reason, node.reason_user, node.reason_time) == (reason, user, time)
+    assert node.partitions == ("batch", "gpu")
+    assert node.state == "IDLE"
+
+
+def test_lines_that_are_no_nodes_are_passed_over() -> None:
+    assert list(_slurm.parse_nodes(f"No nodes in the system\n\n{line('IDLE')}\n")) == ["n1"]
+
+
+def test_config_of_two_controllers_and_a_bare_uid() -> None:
+    text = "SlurmctldHost[0]        = ctl1(10.0.0.1)\nSlurmctldHost[1]        = ctl2\nSlurmUser = slurm(64030)\nA =\nno key here\n"
+    cluster = _slurm.Slurm(Recording(config=(0, text, ""))).cluster()
+    assert cluster.controllers == ("ctl1", "ctl2")
+    assert cluster.config["A"] == ""
+    assert cluster.conf_path == "/etc/slurm/slurm.conf"
+
+
+def test_a_failure_has_the_command_and_slurms_words() -> None:
+    slurm = _slurm.Slurm(Recording(config=(1, "", "slurm_load_ctl_conf error: Unable to contact slurm controller\n")))
+    with pytest.raises(_slurm.SlurmError, match="scontrol show config ended with exit code 1 and said: slurm_load_ctl_conf error"):
+        slurm.cluster()
+
+
+@pytest.mark.parametrize(("out", "err", "said"), [("on stdout", "", "on stdout"), ("", "", "nothing"), ("", "\n".join("abcdefg"), "c; d; e; f; g")])
+def test_what_slurm_said(out: str, err: str, said: str) -> None:
+    with pytest.raises(_slurm.SlurmError, match=f"said: {said}$"):
+        _slurm.Slurm(Recording(partition=(1, out, err))).partitions()
+
+
+def test_an_expression_without_a_node_is_an_error() -> None:
+    """scontrol ends with 0 for a bad expression: draining nothing must not look like a success."""
+    with pytest.raises(_slurm.SlurmError, match=r"no node 'n\[1-'"):
+        _slurm.Slurm(Recording(node=(0, "", ""))).nodes("n[1-")
+
+
+def test_one_update_for_all_nodes() -> None:
+    run = Recording(update=(0, "", ""))
+    _slurm.Slurm(run).update_nodes(["n2", "n1"], State="DRAIN", Reason="nodecycle: x y")
+    assert run.asked == [["scontrol", "update", "NodeName=n[1-2]", "State=DRAIN", "Reason=nodecycle: x y"]]

@@ -1,0 +1,375 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import stat
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _store
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
+
+pytestmark = pytest.mark.usefixtures("host")
+
+Make = t.Callable[..., Release]
+HOUR = 3600
+
+
+@pytest.fixture
+def store(host: pathlib.Path) -> Store:
+    return Store(str(host / "etc/nodecycle"))
+
+
+def stage(store: Store, release: Release) -> None:
+    store.stage(*_release.unpack(_release.pack(release)))
+
+
+def run(store: Store, release: Release) -> None:
+    stage(store, release)
+    store.activate(release.id, now=0)
+
+
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def leftovers(store: Store) -> list[str]:
+    """Files that a killed run left behind."""
+    return [name for _place, directories, files in os.walk(store.root) for name in directories + files if name.startswith(".")]
+
+
+# --- stage
+
+
+def test_an_empty_host(store: Store) -> None:
+    assert (store.current(), store.previous(), store.history(), store.exists()) == (None, None, [], False)
+    assert store.manifest("0" * 64) is None
+    assert store.prune(2) == []
+
+
+def test_a_staged_release_is_complete_and_not_active(store: Store, make_release: Make) -> None:
+    release = make_release(controller_prolog=[Script("log", b"#!/bin/sh\n")], task_prolog=[Script("env", b"#!/bin/sh\n")])
+    stage(store, release)
+    assert store.damaged(release.manifest()) == []
+    assert store.current() is None
+    assert store.exists()
+    for file in release.files:
+        path = store.path(release.id, file.path)
+        assert pathlib.Path(path).read_bytes() == file.content
+        assert (mode_of(path), os.lstat(path).st_uid, os.lstat(path).st_gid) == (file.mode, 0, store.owners[file.group][1])
+    assert mode_of(store.path(release.id, "worker_prolog.d")) == 0o700
+    assert mode_of(store.path(release.id, "controller_prolog.d")) == 0o750
+    assert mode_of(store.path(release.id, "task_prolog.d")) == 0o755
+    assert store.manifest(release.id) == release.manifest()
+    assert leftovers(store) == []
+
+
+def test_the_umask_of_the_connection_does_not_matter(store: Store, make_release: Make) -> None:
+    """A job's user has to reach task_prolog."""
+    before = os.umask(0o077)
+    try:
+        run(store, make_release())
+        store.make_state("worker_prolog")
+    finally:
+        os.umask(before)
+    for path in (os.path.dirname(store.root), store.root, store.releases, os.path.join(store.root, "current/"), _store.STATE_DIR, _store.LOG_DIR):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o755, path
+    assert mode_of(os.path.join(store.root, "current", "worker_prolog")) == 0o755
+    assert mode_of(os.path.join(_store.STATE_DIR, "worker_prolog")) == 0o700
+
+
+def test_staging_again_touches_nothing(store: Store, make_release: Make) -> None:
+    release = make_release()
+    stage(store, release)
+    path = store.path(release.id, "worker_prolog")
+    before = os.lstat(path)
+    stage(store, release)
+    assert (os.lstat(path).st_ino, os.lstat(path).st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def in_script(store: Store, release: Release) -> pathlib.Path:
+    return pathlib.Path(store.path(release.id, "worker_prolog.d/10-check"))
+
+
+DAMAGE: dict[str, tuple[t.Callable[[pathlib.Path], object], str]] = {
+    "content": (lambda script: script.write_text("#!/bin/sh\nrm -rf /\n"), "worker_prolog.d/10-check"),
+    "truncated": (lambda script: script.write_text(""), "worker_prolog.d/10-check"),
+    "mode": (lambda script: script.chmod(0o600), "worker_prolog.d/10-check"),
+    "missing": (lambda script: script.unlink(), "worker_prolog.d/10-check"),
+    "link": (lambda script: (script.rename(script.with_name("x")), script.symlink_to("x")), "worker_prolog.d/10-check"),
+    "directory instead": (lambda script: (script.unlink(), script.mkdir(), (script / "x").touch()), "worker_prolog.d/10-check"),
+    "mode of its directory": (lambda script: script.parent.chmod(0o777), "worker_prolog.d/10-check"),
+    "dispatcher": (lambda script: script.parent.with_suffix("").unlink(), "worker_prolog"),
+    "no manifest": (lambda script: (script.parents[1] / "manifest.json").unlink(), "manifest.json"),
+    "half a manifest": (lambda script: (script.parents[1] / "manifest.json").write_text('{"id": '), "manifest.json"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_found_refused_and_mended(kind: str, store: Store, make_release: Make) -> None:
+    release = make_release()
+    stage(store, release)
+    damage, path = DAMAGE[kind]
+    damage(in_script(store, release))
+    assert store.damaged(release.manifest()) == [path]
+    with pytest.raises(StoreError, match="stage it"):
+        store.activate(release.id)
+    stage(store, release)
+    assert store.damaged(release.manifest()) == []
+    store.activate(release.id)
+
+
+def test_a_file_of_another_owner_is_damaged(store: Store, make_release: Make) -> None:
+    release = make_release()
+    stage(store, release)
+    os.chown(in_script(store, release), 12345, 0)
+    assert store.damaged(release.manifest()) == ["worker_prolog.d/10-check"]
+    stage(store, release)
+    assert store.damaged(release.manifest()) == []
+
+
+def test_a_host_without_the_slurm_user_is_told_so(host: pathlib.Path, make_release: Make) -> None:
+    store = Store(str(host / "etc/nodecycle"), "nobody-of-this-name")
+    release = make_release(controller_prolog=[Script("log", b"#!/bin/sh\n")])
+    with pytest.raises(StoreError, match="has no user 'nobody-of-this-name'"):
+        store.damaged(release.manifest())
+    with pytest.raises(StoreError, match="has no user 'nobody-of-this-name'"):
+        stage(store, release)
+    stage(store, make_release())
+
+
+# --- activate and history
+
+
+def test_activate_turns_one_link(store: Store, make_release: Make) -> None:
+    first, second = make_release("one"), make_release("two")
+    run(store, first)
+    assert os.readlink(os.path.join(store.root, "current")) == f"releases/{first.id[:16]}"
+    run(store, second)
+    assert store.current() == second.id[:16]
+    assert store.previous() == first.id[:16]
+    run(store, first)
+    assert (store.current(), store.previous()) == (first.id[:16], second.id[:16])
+    assert [entry["id"] for entry in store.history()] == [first.id[:16], second.id[:16], first.id[:16]]
+    run(store, first)
+    assert len(store.history()) == 3, "an activation that changes nothing is none"
+
+
+def test_only_what_is_staged_can_be_activated(store: Store, make_release: Make) -> None:
+    with pytest.raises(StoreError, match="not staged on this host"):
+        store.activate(make_release().id)
+
+
+def test_the_previous_release_has_been_active(store: Store, make_release: Make) -> None:
+    """An activation that was killed between its two steps has noted what never became current."""
+    first, second, third = (make_release(text) for text in ("one", "two", "three"))
+    run(store, first)
+    run(store, second)
+    stage(store, third)
+    noted = [{"id": third.id[:16], "activated": 2}, *store.history()]
+    pathlib.Path(store.root, "history.json").write_text(json.dumps(noted))
+    assert (store.current(), store.previous()) == (second.id[:16], first.id[:16])
+
+
+def test_a_broken_history_is_an_empty_one(store: Store, make_release: Make) -> None:
+    run(store, make_release())
+    pathlib.Path(store.root, "history.json").write_text("{")
+    assert store.history() == []
+    assert store.previous() is None
+
+
+def test_a_current_that_is_not_ours_is_refused(store: Store, make_release: Make) -> None:
+    stage(store, make_release())
+    pathlib.Path(store.root, "current").write_text("x")
+    with pytest.raises(StoreError, match="no symbolic link of ours"):
+        store.current()
+
+
+# --- prune
+
+
+def activate_all(store: Store, releases: list[Release], step: int) -> None:
+    for number, release in enumerate(releases):
+        stage(store, release)
+        store.activate(release.id, now=number * step)
+
+
+@pytest.mark.parametrize(("keep", "gone"), [(2, 4), (5, 1), (6, 0), (9, 0)])
+def test_prune_keeps_the_newest(keep: int, gone: int, store: Store, make_release: Make) -> None:
+    releases = [make_release(str(number)) for number in range(6)]
+    activate_all(store, releases, step=2 * HOUR)
+    now = 100 * HOUR
+    assert sorted(store.prune(keep, now=now)) == sorted(release.id[:16] for release in releases[:gone])
+    assert store.prune(keep, now=now) == []
+    assert store.damaged(releases[-1].manifest()) == []
+    assert leftovers(store) == []
+
+
+def test_prune_spares_what_was_active_within_the_hour(store: Store, make_release: Make) -> None:
+    releases = [make_release(str(number)) for number in range(5)]
+    activate_all(store, releases, step=30 * 60)
+    # The last was activated at 2:00; 1:30 and 1:00 have been replaced within the last hour, 0:30 was just then.
+    assert sorted(store.prune(2, now=2 * HOUR + 60)) == sorted(release.id[:16] for release in releases[:2])
+
+
+def test_prune_spares_what_may_be_staged_right_now(store: Store, make_release: Make) -> None:
+    run(store, make_release("active"))
+    staged = make_release("staged")
+    stage(store, staged)
+    made = os.stat(store.path(staged.id)).st_mtime
+    assert store.prune(2, now=made + 60) == []
+    assert store.prune(2, now=made + 2 * HOUR) == [staged.id[:16]]
+
+
+def test_prune_leaves_files_that_are_not_ours(store: Store, make_release: Make) -> None:
+    run(store, make_release())
+    note = pathlib.Path(store.releases, "README")
+    note.write_text("mine")
+    os.utime(note, (0, 0))
+    assert store.prune(2) == []
+    assert note.exists()
+
+
+# --- remove
+
+
+def test_remove_leaves_nothing(store: Store, make_release: Make, host: pathlib.Path) -> None:
+    run(store, make_release())
+    store.make_state("worker_prolog")
+    (pathlib.Path(store.root) / ".nodecycle-left").touch()
+    store.remove()
+    assert not store.exists()
+    assert not os.path.exists(store.root)
+    assert not os.path.exists(_store.STATE_DIR)
+    assert (host / "var/log/nodecycle").is_dir(), "the logs are the site's"
+    store.remove()
+
+
+def test_remove_spares_what_is_not_ours(store: Store, make_release: Make) -> None:
+    run(store, make_release())
+    pathlib.Path(store.root, "mine.txt").touch()
+    store.remove()
+    assert os.listdir(store.root) == ["mine.txt"]
+
+
+def test_an_init_hook_is_pending_until_its_present_scripts_succeeded(make_release: Make, host: pathlib.Path) -> None:
+    release = make_release(worker_init=[Script("a", b"#!/bin/sh\n")], login_init=[])
+    mark = host / "run/nodecycle/worker_init.ok"
+    assert _store.init_pending(release.manifest()) == ["worker_init"]
+    mark.parent.mkdir()
+    mark.write_text(release.init["worker_init"] + "\n")
+    assert _store.init_pending(release.manifest()) == []
+    mark.write_text("of another release\n")
+    assert _store.init_pending(release.manifest()) == ["worker_init"]
+
+
+# --- killed at any moment
+
+#: Every call by which _store and _files change the disk.
+CALLS = ("replace", "rename", "symlink", "unlink", "fsync", "fchown", "fchmod", "chmod", "mkdir", "open", "rmdir")
+
+
+class Killed:
+    """Runs a step in a process of its own that dies before its n-th change of the disk, as by SIGKILL: nothing is tidied up."""
+
+    DIED = 77
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def _counted(self, call: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def counted(*args: t.Any, **options: t.Any) -> t.Any:
+            if not self._left:
+                os._exit(self.DIED)
+            self._left -= 1
+            return call(*args, **options)
+
+        return counted
+
+    def run(self, step: t.Callable[[], object]) -> bool:
+        """True when the process died on the way."""
+        child = os.fork()
+        if not child:
+            try:
+                for name in CALLS:
+                    setattr(os, name, self._counted(getattr(os, name)))
+                step()
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code in (0, self.DIED), f"the step failed with {code}"
+        return code == self.DIED
+
+
+def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
+    make_release: Make, host: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # counted as ever, but quick
+    old, new = make_release("old"), make_release("new", task_prolog=[Script("env", b"#!/bin/sh\n")])
+    died_with_old = died_with_new = 0
+    for moment in range(1000):
+        store = Store(str(host / f"{moment}"))
+        run(store, old)
+
+        def step(store: Store = store) -> None:
+            stage(store, new)
+            store.activate(new.id)
+            store.prune(2)
+
+        died = Killed(moment).run(step)
+        active = store.current()
+        assert active in (old.id[:16], new.id[:16]), moment
+        assert store.damaged((old if active == old.id[:16] else new).manifest()) == [], f"the active release is not complete at {moment}"
+        assert store.previous() in (None, old.id[:16]), moment
+        if not died:
+            break
+        died_with_old += active == old.id[:16]
+        died_with_new += active == new.id[:16]
+        step()
+        assert store.current() == new.id[:16], moment
+        assert store.damaged(new.manifest()) == [], moment
+        assert store.previous() == old.id[:16], moment
+        assert leftovers(store) == [], moment
+    else:
+        pytest.fail("the step never came to its end")
+    assert died_with_old > 20
+    assert died_with_new > 0
+
+
+def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -> None:
+    release = make_release()
+    for moment in range(100):
+        store = Store(str(host / f"{moment}"))
+        run(store, release)
+        in_script(store, release).write_text("damaged")
+        os.unlink(store.path(release.id, "worker_epilog"))
+        died = Killed(moment).run(lambda store=store: stage(store, release))  # type: ignore[misc]
+        stage(store, release)
+        assert store.damaged(release.manifest()) == [], moment
+        assert leftovers(store) == [], moment
+        if not died:
+            return
+    pytest.fail("the step never came to its end")
+
+
+def test_a_killed_prune_leaves_no_half_of_a_release_under_its_name(make_release: Make, host: pathlib.Path) -> None:
+    releases = [make_release(str(number)) for number in range(4)]
+    for moment in range(100):
+        store = Store(str(host / f"{moment}"))
+        activate_all(store, releases, step=2 * HOUR)
+        died = Killed(moment).run(lambda store=store: store.prune(2, now=100 * HOUR))  # type: ignore[misc]
+        for release in releases:
+            if os.path.isdir(store.path(release.id)):
+                assert store.damaged(release.manifest()) == [], moment
+        if not died:
+            return
+        stage(store, releases[-1])
+        store.prune(2, now=100 * HOUR)
+        assert sorted(os.listdir(store.releases)) == sorted(release.id[:16] for release in releases[2:]), moment
+    pytest.fail("the step never came to its end")
