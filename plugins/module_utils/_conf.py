@@ -21,6 +21,10 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
+#: What our line says in a file without a newline at its end, which is to come back when our line goes. Our line itself
+#: must end with one: otherwise Slurm's reader goes on behind the name, into what a longer line left in its buffer, and
+#: every command ends with a parse error (src/common/parse_config.c, _parse_include_directive, 22.05 to 26.05; seen on 24.11).
+_AFTER_NO_NEWLINE = f"{INCLUDE_LINE} # the line above had no newline"
 
 #: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
 CACHE = "/run/slurm/conf"
@@ -111,7 +115,9 @@ def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[
     return _tree(path, os.path.dirname(path), read, skip, 0)
 
 
-def _tree(path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str], depth: int) -> list[Entry]:
+def _tree(
+    path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str], depth: int
+) -> list[Entry]:
     text = read(path)
     if text is None:
         raise ConfError(f"{path} cannot be read")
@@ -123,7 +129,9 @@ def _tree(path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip
             continue
         included = os.path.join(beside, name)
         if read(included) is None:
-            raise ConfError(f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail")
+            raise ConfError(
+                f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail"
+            )
         found.extend(_tree(included, beside, read, skip, depth + 1))
     return found
 
@@ -155,22 +163,30 @@ def has_include(text: str) -> bool:
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
-    Everything else stays to the byte, also the lack of a newline at the end.
+    Everything else stays to the byte; the lack of a newline at the end is noted, for without_include.
     """
     text = _adopt(text, {key.lower() for key in adopt})
     if has_include(text):
         return text
-    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_LINE}"
+    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{_AFTER_NO_NEWLINE}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
-        raise ConfError("its last line ends with a backslash and would swallow our Include line: take the backslash away first")
+        raise ConfError(
+            "its last line ends with a backslash and would swallow our Include line: take the backslash away first"
+        )
     return added
 
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
-    if text.endswith("\n" + INCLUDE_LINE):
-        text = text[: -len(INCLUDE_LINE) - 1]
-    ours = {number for line in logical_lines(text) if _included(line) == FRAGMENT for number in range(line.first, line.last + 1)}
+    for line in (f"\n{_AFTER_NO_NEWLINE}\n", f"\n{INCLUDE_LINE}"):
+        if text.endswith(line):
+            text = text[: -len(line)]
+    ours = {
+        number
+        for line in logical_lines(text)
+        if _included(line) == FRAGMENT
+        for number in range(line.first, line.last + 1)
+    }
     kept = [line for number, line in enumerate(_physical_lines(text), 1) if number not in ours]
     return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
 
@@ -205,7 +221,9 @@ def _adopt(text: str, keys: set[str]) -> str:
             continue
         if named - keys:
             others = ", ".join(sorted(named - keys))
-            raise ConfError(f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first")
+            raise ConfError(
+                f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first"
+            )
         for number in range(line.first - 1, line.last):
             lines[number] = ADOPTED + lines[number]
     return "".join(lines)

@@ -106,11 +106,15 @@ def main() -> int:
         spent += time.perf_counter() - begun
         count(name, labels[name], findings, scores, options.show)
     report(scores)
-    print(f"\n{read} of {len(wanted)} files, {errors} internal errors, {1000 * spent / max(read, 1):.1f} ms a file, {size / max(spent, 1e-9) / 1e6:.1f} MB/s")
+    print(
+        f"\n{read} of {len(wanted)} files, {errors} internal errors, {1000 * spent / max(read, 1):.1f} ms a file, {size / max(spent, 1e-9) / 1e6:.1f} MB/s"
+    )
     return 1 if errors else 0
 
 
-def count(name: str, labels: list[dict[str, str]], findings: list[Finding], scores: dict[str, Score], show: bool) -> None:
+def count(
+    name: str, labels: list[dict[str, str]], findings: list[Finding], scores: dict[str, Score], show: bool
+) -> None:
     """Add one file to the account."""
 
     def meets(label: dict[str, str], finding: Finding) -> bool:
@@ -149,7 +153,11 @@ def report(scores: dict[str, Score]) -> None:
     total = Score()
     for rule, score in sorted(scores.items()):
         print(f"{rule:24} {score.found:6} {score.missed:7} {score.false:6} {score.precision:10.3f} {score.recall:7.3f}")
-        total.found, total.missed, total.false = total.found + score.found, total.missed + score.missed, total.false + score.false
+        total.found, total.missed, total.false = (
+            total.found + score.found,
+            total.missed + score.missed,
+            total.false + score.false,
+        )
     print(f"{'all':24} {total.found:6} {total.missed:7} {total.false:6} {total.precision:10.3f} {total.recall:7.3f}")
 
 

@@ -64,7 +64,9 @@ def _findings(hits: t.Iterable[tuple[Hit, str]], script: str, origin: str) -> li
                 hit.fix or rule.fix,
             )
         )
-    return sorted(found, key=lambda finding: (finding.line, finding.column, SEVERITIES.index(finding.severity), finding.rule))
+    return sorted(
+        found, key=lambda finding: (finding.line, finding.column, SEVERITIES.index(finding.severity), finding.rule)
+    )
 
 
 def nearest(word: str, known: t.Mapping[str, str] | t.Iterable[str]) -> str:
@@ -119,7 +121,9 @@ class _Checker:
         self._check_text(text)
         for entry in self._present:
             if entry.key.lower() not in keys.LINE_KEYS:
-                self._effective[entry.key.lower()] = combinations.Setting(entry.key, entry.value, None, f"{entry.file}:{entry.line}")
+                self._effective[entry.key.lower()] = combinations.Setting(
+                    entry.key, entry.value, None, f"{entry.file}:{entry.line}"
+                )
         self._statements = list(grammar.statements(text, keys.LINE_KEYS))
         for statement in self._statements:
             self._check_statement(statement)
@@ -130,10 +134,21 @@ class _Checker:
 
     # What every check needs
 
-    def _hit(self, rule: str, place: Place, message: str, key: str, severity: Severity | None = None, fix: str = "") -> None:
+    def _hit(
+        self, rule: str, place: Place, message: str, key: str, severity: Severity | None = None, fix: str = ""
+    ) -> None:
         self._hits.append((Hit(rule, place.line, place.column, message, severity, fix), key))
 
-    def _graded(self, rule: str, bad: t.Sequence[str], place: Place, message: str, key: str, fix: str = "", severity: Severity | None = None) -> None:
+    def _graded(
+        self,
+        rule: str,
+        bad: t.Sequence[str],
+        place: Place,
+        message: str,
+        key: str,
+        fix: str = "",
+        severity: Severity | None = None,
+    ) -> None:
         """A hit that holds for some of the releases in question: the less of them, the milder."""
         if not bad:
             return
@@ -159,10 +174,15 @@ class _Checker:
 
     def _check_text(self, text: str) -> None:
         if text.startswith("\ufeff"):
-            self._hit("syntax-error", Place(1, 1), "a byte order mark stands before the first key, which so becomes no key", "")
+            self._hit(
+                "syntax-error",
+                Place(1, 1),
+                "a byte order mark stands before the first key, which so becomes no key",
+                "",
+            )
         if "\0" in text:
             line = text[: text.index("\0")].count("\n") + 1
-            self._hit("syntax-error", Place(line, 1), "a NUL byte ends the line for Slurm", "")
+            self._hit("syntax-error", Place(line, 1), "a NUL byte ends the line for Slurm", "", "warning")
 
     def _check_statement(self, statement: Statement) -> None:
         if statement.include is not None:
@@ -183,7 +203,13 @@ class _Checker:
                 r"write \# for a # that belongs to the value",
             )
         elif not self._is_open(head.value) and head.value.startswith('"') and not head.is_quoted and not statement.rest:
-            self._hit("syntax-error", head.value_place, f"the quotes of {head.key}'s value do not match; Slurm takes them into the value", head.key, "warning")
+            self._hit(
+                "syntax-error",
+                head.value_place,
+                f"the quotes of {head.key}'s value do not match; Slurm takes them into the value",
+                head.key,
+                "warning",
+            )
         if known is None:
             return
         self._check_rest(statement, head)
@@ -192,7 +218,7 @@ class _Checker:
         if head.name in keys.LINE_KEYS:
             self._check_line(statement, head)
         elif not self._is_whole:
-            self._check_change(head, statement)
+            self._check_change(head)
 
     def _check_include(self, statement: Statement) -> None:
         name = statement.include or ""
@@ -202,20 +228,48 @@ class _Checker:
         if not name:
             self._hit("syntax-error", place, "Include names no file", "Include")
         elif statement.rest.strip(grammar.BLANK):
-            self._hit("syntax-error", statement.rest_place, f"Include takes one name, and {statement.rest.strip()!r} is left over", "Include")
+            self._hit(
+                "syntax-error",
+                statement.rest_place,
+                f"Include takes one name, and {statement.rest.strip()!r} is left over",
+                "Include",
+            )
         elif '"' in name or "'" in name:
-            self._hit("syntax-error", place, "Include takes the quotes for a part of the name", "Include", fix="write the name without quotes")
+            self._hit(
+                "syntax-error",
+                place,
+                "Include takes the quotes for a part of the name",
+                "Include",
+                fix="write the name without quotes",
+            )
         elif "*" in name:
             self._hit("syntax-error", place, "Include knows no wildcards", "Include", fix="name each file")
+        elif statement.beyond:
+            said = f"no blank and no newline ends the name {name}: Slurm reads on, into {_shown(statement.beyond)}"
+            self._hit(
+                "syntax-error",
+                place,
+                said,
+                "Include",
+                fix="end the line with a newline, and put a blank before a comment",
+            )
         if not self._is_whole:
-            self._hit("include-line", place, f"Include {name}: this file is neither checked nor placed nor undone", "Include")
+            self._hit(
+                "include-line", place, f"Include {name}: this file is neither checked nor placed nor undone", "Include"
+            )
 
     def _check_no_key(self, statement: Statement) -> None:
         text = statement.text.strip(grammar.BLANK)
         if self._template and self._template.is_touched(statement.place.line):
             return
         if re.match(r"include\s", text, re.IGNORECASE):
-            self._hit("syntax-error", statement.place, "Include stands behind blanks, where Slurm does not see it as one", "Include", fix="begin the line with Include")
+            self._hit(
+                "syntax-error",
+                statement.place,
+                "Include stands behind blanks, where Slurm does not see it as one",
+                "Include",
+                fix="begin the line with Include",
+            )
         elif match := re.match(r"([\w.]+)[ \t]*[-*+/]?=[ \t]*$", text):
             known = keys.table(keys.MAIN).get(match.group(1).lower())
             if known is None or known.span.missing_in(self._targets):
@@ -223,7 +277,13 @@ class _Checker:
                 self._check_key(keys.MAIN, Pair(match.group(1), "", statement.place, statement.place), statement)
                 if known is None:
                     return
-            self._hit("syntax-error", statement.place, f"{match.group(1)}= has no value", match.group(1), fix='write "" for an empty one, or take the line out')
+            self._hit(
+                "syntax-error",
+                statement.place,
+                f"{match.group(1)}= has no value",
+                match.group(1),
+                fix='write "" for an empty one, or take the line out',
+            )
         else:
             severity: Severity | None = "info" if self._is_whole and self._is_open(text) else None
             self._hit("syntax-error", statement.place, f"{_shown(text)} is no Key=value", "", severity)
@@ -242,11 +302,19 @@ class _Checker:
             said, fix = f"{rest} is left over: single quotes mean nothing to Slurm", "use double quotes"
         elif last.value.startswith('"') and not last.is_quoted:
             said = f"the quotes of {last.key}'s value do not match, and {rest} is left over"
+        elif last.value.endswith(",") and not last.is_quoted:
+            said, fix = (
+                f"{rest} is left over: a blank ends the value",
+                "write the list without blanks, or in double quotes",
+            )
         elif statement.is_continued and statement.rest_place.line != last.place.line:
             said = f"{rest} is left over: the blanks at the beginning of a continued line end the value"
             fix = "begin the continued line in the first column"
         elif re.match(r"[\w.]+\s*[-*+/]?=\s*[^\s]", statement.rest) and head.name not in keys.LINE_KEYS:
-            said, fix = f"{rest} stands on the line of {head.key}: Slurm takes one key a line", "put it on a line of its own"
+            said, fix = (
+                f"{rest} stands on the line of {head.key}: Slurm takes one key a line",
+                "put it on a line of its own",
+            )
         elif re.fullmatch(r"[\w.]+\s*[-*+/]?=", statement.rest):
             said, fix = f"{rest} has no value", 'write "" for an empty one, or take it out'
         else:
@@ -268,13 +336,23 @@ class _Checker:
         removed = [release for release in missing if until and keys.parts(release) > keys.parts(until)]
         early = [release for release in missing if since and keys.parts(release) < keys.parts(since)]
         if removed:
-            self._graded("removed-key", removed, pair.place, f"{pair.key} was last known{on_line} in Slurm {until}", pair.key)
+            self._graded(
+                "removed-key", removed, pair.place, f"{pair.key} was last known{on_line} in Slurm {until}", pair.key
+            )
         if early:
-            self._graded("not-yet-key", early, pair.place, f"{pair.key} is known{on_line} from Slurm {since} on", pair.key)
+            self._graded(
+                "not-yet-key", early, pair.place, f"{pair.key} is known{on_line} from Slurm {since} on", pair.key
+            )
         if table == keys.MAIN and not self._is_open(pair.value):
             self._check_obsolete(pair, [release for release in self._targets if release not in removed])
         defunct = [release for release in self._targets if known.is_defunct_in(release) and release not in removed]
-        self._graded("defunct-key", defunct, pair.place, f"{pair.key} does nothing any more since Slurm {known.defunct}", pair.key)
+        self._graded(
+            "defunct-key",
+            defunct,
+            pair.place,
+            f"{pair.key} does nothing any more since Slurm {known.defunct}",
+            pair.key,
+        )
         if name := lists.RENAMED.get((table, pair.name)):
             since = lists.RENAMED_SINCE.get((table, pair.name), self._targets[0])
             renamed = [release for release in self._targets if keys.parts(release) >= keys.parts(since)]
@@ -284,7 +362,11 @@ class _Checker:
 
     def _hit_unknown(self, table: str, pair: Pair, on_line: str) -> None:
         everywhere = keys.table(table)
-        names = {key: item.name for key, item in everywhere.items() if any(item.span.covers(release) for release in self._targets)}
+        names = {
+            key: item.name
+            for key, item in everywhere.items()
+            if any(item.span.covers(release) for release in self._targets)
+        }
         lines = [line for line in keys.tables_with(pair.name) if line.lower() != table]
         if pair.name in keys.table(keys.MAIN) and table:
             said = f"{pair.key} is no key{on_line}: it stands on a line of its own"
@@ -292,7 +374,11 @@ class _Checker:
             # A line that the template puts together from several.
             return
         elif lines:
-            said = f"{pair.key} is no key of its own: it belongs on a {_and(lines)} line" if not table else f"{pair.key} is no key{on_line}"
+            said = (
+                f"{pair.key} is no key of its own: it belongs on a {_and(lines)} line"
+                if not table
+                else f"{pair.key} is no key{on_line}"
+            )
         else:
             said = f"{pair.key} is no key that Slurm knows{on_line}{nearest(pair.key, names)}"
         self._graded("unknown-key", self._targets, pair.place, said, pair.key)
@@ -304,7 +390,13 @@ class _Checker:
                 self._hit("obsolete-key", pair.place, "FastSchedule=1 is what Slurm always does since 20.02", pair.key)
             else:
                 fix = "take it out; instead of 2 write SlurmdParameters=config_overrides"
-                self._hit("removed-key", pair.place, f"FastSchedule={pair.value} ends slurmctld since Slurm 20.02", pair.key, fix=fix)
+                self._hit(
+                    "removed-key",
+                    pair.place,
+                    f"FastSchedule={pair.value} ends slurmctld since Slurm 20.02",
+                    pair.key,
+                    fix=fix,
+                )
         elif (said := lists.FATAL_KEYS.get(pair.name)) and releases:
             self._hit("removed-key", pair.place, f"{pair.key} ends every command and daemon: {said}", pair.key)
 
@@ -312,14 +404,27 @@ class _Checker:
         if table:
             if self._template and self._template.is_touched(pair.place.line):
                 return
-            earlier = next((other for other in statement.pairs[1:] if other is not pair and other.name == pair.name), None)
+            earlier = next(
+                (other for other in statement.pairs[1:] if other is not pair and other.name == pair.name), None
+            )
             if earlier and (earlier.place.line, earlier.place.column) < (pair.place.line, pair.place.column):
-                self._hit("duplicate-key", pair.place, f"{pair.key} stands twice on the line: {_value(earlier)} is lost", pair.key)
+                self._hit(
+                    "duplicate-key",
+                    pair.place,
+                    f"{pair.key} stands twice on the line: {_value(earlier)} is lost",
+                    pair.key,
+                )
             return
-        single = [release for release in self._targets if known.type_in(release) not in keys.ADDING_TYPES and known.span.covers(release)]
+        single = [
+            release
+            for release in self._targets
+            if known.type_in(release) not in keys.ADDING_TYPES and known.span.covers(release)
+        ]
         first = self._first.setdefault(pair.name, pair)
         if first is not pair and single:
-            if self._template and (self._template.is_conditional(pair.place.line) or self._template.is_conditional(first.place.line)):
+            if self._template and (
+                self._template.is_conditional(pair.place.line) or self._template.is_conditional(first.place.line)
+            ):
                 return
             said = f"{pair.key} stands in line {first.place.line} already, with {_value(first)}; this line wins"
             self._graded("duplicate-key", single, pair.place, said, pair.key)
@@ -332,17 +437,28 @@ class _Checker:
 
     def _check_present(self, entry: Entry, pair: Pair) -> None:
         if entry.value == pair.value:
-            self._hit("duplicate-key", pair.place, f"{pair.key} says the same in {entry.file}:{entry.line}", pair.key, "info", "leave one of the two")
+            self._hit(
+                "duplicate-key",
+                pair.place,
+                f"{pair.key} says the same in {entry.file}:{entry.line}",
+                pair.key,
+                "info",
+                "leave one of the two",
+            )
             return
         said = f"{pair.key} is {_value(Pair(entry.key, entry.value, pair.place, pair.place))} in {entry.file}:{entry.line}; this line stands later and wins"
         fix = "take one of the two out"
         if keys.words(pair.name) or keys.strict_words(pair.name):
-            lost = [word for word, _at in values.items(entry.value) if word.lower() not in {item.lower() for item, _at in values.items(pair.value)}]
+            lost = [
+                word
+                for word, _at in values.items(entry.value)
+                if word.lower() not in {item.lower() for item, _at in values.items(pair.value)}
+            ]
             said += f", and its words do not add up: {', '.join(lost)} will be lost" if lost else ""
             fix = "write all words here"
         self._hit("duplicate-key", pair.place, said, pair.key, "warning", fix)
 
-    def _check_change(self, pair: Pair, statement: Statement) -> None:
+    def _check_change(self, pair: Pair) -> None:
         """What a change on a running cluster means."""
         if any(entry.key.lower() == pair.name and entry.value == pair.value for entry in self._present):
             return
@@ -353,7 +469,14 @@ class _Checker:
         bad = [release for release in self._targets if lists.needs_restart(pair.name, pair.value, release)]
         self._graded("restart-key", bad, pair.place, f"{pair.key} is applied by a restart only", pair.key)
         if lists.is_lua(pair.name, pair.value):
-            self._hit("fatal-combination", pair.place, f"{pair.key}=lua wants its script beside slurm.conf; without it the daemon ends", pair.key, "info", "place it on every host that needs it first")
+            self._hit(
+                "fatal-combination",
+                pair.place,
+                f"{pair.key}=lua wants its script beside slurm.conf; without it the daemon ends",
+                pair.key,
+                "info",
+                "place it on every host that needs it first",
+            )
 
     def _note(self, pair: Pair, known: keys.Key) -> None:
         if self._is_conditional(pair):
@@ -373,7 +496,12 @@ class _Checker:
             self._hit("secret-in-conf", pair.value_place, f"{pair.key} holds a password", pair.key)
             return
         if "$" in pair.value and re.search(r"\$(\w+|\{\w+\}|\()", pair.value) and pair.name not in lists.WITH_SHELL:
-            self._hit("unexpanded-variable", pair.value_place, f"{pair.key}={_shown(pair.value)} holds a shell variable", pair.key)
+            self._hit(
+                "unexpanded-variable",
+                pair.value_place,
+                f"{pair.key}={_shown(pair.value)} holds a shell variable",
+                pair.key,
+            )
             return
         self._check_type(table, known, pair)
         if table == keys.MAIN:
@@ -382,26 +510,43 @@ class _Checker:
                 self._check_plugin(pair)
             self._check_path(pair)
             if pair.name in lists.INSECURE and pair.value.lower() in lists.INSECURE[pair.name][0]:
-                self._hit("insecure-setting", pair.value_place, f"{pair.key}={pair.value}: {lists.INSECURE[pair.name][1]}", pair.key)
+                self._hit(
+                    "insecure-setting",
+                    pair.value_place,
+                    f"{pair.key}={pair.value}: {lists.INSECURE[pair.name][1]}",
+                    pair.key,
+                )
 
     def _check_type(self, table: str, known: keys.Key, pair: Pair) -> None:
         wrong: dict[str, str] = {}
         for release in self._targets:
-            if known.span.covers(release):
+            if known.span.covers(release) and not known.is_defunct_in(release):
                 type_check = values.TYPES.get(known.type_in(release))
                 wrong[release] = type_check(pair.value) if type_check else ""
         said = next(filter(None, wrong.values()), "")
         if said:
-            self._graded("invalid-value", [release for release, text in wrong.items() if text], pair.value_place, f"{pair.key}: {said}", pair.key)
+            self._graded(
+                "invalid-value",
+                [release for release, text in wrong.items() if text],
+                pair.value_place,
+                f"{pair.key}: {said}",
+                pair.key,
+            )
             return
         further = values.REFUSED_ON_LINE.get((table, pair.name)) if table else values.REFUSED.get(pair.name)
         if further and (said := further(pair.value)):
             since = "0.0" if table else values.REFUSED_SINCE.get(pair.name, "0.0")
             bad = [release for release in self._targets if keys.parts(release) >= keys.parts(since)]
             self._graded("invalid-value", bad, pair.value_place, f"{pair.key}: {said}", pair.key)
-        doubtful = None if table else values.DOUBTFUL.get(pair.name)
+        doubtful = values.DOUBTFUL_ON_LINE.get((table, pair.name)) if table else values.DOUBTFUL.get(pair.name)
         if doubtful and (said := doubtful(pair.value)):
-            self._hit("invalid-value", pair.value_place, f"{pair.key}: {said}; Slurm complains of it or replaces it", pair.key, "info" if pair.name in values.HARMLESS else "warning")
+            self._hit(
+                "invalid-value",
+                pair.value_place,
+                f"{pair.key}: {said}; Slurm complains of it or replaces it",
+                pair.key,
+                "info" if pair.name in values.HARMLESS else "warning",
+            )
 
     def _check_words(self, pair: Pair) -> None:
         strict = keys.strict_words(pair.name)
@@ -409,29 +554,56 @@ class _Checker:
         if not known or pair.name in values.OPEN_LISTS:
             return
         more = values.MORE_WORDS.get(pair.name, frozenset())
-        for item, offset in values.items(pair.value):
+        for item, offset in values.items(pair.value, is_strict=bool(strict)):
             name, separator, value = item.partition("=")
             # A path instead of words is the old way to name munge's socket.
             if not name or name.startswith("/") or self._is_open(item) or (not strict and name.lower() in more):
                 continue
             place = Place(pair.value_place.line, pair.value_place.column + offset)
             word = known.get(item.lower() if strict else name.strip().lower())
-            severity: Severity | None = None if strict else "warning"
+            severity: Severity | None = None if strict and pair.name not in values.PATIENT else "warning"
             if word is None:
-                hint = nearest(name, [other.name for other in known.values() if any(other.span.covers(release) for release in self._targets)])
+                hint = nearest(
+                    name,
+                    [
+                        other.name
+                        for other in known.values()
+                        if any(other.span.covers(release) for release in self._targets)
+                    ],
+                )
                 effect = "" if strict else "; Slurm takes it without a word and does nothing"
-                self._graded("invalid-value", self._targets, place, f"{pair.key}: {_shown(item)} is no word of it{hint}{effect}", pair.key, severity=severity)
+                self._graded(
+                    "invalid-value",
+                    self._targets,
+                    place,
+                    f"{pair.key}: {_shown(item)} is no word of it{hint}{effect}",
+                    pair.key,
+                    severity=severity,
+                )
                 continue
             missing = word.span.missing_in(self._targets)
             if missing:
                 # A word that was known once was mostly made the rule, or moved: no harm in itself.
                 if word.span.until and not strict:
                     severity = "info"
-                span = f"since {word.span.since}" if word.span.since and not word.span.until else f"until {word.span.until}"
-                self._graded("invalid-value", missing, place, f"{pair.key}: {word.name} is known {span} only", pair.key, severity=severity)
+                span = (
+                    f"since {word.span.since}"
+                    if word.span.since and not word.span.until
+                    else f"until {word.span.until}"
+                )
+                self._graded(
+                    "invalid-value",
+                    missing,
+                    place,
+                    f"{pair.key}: {word.name} is known {span} only",
+                    pair.key,
+                    severity=severity,
+                )
             elif word.is_number and not strict and not re.match(r"\s*-?\d", value):
                 what = f"{value!r} is no number" if separator else "it wants a number"
-                self._hit("invalid-value", place, f"{pair.key}: {name}: {what}", pair.key, "warning", f"write {name}=number")
+                self._hit(
+                    "invalid-value", place, f"{pair.key}: {name}: {what}", pair.key, "warning", f"write {name}=number"
+                )
 
     def _check_plugin(self, pair: Pair) -> None:
         kind = keys.plugin_kinds().get(pair.name)
@@ -447,23 +619,46 @@ class _Checker:
                 continue
             lower = lists.PLUGIN_ALIASES.get((kind, lower), lower)
             known = keys.plugins("cred" if kind == "crypto" else kind)
-            if kind == "job_container" and keys.parts(self._targets[-1]) >= (25, 11) and lower in keys.plugins("namespace"):
+            if (
+                kind == "job_container"
+                and keys.parts(self._targets[-1]) >= (25, 11)
+                and lower in keys.plugins("namespace")
+            ):
                 # 25.11 looks for namespace/tmpfs when it is told job_container/tmpfs.
                 continue
             word = known.get(lower) or keys.plugins(kind).get(lower)
             if word is None:
                 if (kind, lower) in lists.FORGOTTEN_PLUGINS:
-                    self._graded("removed-plugin", self._targets, place, f"{pair.key}: {item} is no plugin any more", pair.key)
+                    self._graded(
+                        "removed-plugin", self._targets, place, f"{pair.key}: {item} is no plugin any more", pair.key
+                    )
                 elif kind not in lists.OPEN_KINDS:
                     hint = nearest(name, [other.name for other in known.values()])
-                    self._graded("unknown-plugin", self._targets, place, f"{pair.key}: Slurm has no plugin {item}{hint}", pair.key)
+                    self._graded(
+                        "unknown-plugin",
+                        self._targets,
+                        place,
+                        f"{pair.key}: Slurm has no plugin {item}{hint}",
+                        pair.key,
+                    )
                 continue
             gone = self._targets if lower not in known else word.span.missing_in(self._targets)
             until, since = word.span.until, word.span.since
-            removed = [release for release in gone if lower not in known or (until and keys.parts(release) > keys.parts(until))]
+            removed = [
+                release for release in gone if lower not in known or (until and keys.parts(release) > keys.parts(until))
+            ]
             early = [release for release in gone if release not in removed]
-            self._graded("removed-plugin", removed, place, f"{pair.key}: {item} was last a plugin in Slurm {until}", pair.key)
-            self._graded("unknown-plugin", early, place, f"{pair.key}: {item} is a plugin from Slurm {since} on", pair.key, severity="error")
+            self._graded(
+                "removed-plugin", removed, place, f"{pair.key}: {item} was last a plugin in Slurm {until}", pair.key
+            )
+            self._graded(
+                "unknown-plugin",
+                early,
+                place,
+                f"{pair.key}: {item} is a plugin from Slurm {since} on",
+                pair.key,
+                severity="error",
+            )
 
     def _check_path(self, pair: Pair) -> None:
         path = pair.value
@@ -471,12 +666,25 @@ class _Checker:
             return
         kind = lists.PATHS[pair.name]
         if kind in ("directory", "program") and re.match(r"(/var)?/tmp(/|$)|/dev/shm(/|$)|/usr/tmp(/|$)", path):
-            self._hit("insecure-path", pair.value_place, f"{pair.key}={path} is below a directory of everybody's", pair.key)
+            self._hit(
+                "insecure-path", pair.value_place, f"{pair.key}={path} is below a directory of everybody's", pair.key
+            )
         if path.startswith("/"):
             return
         bad = [release for release in self._targets if not lists.may_be_relative(pair.name, path, release)]
-        severity: Severity = "error" if pair.name in ("prologslurmctld", "epilogslurmctld") and bad and keys.parts(bad[0]) >= (23, 2) else "warning"
-        self._graded("relative-path", bad, pair.value_place, f"{pair.key}={path} does not begin with /", pair.key, severity=severity)
+        severity: Severity = (
+            "error"
+            if pair.name in ("prologslurmctld", "epilogslurmctld") and bad and keys.parts(bad[0]) >= (23, 2)
+            else "warning"
+        )
+        self._graded(
+            "relative-path",
+            bad,
+            pair.value_place,
+            f"{pair.key}={path} does not begin with /",
+            pair.key,
+            severity=severity,
+        )
 
     # Lines with keys of their own
 
@@ -503,11 +711,16 @@ class _Checker:
         if head.value.lower() == "default":
             for name in ("nodehostname", "nodeaddr", "bcastaddr"):
                 if name in given:
-                    self._hit("fatal-combination", given[name].place, f"{given[name].key} does not go with NodeName=DEFAULT", given[name].key)
+                    self._hit(
+                        "fatal-combination",
+                        given[name].place,
+                        f"{given[name].key} does not go with NodeName=DEFAULT",
+                        given[name].key,
+                    )
             return
         state = given.get("state")
         if state and not self._is_open(state.value) and state.value.upper() not in values.NODE_STATES:
-            said = f"State: {state.value!r} is none of {', '.join(values.NODE_STATES)}; slurmctld ends at it{nearest(state.value, values.NODE_STATES)}"
+            said = f"State of a node: {state.value!r} is none of {', '.join(values.NODE_STATES)}; slurmctld ends at it{nearest(state.value, values.NODE_STATES)}"
             self._hit("invalid-value", state.value_place, said, state.key)
         self._check_topology(given)
 
@@ -529,7 +742,11 @@ class _Checker:
         elif "sockets" in numbers:
             sockets = numbers["sockets"]
         else:
-            sockets = cpus // (cores * threads) if cpus % (cores * threads) == 0 and cpus >= cores * threads else numbers.get("boards", 1)
+            sockets = (
+                cpus // (cores * threads)
+                if cpus % (cores * threads) == 0 and cpus >= cores * threads
+                else numbers.get("boards", 1)
+            )
         if cpus not in (sockets, sockets * cores, sockets * cores * threads):
             pair = given.get("cpus") or given["procs"]
             said = f"{pair.key}={cpus}, and Sockets*CoresPerSocket*ThreadsPerCore is {sockets * cores * threads}; slurmctld takes that instead"
@@ -539,11 +756,27 @@ class _Checker:
 
     def _check_combinations(self) -> None:
         has_include = any(statement.include is not None for statement in self._statements)
-        is_complete = (self._is_whole and not has_include and not (self._template and self._template.is_one)) or bool(self._present)
+        is_complete = (self._is_whole and not has_include and not (self._template and self._template.is_one)) or bool(
+            self._present
+        )
         for found in combinations.problems(self._effective, self._targets, is_complete):
-            setting = next((self._effective[name] for name in found.keys if name in self._effective and self._effective[name].place), None)
+            setting = next(
+                (
+                    self._effective[name]
+                    for name in found.keys
+                    if name in self._effective and self._effective[name].place
+                ),
+                None,
+            )
             if setting and setting.place:
-                self._graded("fatal-combination", found.releases, setting.place, found.message, setting.key, severity=found.severity)
+                self._graded(
+                    "fatal-combination",
+                    found.releases,
+                    setting.place,
+                    found.message,
+                    setting.key,
+                    severity=found.severity,
+                )
 
     def _lines(self, key: str) -> t.Iterator[Statement]:
         for statement in self._statements:
@@ -565,7 +798,10 @@ class _Checker:
         if any(statement.include is not None for statement in self._statements) and self._is_whole:
             names.is_complete = False
         own: dict[str, Place] = {}
-        for statement, is_present in [*((line, True) for line in self._present_lines("nodename")), *((line, False) for line in self._lines("nodename"))]:
+        for statement, is_present in [
+            *((line, True) for line in self._present_lines("nodename")),
+            *((line, False) for line in self._lines("nodename")),
+        ]:
             head = statement.pairs[0]
             if head.value.upper() == "DEFAULT":
                 continue
@@ -579,7 +815,12 @@ class _Checker:
                 twice = [name for name in expanded if name in own]
                 if twice:
                     where = f"line {own[twice[0]].line}" if own[twice[0]].line else "the cluster's slurm.conf"
-                    self._hit("duplicate-node", head.value_place, f"{_hostlist.fold(twice)} is defined in {where} already", head.key)
+                    self._hit(
+                        "duplicate-node",
+                        head.value_place,
+                        f"{_hostlist.fold(twice)} is defined in {where} already",
+                        head.key,
+                    )
             for name in expanded:
                 own.setdefault(name, place)
         names.defined.update(own)
@@ -597,7 +838,9 @@ class _Checker:
         users: list[tuple[Pair, Severity, str]] = []
         for statement in [*self._lines("partitionname"), *self._lines("nodeset")]:
             head = statement.pairs[0]
-            users.extend((pair, "error", f"{head.key} {head.value}") for pair in statement.pairs[1:] if pair.name == "nodes")
+            users.extend(
+                (pair, "error", f"{head.key} {head.value}") for pair in statement.pairs[1:] if pair.name == "nodes"
+            )
         users.extend((statement.pairs[0], "warning", "DownNodes") for statement in self._lines("downnodes"))
         for pair, severity, what in users:
             if self._is_open(pair.value) or pair.value.upper() in ("ALL", "(NULL)", ""):
@@ -610,12 +853,24 @@ class _Checker:
                 expanded = _hostlist.expand(text)
             except _hostlist.HostlistError as exc:
                 if not re.search(r"\][^,\[]*\[|[${}<>%]|\]\w", text):
-                    self._hit("undefined-node", pair.value_place, f"{what} names nodes by what is no hostlist expression: {exc}", pair.key, severity)
+                    self._hit(
+                        "undefined-node",
+                        pair.value_place,
+                        f"{what} names nodes by what is no hostlist expression: {exc}",
+                        pair.key,
+                        severity,
+                    )
                 continue
             unknown = [name for name in expanded if name not in names.defined and name.lower() not in names.sets]
             if unknown and names.is_complete and not (self._template and self._template.is_one):
                 hint = nearest(unknown[0], list(names.defined)) if len(unknown) == 1 else ""
-                self._hit("undefined-node", pair.value_place, f"{what} names {_hostlist.fold(unknown)}, which no NodeName line defines{hint}", pair.key, severity)
+                self._hit(
+                    "undefined-node",
+                    pair.value_place,
+                    f"{what} names {_hostlist.fold(unknown)}, which no NodeName line defines{hint}",
+                    pair.key,
+                    severity,
+                )
 
     def _check_partitions(self) -> None:
         seen: dict[str, Place] = {}
@@ -627,7 +882,12 @@ class _Checker:
                 continue
             if head.value in seen:
                 where = f"line {seen[head.value].line}" if seen[head.value].line else "the cluster's slurm.conf"
-                self._hit("duplicate-node", head.value_place, f"partition {head.value} is defined in {where} already", head.key)
+                self._hit(
+                    "duplicate-node",
+                    head.value_place,
+                    f"partition {head.value} is defined in {where} already",
+                    head.key,
+                )
             seen.setdefault(head.value, head.value_place)
         known = set(seen) | set(self._partitions or ())
         if self._is_whole or (self._partitions is None and not self._present):
@@ -637,7 +897,12 @@ class _Checker:
             if pair and pair.name == "suspendexcparts":
                 unknown = [item for item, _at in values.items(pair.value) if item not in known]
                 if unknown:
-                    self._hit("undefined-partition", pair.value_place, f"{pair.key} names {', '.join(unknown)}{nearest(unknown[0], known)}", pair.key)
+                    self._hit(
+                        "undefined-partition",
+                        pair.value_place,
+                        f"{pair.key} names {', '.join(unknown)}{nearest(unknown[0], known)}",
+                        pair.key,
+                    )
 
 
 def _shown(text: str) -> str:

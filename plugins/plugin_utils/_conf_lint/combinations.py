@@ -68,7 +68,7 @@ class _Settings:
 
     def number(self, key: str) -> int | None:
         setting = self._settings.get(key)
-        return values.as_number(setting.value) if setting and setting.value is not None and setting.value != "" else None
+        return values.as_count(setting.value) if setting and setting.value is not None and setting.value != "" else None
 
     def is_known(self, *keys: str) -> bool:
         """Whether the values of all keys are known, be it that they are not set."""
@@ -90,7 +90,7 @@ def _since(release: str) -> t.Callable[[_Check], _Check]:
 def problems(settings: t.Mapping[str, Setting], targets: t.Sequence[str], is_complete: bool) -> list[Problem]:
     """What does not go together. is_complete: a key that is not there is not set anywhere."""
     asked = _Settings(settings, is_complete)
-    found = []
+    found: list[Problem] = []
     for since, check in _CHECKS:
         releases = tuple(release for release in targets if parts(release) >= since)
         if releases:
@@ -108,12 +108,20 @@ def _prolog_flags(settings: _Settings) -> _Found:
     if "nohold" in flags and contain:
         yield ("prologflags",), f"PrologFlags: NoHold does not go with {', '.join(sorted(contain))}", "error"
     if "x11" in flags and settings.text("proctracktype") == "proctrack/linuxproc":
-        yield ("prologflags", "proctracktype"), "PrologFlags=X11 does not go with ProctrackType=proctrack/linuxproc", "error"
+        yield (
+            ("prologflags", "proctracktype"),
+            "PrologFlags=X11 does not go with ProctrackType=proctrack/linuxproc",
+            "error",
+        )
     if contain and settings.text("proctracktype") in ("proctrack/linuxproc", "proctrack/pgid") and "x11" not in flags:
         said = "PrologFlags=Contain holds a job's processes together with ProctrackType=proctrack/cgroup only"
         yield ("prologflags", "proctracktype"), said, "warning"
     if "tmpfs" in settings.text("jobcontainertype") and not contain and settings.is_known("prologflags"):
-        yield ("jobcontainertype", "prologflags"), "JobContainerType=job_container/tmpfs wants PrologFlags=Contain", "error"
+        yield (
+            ("jobcontainertype", "prologflags"),
+            "JobContainerType=job_container/tmpfs wants PrologFlags=Contain",
+            "error",
+        )
 
 
 @_since("24.05")
@@ -123,13 +131,21 @@ def _run_in_job(settings: _Settings) -> _Found:
     # slurmctld only
     contain = settings.words("prologflags") & {"contain", "x11", "runinjob"}
     if "enable_stepmgr" in settings.words("slurmctldparameters") and not contain and settings.is_known("prologflags"):
-        yield ("slurmctldparameters", "prologflags"), "SlurmctldParameters=enable_stepmgr wants PrologFlags=Contain", "error"
+        yield (
+            ("slurmctldparameters", "prologflags"),
+            "SlurmctldParameters=enable_stepmgr wants PrologFlags=Contain",
+            "error",
+        )
 
 
 @_since("25.11")
 def _namespace(settings: _Settings) -> _Found:
     contain = settings.words("prologflags") & {"contain", "x11", "runinjob"}
-    if settings.text("namespacetype", "none") not in ("none", "namespace/none", "") and not contain and settings.is_known("prologflags"):
+    if (
+        settings.text("namespacetype", "none") not in ("none", "namespace/none", "")
+        and not contain
+        and settings.is_known("prologflags")
+    ):
         yield ("namespacetype", "prologflags"), "NamespaceType wants PrologFlags=Contain", "error"
 
 
@@ -142,9 +158,17 @@ def _exclusive_words(settings: _Settings) -> _Found:
         yield ("launchparameters",), "LaunchParameters: enable_nss_slurm does not go with disable_send_gids", "error"
     network = settings.text("communicationparameters")
     if "disableipv4" in network and "enableipv6" not in network:
-        yield ("communicationparameters",), "CommunicationParameters: DisableIPv4 without EnableIPv6 leaves no network", "error"
+        yield (
+            ("communicationparameters",),
+            "CommunicationParameters: DisableIPv4 without EnableIPv6 leaves no network",
+            "error",
+        )
     if {"l3cache_as_socket", "numa_node_as_socket"} <= settings.words("slurmdparameters"):
-        yield ("slurmdparameters",), "SlurmdParameters: numa_node_as_socket is ignored beside l3cache_as_socket", "warning"
+        yield (
+            ("slurmdparameters",),
+            "SlurmdParameters: numa_node_as_socket is ignored beside l3cache_as_socket",
+            "warning",
+        )
     filters = settings.words("clifilterplugins")
     if len(filters) > 1 and any(word.endswith("none") for word in filters):
         yield ("clifilterplugins",), "CliFilterPlugins: none with others takes away all", "warning"
@@ -154,7 +178,11 @@ def _exclusive_words(settings: _Settings) -> _Found:
 def _accounting(settings: _Settings) -> _Found:
     kind = settings.text("accountingstoragetype", "-")
     if "mysql" in kind:
-        yield ("accountingstoragetype",), "AccountingStorageType=accounting_storage/mysql is for slurmdbd.conf only", "error"
+        yield (
+            ("accountingstoragetype",),
+            "AccountingStorageType=accounting_storage/mysql is for slurmdbd.conf only",
+            "error",
+        )
     if kind == "" and settings.has("accountingstoragetype"):
         yield ("accountingstoragetype",), 'AccountingStorageType="" names no plugin', "error"
     enforce = settings.words("accountingstorageenforce") - {"none"}
@@ -167,7 +195,9 @@ def _accounting(settings: _Settings) -> _Found:
 def _numbers(settings: _Settings) -> _Found:
     first = settings.number("firstjobid")
     last = settings.number("maxjobid")
-    if first is not None and first > min(_MAX_JOB_ID if last is None else last, 0x03FFFFFF):
+    if settings.text("maxjobid", "-") == "":
+        last = 0
+    if (1 if first is None else first) > min(_MAX_JOB_ID if last is None else last, 0x03FFFFFF):
         yield ("firstjobid", "maxjobid"), "FirstJobId is greater than MaxJobId", "error"
     if (settings.number("slurmschedloglevel") or 0) > 0 and settings.lacks("slurmschedlogfile"):
         yield ("slurmschedloglevel",), "SlurmSchedLogLevel wants a SlurmSchedLogFile", "error"
@@ -186,7 +216,11 @@ def _line_size(settings: _Settings) -> _Found:
     if (size := _limit(settings, "max_submit_line_size")) and size > 2 * 1024 * 1024:
         yield ("schedulerparameters",), "SchedulerParameters: max_submit_line_size cannot exceed 2 MiB", "error"
     if settings.text("selecttype") == "select/linear" and settings.text("topologyplugin") == "topology/tree":
-        yield ("topologyplugin", "selecttype"), "TopologyPlugin=topology/tree does not go with SelectType=select/linear", "error"
+        yield (
+            ("topologyplugin", "selecttype"),
+            "TopologyPlugin=topology/tree does not go with SelectType=select/linear",
+            "error",
+        )
 
 
 @_since("24.05")
@@ -209,7 +243,7 @@ def _health_check(settings: _Settings) -> _Found:
 @_since("22.05")
 def _mcs(settings: _Settings) -> _Found:
     plugin = settings.text("mcsplugin")
-    if settings.text("mcsparameters") and settings.lacks("mcsplugin"):
+    if settings.has("mcsparameters") and settings.lacks("mcsplugin"):
         yield ("mcsparameters",), "MCSParameters wants an MCSPlugin", "error"
     if plugin == "mcs/group" and settings.lacks("mcsparameters"):
         yield ("mcsplugin",), "MCSPlugin=mcs/group wants MCSParameters", "error"
@@ -217,7 +251,9 @@ def _mcs(settings: _Settings) -> _Found:
 
 @_since("22.05")
 def _preemption(settings: _Settings) -> _Found:
-    modes = {"suspend" if word == "on" else "off" if word == "cluster" else word for word in settings.words("preemptmode")}
+    modes = {
+        "suspend" if word == "on" else "off" if word == "cluster" else word for word in settings.words("preemptmode")
+    }
     real = modes - {"gang", "off"}
     if "suspend" in modes and not modes & {"gang", "within", "priority"}:
         yield ("preemptmode",), "PreemptMode=SUSPEND wants GANG too", "error"
@@ -227,16 +263,28 @@ def _preemption(settings: _Settings) -> _Found:
     kind = settings.text("preempttype")
     if kind in ("", "preempt/none"):
         if real:
-            yield ("preemptmode", "preempttype"), f"PreemptMode={','.join(sorted(real)).upper()} wants a PreemptType", "error"
+            yield (
+                ("preemptmode", "preempttype"),
+                f"PreemptMode={','.join(sorted(real)).upper()} wants a PreemptType",
+                "error",
+            )
     elif kind in ("preempt/qos", "preempt/partition_prio") and not real - {"within", "priority"}:
         yield ("preempttype", "preemptmode"), f"PreemptType={kind} wants a PreemptMode other than OFF", "error"
 
 
 @_since("22.05")
 def _task_plugin(settings: _Settings) -> _Found:
-    if "oomkillstep" in settings.words("taskpluginparam") and settings.is_known("taskplugin") and "cgroup" not in settings.text("taskplugin"):
+    if (
+        "oomkillstep" in settings.words("taskpluginparam")
+        and settings.is_known("taskplugin")
+        and "cgroup" not in settings.text("taskplugin")
+    ):
         yield ("taskpluginparam", "taskplugin"), "TaskPluginParam=OOMKillStep wants TaskPlugin=task/cgroup", "error"
-    if settings.has("maxnodecount") and settings.has("selecttype") and "cons_tres" not in settings.text("selecttype", "cons_tres"):
+    if (
+        settings.has("maxnodecount")
+        and settings.has("selecttype")
+        and "cons_tres" not in settings.text("selecttype", "cons_tres")
+    ):
         yield ("maxnodecount", "selecttype"), "MaxNodeCount goes with SelectType=select/cons_tres only", "error"
 
 

@@ -20,7 +20,7 @@ import typing as t
 BLANK = " \t\n\v\f\r"
 
 _KEY_VALUE = re.compile(
-    rf'[{BLANK}]*(?P<key>[A-Za-z0-9_.]+)[{BLANK}]*(?P<operator>[-*+/]?)=[{BLANK}]*'
+    rf"[{BLANK}]*(?P<key>[A-Za-z0-9_.]+)[{BLANK}]*(?P<operator>[-*+/]?)=[{BLANK}]*"
     rf'(?:"(?P<quoted>[^"]*)"|(?P<bare>[^{BLANK}]+))(?:(?=[{BLANK}])|\Z)'
 )
 _INCLUDE = re.compile(rf"include[{BLANK}]+(?P<name>[^{BLANK}]*)", re.IGNORECASE)
@@ -70,8 +70,8 @@ class Statement:
     cut_quote: Place | None = None
     #: Whether the text goes on in another physical line.
     is_continued: bool = False
-    #: No white space ends the last word: the file ends here, or a comment follows at once.
-    is_open_ended: bool = False
+    #: No white space ends the name after Include: what Slurm goes on to read behind it.
+    beyond: str = ""
 
     @property
     def head(self) -> Pair | None:
@@ -119,11 +119,12 @@ def _unescaped_hash(raw: str) -> int:
     return len(raw)
 
 
-def _logical(text: str) -> t.Iterator[tuple[_Joined, Place | None, bool, bool]]:
-    """Each logical line, the place of a comment inside of quotes, whether it was continued and whether it ends openly."""
+def _logical(text: str) -> t.Iterator[tuple[_Joined, Place | None, bool, str]]:
+    """Each logical line, the place of a comment inside of quotes, whether it was continued, and what Slurm's buffer holds behind it."""
     joined = _Joined()
     cut: Place | None = None
     is_continued = False
+    longest = ""
     lines = text.split("\n")
     ends_with_newline = text.endswith("\n")
     if ends_with_newline:
@@ -142,14 +143,25 @@ def _logical(text: str) -> t.Iterator[tuple[_Joined, Place | None, bool, bool]]:
                 continue
         else:
             joined.add(kept, number)
-        is_open = comment < len(line) or (is_last and not ends_with_newline)
-        yield joined, cut, is_continued, is_open
+        # The reader's buffer keeps what a longer line has left there (Include does not stop at the end of its line).
+        if comment < len(line):
+            beyond = line[comment + 1 :]
+        else:
+            beyond = longest[len(line) + 1 :] if is_last and not ends_with_newline else ""
+        longest = line if len(line) >= len(longest) else line + "\n\0" + longest[len(line) + 2 :]
+        yield joined, cut, is_continued, beyond
         joined, cut, is_continued = _Joined(), None, False
+
+
+def _next_word(beyond: str) -> str:
+    """What is left of a C string behind its first white space."""
+    match = re.search(rf"[{BLANK}]([^\0]*)", beyond)
+    return match.group(1).strip(BLANK) if match else ""
 
 
 def statements(text: str, line_keys: t.Container[str]) -> t.Iterator[Statement]:
     """The logical lines that say something. line_keys are the keys (lower case) whose lines hold further keys."""
-    for joined, cut, is_continued, is_open in _logical(text):
+    for joined, cut, is_continued, beyond in _logical(text):
         logical = joined.text
         if not logical.strip(BLANK):
             continue
@@ -163,7 +175,7 @@ def statements(text: str, line_keys: t.Container[str]) -> t.Iterator[Statement]:
                 include=match.group("name"),
                 cut_quote=cut,
                 is_continued=is_continued,
-                is_open_ended=is_open and match.end() == len(logical),
+                beyond=_next_word(beyond) if match.end() == len(logical) else "",
             )
             continue
         pairs: list[Pair] = []
@@ -186,5 +198,5 @@ def statements(text: str, line_keys: t.Container[str]) -> t.Iterator[Statement]:
         rest = logical[position:]
         blanks = len(rest) - len(rest.lstrip(BLANK))
         yield Statement(
-            logical, start, tuple(pairs), rest.strip(BLANK), joined.place(position + blanks), None, cut, is_continued, is_open
+            logical, start, tuple(pairs), rest.strip(BLANK), joined.place(position + blanks), None, cut, is_continued
         )

@@ -32,6 +32,7 @@ ADDING_TYPES = frozenset({"array", "line", "expline"})
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
+@functools.lru_cache(maxsize=256)
 def parts(release: str) -> tuple[int, int]:
     """A release as something that can be compared."""
     match = _VERSION.search(release)
@@ -107,7 +108,7 @@ class Key:
         return self.defunct is not None and parts(self.defunct) <= parts(release)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def table(name: str) -> dict[str, Key]:
     """Lower-case name to key, of slurm.conf itself (MAIN) or of one of LINE_KEYS."""
     found = {}
@@ -136,19 +137,29 @@ def _words(found: t.Mapping[str, t.Sequence[str | None]]) -> dict[str, Word]:
     return {name.lower(): Word(name, Span(span[0], span[1]), "#" in span[2:]) for name, span in found.items()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def words(key: str) -> dict[str, Word]:
     """The words that a key's list may hold, where Slurm takes others without a complaint; empty where nobody knows them all."""
-    return {word: item for name, found in facts()["words"].items() if name.lower() == key for word, item in _words(found).items()}
+    return {
+        word: item
+        for name, found in facts()["words"].items()
+        if name.lower() == key
+        for word, item in _words(found).items()
+    }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def strict_words(key: str) -> dict[str, Word]:
     """The words that a key's list may hold, where Slurm refuses others; empty for the other keys."""
-    return {word: item for name, found in facts()["strict_words"].items() if name.lower() == key for word, item in _words(found).items()}
+    return {
+        word: item
+        for name, found in facts()["strict_words"].items()
+        if name.lower() == key
+        for word, item in _words(found).items()
+    }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def plugins(kind: str) -> dict[str, Word]:
     """The plugins of a kind (a folder of src/plugins)."""
     return _words(facts()["plugins"].get(kind, {}))

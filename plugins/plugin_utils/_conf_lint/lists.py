@@ -91,7 +91,12 @@ _SECRETS = frozenset({"accountingstoragepass", "jobcomppass", "defaultstoragepas
 def is_secret(key: str, value: str) -> bool:
     """Whether a value is a password: of the two keys for one when it is no socket's path, or in an address."""
     if key in _SECRETS:
-        return bool(value) and not value.startswith("/") and "/munge" not in value and value.lower() not in ("none", "(null)")
+        return (
+            bool(value)
+            and not value.startswith("/")
+            and "/munge" not in value
+            and value.lower() not in ("none", "(null)")
+        )
     return bool(re.search(r"://[^/\s:@]+:[^/\s@]+@", value))
 
 
@@ -127,7 +132,17 @@ DANGEROUS = {
 
 #: Those of DANGEROUS that are refused outright.
 FORBIDDEN = frozenset(
-    {"authtype", "clustername", "controlmachine", "slurmctldhost", "slurmctldport", "slurmdport", "slurmduser", "slurmuser", "statesavelocation"}
+    {
+        "authtype",
+        "clustername",
+        "controlmachine",
+        "slurmctldhost",
+        "slurmctldport",
+        "slurmdport",
+        "slurmduser",
+        "slurmuser",
+        "statesavelocation",
+    }
 )
 
 #: slurm.conf(5) of 22.05: "A restart of slurmctld is required for changes to this parameter to take effect".
@@ -164,7 +179,9 @@ def needs_restart(key: str, value: str, release: str) -> bool:
 
 def is_lua(key: str, value: str) -> bool:
     """Whether a value asks for a Lua script beside slurm.conf."""
-    return key in ("jobsubmitplugins", "clifilterplugins", "jobcomptype", "burstbuffertype") and bool(re.search(r"(^|[/,])lua(,|$)", value))
+    return key in ("jobsubmitplugins", "clifilterplugins", "jobcomptype", "burstbuffertype") and bool(
+        re.search(r"(^|[/,])lua(,|$)", value)
+    )
 
 
 #: Keys of which Slurm takes "none" for no plugin, also where it has no plugin of that name.

@@ -12,8 +12,13 @@ import re
 FILLED = "\x01"
 
 # The last one is nobody's language and much used all the same: Key=#PORT, to be replaced by sed.
-_CONSTRUCT = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>|(?<=[^\s#\\\\])#[A-Z][A-Z0-9_]{2,}", re.DOTALL)
-_OPENS = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:if|for|unless|range|with|block|define|macro|case|while)\b|<%-?[^=].*\bdo\b(?:\s*\|[^|]*\|)?\s*-?%>", re.DOTALL)
+_CONSTRUCT = re.compile(
+    r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>|(?<=[^\s#\\\\])#[A-Z][A-Z0-9_]{2,}(?![A-Za-z0-9_=])", re.DOTALL
+)
+_OPENS = re.compile(
+    r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:if|for|unless|range|with|block|define|macro|case|while)\b|<%-?[^=].*\bdo\b(?:\s*\|[^|]*\|)?\s*-?%>",
+    re.DOTALL,
+)
 _CLOSES = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:end\w*)\b")
 
 
@@ -38,7 +43,10 @@ class Template:
             self._touched.update(range(line, last + 1))
             pieces.append(before)
             is_control = _OPENS.match(construct) or _CLOSES.match(construct) or not re.match(r"\{\{|<%-?=|#", construct)
-            alone = not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip() and not text[match.end() :].split("\n", 1)[0].strip()
+            alone = (
+                not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()
+                and not text[match.end() :].split("\n", 1)[0].strip()
+            )
             pieces.append(re.sub(r"[^\n]", " " if is_control or alone else FILLED, construct))
             if _OPENS.match(construct):
                 opened = line if depth == 0 else opened

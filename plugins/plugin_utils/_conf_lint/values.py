@@ -35,6 +35,14 @@ def as_number(text: str) -> int | None:
     return sign * int(digits, base)
 
 
+def as_count(text: str) -> int | None:
+    """The same with what Slurm adds: a k for 1024, and UNLIMITED for more than any bound."""
+    if text.lower() in _UNLIMITED:
+        return 0xFFFFFFFF
+    number = as_number(text[:-1] if text[-1:] in ("k", "K") else text)
+    return number * 1024 if number is not None and text[-1:] in ("k", "K") else number
+
+
 def _unsigned(kind: str) -> Check:
     def check(value: str) -> str:
         if value.lower() in _UNLIMITED:
@@ -43,7 +51,7 @@ def _unsigned(kind: str) -> Check:
         if kind != "uint16" and value[-1:] in ("k", "K"):
             text, factor = value[:-1], 1024
         number = as_number(text)
-        if number is None or (factor > 1 and not text):
+        if number is None:
             return f"{value!r} is no whole number"
         if number < 0:
             return f"{value!r} is less than zero"
@@ -94,7 +102,7 @@ def seconds(text: str) -> int | None:
         return None
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     if dashes:
-        days, hours, minutes, rest = (numbers + [0, 0, 0])[:4]
+        days, hours, minutes, rest = ([*numbers, 0, 0, 0])[:4]
         return days * 86400 + hours * 3600 + minutes * 60 + rest
     if colons == 2:
         return numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
@@ -110,7 +118,7 @@ def a_time(value: str) -> str:
 
 def _a_period(value: str) -> str:
     found = seconds(value)
-    if found is None or found < 60:
+    if found is None or found <= 0:
         return f"{value!r} is no time of a minute or more"
     return ""
 
@@ -135,7 +143,7 @@ LOG_LEVELS = ("quiet", "fatal", "error", "info", "verbose", "debug", "debug2", "
 
 def _at_least(least: int) -> Check:
     def check(value: str) -> str:
-        number = as_number(value)
+        number = as_count(value)
         return f"{value!r} is less than {least}" if number is not None and number < least else ""
 
     return check
@@ -143,7 +151,7 @@ def _at_least(least: int) -> Check:
 
 def _at_most(most: int) -> Check:
     def check(value: str) -> str:
-        number = as_number(value)
+        number = as_count(value)
         return f"{value!r} is more than {most}" if number is not None and number > most else ""
 
     return check
@@ -157,10 +165,18 @@ def _port_range(value: str) -> str:
 
 
 def _suspend_time(value: str) -> str:
-    if value.lower() in {"none", "infinite", "-1"}:
+    if value.lower() in {"none", "infinite", "-1"} or value.isdigit():
         return ""
-    number = as_number(value) if value.isdigit() else None
-    return "" if number is not None and number <= 0xFFFFFFFF else f"{value!r} is no number of seconds, NONE or INFINITE"
+    return f"{value!r} is no number of seconds, NONE or INFINITE: Slurm takes it for 0, or for what it begins with"
+
+
+def _suspend_limit(value: str) -> str:
+    return f"{value!r} is more than {0xFFFFFFFF}" if value.isdigit() and int(value) > 0xFFFFFFFF else ""
+
+
+def _excluded_paths(value: str) -> str:
+    wrong = [path for path in value.split(",") if path and not path.startswith("/")]
+    return f"{wrong[0]!r} is no path from / on" if wrong and value.lower() != "none" else ""
 
 
 def _rlimits(value: str) -> str:
@@ -208,6 +224,7 @@ def _slurmctld_host(value: str) -> str:
 
 #: Keys of slurm.conf itself: what Slurm refuses beside the type.
 REFUSED: dict[str, Check] = {
+    "bcastexclude": _excluded_paths,
     "enforcepartlimits": _one_of("ALL", "ANY", "NO", "YES", "up", "true", "1", "down", "false", "0"),
     "firstjobid": _at_least(1),
     "maxdbdmsgs": _at_least(10000),
@@ -229,7 +246,7 @@ REFUSED: dict[str, Check] = {
     "slurmctldsyslogdebug": _log_level,
     "slurmddebug": _log_level,
     "slurmdsyslogdebug": _log_level,
-    "suspendtime": _suspend_time,
+    "suspendtime": _suspend_limit,
     "taskpluginparam": _task_plugin_param,
 }
 
@@ -258,11 +275,10 @@ REFUSED_ON_LINE: dict[tuple[str, str], Check] = {
     ("partitionname", "defaulttime"): a_time,
     ("partitionname", "maxtime"): a_time,
     ("partitionname", "oversubscribe"): _oversubscribe,
-    ("partitionname", "preemptmode"): _preempt_mode,
     ("partitionname", "selecttypeparameters"): _partition_select,
     ("partitionname", "shared"): _oversubscribe,
     ("partitionname", "state"): _partition_state,
-    ("partitionname", "suspendtime"): _suspend_time,
+    ("partitionname", "suspendtime"): _suspend_limit,
 }
 
 NODE_STATES = ("CLOUD", "DOWN", "DRAIN", "EXTERNAL", "FAIL", "FAILING", "FUTURE", "IDLE", "UNKNOWN")
@@ -274,8 +290,18 @@ DOUBTFUL: dict[str, Check] = {
     "minjobage": _at_least(2),
     "returntoservice": _at_most(2),
     "schedulertimeslice": _at_least(5),
+    "suspendtime": _suspend_time,
     "treewidth": _at_least(1),
 }
+
+#: The same on the lines of LINE_KEYS.
+DOUBTFUL_ON_LINE: dict[tuple[str, str], Check] = {
+    ("partitionname", "preemptmode"): _preempt_mode,
+    ("partitionname", "suspendtime"): _suspend_time,
+}
+
+#: Lists of which Slurm knows every word, and goes on after a complaint.
+PATIENT = frozenset({"reconfigflags"})
 
 #: Those of DOUBTFUL that do no harm.
 HARMLESS = frozenset({"messagetimeout", "treewidth"})
@@ -285,9 +311,13 @@ MORE_WORDS = {
     "privatedata": frozenset({"all", "account", "event", "job", "node", "partition", "reservation", "user", "none"}),
     "accountingstoreflags": frozenset({"none"}),
     "priorityflags": frozenset({"none"}),
-    "logtimeformat": frozenset({"iso8601", "iso8601_ms", "rfc5424", "rfc5424_ms", "rfc3339", "clock", "short", "thread_id", "format_stderr"}),
+    "logtimeformat": frozenset(
+        {"iso8601", "iso8601_ms", "rfc5424", "rfc5424_ms", "rfc3339", "clock", "short", "thread_id", "format_stderr"}
+    ),
     "authinfo": frozenset({"socket", "ttl", "cred_expire"}),
-    "communicationparameters": frozenset({"keepalivetime", "keepaliveprobes", "keepaliveinterval", "getnameinfo_cache_timeout"}),
+    "communicationparameters": frozenset(
+        {"keepalivetime", "keepaliveprobes", "keepaliveinterval", "getnameinfo_cache_timeout"}
+    ),
     "topologyparam": frozenset({"noinaddrany", "noctldinaddrany"}),
 }
 
@@ -295,14 +325,16 @@ MORE_WORDS = {
 OPEN_LISTS = frozenset({"switchparameters", "accountingstorageparameters", "bcastparameters"})
 
 
-def items(value: str) -> t.Iterator[tuple[str, int]]:
-    """The items of a comma list and where each begins in it."""
+def items(value: str, is_strict: bool = False) -> t.Iterator[tuple[str, int]]:
+    """The items of a comma list and where each begins in it. Slurm's strict lists count a blank to the item."""
     for match in re.finditer(r"[^,]+", value):
-        item = match.group().strip()
-        if item:
-            yield item, match.start() + len(match.group()) - len(match.group().lstrip())
+        item = match.group()
+        if is_strict:
+            yield item, match.start()
+        elif item.strip():
+            yield item.strip(), match.start() + len(item) - len(item.lstrip())
 
 
 def is_placeholder(value: str) -> bool:
     """Whether a value waits for somebody to fill it in, rather than for Slurm."""
-    return bool(re.search(r"<[^<>]*>|\{\{|\{%|<%|%>|\}\}|@[A-Z_]+@|\bREPLACE_?\w*\b|\{[A-Za-z]\w*\}", value))
+    return bool(re.search(r"<[^<>]*>|\{\{|\{%|<%|%>|\}\}|@[A-Z_]+@|\bREPLACE_?\w*\b|(?<!\$)\{[A-Za-z]\w*\}", value))
