@@ -17,7 +17,6 @@ import subprocess
 import tarfile
 
 import pytest
-
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint import keys
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.check import check_file
 

@@ -63,7 +63,7 @@ def test_columns_behind_escapes() -> None:
 
 def test_the_reader_on_the_hosts_reads_the_same() -> None:
     """module_utils/_conf.py and this grammar on lines that Slurm takes."""
-    chance = random.Random(11)
+    chance = random.Random(11)  # noqa: S311
     values = ["1", '"a b"', '""', "x\\#y", "a,\\\nb", 'q"q', "a\\\\b", "'s'"]
     for _round in range(500):
         lines = []
@@ -78,7 +78,7 @@ def test_the_reader_on_the_hosts_reads_the_same() -> None:
 
 
 def test_nothing_makes_the_checker_fall_over() -> None:
-    chance = random.Random(20261122)
+    chance = random.Random(20261122)  # noqa: S311
     for _round in range(3000):
         text = "".join(
             chance.choice(PIECES) + chance.choice(["", "", " ", "\n"]) for _piece in range(chance.randrange(14))
@@ -102,7 +102,7 @@ def test_nothing_makes_the_checker_fall_over() -> None:
 
 
 def test_random_bytes_do_no_harm() -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     for _round in range(300):
         text = chance.randbytes(chance.randrange(400)).decode("utf-8", errors="surrogateescape")
         check_file(text)
