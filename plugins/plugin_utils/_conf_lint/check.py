@@ -448,6 +448,7 @@ class _Checker:
             return
         said = f"{pair.key} is {_value(Pair(entry.key, entry.value, pair.place, pair.place))} in {entry.file}:{entry.line}; this line stands later and wins"
         fix = "take one of the two out"
+        severity: Severity = "warning"
         if keys.words(pair.name) or keys.strict_words(pair.name):
             lost = [
                 word
@@ -456,7 +457,8 @@ class _Checker:
             ]
             said += f", and its words do not add up: {', '.join(lost)} will be lost" if lost else ""
             fix = "write all words here"
-        self._hit("duplicate-key", pair.place, said, pair.key, "warning", fix)
+            severity = "warning" if lost else "info"
+        self._hit("duplicate-key", pair.place, said, pair.key, severity, fix)
 
     def _check_change(self, pair: Pair) -> None:
         """What a change on a running cluster means."""
@@ -535,9 +537,11 @@ class _Checker:
             return
         further = values.REFUSED_ON_LINE.get((table, pair.name)) if table else values.REFUSED.get(pair.name)
         if further and (said := further(pair.value)):
-            since = "0.0" if table else values.REFUSED_SINCE.get(pair.name, "0.0")
-            bad = [release for release in self._targets if keys.parts(release) >= keys.parts(since)]
+            first, last = values.REFUSED_FROM_TO.get((table, pair.name), ("0.0", "99.99"))
+            bad = [release for release in self._targets if keys.parts(first) <= keys.parts(release) <= keys.parts(last)]
             self._graded("invalid-value", bad, pair.value_place, f"{pair.key}: {said}", pair.key)
+            if bad:
+                return
         doubtful = values.DOUBTFUL_ON_LINE.get((table, pair.name)) if table else values.DOUBTFUL.get(pair.name)
         if doubtful and (said := doubtful(pair.value)):
             self._hit(
@@ -549,6 +553,12 @@ class _Checker:
             )
 
     def _check_words(self, pair: Pair) -> None:
+        if pair.name == "taskpluginparam":
+            for item, _at in values.items(pair.value):
+                since = values.TASK_PLUGIN_PARAM_SINCE.get(item.lower(), "0.0")
+                early = [release for release in self._targets if keys.parts(release) < keys.parts(since)]
+                said = f"{pair.key}: {item} is known since {since} only"
+                self._graded("invalid-value", early, pair.value_place, said, pair.key)
         strict = keys.strict_words(pair.name)
         known = strict or keys.words(pair.name)
         if not known or pair.name in values.OPEN_LISTS:

@@ -76,12 +76,12 @@ class _Settings:
 
 
 _Check = t.Callable[[_Settings], t.Iterator[tuple[tuple[str, ...], str, Severity]]]
-_CHECKS: list[tuple[tuple[int, int], _Check]] = []
+_CHECKS: list[tuple[tuple[int, int], tuple[int, int], _Check]] = []
 
 
-def _since(release: str) -> t.Callable[[_Check], _Check]:
+def _since(first: str, last: str = "99.99") -> t.Callable[[_Check], _Check]:
     def register(check: _Check) -> _Check:
-        _CHECKS.append((parts(release), check))
+        _CHECKS.append((parts(first), parts(last), check))
         return check
 
     return register
@@ -91,8 +91,8 @@ def problems(settings: t.Mapping[str, Setting], targets: t.Sequence[str], is_com
     """What does not go together. is_complete: a key that is not there is not set anywhere."""
     asked = _Settings(settings, is_complete)
     found: list[Problem] = []
-    for since, check in _CHECKS:
-        releases = tuple(release for release in targets if parts(release) >= since)
+    for first, last, check in _CHECKS:
+        releases = tuple(release for release in targets if first <= parts(release) <= last)
         if releases:
             found.extend(Problem(keys, message, releases, severity) for keys, message, severity in check(asked))
     return found
@@ -209,6 +209,13 @@ def _numbers(settings: _Settings) -> _Found:
             yield (other.lower(), one.lower()), f"{other} is ignored beside {one}", "warning"
     if (size := _limit(settings, "max_script_size")) and size > 512 * 1024 * 1024:
         yield ("schedulerparameters",), "SchedulerParameters: max_script_size cannot exceed 512 MiB", "error"
+
+
+@_since("22.05", "23.02")
+def _default_select_type(settings: _Settings) -> _Found:
+    """Up to 23.02 the plugin that nobody names is select/linear."""
+    if settings.number("maxnodecount") and settings.lacks("selecttype"):
+        yield ("maxnodecount",), "MaxNodeCount wants SelectType=select/cons_tres", "error"
 
 
 @_since("23.11")

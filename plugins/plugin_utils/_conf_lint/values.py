@@ -229,7 +229,7 @@ REFUSED: dict[str, Check] = {
     "firstjobid": _at_least(1),
     "maxdbdmsgs": _at_least(10000),
     "maxjobcount": _at_least(1),
-    "maxnodecount": _at_most(65536),  # see REFUSED_SINCE
+    "maxnodecount": _at_most(65536),
     "maxstepcount": _at_least(1),
     "preemptexempttime": a_time,
     "preemptmode": _preempt_mode,
@@ -251,8 +251,15 @@ REFUSED: dict[str, Check] = {
 }
 
 
-#: Those of REFUSED that older releases take.
-REFUSED_SINCE = {"maxnodecount": "24.11"}
+#: The first and the last release that refuse, where it is not all of them: (line, key) to the two.
+REFUSED_FROM_TO = {
+    ("", "maxnodecount"): ("24.11", "99.99"),
+    ("", "suspendtime"): ("23.02", "99.99"),
+    ("partitionname", "preemptmode"): ("22.05", "24.05"),
+}
+
+#: Words of TaskPluginParam that older releases refuse.
+TASK_PLUGIN_PARAM_SINCE = {"oomkillstep": "24.11", "slurmdspecoverride": "25.05"}
 
 
 def _partition_state(value: str) -> str:
@@ -275,6 +282,7 @@ REFUSED_ON_LINE: dict[tuple[str, str], Check] = {
     ("partitionname", "defaulttime"): a_time,
     ("partitionname", "maxtime"): a_time,
     ("partitionname", "oversubscribe"): _oversubscribe,
+    ("partitionname", "preemptmode"): _preempt_mode,
     ("partitionname", "selecttypeparameters"): _partition_select,
     ("partitionname", "shared"): _oversubscribe,
     ("partitionname", "state"): _partition_state,

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+import textwrap
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.check import check, check_file
@@ -260,8 +264,8 @@ def test_each_rule_has_cases(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_each_rule_is_documented(rule: str, root: object) -> None:
-    page = (root / "docs/rules/conf.md").read_text()  # type: ignore[operator]
+def test_each_rule_is_documented(rule: str, root: pathlib.Path) -> None:
+    page = (root / "docs/rules/conf.md").read_text()
     assert f"\n## {rule}\n" in page
 
 
@@ -342,3 +346,39 @@ def test_a_template_is_judged_as_far_as_it_can_be(text: str) -> None:
 
 def test_a_removed_key_is_seen_in_a_template() -> None:
     assert [finding.rule for finding in check_file("{% if x %}\nCacheGroups={{ y }}\n{% endif %}\n")] == ["removed-key"]
+
+
+def examples(page: str) -> list[tuple[str, str, str, str]]:
+    """Rule, "Bad" or "Good", release and text of each example of the page."""
+    found = []
+    for rule, section in re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL):
+        for kind, heading, text in re.findall(r"^(Bad|Good)(.*?):[^\n]*\n\n((?:    [^\n]*\n)+)", section, re.MULTILINE):
+            match = re.search(r"Slurm (\d\d\.\d\d)", heading)
+            release = "23.02" if "before" in heading else match.group(1) if match else "24.11"
+            found.append(
+                (
+                    rule,
+                    kind,
+                    release,
+                    textwrap.dedent(text) if rule != "syntax-error" else re.sub("(?m)^    ", "", text),
+                )
+            )
+    return found
+
+
+def test_the_examples_of_the_page_hold(root: pathlib.Path) -> None:
+    shown = examples((root / "docs/rules/conf.md").read_text())
+    assert {rule for rule, kind, _release, _text in shown if kind == "Bad"} == set(RULES)
+    for rule, kind, release, text in shown:
+        for line in (
+            text.splitlines()
+            if kind == "Bad" and rule in ("removed-key", "invalid-value", "fatal-combination", "secret-in-conf")
+            else [text]
+        ):
+            fired = {
+                finding.rule for finding in judge(line + "\n", release) if kind == "Bad" or finding.severity != "info"
+            }
+            if kind == "Bad":
+                assert rule in fired, (rule, line)
+            elif "{{" not in line and not line.startswith("slurm_"):
+                assert rule not in fired, (rule, line)
