@@ -8,7 +8,7 @@
     tests/bench/conf_corpus.py FOLDER [--labels FOLDER] [--version 24.11] [--show]
 
 FOLDER holds the files as conf/<number>; labels.csv and index.csv are beside them or in the folder of --labels. A label
-counts as found when a finding of its rule stands on its line or within two. A finding above info on a file's line
+counts as found when a finding of its rule, above info, stands on its line or within two. A finding above info on a file's line
 without a label, sure or arguable, is a false positive. Without --version the files must suit all supported releases.
 """
 
@@ -123,7 +123,9 @@ def count(
 
     used: set[int] = set()
     for label in sorted((label for label in labels if label["certainty"] == "sure"), key=lambda row: int(row["line"])):
-        fitting = [index for index, finding in enumerate(findings) if meets(label, finding)]
+        fitting = [
+            index for index, finding in enumerate(findings) if finding.severity != "info" and meets(label, finding)
+        ]
         exact = [index for index in fitting if findings[index].line == int(label["line"]) and index not in used]
         chosen = next(iter(exact or [index for index in fitting if index not in used] or fitting), None)
         if chosen is None:

@@ -629,6 +629,9 @@ class _Checker:
                 continue
             lower = lists.PLUGIN_ALIASES.get((kind, lower), lower)
             known = keys.plugins("cred" if kind == "crypto" else kind)
+            if kind in ("cred", "crypto") and lower == "slurm":
+                # Slurm loads auth/slurm for it (src/interfaces/cred.c).
+                known = keys.plugins("auth")
             if (
                 kind == "job_container"
                 and keys.parts(self._targets[-1]) >= (25, 11)

@@ -218,10 +218,7 @@ def is_no_plugin(key: str, name: str) -> bool:
         return key in _NONE_IS_NONE
     if key == "mpidefault":
         return name == "openmpi" or name.startswith("pmix")
-    if key == "topologyplugin":
-        return name in ("default", "flat")
-    # Slurm's cred/slurm is a part of auth/slurm.
-    return key == "credtype" and name == "slurm"
+    return key == "topologyplugin" and name in ("default", "flat")
 
 
 #: What Slurm replaces in a name before it looks for the plugin.

@@ -280,6 +280,7 @@ def _partition_select(value: str) -> str:
 #: Keys on the lines of LINE_KEYS: what Slurm refuses beside the type.
 REFUSED_ON_LINE: dict[tuple[str, str], Check] = {
     ("partitionname", "defaulttime"): a_time,
+    ("partitionname", "exclusive"): _one_of("NO", "NODE", "USER", "TOPO", "NONE"),
     ("partitionname", "maxtime"): a_time,
     ("partitionname", "oversubscribe"): _oversubscribe,
     ("partitionname", "preemptmode"): _preempt_mode,

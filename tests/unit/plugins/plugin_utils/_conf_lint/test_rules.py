@@ -203,7 +203,7 @@ FIRES_NOT = [
     ("unknown-plugin", "TaskPlugin=affinity,task/cgroup", "24.11"),
     ("unknown-plugin", "MpiDefault=pmix_v4", "24.11"),
     ("unknown-plugin", "JobSubmitPlugins=ours", "24.11"),
-    ("unknown-plugin", "CredType=cred/slurm", "24.11"),
+    ("unknown-plugin", "CredType=cred/slurm", "23.11"),
     ("fatal-combination", "PrologFlags=NoHold", "24.11"),
     ("fatal-combination", "PrologFlags=Serial,RunInJob\nProctrackType=proctrack/cgroup", "23.11"),
     ("fatal-combination", "PreemptMode=SUSPEND,GANG\nPreemptType=preempt/qos", "24.11"),
