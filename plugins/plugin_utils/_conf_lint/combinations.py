@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """Values that are right each for itself and do not go together.
 
 Source: src/common/read_config.c (_validate_and_set_defaults), which every command and daemon runs; the few that only

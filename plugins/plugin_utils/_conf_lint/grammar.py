@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """slurm.conf as Slurm's reader takes it apart, with the place of everything in the user's text.
 
 module_utils/_conf.py reads what is there; this module also says what a line holds that Slurm would refuse. Source:

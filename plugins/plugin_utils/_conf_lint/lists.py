@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """What is known of single keys beyond type and release: kept by hand, because no table of Slurm's says it.
 
 Sources: slurm.conf(5), src/common/read_config.c, src/slurmctld/read_config.c; and observed on 22.05, 24.11 and 26.05.
