@@ -23,7 +23,7 @@ help: ## This list
 
 .PHONY: demo test
 demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to it and show jobs going through the hooks
-	@lab/demo
+	@lab/demo $(VARS:%=--vars %) $(INVENTORY:%=--inventory %)
 
 test: setup ## Run every check and every test
 	@python tools/gates.py $(GATES)
@@ -55,6 +55,7 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
 	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
 
 yamllint: setup ## YAML: form
 	@yamllint --strict .

@@ -86,7 +86,9 @@ class Lab:
 
     def wait_for_state(self, name: str, predicate: t.Callable[[str], bool], seconds: int = 30) -> dict[str, str]:
         """Wait until a node's state is as wanted; what the controller says of it then."""
-        return wait(lambda: (now := self.node(name)) and predicate(now["State"]) and now, seconds, f"the state of {name}")
+        return wait(
+            lambda: (now := self.node(name)) and predicate(now["State"]) and now, seconds, f"the state of {name}"
+        )
 
     def resume(self) -> None:
         """Bring all nodes back, as an administrator does after he has mended what was wrong."""

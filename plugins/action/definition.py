@@ -9,7 +9,6 @@ import typing as t
 
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
@@ -59,8 +58,13 @@ class ActionModule(ActionBase):
 
         problems = list(gathered.problems)
         if cluster:
-            problems += [(host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)]
-            problems += [("", problem) for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)]
+            problems += [
+                (host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)
+            ]
+            problems += [
+                ("", problem)
+                for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)
+            ]
         lines = _cluster.as_text(problems)
         try:
             findings = _linting.lint(
@@ -94,13 +98,19 @@ class ActionModule(ActionBase):
             hosts[host.name] = {"hooks": hooks, "id": release.id if release else ""}
         text = _cluster.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
-        is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and _cluster.conf_is_settled(text, settings, cluster)
+        conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
+        is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
         strangers = _cluster.unknown_workers(gathered.hosts, cluster)
-        warnings = [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."] if strangers else []
+        warnings = (
+            [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."]
+            if strangers
+            else []
+        )
         return {
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,
+            "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
             **({"warnings": warnings} if warnings else {}),
         }

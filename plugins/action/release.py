@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, pack
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
@@ -33,13 +32,26 @@ class ActionModule(ActionBase):
             renderer = Renderer(loader=self._loader, templar=self._templar, variables=variables)
             node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
             hooks = args.pop("hooks", None) or {}
-            problems = [Problem(f"hooks.{hook}", f"is no hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}") for hook in hooks if hook not in HOOKS]
-            scripts = {hook: renderer.scripts(hook, hooks[hook], f"slurm_{hook}", node_name) for hook in HOOKS if hook in hooks}
+            problems = [
+                Problem(f"hooks.{hook}", f"is no hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}")
+                for hook in hooks
+                if hook not in HOOKS
+            ]
+            scripts = {
+                hook: renderer.scripts(hook, hooks[hook], f"slurm_{hook}", node_name) for hook in HOOKS if hook in hooks
+            }
             problems += renderer.problems
             if problems:
                 lines = _cluster.as_text([("", problem) for problem in problems])
-                return {**result, "failed": True, "msg": "The scripts cannot be staged; nothing was changed.\n" + "\n".join(f"- {line}" for line in lines)}
+                return {
+                    **result,
+                    "failed": True,
+                    "msg": "The scripts cannot be staged; nothing was changed.\n"
+                    + "\n".join(f"- {line}" for line in lines),
+                }
             release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
             args["payload"] = pack(release) if release else ""
-        result.update(self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables))
+        result.update(
+            self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)
+        )
         return result

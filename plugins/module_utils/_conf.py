@@ -14,6 +14,7 @@ C(Include) only at column 0.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import typing as t
@@ -21,10 +22,9 @@ import typing as t
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
-#: What our line says in a file without a newline at its end, which is to come back when our line goes. Our line itself
-#: must end with one: otherwise Slurm's reader goes on behind the name, into what a longer line left in its buffer, and
-#: every command ends with a parse error (src/common/parse_config.c, _parse_include_directive, 22.05 to 26.05; seen on 24.11).
-_AFTER_NO_NEWLINE = f"{INCLUDE_LINE} # the line above had no newline"
+#: For a slurm.conf without a newline at its end. Ours needs one: after an Include that ends the file without, Slurm 24.11.5 takes
+#: the end of an earlier, longer line for a line of its own ("Parse error").
+INCLUDE_AT_OPEN_END = f"{INCLUDE_LINE} # (the line before had no newline)"
 
 #: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
 CACHE = "/run/slurm/conf"
@@ -106,7 +106,7 @@ def includes(text: str) -> list[tuple[str, int]]:
     return [(name, line.first) for line in logical_lines(text) if (name := _included(line))]
 
 
-def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str] = ()) -> list[Entry]:
+def tree(path: str, read: t.Callable[[str], str | None], skip: t.Container[str] = ()) -> list[Entry]:
     """The keys of slurm.conf and of all that it includes, without the files named in skip.
 
     Relative names are taken from the directory of the main file (23.02 and later; before that of the including file,
@@ -116,7 +116,7 @@ def tree(path: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[
 
 
 def _tree(
-    path: str, beside: str, read: t.Callable[[str], t.Optional[str]], skip: t.Container[str], depth: int
+    path: str, beside: str, read: t.Callable[[str], str | None], skip: t.Container[str], depth: int
 ) -> list[Entry]:
     text = read(path)
     if text is None:
@@ -163,12 +163,14 @@ def has_include(text: str) -> bool:
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
-    Everything else stays to the byte; the lack of a newline at the end is noted, for without_include.
+    Lines that were adopted once and are no longer come back. Everything else stays to the byte, also the lack of a newline
+    at the end.
     """
-    text = _adopt(text, {key.lower() for key in adopt})
+    keys = {key.lower() for key in adopt}
+    text = _adopt(_give_back(text, keep=keys), keys)
     if has_include(text):
         return text
-    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{_AFTER_NO_NEWLINE}\n"
+    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
         raise ConfError(
             "its last line ends with a backslash and would swallow our Include line: take the backslash away first"
@@ -178,17 +180,14 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
-    for line in (f"\n{_AFTER_NO_NEWLINE}\n", f"\n{INCLUDE_LINE}"):
-        if text.endswith(line):
-            text = text[: -len(line)]
+    text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
     ours = {
         number
         for line in logical_lines(text)
         if _included(line) == FRAGMENT
         for number in range(line.first, line.last + 1)
     }
-    kept = [line for number, line in enumerate(_physical_lines(text), 1) if number not in ours]
-    return "".join(line[len(ADOPTED) :] if line.startswith(ADOPTED) else line for line in kept)
+    return _give_back("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
 def adopted(text: str) -> list[str]:
@@ -206,6 +205,22 @@ def _included(line: Line) -> str:
 def _physical_lines(text: str) -> list[str]:
     """The lines with their ends. Not splitlines(), which sees ends of lines that Slurm does not (form feed, U+2028 ...)."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _give_back(text: str, keep: t.Collection[str] = ()) -> str:
+    """Turn adopted lines into what they were, but for those that set a key to keep."""
+    lines = _physical_lines(text)
+    blocks = itertools.groupby(range(len(lines)), key=lambda number: lines[number].startswith(ADOPTED))
+    for is_adopted, numbers in blocks:
+        if not is_adopted:
+            continue
+        block = list(numbers)
+        plain = [lines[number][len(ADOPTED) :] for number in block]
+        for line in logical_lines("".join(plain)):
+            if not {match.group(1).lower() for match in _PAIR.finditer(line.text)} & set(keep):
+                for offset in range(line.first - 1, line.last):
+                    lines[block[offset]] = plain[offset]
+    return "".join(lines)
 
 
 def _adopt(text: str, keys: set[str]) -> str:
@@ -234,11 +249,11 @@ class Change:
     """A file that is to change: None stands for no file."""
 
     path: str
-    before: t.Optional[str]
-    after: t.Optional[str]
+    before: str | None
+    after: str | None
 
 
-def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], t.Optional[str]]) -> list[Change]:
+def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], str | None]) -> list[Change]:
     """What has to change on a host so that its slurm.conf says text (empty: nothing of ours), in the safe order.
 
     The included file is there before the line that includes it, and goes after that line has gone: a missing included

@@ -27,11 +27,23 @@ def release_diff(store: Store, manifest: Manifest, content: t.Mapping[str, bytes
     for people.
     """
     current = store.current()
-    old: Manifest = (store.manifest(current) if current else None) or {"id": "", "files": {}, "hooks": {}, "summary": []}
+    old: Manifest = (store.manifest(current) if current else None) or {
+        "id": "",
+        "files": {},
+        "hooks": {},
+        "summary": [],
+    }
     diffs = []
     if old["summary"] != manifest["summary"]:
         before, after = ("".join(f"{line}\n" for line in side["summary"]) for side in (old, manifest))
-        diffs.append({"before_header": "scripts in their order", "after_header": "scripts in their order", "before": before, "after": after})
+        diffs.append(
+            {
+                "before_header": "scripts in their order",
+                "after_header": "scripts in their order",
+                "before": before,
+                "after": after,
+            }
+        )
     scripts = {path for side in (old, manifest) for path in side["files"] if path not in side["hooks"]}
     for path in sorted(scripts):
         in_old, in_new = old["files"].get(path), manifest["files"].get(path)

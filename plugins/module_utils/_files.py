@@ -13,8 +13,6 @@ import hashlib
 import os
 import stat
 import tempfile
-import typing as t
-
 
 #: How the names of files begin that are not yet in place.
 _TEMPORARY = ".nodecycle-"
@@ -25,7 +23,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_bytes(path: str) -> t.Optional[bytes]:
+def read_bytes(path: str) -> bytes | None:
     """The content of a file, or None where there is no file."""
     try:
         with open(path, "rb") as handle:

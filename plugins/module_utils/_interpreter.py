@@ -52,4 +52,6 @@ def require(manifest: Manifest, content: t.Mapping[str, bytes], hooks: list[str]
         if manifest["hooks"][hook] and not is_present("/bin/bash"):
             lacking.append(f"{hook}: the dispatcher needs /bin/bash")
     if lacking:
-        raise StoreError(f"{'; '.join(lacking)}, which this host does not have: install it (an init script may), or change the script")
+        raise StoreError(
+            f"{'; '.join(lacking)}, which this host does not have: install it (an init script may), or change the script"
+        )

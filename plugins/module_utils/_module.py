@@ -58,7 +58,7 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
     return run
 
 
-def read_text(path: str) -> t.Optional[str]:
+def read_text(path: str) -> str | None:
     """A file as text in which every byte survives, or None where there is no file."""
     data = _files.read_bytes(path)
     return None if data is None else data.decode("utf-8", "surrogateescape")

@@ -112,8 +112,11 @@ def _describe(name: str, script: Script) -> str:
     return " ".join(words)
 
 
-def _dispatcher(hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str) -> bytes:
-    if not scripts:
+def _dispatcher(
+    hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str
+) -> bytes:
+    # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
+    if not scripts and not hook.is_init:
         return _NOTHING_TO_RUN.encode()
 
     def array(values: t.Iterable[str]) -> str:
@@ -138,22 +141,25 @@ ignores={array("1" if script.on_failure == "ignore" else "0" for script in scrip
     return (head + body).encode()
 
 
-def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> t.Optional[Release]:
+def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> Release | None:
     """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
 
     None where no hook is carried at all. The dispatchers name the release's directory, so they cannot be part of
-    the digest that names it; their body and all that goes into their heads is.
+    the digest that names it; what they are without that name is.
     """
     if not hooks:
         return None
     root = os.path.normpath(root)
-    plan: dict[str, t.Any] = {"root": root, "body": sha256(dispatcher_body.encode()), "hooks": {}}
+    plan: dict[str, t.Any] = {"hooks": {}, "dispatchers": {}}
     names = {name: file_names(scripts) for name, scripts in hooks.items()}
     for name, scripts in hooks.items():
         plan["hooks"][name] = [
             [file_name, sha256(script.content), script.partitions, script.timeout, script.on_failure, script.no_log]
             for file_name, script in zip(names[name], scripts)
         ]
+        digest = _digest(plan["hooks"][name])
+        unnamed = _dispatcher(HOOKS[name], scripts, names[name], root, "", digest, dispatcher_body)
+        plan["dispatchers"][name] = [sha256(unnamed), *_access(HOOKS[name])]
     id_ = _digest(plan)
 
     files: list[File] = []

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 
 #: (arguments) -> (exit code, standard output, standard error)
-Runner = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+Runner = t.Callable[[list[str]], tuple[int, str, str]]
 
 _CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
 #: Behind the reason only these may follow. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.

@@ -34,14 +34,14 @@ _HALF_DONE = ".half-"
 #: A dispatcher of a release that was just replaced may still be between two of its scripts.
 PRUNE_AFTER = 3600
 
-Manifest = t.Dict[str, t.Any]
+Manifest = dict[str, t.Any]
 
 
 class StoreError(Exception):
     """Something on this host stands in the way; the message says what and what to do."""
 
 
-class Owners(t.Dict[str, t.Tuple[int, int]]):
+class Owners(dict[str, tuple[int, int]]):
     """User and group ids of V(root) and, where this host knows him, V(slurm). Asking for him where it does not is a StoreError."""
 
     def __init__(self, slurm_user: str) -> None:
@@ -70,7 +70,7 @@ class Store:
         """A path in a release's directory."""
         return os.path.join(self.releases, id_[:ID_LENGTH], *parts)
 
-    def current(self) -> t.Optional[str]:
+    def current(self) -> str | None:
         """The directory name of the active release, or None."""
         try:
             return os.path.basename(os.readlink(os.path.join(self.root, "current")))
@@ -79,7 +79,7 @@ class Store:
         except OSError as exc:
             raise StoreError(f"{self.root}/current exists and is no symbolic link of ours: move it away") from exc
 
-    def manifest(self, id_: str) -> t.Optional[Manifest]:
+    def manifest(self, id_: str) -> Manifest | None:
         """The manifest of a release on disk, or None where it has none that can be read."""
         data = _files.read_bytes(self.path(id_, MANIFEST))
         try:
@@ -99,7 +99,7 @@ class Store:
         except ValueError:
             return []
 
-    def previous(self) -> t.Optional[str]:
+    def previous(self) -> str | None:
         """The release that was active before the current one and is still on disk."""
         current = self.current()
         was_current = False
@@ -112,7 +112,9 @@ class Store:
 
     def damaged(self, manifest: Manifest) -> list[str]:
         """The files of a release that are missing or differ from the manifest in content, mode or owner, their directory too."""
-        wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)]
+        wrong = [
+            path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
+        ]
         return wrong if self.manifest(manifest["id"]) == manifest else [*wrong, MANIFEST]
 
     def _is_intact(self, id_: str, path: str, wanted: t.Mapping[str, t.Any]) -> bool:
@@ -122,7 +124,10 @@ class Store:
         try:
             for place, is_right in is_kind.items():
                 present = os.lstat(place)
-                if not is_right(present.st_mode) or (stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid) != access:
+                if (
+                    not is_right(present.st_mode)
+                    or (stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid) != access
+                ):
                     return False
         except (FileNotFoundError, NotADirectoryError):
             return False
@@ -165,21 +170,23 @@ class Store:
         for directory in [self.root, *(place for place, _directories, _files_there in os.walk(self.releases))]:
             _files.sweep(directory)
 
-    def activate(self, id_: str, now: t.Optional[float] = None) -> None:
+    def activate(self, id_: str, now: float | None = None) -> None:
         """Make a staged release the one that the next job runs: one rename."""
         name = id_[:ID_LENGTH]
         manifest = self.manifest(id_)
         if not manifest:
             raise StoreError(f"release {name} is not staged on this host: stage it first")
         if damaged := self.damaged(manifest):
-            raise StoreError(f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first")
+            raise StoreError(
+                f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first"
+            )
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
         _files.write_atomic(os.path.join(self.root, "history.json"), (json.dumps(entries[:100]) + "\n").encode(), 0o644)
         _files.link_atomic(os.path.join(self.root, "current"), os.path.join("releases", name))
 
-    def prune(self, keep: int, now: t.Optional[float] = None) -> list[str]:
+    def prune(self, keep: int, now: float | None = None) -> list[str]:
         """Remove the releases beyond the newest C(keep), but none that was active within the last hour."""
         moment = time.time() if now is None else now
         current = self.current()
@@ -211,6 +218,10 @@ class Store:
         for path in (os.path.join(STATE_DIR, hook), os.path.join(LOG_DIR, f"{hook}.log")):
             _files.make_parents(path)
         _files.make_dir(os.path.join(STATE_DIR, hook), 0o700)
+        # The dispatcher of a first init would make it readable by all.
+        os.close(
+            os.open(os.path.join(LOG_DIR, f"{hook}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
+        )
 
     def exists(self) -> bool:
         """Whether anything of ours is below the root."""
@@ -232,5 +243,3 @@ def init_pending(manifest: Manifest) -> list[str]:
     """The init hooks whose present scripts have not succeeded on this host since it booted."""
     done = {hook: (_files.read_bytes(f"{RUN_DIR}/{hook}.ok") or b"").decode().strip() for hook in manifest["init"]}
     return [hook for hook, digest in manifest["init"].items() if done[hook] != digest]
-
-

@@ -17,7 +17,12 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import LOG_DIR, RUN_DIR, STATE_DIR, dispatcher_path
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    LOG_DIR,
+    RUN_DIR,
+    STATE_DIR,
+    dispatcher_path,
+)
 
 SYSTEMD_DIR = "/etc/systemd/system"
 LOGROTATE = "/etc/logrotate.d/nodecycle"
@@ -39,6 +44,11 @@ class Surroundings:
 def unit_name(hook: str) -> str:
     """The systemd unit that runs an init hook at boot."""
     return f"nodecycle-{hook.replace('_', '-')}.service"
+
+
+def held_back(hook: str) -> str:
+    """The daemon's unit that an init hook holds back; empty for a hook that holds none."""
+    return _HELD_BACK.get(hook, "")
 
 
 def drop_in_path(hook: str) -> str:
@@ -121,12 +131,13 @@ def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> li
                 wrong.append(path)
         except FileNotFoundError:
             wrong.append(path)
-    return wrong + [path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)]
+    return wrong + [
+        path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)
+    ]
 
 
-def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
-    """Make everything as it should be; True where systemd has to read its units again."""
-    paths = missing(wanted, owners)
+def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:
+    """Make the directories and log files that the dispatchers write to. Before the activation."""
     for path, owner in wanted.dirs.items():
         _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR) else 0o700, *owners[owner])
     for path, owner in wanted.logs.items():
@@ -135,6 +146,14 @@ def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool
             os.fchown(descriptor, *owners[owner])
         finally:
             os.close(descriptor)
+
+
+def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
+    """Place the files and links, take away those that should be gone; True where systemd has to read its units again.
+
+    After the activation: a unit must not name a dispatcher that is not there, or a boot in between keeps slurmd down.
+    """
+    paths = missing(wanted, owners)
     for path in paths:
         if path in wanted.files:
             _files.make_parents(path)

@@ -165,14 +165,21 @@ def main() -> t.NoReturn:
         if not module.check_mode:
             backup = apply(changes, path)
     except SlurmError as exc:
-        module.fail_json(msg=f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`.")
+        module.fail_json(
+            msg=f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."
+        )
     except (_conf.ConfError, OSError) as exc:
         module.fail_json(msg=f"Changing {path}: {exc}")
     module.exit_json(
         changed=bool(changes),
         changed_files=[change.path for change in changes],
         diff=[
-            {"before_header": change.path, "after_header": change.path, "before": change.before or "", "after": change.after or ""}
+            {
+                "before_header": change.path,
+                "after_header": change.path,
+                "before": change.before or "",
+                "after": change.after or "",
+            }
             for change in changes
         ],
         **({"backup": backup} if backup else {}),

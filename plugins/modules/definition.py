@@ -123,6 +123,10 @@ conf_text:
   description: The content of the file that slurm.conf includes; empty where there is nothing to say.
   returned: with O(cluster)
   type: str
+conf_is_settled:
+  description: Whether the first controller's slurm.conf says that already.
+  returned: with O(cluster)
+  type: bool
 controller_is_settled:
   description: Whether the first controller has this release and these lines of slurm.conf already.
   returned: with O(cluster)

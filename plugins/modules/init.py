@@ -15,6 +15,7 @@ author:
 description:
   - Runs the init scripts of a release that is staged on this host and not yet active, in a transient systemd unit, just as they
     will run at each boot. Scripts that already succeeded since the boot are not run again.
+  - A daemon that did not start at the boot because its init hook failed is started after the success.
   - Fails with the script's name, its exit code and its last lines when one fails. The release should then not be activated.
 options:
   id:
@@ -49,6 +50,11 @@ ran:
   returned: always
   type: list
   elements: str
+started:
+  description: The daemons that were started because only a failure of their init hook since the boot had kept them down.
+  returned: success
+  type: list
+  elements: str
 failure:
   description: The record of the failing script, with its hook, name, exit code, cause and last lines of output.
   returned: when a script failed
@@ -81,9 +87,38 @@ def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
     systemd_run = module.get_bin_path("systemd-run")
     if systemd_run:
         unit = _surroundings.unit_name(hook).replace(".service", "-apply")
-        command = [systemd_run, "--quiet", "--wait", "--collect", f"--unit={unit}", f"--description=nodecycle.slurm: {hook}", *command]
+        command = [
+            systemd_run,
+            "--quiet",
+            "--wait",
+            "--collect",
+            f"--unit={unit}",
+            f"--description=nodecycle.slurm: {hook}",
+            *command,
+        ]
     code, _out, _err = module.run_command(command)
     return int(code)
+
+
+def start_held_back(module: AnsibleModule, hook: str) -> str:
+    """Start the daemon that a failure of this hook kept down since the boot; its unit's name, or empty where there is none such."""
+    daemon = _surroundings.held_back(hook)
+    systemctl = module.get_bin_path("systemctl")
+    if not daemon or not systemctl:
+        return ""
+    _code, out, _err = module.run_command(
+        [systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", daemon]
+    )
+    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    # A unit that nobody has tried to start has no timestamp: then it is down for a reason of its own.
+    if (
+        shown.get("ActiveState") == "active"
+        or shown.get("AssertResult") != "no"
+        or shown.get("AssertTimestampMonotonic", "0") == "0"
+    ):
+        return ""
+    module.run_command([systemctl, "start", daemon], check_rc=True)
+    return daemon
 
 
 def main() -> t.NoReturn:
@@ -103,6 +138,7 @@ def main() -> t.NoReturn:
             module.exit_json(changed=True, ran=[])
         module.fail_json(msg=f"release {module.params['id'][:16]} is not staged on this host", ran=[])
     pending = init_pending(manifest)
+    started: list[str] = []
     if not module.check_mode:
         for hook in pending:
             code = run_hook(module, store, manifest["id"], hook)
@@ -115,7 +151,8 @@ def main() -> t.NoReturn:
                     ran=pending[: pending.index(hook) + 1],
                     failure={"hook": hook, "exit": code, **failure},
                 )
-    module.exit_json(changed=bool(pending), ran=pending)
+            started += [daemon for daemon in [start_held_back(module, hook)] if daemon]
+    module.exit_json(changed=bool(pending), ran=pending, started=started)
 
 
 if __name__ == "__main__":

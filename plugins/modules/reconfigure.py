@@ -83,7 +83,9 @@ ANSWER_WITHIN = 30
 def announce() -> None:
     """Leave the note."""
     _files.make_parents(_module.RECONFIGURE_DUE)
-    _files.write_atomic(_module.RECONFIGURE_DUE, b"slurm.conf was changed and the controller has not yet read it.\n", 0o644)
+    _files.write_atomic(
+        _module.RECONFIGURE_DUE, b"slurm.conf was changed and the controller has not yet read it.\n", 0o644
+    )
 
 
 def reconfigure(slurm: Slurm) -> None:
@@ -101,7 +103,9 @@ def reconfigure(slurm: Slurm) -> None:
             if not config.get("HASH_VAL", "").startswith("Different"):
                 return
             if time.monotonic() > deadline:
-                raise SlurmError(f"the controller still runs another slurm.conf than the one on disk (HASH_VAL = {config['HASH_VAL']})")
+                raise SlurmError(
+                    f"the controller still runs another slurm.conf than the one on disk (HASH_VAL = {config['HASH_VAL']})"
+                )
         time.sleep(0.5)
 
 

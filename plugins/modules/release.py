@@ -76,6 +76,7 @@ options:
     default: [worker_init]
   conf:
     description:
+      - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
       - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
         without a slurm.conf at V(path) (a configless one) has nothing to say.
     type: dict
@@ -180,7 +181,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _interpreter, _module, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
 
 #: A node has the new configuration a second or two after the controller.
@@ -192,7 +193,7 @@ def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundin
     return _surroundings.surroundings(manifest["hooks"], manifest["init"], params["root"], params["gate"])
 
 
-def conf_pending(wanted: t.Optional[dict[str, t.Any]]) -> bool:
+def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     """Whether the host's slurm.conf has to change."""
     if not wanted or _module.read_text(wanted["path"]) is None:
         return False
@@ -237,7 +238,9 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     if manifest is None:
         # In check mode the release was not staged, so there is nothing to look at.
         if not module.check_mode:
-            raise StoreError(f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out")
+            raise StoreError(
+                f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out"
+            )
         return {**result, "changed": True, "diff": link_diff(previous, id_)}
     content = {path: store.content(id_, path) for path in manifest["files"]}
     _interpreter.require(manifest, content, list(manifest["hooks"]))
@@ -245,9 +248,10 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     unplaced = _surroundings.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced)
     if not module.check_mode:
+        _surroundings.make_dirs(wanted, store.owners)
+        store.activate(id_)
         if _surroundings.place(wanted, store.owners):
             reload_systemd(module)
-        store.activate(id_)
         result["pruned"] = store.prune(module.params["keep"])
     return {**result, "changed": changed, "diff": link_diff(previous, id_)}
 
@@ -265,7 +269,11 @@ def forget_cached_conf(module: AnsibleModule) -> None:
     """
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
     deadline = time.monotonic() + FORGET_WITHIN
+    wanted = (module.params["conf"] or {}).get("text", "")
     while os.path.exists(copy):
+        # The rest of the cluster may keep its lines: then it is enough that these are known here.
+        if wanted and _module.read_text(copy) == wanted:
+            return
         if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
@@ -284,14 +292,24 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
     present = _surroundings.present()
-    changed = store.exists() or bool(present)
+    changed = store.exists() or bool(present) or os.path.isdir(STATE_DIR)
+    removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module)
+        stop_units(module, present)
         _surroundings.remove()
         store.remove()
         reload_systemd(module)
-    removed = present + ([store.root] if changed else [])
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
+
+
+def stop_units(module: AnsibleModule, paths: list[str]) -> None:
+    """Let systemd forget that our units ran; nothing depends on them in a way that would stop with them."""
+    systemctl = module.get_bin_path("systemctl")
+    units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _surroundings.SYSTEMD_DIR]
+    if systemctl and units:
+        module.run_command([systemctl, "stop", *units], check_rc=True)
+        module.run_command([systemctl, "reset-failed", *units])
 
 
 def reload_systemd(module: AnsibleModule) -> None:
@@ -333,7 +351,9 @@ def main() -> t.NoReturn:
     )
     _module.require_root(module)
     if module.params["keep"] < 2:
-        module.fail_json(msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2")
+        module.fail_json(
+            msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"
+        )
     store = Store(module.params["root"], module.params["slurm_user"])
     step = {"staged": stage, "active": activate, "absent": remove}[module.params["state"]]
     try:

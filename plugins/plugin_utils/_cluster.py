@@ -77,7 +77,9 @@ def conf_text(used: t.Iterable[str], settings: Settings) -> str:
     return _conf.fragment(keys, settings.extra_conf)
 
 
-def check_cluster(hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def check_cluster(
+    hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
     """What stands between this definition and this cluster."""
     used = in_use(hosts)
     problems = _check_root(settings)
@@ -92,14 +94,22 @@ def check_scripts(specs: t.Iterable[ScriptSpec], cluster: t.Mapping[str, t.Any])
     """Partitions and nodes that scripts name and the cluster does not have."""
     problems = []
     for spec in specs:
-        for kind, named, known in (("partition", spec.partitions, cluster["partitions"]), ("node", spec.nodes or (), cluster["nodes"])):
+        for kind, named, known in (
+            ("partition", spec.partitions, cluster["partitions"]),
+            ("node", spec.nodes or (), cluster["nodes"]),
+        ):
             unknown = [name for name in named if name not in known]
             if unknown:
                 hint = nearest(unknown[0], known) if len(unknown) == 1 else ""
                 shown = _hostlist.fold(unknown) if kind == "node" else ", ".join(unknown)
                 have = _hostlist.fold(known) if kind == "node" else ", ".join(known)
                 problems.append(
-                    Problem(spec.where, f"names the {kind} {shown}, which the cluster does not have{hint}", f"it has {have}", spec.origin)
+                    Problem(
+                        spec.where,
+                        f"names the {kind} {shown}, which the cluster does not have{hint}",
+                        f"it has {have}",
+                        spec.origin,
+                    )
                 )
     return problems
 
@@ -124,7 +134,9 @@ def _check_controllers(controllers: t.Sequence[str], cluster: t.Mapping[str, t.A
     ]
 
 
-def _check_nodes(hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_nodes(
+    hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
     try:
         unmanaged = set(_hostlist.expand(settings.unmanaged_nodes)) if settings.unmanaged_nodes.strip() else set()
     except _hostlist.HostlistError as exc:
@@ -146,13 +158,17 @@ def _check_nodes(hosts: t.Sequence[Host], used: t.Collection[str], settings: Set
     ]
 
 
-def _check_limit(hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_limit(
+    hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
     """A run on a part of the hosts must not make slurm.conf point at what the others lack."""
     lines = cluster["fragment"].splitlines()
     # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
-    was_used = any(f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS)
+    was_used = any(
+        f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS
+    )
     is_used = any(hook in used for hook in _WORKER_JOB_HOOKS)
-    left_out = [host.name for host in hosts if not host.is_target]
+    left_out = [host.name for host in hosts if not host.is_target and set(host.kinds) & {"controller", "worker"}]
     if was_used == is_used or not left_out:
         return []
     first_or_last = "first" if is_used else "last"
@@ -173,10 +189,23 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
     for key in extra_keys:
         if key.lower() in hook_keys:
             variable = f"slurm_{hook_keys[key.lower()]}"
-            problems.append(Problem("slurm_extra_conf", f"sets {key}, which {variable} sets", f"take the line out, or empty {variable}"))
+            problems.append(
+                Problem(
+                    "slurm_extra_conf", f"sets {key}, which {variable} sets", f"take the line out, or empty {variable}"
+                )
+            )
     adopt = {key.lower() for key in settings.adopt}
     present = entries_of(cluster)
     keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
+    orphans = [key for key in settings.adopt if keys and key.lower() not in {wanted.lower() for wanted in keys}]
+    if orphans:
+        problems.append(
+            Problem(
+                "slurm_adopt_conf_keys",
+                f"names {', '.join(orphans)}, which nothing here sets: the cluster's own line would go, and none would take its place",
+                "set it by a hook or in slurm_extra_conf, or take it out of the list",
+            )
+        )
     for entry in _conf.conflicts(present, keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:
             continue
@@ -187,20 +216,31 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
         )
         if entry.file != cluster["conf_path"]:
             remedy = "take the line out of that file; only lines of the main slurm.conf can be adopted"
-        problems.append(Problem(f"{entry.file}:{entry.line}", f"already sets {entry.key}={entry.value}, which {wanted_by} would set", remedy))
+        problems.append(
+            Problem(
+                f"{entry.file}:{entry.line}",
+                f"already sets {entry.key}={entry.value}, which {wanted_by} would set",
+                remedy,
+            )
+        )
     return problems
 
 
 def conf_is_settled(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> bool:
     """Whether the controller's slurm.conf says already what it should."""
     adopt = {key.lower() for key in settings.adopt}
-    to_adopt = [entry for entry in cluster["conf"] if entry["key"].lower() in adopt] if text else cluster["adopted"]
-    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt
+    to_adopt = [entry for entry in cluster["conf"] if text and entry["key"].lower() in adopt]
+    to_give_back = [key for key in cluster["adopted"] if not text or key.lower() not in adopt]
+    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt and not to_give_back
 
 
 def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> list[str]:
     """Workers of the inventory whose node name Slurm does not know: a warning, because a node may be added to Slurm later."""
-    return [f"{host.name} (slurm_node_name {host.node_name})" for host in hosts if "worker" in host.kinds and host.node_name not in cluster["nodes"]]
+    return [
+        f"{host.name} (slurm_node_name {host.node_name})"
+        for host in hosts
+        if "worker" in host.kinds and host.node_name not in cluster["nodes"]
+    ]
 
 
 def as_text(problems: t.Iterable[tuple[str, Problem]]) -> list[str]:
@@ -215,6 +255,8 @@ def as_text(problems: t.Iterable[tuple[str, Problem]]) -> list[str]:
         shown = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
         place = "; ".join(part for part in (problem.origin, f"host {shown}" if hosts else "") if part)
         lines.append(
-            f"{problem.where} {problem.message}" + (f" [{place}]" if place else "") + (f". Remedy: {problem.remedy}." if problem.remedy else ".")
+            f"{problem.where} {problem.message}"
+            + (f" [{place}]" if place else "")
+            + (f". Remedy: {problem.remedy}." if problem.remedy else ".")
         )
     return lines

@@ -31,7 +31,12 @@ class Gathered:
     rendered: list[tuple[str, Rendered]]
 
 
-def gather(action: ActionBase, task_vars: dict[str, t.Any], groups: t.Mapping[str, t.Collection[str]], targets: t.Container[str]) -> Gathered:
+def gather(
+    action: ActionBase,
+    task_vars: dict[str, t.Any],
+    groups: t.Mapping[str, t.Collection[str]],
+    targets: t.Container[str],
+) -> Gathered:
     """Render the hooks of all hosts of the groups; of those that are no target only whether they are defined."""
     # The variables of another host as a task on that host would see them (role defaults and play variables too):
     # hostvars lacks those. Ansible has no public way for an action to ask for them.
@@ -50,8 +55,14 @@ def gather(action: ActionBase, task_vars: dict[str, t.Any], groups: t.Mapping[st
         is_target = name in targets
         node_name = str(renderer.variable("slurm_node_name") or name.split(".")[0])
         values = {hook.name: renderer.variable(f"slurm_{hook.name}") for hook in hooks_of(kinds)}
-        scripts = {hook: renderer.scripts(hook, value, f"slurm_{hook}", node_name) for hook, value in values.items()} if is_target else {}
-        defined = frozenset(hook for hook, value in values.items() if value not in (None, "", []) and str(value).strip())
+        scripts = (
+            {hook: renderer.scripts(hook, value, f"slurm_{hook}", node_name) for hook, value in values.items()}
+            if is_target
+            else {}
+        )
+        defined = frozenset(
+            hook for hook, value in values.items() if value not in (None, "", []) and str(value).strip()
+        )
         gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts))
         if is_target:
             misplaced = unknown_variables(variables, known)

@@ -17,9 +17,13 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultHelper
 from ansible.template import generate_ansible_template_vars, trust_as_template
-
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem, ScriptSpec, require_shebang
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import (
+    HookParser,
+    Problem,
+    ScriptSpec,
+    require_shebang,
+)
 
 try:
     from ansible._internal._datatag._tags import Origin
@@ -34,7 +38,18 @@ if t.TYPE_CHECKING:
 MAX_SCRIPT = 4 * 1024 * 1024
 
 #: Variables that hold no user's values but large amounts of Ansible's own.
-_NOT_THE_USERS = frozenset({"hostvars", "groups", "vars", "ansible_facts", "omit", "ansible_play_hosts_all", "ansible_play_hosts", "play_hosts"})
+_NOT_THE_USERS = frozenset(
+    {
+        "hostvars",
+        "groups",
+        "vars",
+        "ansible_facts",
+        "omit",
+        "ansible_play_hosts_all",
+        "ansible_play_hosts",
+        "play_hosts",
+    }
+)
 
 #: Shorter lines of a longer secret (braces, "---") and shorter numbers stand in ordinary scripts too.
 _TELLING = 8
@@ -59,7 +74,8 @@ class Secrets:
     def __init__(self, variables: t.Mapping[str, t.Any]) -> None:
         self._plain: set[str] = set()
         for name, value in variables.items():
-            if name not in _NOT_THE_USERS:
+            # Nor do this run's own answers, which have an entry for each host: walked for each host, they would cost its square.
+            if name not in _NOT_THE_USERS and not name.startswith("__slurm_"):
                 self._walk(value)
 
     def _walk(self, value: object) -> None:
@@ -139,7 +155,11 @@ class Renderer:
         try:
             return self._templar.template(value)
         except AnsibleError as exc:
-            remedy = _JINJA_TRAP if "yntax error" in str(exc) or "end of comment" in str(exc) else "define what it names, for this host too"
+            remedy = (
+                _JINJA_TRAP
+                if "yntax error" in str(exc) or "end of comment" in str(exc)
+                else "define what it names, for this host too"
+            )
             self.problems.append(Problem(name, f"cannot be rendered: {_one_line(exc)}", remedy, origin_of(value)))
             return None
 
@@ -162,10 +182,16 @@ class Renderer:
         try:
             content, is_secret = self._content(spec)
         except (AnsibleError, OSError) as exc:
-            self.problems.append(Problem(spec.where, f"has a {spec.source} that cannot be used: {_one_line(exc)}", _remedy(spec), spec.origin))
+            self.problems.append(
+                Problem(
+                    spec.where, f"has a {spec.source} that cannot be used: {_one_line(exc)}", _remedy(spec), spec.origin
+                )
+            )
             return None
         if len(content) > MAX_SCRIPT:
-            self.problems.append(Problem(spec.where, f"has {len(content)} bytes", f"a script may have {MAX_SCRIPT}: keep data in files of its own", spec.origin))
+            self.problems.append(
+                Problem(spec.where, f"has more than {MAX_SCRIPT} bytes", "keep data in files of its own", spec.origin)
+            )
             return None
         faults = require_shebang(spec.where, content, spec.origin)
         self.problems.extend(faults)
@@ -213,9 +239,13 @@ class Renderer:
         text = data.decode("utf-8", "surrogateescape")
         folder = os.path.dirname(path)
         variables = {**self._variables, **generate_ansible_template_vars(path=path, fullpath=path)}
-        templar = self._templar.copy_with_new_env(searchpath=[folder, os.path.join(folder, "templates")], available_variables=variables)
+        templar = self._templar.copy_with_new_env(
+            searchpath=[folder, os.path.join(folder, "templates")], available_variables=variables
+        )
         # As ansible.builtin.template does, so that one text means one thing.
-        return str(templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True}) or "")
+        return str(
+            templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True}) or ""
+        )
 
 
 def _one_line(exc: Exception) -> str:

@@ -63,8 +63,19 @@ def nearest(word: str, known: t.Iterable[str]) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", dict: "a dictionary", list: "a list"}
-    return "nothing" if value is None else next((text for kind, text in names.items() if isinstance(value, kind)), "something else")
+    names = {
+        str: "a string",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        dict: "a dictionary",
+        list: "a list",
+    }
+    return (
+        "nothing"
+        if value is None
+        else next((text for kind, text in names.items() if isinstance(value, kind)), "something else")
+    )
 
 
 class HookParser:
@@ -98,7 +109,12 @@ class HookParser:
     def _script(self, index: int, item: object) -> ScriptSpec | None:
         where = f"{self._where}[{index}]"
         if not isinstance(item, dict):
-            self._problem(where, f"is {_kind(item)}", "each script of a list is a dictionary with `name` and `content`, `src` or `template`", item)
+            self._problem(
+                where,
+                f"is {_kind(item)}",
+                "each script of a list is a dictionary with `name` and `content`, `src` or `template`",
+                item,
+            )
             return None
         count = len(self.problems)
         name = self._name(where, item)
@@ -106,7 +122,12 @@ class HookParser:
             where = f"{where} ({name})"
         for option in item:
             if option not in OPTIONS:
-                self._problem(where, f"has the unknown option {option!r}{nearest(str(option), OPTIONS)}", f"the options are {', '.join(OPTIONS)}", item)
+                self._problem(
+                    where,
+                    f"has the unknown option {option!r}{nearest(str(option), OPTIONS)}",
+                    f"the options are {', '.join(OPTIONS)}",
+                    item,
+                )
         source, value = self._source(where, item)
         spec = ScriptSpec(
             where=where,
@@ -125,10 +146,17 @@ class HookParser:
     def _name(self, where: str, item: dict[str, t.Any]) -> str:
         name = item.get("name")
         if name is None:
-            self._problem(where, "has no `name`", "give it one; it becomes part of the file's name and of the log", item)
+            self._problem(
+                where, "has no `name`", "give it one; it becomes part of the file's name and of the log", item
+            )
             return ""
         if not isinstance(name, str):
-            self._problem(where, f"has a `name` that is {_kind(name)}", "write text, in quotes where it looks like something else", item)
+            self._problem(
+                where,
+                f"has a `name` that is {_kind(name)}",
+                "write text, in quotes where it looks like something else",
+                item,
+            )
             return ""
         if not _NAME.fullmatch(name):
             self._problem(
@@ -165,7 +193,12 @@ class HookParser:
             self._problem(where, f"has `partitions` {item['partitions']!r}", "write a list of partition names", item)
             return ()
         if self._hook.is_init:
-            self._problem(where, "has `partitions`, and init scripts belong to no job", "use `nodes`, or define it in the group's variables", item)
+            self._problem(
+                where,
+                "has `partitions`, and init scripts belong to no job",
+                "use `nodes`, or define it in the group's variables",
+                item,
+            )
         return tuple(str(part) for part in value)
 
     def _nodes(self, where: str, item: dict[str, t.Any]) -> tuple[str, ...] | None:
@@ -178,14 +211,21 @@ class HookParser:
             self._problem(
                 where,
                 f"has `nodes`, and {self._hook.name} does not run on the nodes",
-                "use `partitions` or look at SLURM_JOB_NODELIST in the script" if not self._hook.is_init else "define it in the host's variables",
+                "use `partitions` or look at SLURM_JOB_NODELIST in the script"
+                if not self._hook.is_init
+                else "define it in the host's variables",
                 item,
             )
             return None
         try:
             return tuple(_hostlist.expand(str(value)))
         except _hostlist.HostlistError as exc:
-            self._problem(where, f"has `nodes` that are no hostlist expression: {exc}", "write names like node[1-8,12],login", item)
+            self._problem(
+                where,
+                f"has `nodes` that are no hostlist expression: {exc}",
+                "write names like node[1-8,12],login",
+                item,
+            )
             return None
 
     def _timeout(self, where: str, item: dict[str, t.Any]) -> int:
@@ -193,14 +233,24 @@ class HookParser:
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0 or ("timeout" in item and value == 0):
-            self._problem(where, f"has the timeout {item['timeout']!r}", "write whole seconds, 1 or more; leave it out for no bound but Slurm's own", item)
+            self._problem(
+                where,
+                f"has the timeout {item['timeout']!r}",
+                "write whole seconds, 1 or more; leave it out for no bound but Slurm's own",
+                item,
+            )
             return 0
         return int(value)
 
     def _on_failure(self, where: str, item: dict[str, t.Any]) -> str:
         value = item.get("on_failure", "drain")
         if value not in ON_FAILURE:
-            self._problem(where, f"has on_failure {value!r}{nearest(str(value), ON_FAILURE)}", "write drain (as Slurm does) or ignore", item)
+            self._problem(
+                where,
+                f"has on_failure {value!r}{nearest(str(value), ON_FAILURE)}",
+                "write drain (as Slurm does) or ignore",
+                item,
+            )
         return str(value)
 
     def _boolean(self, where: str, item: dict[str, t.Any], option: str) -> bool:
@@ -214,7 +264,12 @@ class HookParser:
         for spec in specs:
             if spec.name in seen:
                 self.problems.append(
-                    Problem(spec.where, f"has the name of {seen[spec.name].where}", "two scripts of one hook need two names", spec.origin)
+                    Problem(
+                        spec.where,
+                        f"has the name of {seen[spec.name].where}",
+                        "two scripts of one hook need two names",
+                        spec.origin,
+                    )
                 )
             seen.setdefault(spec.name, spec)
 
@@ -229,7 +284,13 @@ def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[P
             continue
         close = difflib.get_close_matches(name, meant, n=1, cutoff=0.87)
         if close or _HOOK_LIKE.match(name):
-            found.append(Problem(name, f"is no variable of this collection{nearest(name, meant)}", f"the hooks are {', '.join(hooks)}"))
+            found.append(
+                Problem(
+                    name,
+                    f"is no variable of this collection{nearest(name, meant)}",
+                    f"the hooks are {', '.join(hooks)}",
+                )
+            )
     return found
 
 
@@ -238,10 +299,31 @@ def require_shebang(where: str, content: bytes, origin: str = "") -> list[Proble
     if not content.strip():
         return [Problem(where, "is empty", "take the script out of the list, or give it a content", origin)]
     if not content.startswith(b"#!"):
-        return [Problem(where, "does not begin with #!", "begin it with its interpreter, for example #!/bin/sh, on the very first byte", origin)]
+        return [
+            Problem(
+                where,
+                "does not begin with #!",
+                "begin it with its interpreter, for example #!/bin/sh, on the very first byte",
+                origin,
+            )
+        ]
     first = content.split(b"\n", 1)[0][2:]
     if first.endswith(b"\r"):
-        return [Problem(where, "has the line ends of Windows, so that Linux looks for an interpreter with a carriage return", "save it with Unix line ends (dos2unix)", origin)]
+        return [
+            Problem(
+                where,
+                "has the line ends of Windows, so that Linux looks for an interpreter with a carriage return",
+                "save it with Unix line ends (dos2unix)",
+                origin,
+            )
+        ]
     if not first.strip().startswith(b"/"):
-        return [Problem(where, "names no absolute interpreter after #!", "write for example #!/bin/bash or #!/usr/bin/env python3", origin)]
+        return [
+            Problem(
+                where,
+                "names no absolute interpreter after #!",
+                "write for example #!/bin/bash or #!/usr/bin/env python3",
+                origin,
+            )
+        ]
     return []

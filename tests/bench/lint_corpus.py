@@ -231,7 +231,7 @@ def speed(scripts: t.Sequence[Script], options: Options) -> None:
     """The time for 350 distinct scripts, without and with what is remembered."""
     many = [
         Script(s.hook, f"{s.name}-{number}", s.content + f"\n# {number}\n".encode(), s.name)
-        for number, s in zip(range(350), list(scripts) * (350 // max(len(scripts), 1) + 1))
+        for number, s in zip(range(350), list(scripts) * (350 // max(len(scripts), 1) + 1), strict=False)
     ]
     with tempfile.TemporaryDirectory() as folder:
         memory = f"{folder}/cache.json"

@@ -13,8 +13,16 @@ GOOD = "#!/bin/sh\nexit 0\n"
 
 # What is wrong, the variables, and what the message must say: as the variables alone show it, ...
 IN_THE_VARIABLES = [
-    ("no shebang", {"slurm_worker_prolog": "echo hello\n"}, ["slurm_worker_prolog[0] (script)", "does not begin with #!", "#!/bin/sh"]),
-    ("an unknown hook", {"slurm_worker_prologue": GOOD}, ["slurm_worker_prologue", "did you mean 'slurm_worker_prolog'?"]),
+    (
+        "no shebang",
+        {"slurm_worker_prolog": "echo hello\n"},
+        ["slurm_worker_prolog[0] (script)", "does not begin with #!", "#!/bin/sh"],
+    ),
+    (
+        "an unknown hook",
+        {"slurm_worker_prologue": GOOD},
+        ["slurm_worker_prologue", "did you mean 'slurm_worker_prolog'?"],
+    ),
     (
         "an unknown option",
         {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "timout": 3}]},
@@ -35,17 +43,57 @@ IN_THE_VARIABLES = [
         {"slurm_worker_prolog": [{"name": "a", "template": "@undefined.sh.j2"}]},
         ["slurm_worker_prolog[0] (a)", "'nobody_defined_this' is undefined", "host worker1, worker2, worker3"],
     ),
-    ("text that names an undefined variable", {"slurm_login_init": "#!/bin/sh\necho {{ not_defined_either }}\n"}, ["slurm_login_init", "'not_defined_either' is undefined"]),
-    ("the shell's ${#name} in a variable", {"slurm_worker_prolog": "#!/bin/bash\necho ${#PATH}\n"}, ["slurm_worker_prolog", "!unsafe"]),
-    ("a name that is no file name", {"slurm_worker_prolog": [{"name": "a/b", "content": GOOD}]}, ["'a/b'", "no file name"]),
-    ("a negative timeout", {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "timeout": -1}]}, ["timeout -1", "whole seconds"]),
-    ("partitions for a script of the boot", {"slurm_worker_init": [{"name": "a", "content": GOOD, "partitions": ["gpu"]}]}, ["init scripts belong to no job"]),
-    ("two sources", {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "src": "b"}]}, ["has `content` and `src`", "exactly one"]),
+    (
+        "text that names an undefined variable",
+        {"slurm_login_init": "#!/bin/sh\necho {{ not_defined_either }}\n"},
+        ["slurm_login_init", "'not_defined_either' is undefined"],
+    ),
+    (
+        "the shell's ${#name} in a variable",
+        {"slurm_worker_prolog": "#!/bin/bash\necho ${#PATH}\n"},
+        ["slurm_worker_prolog", "!unsafe"],
+    ),
+    (
+        "a name that is no file name",
+        {"slurm_worker_prolog": [{"name": "a/b", "content": GOOD}]},
+        ["'a/b'", "no file name"],
+    ),
+    (
+        "a negative timeout",
+        {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "timeout": -1}]},
+        ["timeout -1", "whole seconds"],
+    ),
+    (
+        "partitions for a script of the boot",
+        {"slurm_worker_init": [{"name": "a", "content": GOOD, "partitions": ["gpu"]}]},
+        ["init scripts belong to no job"],
+    ),
+    (
+        "two sources",
+        {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "src": "b"}]},
+        ["has `content` and `src`", "exactly one"],
+    ),
     ("no source", {"slurm_worker_prolog": [{"name": "a"}]}, ["has no content"]),
-    ("a dictionary instead of a list", {"slurm_worker_prolog": {"name": "a", "content": GOOD}}, ["is a dictionary", "write a list"]),
-    ("an unknown on_failure", {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "on_failure": "ignored"}]}, ["did you mean 'ignore'?"]),
-    ("a syntax error in a script", {"slurm_worker_prolog": "#!/bin/sh\nif true\n"}, ["syntax-error", "slurm_worker_prolog[0]"]),
-    ("a Slurm command in a prolog", {"slurm_worker_prolog": "#!/bin/sh\nset -e\nsqueue -u \"$SLURM_JOB_USER\"\n"}, ["slurm-command", "squeue"]),
+    (
+        "a dictionary instead of a list",
+        {"slurm_worker_prolog": {"name": "a", "content": GOOD}},
+        ["is a dictionary", "write a list"],
+    ),
+    (
+        "an unknown on_failure",
+        {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "on_failure": "ignored"}]},
+        ["did you mean 'ignore'?"],
+    ),
+    (
+        "a syntax error in a script",
+        {"slurm_worker_prolog": "#!/bin/sh\nif true\n"},
+        ["syntax-error", "slurm_worker_prolog[0]"],
+    ),
+    (
+        "a Slurm command in a prolog",
+        {"slurm_worker_prolog": '#!/bin/sh\nset -e\nsqueue -u "$SLURM_JOB_USER"\n'},
+        ["slurm-command", "squeue"],
+    ),
 ]
 
 # ... and as it takes a look at the cluster.
@@ -55,9 +103,21 @@ IN_THE_CLUSTER = [
         {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "partitions": ["batsch"]}]},
         ["partition batsch", "did you mean 'batch'?"],
     ),
-    ("a node that the cluster does not have", {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "nodes": "worker[1-4]"}]}, ["node worker4"]),
-    ("a key that a hook sets", {"slurm_worker_prolog": GOOD, "slurm_extra_conf": "Prolog=/x\n"}, ["slurm_extra_conf sets Prolog, which slurm_worker_prolog sets"]),
-    ("a key that the cluster sets", {"slurm_extra_conf": "ReturnToService=0\n"}, ["/etc/slurm/slurm.conf:", "already sets ReturnToService=", "slurm_adopt_conf_keys"]),
+    (
+        "a node that the cluster does not have",
+        {"slurm_worker_prolog": [{"name": "a", "content": GOOD, "nodes": "worker[1-4]"}]},
+        ["node worker4"],
+    ),
+    (
+        "a key that a hook sets",
+        {"slurm_worker_prolog": GOOD, "slurm_extra_conf": "Prolog=/x\n"},
+        ["slurm_extra_conf sets Prolog, which slurm_worker_prolog sets"],
+    ),
+    (
+        "a key that the cluster sets",
+        {"slurm_extra_conf": "ReturnToService=0\n"},
+        ["/etc/slurm/slurm.conf:", "already sets ReturnToService=", "slurm_adopt_conf_keys"],
+    ),
     ("an empty group of controllers", {"slurm_controller_group": "nobody"}, ["has no host in the group nobody"]),
 ]
 
@@ -85,13 +145,17 @@ def refused(done, said):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize(("what", "variables", "said"), IN_THE_VARIABLES, ids=[case[0] for case in IN_THE_VARIABLES])
-def test_validate_refuses(lab, tmp_path, what, variables, said):
+@pytest.mark.parametrize(
+    ("variables", "said"), [case[1:] for case in IN_THE_VARIABLES], ids=[case[0] for case in IN_THE_VARIABLES]
+)
+def test_validate_refuses(lab, tmp_path, variables, said):
     refused(lab.play(write(tmp_path, variables), playbook="playbooks/validate.yml"), said)
 
 
-@pytest.mark.parametrize(("what", "variables", "said"), IN_THE_CLUSTER, ids=[case[0] for case in IN_THE_CLUSTER])
-def test_site_refuses_before_any_host_is_touched(lab, tmp_path, what, variables, said):
+@pytest.mark.parametrize(
+    ("variables", "said"), [case[1:] for case in IN_THE_CLUSTER], ids=[case[0] for case in IN_THE_CLUSTER]
+)
+def test_site_refuses_before_any_host_is_touched(lab, tmp_path, variables, said):
     before = snapshot(lab)
     refused(lab.play(write(tmp_path, variables)), said)
     assert snapshot(lab) == before
@@ -99,7 +163,15 @@ def test_site_refuses_before_any_host_is_touched(lab, tmp_path, what, variables,
 
 def test_site_says_all_problems_at_once(lab, tmp_path):
     before = snapshot(lab)
-    done = lab.play(write(tmp_path, {"slurm_worker_prolog": "no shebang", "slurm_task_epilog": [{"name": "b", "content": GOOD, "timeout": "soon"}]}))
+    done = lab.play(
+        write(
+            tmp_path,
+            {
+                "slurm_worker_prolog": "no shebang",
+                "slurm_task_epilog": [{"name": "b", "content": GOOD, "timeout": "soon"}],
+            },
+        )
+    )
     refused(done, ["2 problems", "does not begin with #!", "timeout 'soon'"])
     assert snapshot(lab) == before
 
@@ -121,15 +193,21 @@ def test_two_controllers_where_slurm_has_one_are_refused(lab, tmp_path):
 
 
 def test_a_node_that_the_inventory_lacks_is_named(lab, tmp_path):
-    inventory = (pathlib.Path(__file__).parents[3] / "lab/inventory.yml").read_text().replace("        worker2:\n", "        worker9:\n")
+    inventory = (
+        (pathlib.Path(__file__).parents[3] / "lab/inventory.yml")
+        .read_text()
+        .replace("        worker2:\n", "        worker9:\n")
+    )
     (tmp_path / "inventory.yml").write_text(inventory)
     (tmp_path / "group_vars").mkdir()
-    done = lab.play("--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}), only_inventory=tmp_path / "inventory.yml")
+    done = lab.play(
+        "--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}), only_inventory=tmp_path / "inventory.yml"
+    )
     assert done.returncode != 0
     assert "lacks worker2, which the cluster has" in done.stdout
 
 
-def test_where_slurm_is_not_installed_it_is_said(lab, tmp_path):
+def test_where_slurm_is_not_installed_it_is_said(lab):
     before = snapshot(lab)
     lab.run("controller", "mv /usr/bin/scontrol /usr/bin/scontrol.away")
     try:
@@ -152,7 +230,17 @@ def test_validate_connects_to_no_host(lab, tmp_path):
     (tmp_path / "inventory.yml").write_text(
         json.dumps({"slurm_controller": {"hosts": {"c.example": {}}}, "slurm_worker": {"hosts": {"w.example": {}}}})
     )
-    bad = lab.play("--extra-vars", json.dumps({"slurm_worker_prolog": "no"}), playbook="playbooks/validate.yml", only_inventory=tmp_path / "inventory.yml")
-    good = lab.play("--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}), playbook="playbooks/validate.yml", only_inventory=tmp_path / "inventory.yml")
+    bad = lab.play(
+        "--extra-vars",
+        json.dumps({"slurm_worker_prolog": "no"}),
+        playbook="playbooks/validate.yml",
+        only_inventory=tmp_path / "inventory.yml",
+    )
+    good = lab.play(
+        "--extra-vars",
+        json.dumps({"slurm_worker_prolog": GOOD}),
+        playbook="playbooks/validate.yml",
+        only_inventory=tmp_path / "inventory.yml",
+    )
     assert (bad.returncode != 0, good.returncode) == (True, 0), bad.stdout + good.stdout
     assert "does not begin with #!" in bad.stdout

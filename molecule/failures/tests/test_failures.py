@@ -42,7 +42,11 @@ def pending(lab, job):
     """The job once Slurm has requeued it."""
     from conftest import wait
 
-    return wait(lambda: (now := lab.job(job))["JobState"] == "PENDING" and now["Restarts"] != "0" and now, 30, f"job {job} to be requeued")
+    return wait(
+        lambda: (now := lab.job(job))["JobState"] == "PENDING" and now["Restarts"] != "0" and now,
+        30,
+        f"job {job} to be requeued",
+    )
 
 
 def test_worker_prolog_drains_the_node_and_holds_the_batch_job(lab):
@@ -101,7 +105,15 @@ def test_controller_epilog_is_logged_and_nothing_else(lab):
     with failing(lab, "controller_epilog", 5, ["controller"]):
         job = lab.sbatch("echo done")
         assert lab.finish(job)["JobState"] == "COMPLETED"
-        ended = wait(lambda: [line for line in lab.read("controller", "/var/log/nodecycle/controller_epilog.log").splitlines() if f'"job":"{job}"' in line], 15, "its line")
+        ended = wait(
+            lambda: [
+                line
+                for line in lab.read("controller", "/var/log/nodecycle/controller_epilog.log").splitlines()
+                if f'"job":"{job}"' in line
+            ],
+            15,
+            "its line",
+        )
     assert json.loads(ended[0])["exit"] == 5
     assert lab.output(job) == "done\n"
     assert lab.run("controller", "sinfo -h -R") == ""
@@ -128,7 +140,9 @@ def test_without_alloc_the_prolog_runs_where_a_step_begins(lab):
 
 def test_with_alloc_the_prolog_runs_on_every_node_of_the_allocation(lab, request):
     definition = request.path.parent.parent / "vars/definition.yml"
-    done = lab.play(f"--extra-vars=@{definition}", "--extra-vars", json.dumps({"slurm_extra_conf": "PrologFlags=Alloc"}))
+    done = lab.play(
+        f"--extra-vars=@{definition}", "--extra-vars", json.dumps({"slurm_extra_conf": "PrologFlags=Alloc"})
+    )
     assert done.returncode == 0, done.stdout
     try:
         job = lab.sbatch("sleep 2", "-N2", "-w worker1,worker2")

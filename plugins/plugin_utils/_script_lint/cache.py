@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """What was found last time, so that an unchanged definition costs nothing.
 
 One JSON file. It is a convenience only: unreadable, damaged or unwritable, the scripts are linted again.
@@ -35,7 +37,7 @@ def engine_version() -> str:
     digest = hashlib.sha256()
     here = pathlib.Path(__file__).resolve().parent
     shared = here.parent.parent / "module_utils"
-    for file in [*sorted(here.glob("*.py")), shared / "_hooks.py"]:
+    for file in [*sorted(here.rglob("*.py")), shared / "_hooks.py"]:
         digest.update(file.read_bytes())
     for name in ("shfmt", "shellcheck"):
         digest.update(tools.tool_version(name).encode())

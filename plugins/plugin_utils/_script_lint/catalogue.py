@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """The rules: their ids, severities and texts, in one place.
 
 An id is part of the interface: it stands in users' suppression comments. It never changes and is never used again.
@@ -109,7 +111,7 @@ RULES: dict[str, Rule] = {
             "variable-not-set",
             "A variable is read that this hook does not have.",
             "Slurm sets another list of variables in each hook and release; the name expands to nothing here, or ends the script under set -u.",
-            "Use a variable that this hook has; docs/hooks lists them by hook and release.",
+            "Use a variable that this hook has; docs/rules/variable-not-set.md lists them by hook and release.",
         ),
         Rule(
             "init-without-errexit",

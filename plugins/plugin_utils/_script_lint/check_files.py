@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """Checks of the bytes of a file, before anything is parsed: whatever the language."""
 
 from __future__ import annotations

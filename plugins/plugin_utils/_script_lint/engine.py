@@ -2,11 +2,14 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """From scripts to findings: every distinct text once, in two threads, with what is known from last time."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import typing as t
 
@@ -14,10 +17,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 
 from . import cache as cache_module
 from . import (
-    check_commands,
-    check_data,
     check_files,
-    check_flow,
     other_languages,
     parser,
     shellcheck,
@@ -26,12 +26,43 @@ from . import (
     walker,
 )
 from .catalogue import RULES
+from .checks import (
+    commands,
+    deletion,
+    evaluation,
+    exit_codes,
+    kills,
+    output,
+    permissions,
+    quoting,
+    secrets,
+    temporary_files,
+    variables,
+    waits,
+)
 from .environment import surroundings
 from .model import SEVERITIES, Finding, Hit, LintError, Options, Script, Severity
 from .shebang import Shebang, read_shebang
 from .subject import Subject
 
-_CHECKS = (*check_commands.CHECKS, *check_data.CHECKS, *check_flow.CHECKS)
+_CHECKS = tuple(
+    check
+    for module in (
+        commands,
+        variables,
+        quoting,
+        deletion,
+        temporary_files,
+        kills,
+        evaluation,
+        permissions,
+        secrets,
+        waits,
+        exit_codes,
+        output,
+    )
+    for check in module.CHECKS
+)
 
 #: Rules that make sense for the commands that a script in another language starts.
 _COMMAND_RULES = frozenset(
@@ -121,63 +152,73 @@ def _timeout(script: Script, options: Options) -> int | None:
     return options.prolog_epilog_timeout if surroundings(script.hook).group in ("node", "controller") else None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    """A script after the look at its bytes."""
+
+    script: Script
+    hits: list[Hit]
+    #: What is analysed further; None when there is no sense in it.
+    text: bytes | None
+    #: What reads it; bash when the line was forgotten.
+    shebang: Shebang
+
+    @property
+    def shellcheck_shell(self) -> str | None:
+        """What ShellCheck calls the shell that reads it, if it knows it."""
+        return shellcheck.SHELLS.get(self.shebang.program) if self.text is not None else None
+
+
+def _prepare(script: Script) -> _Prepared:
+    hits, text = check_files.check(script.content)
+    return _Prepared(script, hits, text, read_shebang(text or b"") or Shebang("/bin/bash", ""))
+
+
 def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit]]:
     """The hits of each script; the two programs run in two threads."""
-    if not scripts:
-        return []
     prepared = [_prepare(script) for script in scripts]
-    shells = [
-        position
-        for position, (_hits, text, found) in enumerate(prepared)
-        if text is not None and found is not None and found.program in shellcheck.SHELLS
+    texts = [
+        (position, (one.shellcheck_shell, one.text))
+        for position, one in enumerate(prepared)
+        if one.shellcheck_shell is not None and one.text is not None
     ]
-    batches = [shells[start : start + shellcheck.BATCH] for start in range(0, len(shells), shellcheck.BATCH)]
+    batches = [texts[start : start + shellcheck.BATCH] for start in range(0, len(texts), shellcheck.BATCH)]
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        checked = [
-            pool.submit(
-                shellcheck.check,
-                [
-                    (shellcheck.SHELLS[t.cast(Shebang, prepared[p][2]).program], t.cast(bytes, prepared[p][1]))
-                    for p in batch
-                ],
-            )
-            for batch in batches
-        ]
-        own = list(pool.map(lambda entry: _own_hits(entry[0], entry[1], options), zip(scripts, prepared, strict=True)))
+        checked = [pool.submit(shellcheck.check, [text for _position, text in batch]) for batch in batches]
+        own = list(pool.map(lambda one: _own_hits(one, options), prepared))
         for batch, future in zip(batches, checked, strict=True):
-            for position, hits in zip(batch, future.result(), strict=True):
+            for (position, _text), hits in zip(batch, future.result(), strict=True):
                 if not any(hit.rule == "syntax-error" for hit in own[position]):
                     own[position].extend(hits)
     return [
-        suppress.apply(_merged(hits), script.content.decode("utf-8", "replace")) if text is not None or hits else hits
-        for script, (_first, text, _found), hits in zip(scripts, prepared, own, strict=True)
+        suppress.apply(_merged(hits), script.content.decode("utf-8", "replace"))
+        for script, hits in zip(scripts, own, strict=True)
     ]
 
 
-def _prepare(script: Script) -> tuple[list[Hit], bytes | None, Shebang | None]:
-    hits, text = check_files.check(script.content)
-    found = read_shebang(text) if text is not None else None
-    if found is None and text is not None and not any(hit.rule == "script-size" for hit in hits):
-        # Without an interpreter line it is most likely a shell script whose line was forgotten.
-        found = Shebang("/bin/bash", "")
-    return hits, text, found
-
-
-def _own_hits(script: Script, prepared: tuple[list[Hit], bytes | None, Shebang | None], options: Options) -> list[Hit]:
-    hits, text, found = list(prepared[0]), prepared[1], prepared[2]
-    if text is None or found is None:
-        return hits
+def _own_hits(one: _Prepared, options: Options) -> list[Hit]:
+    """All hits of a script except ShellCheck's."""
+    if one.text is None:
+        return one.hits
     try:
-        if found.program in parser.DIALECTS:
-            hits.extend(_shell_hits(script, text, found, options))
-        else:
-            hits.extend(other_languages.check(found.program, text))
-            for line, command in other_languages.python_commands(text) if found.program.startswith("python") else ():
-                for hit in _shell_hits(script, command.encode(), found, options):
-                    if hit.rule in _COMMAND_RULES:
-                        hits.append(Hit(hit.rule, line, 1, hit.message, hit.severity))
+        return [*one.hits, *_language_hits(one, one.text, options)]
+    except LintError:
+        raise
     except RecursionError:
-        hits.append(Hit("unknown-language", 1, 1, "the script is nested too deeply to be analysed"))
+        return [*one.hits, Hit("unknown-language", 1, 1, "the script is nested too deeply to be analysed")]
+    except Exception as exc:  # a mistake of the linter's own must not keep a cluster from being changed
+        message = f"the linter itself failed on this script ({type(exc).__name__}: {exc}); please report it"
+        return [*one.hits, Hit("unknown-language", 1, 1, message, "warning")]
+
+
+def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
+    program = one.shebang.program
+    if program in parser.DIALECTS:
+        return _shell_hits(one.script, text, one.shebang, options)
+    hits = list(other_languages.check(program, text))
+    for line, command in other_languages.python_commands(text) if program.startswith("python") else ():
+        inner = _shell_hits(one.script, command.encode(), one.shebang, options)
+        hits.extend(dataclasses.replace(hit, line=line, column=1) for hit in inner if hit.rule in _COMMAND_RULES)
     return hits
 
 

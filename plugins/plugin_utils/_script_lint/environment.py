@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """What a script finds when Slurm (or systemd) starts it: variables, user, search path, meaning of stdout and status.
 
 Facts: slurm.conf(5), prolog_epilog.html and the source of Slurm 22.05 to 26.05 (prep_script_slurmd.c,
@@ -129,7 +131,8 @@ _TASK = [
     ),
 ]
 
-_VARIABLES: dict[str, dict[str, Variable]] = {
+#: What each hook of a job has.
+VARIABLES: dict[str, dict[str, Variable]] = {
     "worker_prolog": _table(_NODE),
     "worker_epilog": _table(_NODE, _EXIT),
     "controller_prolog": _table(_CONTROLLER),
@@ -199,4 +202,4 @@ class Surroundings:
 
 def surroundings(hook: str) -> Surroundings:
     """What is known of a hook; an unknown name is a KeyError."""
-    return Surroundings(HOOKS[hook], _VARIABLES.get(hook, {}))
+    return Surroundings(HOOKS[hook], VARIABLES.get(hook, {}))

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """What goes into the linter and what comes out of it."""
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 DISPATCHER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     """The words of a text: a way to write long lists of names."""
     return frozenset(text.split())
 

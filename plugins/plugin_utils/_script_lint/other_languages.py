@@ -2,12 +2,15 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """Scripts that are not shell: compiled, or shown to their own interpreter, without running them."""
 
 from __future__ import annotations
 
 import ast
 import re
+import shlex
 import shutil
 import typing as t
 import warnings
@@ -29,6 +32,11 @@ _CHECKERS: dict[str, list[str]] = {
 
 #: Where the checking program has another name.
 _PROGRAMS = {"lua": "luac"}
+
+#: How perl speaks of the text itself, not of what it could not load.
+_PERL_SYNTAX = re.compile(
+    r"syntax error|Missing right|Unmatched|Can't find string|Global symbol|Bareword|not terminated"
+)
 
 _LINE = re.compile(r"(?:line |:)(\d+)")
 
@@ -67,7 +75,7 @@ def _python(text: bytes) -> t.Iterator[Hit]:
     executable = any(ast.unparse(node.func).endswith("chmod") for node in calls)
     for node in calls:
         fetches = re.match(
-            r"(urllib\.request\.)?(urlopen|urlretrieve)$|requests\.get$", ast.unparse(node.func)
+            r"(urllib\.request\.)?url(open|retrieve)$|requests\.get$", ast.unparse(node.func)
         ) or _first_words(node)[:1] in (["wget"], ["curl"])
         if fetches and starts and executable:
             yield Hit(
@@ -88,19 +96,12 @@ def _first_words(node: ast.Call) -> list[str]:
 def _python_call(node: ast.Call) -> t.Iterator[Hit]:
     """What is as wrong in Python as it is in shell."""
     name = ast.unparse(node.func)
-    if (
-        name in ("os.chmod", "chmod")
-        and len(node.args) > 1
-        and isinstance(node.args[1], ast.Constant)
-        and isinstance(node.args[1].value, int)
-    ):
-        if node.args[1].value & 0o002 and not node.args[1].value & 0o1000:
-            yield Hit(
-                "world-writable",
-                node.lineno,
-                node.col_offset + 1,
-                f"{name} with mode {node.args[1].value:o} lets every user write",
-            )
+    mode = node.args[1] if len(node.args) > 1 else None
+    if name not in ("os.chmod", "chmod") or not isinstance(mode, ast.Constant) or not isinstance(mode.value, int):
+        return
+    if mode.value & 0o002 and not mode.value & 0o1000:
+        message = f"{name} with mode {mode.value:o} lets every user write"
+        yield Hit("world-writable", node.lineno, node.col_offset + 1, message)
 
 
 def python_commands(text: bytes) -> list[tuple[int, str]]:
@@ -122,14 +123,31 @@ def python_commands(text: bytes) -> list[tuple[int, str]]:
         ):
             continue
         first = node.args[0]
-        if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            found.append((node.lineno, first.value))
-        elif isinstance(first, (ast.List, ast.Tuple)):
-            words = [e.value if isinstance(e, ast.Constant) and isinstance(e.value, str) else "$x" for e in first.elts]
-            found.append(
-                (node.lineno, " ".join("'" + w.replace("'", "'\\''") + "'" if w != "$x" else '"$x"' for w in words))
-            )
+        if isinstance(first, (ast.List, ast.Tuple)):
+            found.append((node.lineno, " ".join(_quoted(_text(element)) for element in first.elts)))
+        elif _text(first) != "$x":
+            found.append((node.lineno, _text(first)))
     return found
+
+
+def _text(node: ast.expr) -> str:
+    """A string as far as it is fixed, V($x) for the rest: f"a {b}", "a %s" % b, "a" + b, "a {}".format(b)."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return re.sub(r"%\(?\w*\)?[sdr]", "$x", _text(node.left))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text(node.left) + _text(node.right)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return re.sub(r"\{\w*\}", "$x", _text(node.func.value))
+    return "$x"
+
+
+def _quoted(word: str) -> str:
+    """A word of a list as a shell would have to write it."""
+    return f'"{word}"' if "$x" in word else shlex.quote(word)
 
 
 def _by_interpreter(base: str, text: bytes) -> t.Iterator[Hit]:
@@ -144,11 +162,11 @@ def _by_interpreter(base: str, text: bytes) -> t.Iterator[Hit]:
         return
     if done.returncode == 0:
         return
-    message = " ".join(done.stderr.decode("utf-8", "replace").split("\n")[0].split())
-    if "Can't locate" in message or "LoadError" in message:
-        yield Hit(
-            "unknown-language", 1, 1, f"{base}: a module is missing on the control node; the syntax was not checked"
-        )
+    text_of_error = done.stderr.decode("utf-8", "replace")
+    message = " ".join(text_of_error.split("\n")[0].split())
+    if base == "perl" and not _PERL_SYNTAX.search(text_of_error):
+        # A module that the control node lacks, or an option that must stand on the command line.
+        yield Hit("unknown-language", 1, 1, f"perl could not check the syntax: {message}")
         return
     line = _LINE.search(message)
     yield Hit("syntax-error", int(line[1]) if line else 1, 1, f"{base}: {message}")

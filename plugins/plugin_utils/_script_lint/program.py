@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """A shell script as the commands that run in it, and the questions that checks ask of it.
 
 walker.py fills a Program: which command really runs (through variables, wrappers such as sudo or timeout, eval,
@@ -99,8 +101,6 @@ class Context:
     bound: float | None = None
     #: The user that sudo, su or runuser made it run as.
     user: str | None = None
-    #: On another machine, by ssh and the like.
-    remote: bool = False
     #: (number, position, length) of the pipeline that it is part of.
     pipeline: tuple[int, int, int] | None = None
     errexit: bool = False
@@ -294,27 +294,24 @@ class Program:
         """The word that a variable stands for, with the place where that word was written."""
         if piece.operator not in ("", ":-", "-", ":=", "=", ":?", "?"):
             return None
-        candidates = [a for a in self.values(piece.text, at) if a.value is not None and a.kind in ("assign", "declare")]
-        others = [a for a in self.values(piece.text, at) if a.kind in ("append", "read", "for", "array", "number")]
-        # An assignment that reads the variable itself (x="$x/y") would go round in circles.
-        candidates = [a for a in candidates if a.value and all(p.text != piece.text for p in a.value.variables)]
-        if candidates and not others:
-            chosen = candidates[-1]
+        seen = self.values(piece.text, at)
+        known = [(a, a.value) for a in seen if a.value is not None and a.kind in ("assign", "declare")]
+        others = [a for a in seen if a.kind in ("append", "read", "for", "array", "number")]
+        if known and not others:
+            chosen, value = known[-1]
             # One of several branches: which one ran is not known.
-            branches = (
-                len(candidates) > 1
-                and chosen.context.guards
-                and (at is None or at.context.guards[: len(chosen.context.guards)] != chosen.context.guards)
-            )
-            if chosen.value is not None and not branches:
-                return chosen.value, chosen
+            guards = chosen.context.guards
+            branches = len(known) > 1 and guards and (at is None or at.context.guards[: len(guards)] != guards)
+            # x="$x/y" would go round in circles.
+            circular = any(piece.text == inner.text for inner in value.variables)
+            return None if branches or circular else (value, chosen)
         # A default counts for the script's own settings, not for what Slurm sets.
         has_default = (
             piece.operator in (":-", "-", ":=", "=")
             and piece.operand is not None
             and not piece.text.startswith("SLURM")
         )
-        if not candidates and not others and has_default and piece.operand is not None:
+        if not seen and has_default and piece.operand is not None:
             return piece.operand, at
         return None
 

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """Findings as a text that an administrator likes to read."""
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ def render(findings: t.Sequence[Finding]) -> str:
     explained: set[str] = set()
     for title, group in _by_script(findings).items():
         lines.append(title)
-        for finding in sorted(group, key=lambda f: (f.line, f.column)):
+        for finding in sorted(group, key=lambda f: (SEVERITIES.index(f.severity), f.line, f.column)):
             lines.append(f"  line {finding.line}: {finding.severity}: {finding.message} [{finding.rule}]")
             if finding.rule not in explained and finding.severity != "info":
                 explained.add(finding.rule)

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """ShellCheck's findings, taken over where they matter for a script that Slurm starts."""
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ BATCH = 24
 
 def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
     """The hits of each (interpreter, text), in the order given, from one ShellCheck process per interpreter."""
-    found: list[list[Hit]] = [[] for _ in texts]
+    found: list[list[Hit]] = [[] for _text in texts]
     by_shell: dict[str, list[int]] = {}
     for position, (shell, _text) in enumerate(texts):
         by_shell.setdefault(shell, []).append(position)

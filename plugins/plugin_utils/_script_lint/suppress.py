@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """Comments that silence a finding where it stands.
 
 C(# nodecycle: disable=rule-id[,rule-id] reason) on the line of the finding or on a line of its own before it;

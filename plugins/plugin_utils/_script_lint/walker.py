@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """One walk over the syntax tree of a shell script, which notes everything that a Program holds."""
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 import typing as t
 
 from . import wrappers
+from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Piece, Program, Redirect, Test, Use, Word, Write
 
@@ -54,18 +57,20 @@ class Walker:
         self.pipelines = 0
         self.errexit = self.nounset = self.pipefail = False
         self.depth = 0
+        #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
         self.done: set[str] = set()
-        for option in options:
-            self._set_options([option])
+        #: Where each function was declared.
+        self.units: dict[str, _Unit] = {}
+        self._set_options(options)
 
     # -- the whole
 
     def run(self) -> None:
+        """Walk the file, then every function that something reached."""
         unit = _Unit(self.program.source)
         self._collect_functions(self.program.tree, unit)
         context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
-        self.units: dict[str, _Unit] = getattr(self, "units", {})
         self.statements(self.program.statements, unit, context)
         if (
             self.program.functions
@@ -95,11 +100,10 @@ class Walker:
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
         )
-        self.statement(self.program.functions[name]["Body"], self.units.get(name, _Unit(self.program.source)), context)
+        self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
     def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
         """Note every function, wherever it is declared."""
-        self.units = getattr(self, "units", {})
         stack = [tree]
         while stack:
             node = stack.pop()
@@ -333,6 +337,7 @@ class Walker:
         self.assign(Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported))
 
     def assign(self, assignment: Assignment) -> None:
+        self._note_functions((item.literal for item in assignment.items), assignment.context)
         self.program.assignments.setdefault(assignment.name, []).append(assignment)
 
     # -- words
@@ -485,12 +490,9 @@ class Walker:
         name = posixpath.basename(path)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
-        if not context.remote:
-            self._note_functions(call)
+        self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
         if name == "set":
             self._set_options(call.texts)
-        elif name == "shopt":
-            pass
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
@@ -499,9 +501,6 @@ class Walker:
             target = words[2] if name == "getopts" or words[1].literal == "-v" else None
             if target is not None and target.literal:
                 self.assign(Assignment(target.literal, None, "read", line, column, context, self.tick()))
-        elif name in ("export", "local", "declare", "readonly", "typeset"):
-            # Reached through a wrapper such as builtin; plain ones are DeclClauses.
-            pass
         self._inner(call, unit, stmt, depth)
 
     def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
@@ -537,14 +536,11 @@ class Walker:
             elif piece.kind == "variable":
                 value = self._variable_path(piece, context, depth)
                 # ${BIN}squeue and $ROOT/bin/squeue: an unknown directory in front of a known name.
-                text += value if value is not None else ("\0/" if position < len(word.pieces) - 1 else "\0")
+                unknown = _UNKNOWN + "/" if position < len(word.pieces) - 1 else _UNKNOWN
+                text += unknown if value is None else value
             elif piece.kind == "command":
-                looked_up = _looked_up(piece)
-                text += looked_up if looked_up else "\0"
-        if text.endswith("\0"):
-            return ""
-        text = text.replace("\0//", "\0/")
-        return text.replace("\0", "$") if not text.startswith("\0") else "$" + text[1:]
+                text += _looked_up(piece) or _UNKNOWN
+        return "" if text.endswith(_UNKNOWN) else text.replace(_UNKNOWN + "//", _UNKNOWN + "/")
 
     def _variable_path(self, piece: Piece, context: Context, depth: int) -> str | None:
         if depth == 0:
@@ -552,19 +548,17 @@ class Walker:
         for assignment in reversed(self._seen(piece.text, context)):
             if assignment.value is not None and assignment.value.pieces:
                 found = self._command_path(assignment.value, assignment.context, depth - 1)
-                if found and not (found.split() or [""])[0].startswith("$\0"):
+                if found:
                     return found
         if piece.operand is not None and piece.operator in (":-", "-", ":=", "="):
-            found = self._command_path(piece.operand, context, depth - 1)
-            return found or None
+            return self._command_path(piece.operand, context, depth - 1) or None
         return None
 
-    def _note_functions(self, call: Call) -> None:
-        functions = self.program.functions
-        for position, word in enumerate(call.words):
-            text = word.literal if position else call.path
-            for name in {text, *(text or "").split()} & functions.keys() if text else ():
-                self.program.called.setdefault(name, []).append(call.context)
+    def _note_functions(self, texts: t.Iterable[str | None], context: Context) -> None:
+        """A function is reached when its name is called, or given to something that may call it."""
+        for text in texts:
+            for name in {text, *text.split()} & self.program.functions.keys() if text else ():
+                self.program.called.setdefault(name, []).append(context)
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
@@ -642,31 +636,12 @@ class Walker:
         self.depth -= 1
 
 
+#: A part of a command's path that cannot be known.
+_UNKNOWN = "$"
+
 #: Commands that a file may have at its top and still be a mere library.
-_HARMLESS_ALONE = frozenset(
-    {
-        "set",
-        "shopt",
-        "export",
-        "source",
-        ".",
-        "umask",
-        "true",
-        ":",
-        "[",
-        "test",
-        "return",
-        "dirname",
-        "hostname",
-        "readlink",
-        "realpath",
-        "pwd",
-        "basename",
-        "command",
-        "which",
-        "alias",
-        "readonly",
-    }
+_HARMLESS_ALONE = word_set(
+    "set shopt export source . umask [ test return dirname hostname readlink realpath pwd basename command which alias"
 )
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})

@@ -70,6 +70,13 @@ record_failure() {
         mv -f -- "$state/failure.new" "$state/failure.json"; } 2>/dev/null
 }
 
+# What the script printed, byte by byte. The usual few lines without a process: read fails where it meets the end of the file,
+# so it succeeds where there is more, or a NUL byte, which no variable can hold.
+pass_on() {
+    local text=''
+    if IFS= read -r -d '' -n 4096 text <"$capture"; then cat -- "$capture"; else printf '%s' "$text"; fi
+}
+
 run() {
     local index=$1
     name=${names[index]}
@@ -88,7 +95,7 @@ run() {
     code=$?
     now_us
     record
-    if [[ $capture && -s $capture ]]; then cat -- "$capture"; fi
+    if [[ $capture && -s $capture ]]; then pass_on; fi
     ((code == 0)) && return 0
     if [[ $kind != task ]]; then
         if ((limit && (code == 124 || code == 137))); then record_failure timeout; else record_failure exit; fi

@@ -40,7 +40,11 @@ def records(lab, host, hook, job):
 
 
 def test_the_prolog_runs_every_script_in_its_order(lab, batch):
-    assert lines(lab, "worker2", batch)[:3] == [f"prolog first {batch}", f"prolog 2 worker2 {batch}", f"prolog worker2 {batch}"]
+    assert lines(lab, "worker2", batch)[:3] == [
+        f"prolog first {batch}",
+        f"prolog 2 worker2 {batch}",
+        f"prolog worker2 {batch}",
+    ]
 
 
 def test_the_prolog_runs_as_root_and_finds_commands(lab, batch):
@@ -59,7 +63,9 @@ def test_a_script_for_a_partition_runs_for_its_jobs_only(lab, batch, gpu):
 
 
 def test_a_script_for_nodes_is_on_those_nodes_only(lab):
-    present = {host for host in WORKERS if lab.run(host, "ls /etc/nodecycle/current/worker_prolog.d").count("only-worker2")}
+    present = {
+        host for host in WORKERS if lab.run(host, "ls /etc/nodecycle/current/worker_prolog.d").count("only-worker2")
+    }
     assert present == {"worker2"}
 
 
@@ -69,13 +75,17 @@ def test_a_group_adds_a_script_of_its_own(lab, batch, gpu):
 
 
 def test_an_ignored_failure_is_logged_and_nothing_else(lab, batch):
-    (failed,) = [entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-fail")]
+    (failed,) = [
+        entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-fail")
+    ]
     assert failed["exit"] == 7
     assert lab.node("worker2")["State"] == "IDLE"
 
 
 def test_a_hanging_script_is_stopped_in_time(lab, batch):
-    (hung,) = [entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-hang")]
+    (hung,) = [
+        entry for entry in records(lab, "worker2", "worker_prolog", batch) if entry["script"].endswith("may-hang")
+    ]
     assert hung["exit"] == 124
     assert 1000 <= hung["ms"] < 5000
 
@@ -92,7 +102,11 @@ def test_the_log_says_which_release_ran_for_whom(lab, batch):
 
 
 def test_the_task_prolog_speaks_into_the_job(lab, batch):
-    assert lab.output(batch).splitlines() == ["task prolog of alice on worker2", "greeting hello-from-task-prolog", "job on worker2"]
+    assert lab.output(batch).splitlines() == [
+        "task prolog of alice on worker2",
+        "greeting hello-from-task-prolog",
+        "job on worker2",
+    ]
 
 
 def test_the_task_prolog_speaks_into_an_interactive_job(lab):
@@ -106,7 +120,10 @@ def test_the_task_epilog_runs_as_the_user(lab, batch):
 
 
 def test_the_controller_s_hooks_see_the_job_as_slurm_user(lab, batch):
-    assert lines(lab, "controller", batch, "/var/log/job-events") == [f"begin {batch} hooked slurm", f"end {batch} exit=0:0"]
+    assert lines(lab, "controller", batch, "/var/log/job-events") == [
+        f"begin {batch} hooked slurm",
+        f"end {batch} exit=0:0",
+    ]
 
 
 def test_the_controller_epilog_sees_the_exit_code(lab):
@@ -115,7 +132,9 @@ def test_the_controller_epilog_sees_the_exit_code(lab):
     assert f"end {job} exit=3:0" in lines(lab, "controller", job, "/var/log/job-events")
 
 
-@pytest.mark.parametrize(("host", "line"), [("worker1", "worker_init active"), ("login", "login_init"), ("controller", "controller_init")])
+@pytest.mark.parametrize(
+    ("host", "line"), [("worker1", "worker_init active"), ("login", "login_init"), ("controller", "controller_init")]
+)
 def test_init_scripts_ran_once_at_the_first_apply(lab, host, line):
     assert [found for found in lab.read(host, "/var/log/hooks").splitlines() if "_init" in found] == [line]
 
@@ -135,7 +154,9 @@ def test_every_file_is_what_the_manifest_says(lab, host):
     manifest = json.loads(lab.read(host, "/etc/nodecycle/current/manifest.json"))
     assert manifest["files"]
     for path, entry in manifest["files"].items():
-        sum_line, stat_line = lab.run(host, f"sha256sum /etc/nodecycle/current/{path}; stat -c '%a %U' /etc/nodecycle/current/{path}").splitlines()
+        sum_line, stat_line = lab.run(
+            host, f"sha256sum /etc/nodecycle/current/{path}; stat -c '%a %U' /etc/nodecycle/current/{path}"
+        ).splitlines()
         assert sum_line.split()[0] == entry["sha256"]
         assert stat_line == f"{int(entry['mode'], 8):o} root"
 
@@ -148,7 +169,12 @@ def test_a_secret_can_be_read_by_nobody_but_root(lab):
 
 def test_the_secret_is_in_no_log(lab):
     for host in WORKERS:
-        assert lab.try_run(host, "journalctl --no-pager | grep -c vaulted-token-3141; grep -r vaulted-token-3141 /var/log").stdout.strip() == "0"
+        assert (
+            lab.try_run(
+                host, "journalctl --no-pager | grep -c vaulted-token-3141; grep -r vaulted-token-3141 /var/log"
+            ).stdout.strip()
+            == "0"
+        )
 
 
 def test_slurm_conf_has_one_line_of_ours(lab):

@@ -31,7 +31,9 @@ def test_slurm_conf_is_the_cluster_s_own(lab):
 @pytest.mark.parametrize("key", ["Prolog", "Epilog", "PrologSlurmctld", "EpilogSlurmctld", "TaskProlog", "TaskEpilog"])
 def test_slurm_knows_no_hook(lab, key):
     config = lab.run("controller", "scontrol show config")
-    values = [line.split("=", 1)[1].strip() for line in config.splitlines() if line.split("=")[0].split("[")[0].strip() == key]
+    values = [
+        line.split("=", 1)[1].strip() for line in config.splitlines() if line.split("=")[0].split("[")[0].strip() == key
+    ]
     assert values in ([], ["(null)"])
 
 

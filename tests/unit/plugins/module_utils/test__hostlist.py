@@ -59,7 +59,7 @@ BAD = [
 
 @pytest.mark.parametrize(("expression", "said"), BAD)
 def test_a_bad_expression_is_named(expression: str, said: str) -> None:
-    with pytest.raises(_hostlist.HostlistError, match="(?s).*") as error:
+    with pytest.raises(_hostlist.HostlistError) as error:
         _hostlist.expand(expression)
     assert said in str(error.value)
 
@@ -68,7 +68,9 @@ def test_a_bad_expression_is_named(expression: str, said: str) -> None:
     "expression",
     ["n[1-99999999]", "n[1-1000001]", "n[1-1000][1-2000]", "n[1-600000,600001-1200000]", "n[1-99999999999999999999]"],
 )
-def test_too_many_names_are_refused_before_they_fill_the_memory(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_names_are_refused_before_they_fill_the_memory(
+    expression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_hostlist, "MAX_NAMES", 10_000)
     with pytest.raises(_hostlist.HostlistError, match="more than 10000 hosts"):
         _hostlist.expand(expression)
@@ -103,7 +105,7 @@ def test_fold(names: list[str], expression: str) -> None:
 
 
 def test_whatever_is_folded_expands_to_the_same_names() -> None:
-    chance = random.Random(20261122)
+    chance = random.Random(20261122)  # noqa: S311
     for _round in range(500):
         names = {
             chance.choice(["n", "rack1-", "gpu", "a.b", "", "x0"])

@@ -71,7 +71,9 @@ def test_a_reason_drains_and_resumes_whatever_its_blanks() -> None:
 
 
 def test_foreign_nodes_come_with_their_reason() -> None:
-    assert _ownership.to_drain([node("IDLE+DRAIN", FOREIGN)], "x").foreign == {"n1": "broken fan [root@2026-11-22T14:40:33]"}
+    assert _ownership.to_drain([node("IDLE+DRAIN", FOREIGN)], "x").foreign == {
+        "n1": "broken fan [root@2026-11-22T14:40:33]"
+    }
     assert _ownership.to_drain([node("DOWN", "")], "x").foreign == {"n1": "(no reason given)"}
 
 

@@ -94,10 +94,15 @@ def test_only_init_hooks_with_scripts_have_to_run() -> None:
     release = build({"worker_init": [SCRIPT], "login_init": [], "worker_prolog": [SCRIPT]})
     assert list(release.init) == ["worker_init"]
     assert release.init != build({"worker_init": [CHANGES["content"](SCRIPT)]}).init
-    assert release.init == build({"worker_init": [SCRIPT]}, body="another dispatcher").init, "a new dispatcher is no new init script"
+    assert release.init == build({"worker_init": [SCRIPT]}, body="another dispatcher").init, (
+        "a new dispatcher is no new init script"
+    )
 
 
-@pytest.mark.parametrize(("count", "first", "last"), [(1, "10-s0", "10-s0"), (9, "10-s0", "90-s8"), (10, "010-s0", "100-s9"), (100, "0010-s0", "1000-s99")])
+@pytest.mark.parametrize(
+    ("count", "first", "last"),
+    [(1, "10-s0", "10-s0"), (9, "10-s0", "90-s8"), (10, "010-s0", "100-s9"), (100, "0010-s0", "1000-s99")],
+)
 def test_file_names_sort_in_the_order_of_the_scripts(count: int, first: str, last: str) -> None:
     names = _release.file_names([Script(f"s{number}", b"") for number in range(count)])
     assert (names[0], names[-1]) == (first, last)
@@ -148,7 +153,10 @@ def test_nothing_in_a_head_is_more_than_text() -> None:
     assert not done.stderr
 
 
-@pytest.mark.parametrize(("hook", "kind"), [("worker_init", "init"), ("worker_prolog", "job"), ("controller_epilog", "job"), ("task_prolog", "task")])
+@pytest.mark.parametrize(
+    ("hook", "kind"),
+    [("worker_init", "init"), ("worker_prolog", "job"), ("controller_epilog", "job"), ("task_prolog", "task")],
+)
 def test_kinds(hook: str, kind: str) -> None:
     assert f"\nkind={kind}\n" in build({hook: [SCRIPT]}).files[0].content.decode()
 

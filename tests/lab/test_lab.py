@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What everything that runs on the lab takes for granted: `lab/lab up`, then `pytest tests/lab`."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import time
+
+LAB = pathlib.Path(__file__).resolve().parents[2] / "lab" / "lab"
+
+
+def lab(*arguments: str, check: bool = True) -> str:
+    return subprocess.run([LAB, *arguments], check=check, capture_output=True, text=True).stdout
+
+
+def as_alice(script: str) -> str:
+    return lab("exec", "-u", "alice", "login", "sh", "-c", script)
+
+
+def test_a_job_runs_on_all_workers() -> None:
+    assert sorted(as_alice("srun -N3 hostname").split()) == ["worker1", "worker2", "worker3"]
+
+
+def test_the_partition_gpu_is_worker3() -> None:
+    assert as_alice("srun -p gpu hostname").split() == ["worker3"]
+
+
+def test_the_output_of_a_batch_job_is_seen_on_login() -> None:
+    job = as_alice("cd && sbatch --parsable --output=lab-%j.out --wrap='id -un; hostname'").strip()
+    for _look in range(60):
+        if not as_alice(f"squeue --noheader --jobs={job} 2>/dev/null || true"):
+            break
+        time.sleep(0.5)
+    assert re.fullmatch(r"alice\nworker[123]\n", as_alice(f"cat lab-{job}.out"))
+
+
+def test_login_is_configless() -> None:
+    assert lab("exec", "login", "systemctl", "is-active", "sackd").strip() == "active"
+    assert lab("exec", "login", "sh", "-c", "test -e /etc/slurm/slurm.conf || echo none").strip() == "none"
+
+
+def test_no_unit_has_failed() -> None:
+    for host in ("controller", "login", "worker1", "worker2", "worker3"):
+        assert lab("exec", host, "systemctl", "--failed", "--no-legend").strip() == ""
+
+
+def test_installing_again_changes_nothing() -> None:
+    recap = lab("play", "install.yml")
+    assert re.findall(r"changed=(\d+) +unreachable=0 +failed=0", recap) == ["0"] * 5, recap

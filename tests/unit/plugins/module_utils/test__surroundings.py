@@ -1,0 +1,169 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import stat
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._surroundings import Surroundings
+
+pytestmark = pytest.mark.usefixtures("host")
+
+OWNERS = {"root": (0, 0), "slurm": (64030, 64030)}
+ROOT = "/etc/nodecycle"
+WORKER = ["worker_init", "worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
+CONTROLLER = ["controller_init", "controller_prolog", "controller_epilog"]
+UNIT = "etc/systemd/system/nodecycle-worker-init.service"
+LINK = "etc/systemd/system/multi-user.target.wants/nodecycle-worker-init.service"
+DROP_IN = "etc/systemd/system/slurmd.service.d/nodecycle.conf"
+
+
+def apply(wanted: _surroundings.Surroundings, owners: dict[str, tuple[int, int]]) -> bool:
+    """All that an activation does around its rename."""
+    _surroundings.make_dirs(wanted, owners)
+    return _surroundings.place(wanted, owners)
+
+
+def worker(*init: str) -> Surroundings:
+    return _surroundings.surroundings(WORKER, init, ROOT, ["worker_init"])
+
+
+def snapshot(host: pathlib.Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in host.rglob("*") if not path.is_dir()}
+
+
+def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path) -> None:
+    wanted = worker("worker_init")
+    assert apply(wanted, OWNERS), "systemd has to read its units again"
+    assert f"ExecStart={ROOT}/current/worker_init\n" in (host / UNIT).read_text()
+    assert os.readlink(host / LINK) == str(host / UNIT)
+    drop_in = (host / DROP_IN).read_text()
+    assert "Wants=nodecycle-worker-init.service\nAfter=nodecycle-worker-init.service\n" in drop_in
+    assert f"AssertPathExists={host}/run/nodecycle/worker_init.ok\n" in drop_in
+    assert "Requires" not in drop_in, "a restart of our unit would stop a daemon that has jobs"
+    logs = sorted(path.name for path in (host / "var/log/nodecycle").iterdir())
+    assert logs == ["worker_epilog.log", "worker_init.log", "worker_prolog.log"], "task hooks log through syslog"
+    assert stat.S_IMODE((host / "var/lib/nodecycle/worker_prolog").stat().st_mode) == 0o700
+    assert stat.S_IMODE((host / "var/lib/nodecycle").stat().st_mode) == 0o755
+    assert (host / "etc/logrotate.d/nodecycle").exists()
+
+
+def test_placing_again_touches_nothing(host: pathlib.Path) -> None:
+    wanted = worker("worker_init")
+    assert _surroundings.missing(wanted, OWNERS)
+    apply(wanted, OWNERS)
+    before = snapshot(host)
+    assert _surroundings.missing(wanted, OWNERS) == []
+    assert not apply(wanted, OWNERS)
+    assert snapshot(host) == before
+
+
+def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
+    apply(_surroundings.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
+    owners = {path.name: path.stat().st_uid for path in (host / "var/log/nodecycle").iterdir()}
+    assert owners == {"controller_init.log": 0, "controller_prolog.log": 64030, "controller_epilog.log": 64030}
+    assert (host / "var/lib/nodecycle/controller_prolog").stat().st_uid == 64030
+
+
+@pytest.mark.parametrize(("gate", "held"), [([], False), (["worker_init"], False), (["controller_init"], True)])
+def test_the_controller_is_held_back_only_if_asked(gate: list[str], held: bool) -> None:
+    wanted = _surroundings.surroundings(CONTROLLER, ["controller_init"], ROOT, gate)
+    assert any("slurmctld.service.d" in path for path in wanted.files) == held
+
+
+def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
+    wanted = _surroundings.surroundings(["login_init"], ["login_init"], ROOT, ["worker_init"])
+    (unit,) = [text for path, text in wanted.files.items() if path.endswith("nodecycle-login-init.service")]
+    assert "Before=systemd-user-sessions.service\n" in unit
+    assert "Required" not in unit
+    assert not any(".service.d/" in path for path in wanted.files)
+
+
+DAMAGE = {
+    "unit gone": (UNIT, lambda path: path.unlink()),
+    "unit edited": (UNIT, lambda path: path.write_text("[Unit]\n")),
+    "link gone": (LINK, lambda path: path.unlink()),
+    "link elsewhere": (LINK, lambda path: (path.unlink(), path.symlink_to("/dev/null"))),
+    "drop-in gone": (DROP_IN, lambda path: path.unlink()),
+    "log gone": ("var/log/nodecycle/worker_prolog.log", lambda path: path.unlink()),
+    "log of another": ("var/log/nodecycle/worker_prolog.log", lambda path: os.chown(path, 12345, 0)),
+    "state gone": ("var/lib/nodecycle/worker_prolog", lambda path: path.rmdir()),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_found_and_mended(kind: str, host: pathlib.Path) -> None:
+    wanted = worker("worker_init")
+    apply(wanted, OWNERS)
+    path, damage = DAMAGE[kind]
+    damage(host / path)
+    assert _surroundings.missing(wanted, OWNERS) == [str(host / path)]
+    assert apply(wanted, OWNERS) == path.startswith("etc/systemd")
+    assert _surroundings.missing(wanted, OWNERS) == []
+
+
+def test_a_log_is_never_written_through_a_link(host: pathlib.Path) -> None:
+    (host / "var/log/nodecycle").mkdir()
+    (host / "var/log/nodecycle/worker_prolog.log").symlink_to(host / "victim")
+    with pytest.raises(OSError, match="symbolic link"):
+        apply(worker(), OWNERS)
+    assert not (host / "victim").exists()
+
+
+def test_what_is_no_longer_defined_goes(host: pathlib.Path) -> None:
+    apply(worker("worker_init"), OWNERS)
+    assert apply(worker(), OWNERS)
+    assert not any((host / path).exists() or (host / path).is_symlink() for path in (UNIT, LINK, DROP_IN))
+    assert not (host / DROP_IN).parent.exists()
+
+
+def test_a_drop_in_directory_with_anothers_file_stays(host: pathlib.Path) -> None:
+    apply(worker("worker_init"), OWNERS)
+    (host / DROP_IN).with_name("site.conf").touch()
+    _surroundings.remove()
+    assert os.listdir((host / DROP_IN).parent) == ["site.conf"]
+
+
+def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
+    init = [hook.name for hook in HOOKS.values() if hook.is_init]
+    wanted = _surroundings.surroundings(HOOKS, init, ROOT, ["worker_init", "controller_init"])
+    apply(wanted, OWNERS)
+    assert set(_surroundings.present()) == set(wanted.files) | set(wanted.links)
+    _surroundings.remove()
+    assert _surroundings.present() == []
+    assert [path for path in (host / "etc").rglob("*") if not path.is_dir()] == []
+    assert (host / "var/log/nodecycle/worker_init.log").exists()
+    _surroundings.remove()
+
+
+def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped before each rename in turn; the next run makes it complete."""
+    wanted = worker("worker_init")
+    real = os.replace
+    for moment in range(20):
+        calls = 0
+
+        def replace(source: str, target: str, moment: int = moment) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > moment:
+                raise KeyboardInterrupt
+            real(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            apply(wanted, OWNERS)
+        except KeyboardInterrupt:
+            monkeypatch.setattr(os, "replace", real)
+            apply(wanted, OWNERS)
+            assert _surroundings.missing(wanted, OWNERS) == []
+            _surroundings.remove()
+        else:
+            assert moment > 2
+            return
+    pytest.fail("never came to its end")

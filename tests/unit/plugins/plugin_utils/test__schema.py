@@ -1,0 +1,278 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _schema, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem, ScriptSpec
+
+GOOD = {"name": "check", "content": "#!/bin/sh\n"}
+
+
+def parse(value: object, hook: str = "worker_prolog") -> tuple[list[ScriptSpec], list[Problem]]:
+    parser = HookParser(hook, f"slurm_{hook}", lambda _value: "group_vars/all.yml:7:3")
+    return parser.parse(value), parser.problems
+
+
+# --- what may be written
+
+
+@pytest.mark.parametrize("value", [None, "", "  \n", []])
+def test_nothing(value: object) -> None:
+    assert parse(value) == ([], [])
+
+
+def test_one_script_as_text() -> None:
+    (spec,), problems = parse("#!/bin/sh\n")
+    assert not problems
+    assert (spec.name, spec.source, spec.value, spec.where) == (
+        "script",
+        "content",
+        "#!/bin/sh\n",
+        "slurm_worker_prolog[0] (script)",
+    )
+
+
+def test_a_list_keeps_its_order_and_its_defaults() -> None:
+    specs, problems = parse([{"name": "b", "src": "b.sh"}, {"name": "a", "template": "a.j2"}])
+    assert not problems
+    assert [(spec.name, spec.source, spec.value) for spec in specs] == [("b", "src", "b.sh"), ("a", "template", "a.j2")]
+    assert (specs[0].partitions, specs[0].nodes, specs[0].timeout, specs[0].on_failure, specs[0].no_log) == (
+        (),
+        None,
+        0,
+        "drain",
+        False,
+    )
+    assert specs[0].origin == "group_vars/all.yml:7:3"
+
+
+#: options, the spec's attribute and its value
+OPTIONS: list[tuple[dict[str, t.Any], str, t.Any]] = [
+    ({"partitions": ["a", "b"]}, "partitions", ("a", "b")),
+    ({"partitions": "a, b"}, "partitions", ("a", "b")),
+    ({"nodes": "n[1-2],x"}, "nodes", ("n1", "n2", "x")),
+    ({"nodes": ["n[1-2]", "x"]}, "nodes", ("n1", "n2", "x")),
+    ({"timeout": 5}, "timeout", 5),
+    ({"timeout": "5"}, "timeout", 5),
+    ({"on_failure": "ignore"}, "on_failure", "ignore"),
+    ({"no_log": True}, "no_log", True),
+    ({"src": None}, "source", "content"),
+    ({"partitions": None, "nodes": None}, "nodes", None),
+    ({"name": "a" * 100}, "name", "a" * 100),
+    ({"name": "10-x.sh_Y"}, "name", "10-x.sh_Y"),
+]
+
+
+@pytest.mark.parametrize(("options", "attribute", "value"), OPTIONS)
+def test_options(options: dict[str, t.Any], attribute: str, value: object) -> None:
+    (spec,), problems = parse([{**GOOD, **options}])
+    assert not problems
+    assert getattr(spec, attribute) == value
+
+
+# --- what may not: the place, the fault, the remedy
+
+HOOK = "slurm_worker_prolog"
+SCRIPT = f"{HOOK}[0] (check)"
+BAD_VALUES: list[tuple[t.Any, str, str, str]] = [
+    (GOOD, HOOK, "is a dictionary", "- "),
+    (7, HOOK, "is a number", "list of scripts"),
+    (True, HOOK, "is a boolean", "list of scripts"),
+    (["#!/bin/sh\n"], f"{HOOK}[0]", "is a string", "`name` and `content`"),
+    ([None], f"{HOOK}[0]", "is nothing", "dictionary"),
+    ([[GOOD]], f"{HOOK}[0]", "is a list", "dictionary"),
+    ([GOOD, {"content": "x"}], f"{HOOK}[1]", "has no `name`", "give it one"),
+    ([GOOD, GOOD], f"{HOOK}[1] (check)", f"has the name of {SCRIPT}", "two names"),
+]
+BAD_OPTIONS: list[tuple[dict[str, t.Any], str, str]] = [
+    ({"timout": 5}, "unknown option 'timout' (did you mean 'timeout'?)", "name, content, src, template"),
+    ({"xyz": 5}, "unknown option 'xyz'", "the options are"),
+    ({3: 5}, "unknown option 3", "the options are"),
+    ({"src": "a.sh"}, "has `content` and `src`", "exactly one"),
+    ({"content": None}, "has no content", "exactly one"),
+    ({"content": ["#!/bin/sh"]}, "has a `content` that is a list", "write text"),
+    ({"content": 5}, "has a `content` that is a number", "write text"),
+    ({"partitions": []}, "has empty `partitions`", "leave it out for all"),
+    ({"partitions": ""}, "has empty `partitions`", "leave it out for all"),
+    ({"partitions": {"a": 1}}, "has `partitions` {'a': 1}", "list of partition names"),
+    ({"partitions": ["a", 3]}, "has `partitions` ['a', 3]", "list of partition names"),
+    ({"partitions": "a,,b"}, "has `partitions` 'a,,b'", "list of partition names"),
+    ({"nodes": "n[1-"}, "no hostlist expression: unbalanced brackets in 'n[1-'", "node[1-8,12]"),
+    ({"nodes": ""}, "no hostlist expression", "node[1-8,12]"),
+    ({"timeout": 0}, "has the timeout 0", "1 or more"),
+    ({"timeout": -5}, "has the timeout -5", "1 or more"),
+    ({"timeout": "-5"}, "has the timeout '-5'", "1 or more"),
+    ({"timeout": "--5"}, "has the timeout '--5'", "1 or more"),
+    ({"timeout": "²"}, "has the timeout '²'", "1 or more"),
+    ({"timeout": "5m"}, "has the timeout '5m'", "whole seconds"),
+    ({"timeout": 1.5}, "has the timeout 1.5", "whole seconds"),
+    ({"timeout": True}, "has the timeout True", "whole seconds"),
+    ({"timeout": None}, "has the timeout None", "whole seconds"),
+    ({"on_failure": "ignored"}, "has on_failure 'ignored' (did you mean 'ignore'?)", "drain (as Slurm does) or ignore"),
+    ({"on_failure": ["drain"]}, "has on_failure ['drain']", "drain (as Slurm does) or ignore"),
+    ({"no_log": "yes"}, "has no_log 'yes'", "true or false"),
+]
+BAD_VALUES += [([{**GOOD, **options}], SCRIPT, message, remedy) for options, message, remedy in BAD_OPTIONS]
+BAD_VALUES += [
+    ([{**GOOD, "name": name}], f"{HOOK}[0]", message, remedy)
+    for name, message, remedy in [
+        ("a/b", "has the name 'a/b', which is no file name", "letters, digits"),
+        ("../x", "has the name '../x'", "letters, digits"),
+        (".hidden", "has the name '.hidden'", "not beginning with a dot"),
+        ("-rf", "has the name '-rf'", "not beginning with a dot or dash"),
+        ("", "has the name ''", "letters, digits"),
+        ("two words", "has the name 'two words'", "letters, digits"),
+        ("line\n", "has the name 'line\\n'", "letters, digits"),
+        ("ü", "has the name 'ü'", "letters, digits"),
+        ("a" * 101, "has the name", "up to 100"),
+        (10, "has a `name` that is a number", "in quotes"),
+    ]
+]
+
+
+@pytest.mark.parametrize(("value", "where", "message", "remedy"), BAD_VALUES)
+def test_a_problem_names_place_fault_and_remedy(value: object, where: str, message: str, remedy: str) -> None:
+    specs, problems = parse(value)
+    (problem,) = problems
+    assert problem.where == where
+    assert message in problem.message
+    assert remedy in problem.remedy
+    assert problem.origin == "group_vars/all.yml:7:3"
+    assert where not in [spec.where for spec in specs] or "name of" in message
+
+
+#: hook, option, message, remedy
+WRONG_HOOK = [
+    ("worker_init", {"partitions": ["a"]}, "init scripts belong to no job", "`nodes`"),
+    ("login_init", {"nodes": "n1"}, "login_init does not run on the nodes", "the host's variables"),
+    ("controller_init", {"nodes": "n1"}, "controller_init does not run on the nodes", "the host's variables"),
+    ("controller_prolog", {"nodes": "n1"}, "controller_prolog does not run on the nodes", "SLURM_JOB_NODELIST"),
+    ("controller_epilog", {"nodes": "n1"}, "controller_epilog does not run on the nodes", "SLURM_JOB_NODELIST"),
+]
+
+
+@pytest.mark.parametrize(("hook", "options", "message", "remedy"), WRONG_HOOK)
+def test_partitions_and_nodes_at_the_wrong_hook(
+    hook: str, options: dict[str, t.Any], message: str, remedy: str
+) -> None:
+    _specs, (problem,) = parse([{**GOOD, **options}], hook)
+    assert message in problem.message
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("hook", ["worker_init", "worker_prolog", "worker_epilog", "task_prolog", "task_epilog"])
+def test_nodes_at_the_workers_hooks(hook: str) -> None:
+    assert not parse([{**GOOD, "nodes": "n1"}], hook)[1]
+
+
+@pytest.mark.parametrize("hook", [hook.name for hook in HOOKS.values() if not hook.is_init])
+def test_partitions_at_the_jobs_hooks(hook: str) -> None:
+    assert not parse([{**GOOD, "partitions": ["a"]}], hook)[1]
+
+
+def test_all_problems_are_told_at_once_and_good_scripts_are_kept() -> None:
+    specs, problems = parse([{"name": "a/b", "timeout": -1, "foo": 1}, GOOD, 5])
+    assert len(problems) == 5
+    assert [spec.name for spec in specs] == ["check"]
+
+
+# --- variables
+
+
+def unknown(*names: str) -> list[Problem]:
+    return _schema.unknown_variables(names, _sources.known_variables())
+
+
+#: Variables of widespread roles (galaxyproject.slurm, stackhpc.openhpc) and of the site.
+OTHERS = [
+    "slurm_nodes", "slurm_config", "slurm_partitions", "slurm_config_dir", "slurm_configless", "slurm_cgroup_config", "slurm_gres_config",
+    "slurm_roles", "slurm_munge_key", "slurm_version", "slurm_user", "slurm_conf", "slurm_login_nodes", "slurm_worker_nodes", "slurm_controller_host",
+    "slurmdbd_config", "openhpc_slurm_partitions", "slurm_prolog_dir", "slurm_epilog", "slurm_task_plugin", "worker_prolog", "slurm_extra_packages",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_variables_of_others_are_none_of_our_business(name: str) -> None:
+    assert unknown(name) == []
+
+
+def test_our_own_variables_are_known() -> None:
+    ours = [f"slurm_{hook}" for hook in HOOKS]
+    assert unknown(*ours, "slurm_extra_conf", "slurm_node_name", "slurm_release_keep", "slurm_conf_path") == []
+
+
+MISSPELT = [
+    ("slurm_worker_prologue", "slurm_worker_prolog"),
+    ("slurm_worker_prolg", "slurm_worker_prolog"),
+    ("slurm_wroker_prolog", "slurm_worker_prolog"),
+    ("slurm_workers_epilog", "slurm_worker_epilog"),
+    ("slurm_task_prologs", "slurm_task_prolog"),
+    ("slurm_controler_init", "slurm_controller_init"),
+    ("slurm_login_prolog", None),
+    ("slurm_controller_slurmctld_prolog", None),
+    ("slurm_extra_config", "slurm_extra_conf"),
+    ("slurm_extra_confs", "slurm_extra_conf"),
+]
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT)
+def test_misspelt_variables_are_told(name: str, meant: str | None) -> None:
+    (problem,) = unknown(name)
+    assert problem.where == name
+    assert "slurm_worker_prolog" in problem.remedy
+    if meant:
+        assert f"did you mean {meant!r}?" in problem.message
+
+
+# --- the first line
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"#!/bin/sh\n", b"#! /bin/bash -e\n", b"#!/usr/bin/env python3", b"#!/bin/sh\necho \r\n", b"#!/bin/sh\n\xff"],
+)
+def test_scripts_that_the_kernel_can_start(content: bytes) -> None:
+    assert _schema.require_shebang("w", content) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b"echo x\n", "does not begin with #!"),
+        (b"\n#!/bin/sh\n", "does not begin with #!"),
+        (b" #!/bin/sh\n", "does not begin with #!"),
+        (b"\xef\xbb\xbf#!/bin/sh\n", "does not begin with #!"),
+        (b"#!\n", "names no absolute interpreter"),
+        (b"#!bash\n", "names no absolute interpreter"),
+        (b"#!/bin/sh\r\necho x\r\n", "line ends of Windows"),
+        (b"#!/bin/sh\r", "line ends of Windows"),
+    ],
+)
+def test_scripts_that_the_kernel_cannot_start(content: bytes, message: str) -> None:
+    (problem,) = _schema.require_shebang("w", content, "f:1:1")
+    assert message in problem.message
+    assert problem.remedy
+    assert (problem.where, problem.origin) == ("w", "f:1:1")
+
+
+# --- _sources
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")],
+)
+def test_lines(value: object, lines: str) -> None:
+    assert _sources.lines_of(value) == lines
+
+
+def test_the_dispatcher_is_bash_without_a_first_line_of_its_own() -> None:
+    assert not _sources.dispatcher_body().startswith("#!")
+    assert '"${!names[@]}"' in _sources.dispatcher_body()
