@@ -67,13 +67,15 @@ class ActionModule(ActionBase):
             ]
         lines = _cluster.as_text(problems)
         try:
-            findings = _linting.lint(
+            wishes = _linting.Wishes(frozenset(args["lint_disable"]), args["lint_severity"])
+            _linting.require_known_rules(wishes)
+            findings = _linting.lint_scripts(
                 gathered.rendered,
                 slurm_version=cluster["version"] if cluster else None,
                 conf=[*_cluster.entries_of(cluster), *_conf.entries(settings.extra_conf)],
-                disabled=args["lint_disable"],
-                severities=args["lint_severity"],
+                wishes=wishes,
             )
+            findings += _linting.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
         except LintError as exc:
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
         stopping = [finding for finding in findings if at_or_above(finding.severity, args["lint_threshold"])]
@@ -123,5 +125,5 @@ def _refusal(problems: list[str], findings: list[Finding]) -> str:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         parts.append(f"The definition has {count}:\n" + "\n".join(f"- {line}" for line in problems))
     if findings:
-        parts.append("The scripts would go wrong:\n" + report.render(findings))
+        parts.append("This would go wrong:\n" + report.render(findings))
     return "\n".join(parts)

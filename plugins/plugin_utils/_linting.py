@@ -4,32 +4,90 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The linter applied to a whole definition: every distinct text once, whatever the number of hosts."""
+"""The linters applied to a whole definition: every distinct text once, whatever the number of hosts."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.check import check as conf_check
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.rules import RULES as CONF_RULES
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import nearest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, Options, Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.catalogue import RULES as SCRIPT_RULES
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
+    SEVERITIES,
+    Finding,
+    LintError,
+    Options,
+    Script,
+    Severity,
+)
 
 
-def lint(
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What the user says of the rules: which are not wanted, and which severity of his own some have."""
+
+    disabled: frozenset[str]
+    severities: dict[str, str]
+
+    def within(self, rules: t.Container[str]) -> Wishes:
+        """The part that speaks of these rules."""
+        return Wishes(
+            frozenset(rule for rule in self.disabled if rule in rules),
+            {rule: severity for rule, severity in self.severities.items() if rule in rules},
+        )
+
+
+def require_known_rules(wishes: Wishes) -> None:
+    """Raise LintError where the user names a rule that neither linter has, or a severity that there is not."""
+    known = {**SCRIPT_RULES, **CONF_RULES}
+    for rule in [*wishes.disabled, *wishes.severities]:
+        if rule not in known:
+            raise LintError(
+                f"slurm_lint_disable or slurm_lint_severity names {rule!r}, which is no rule{nearest(rule, known)}"
+            )
+    for rule, severity in wishes.severities.items():
+        if severity not in (*SEVERITIES, "off"):
+            raise LintError(
+                f"slurm_lint_severity gives {rule} the severity {severity!r}: write {', '.join(SEVERITIES)} or off"
+            )
+
+
+def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishes) -> list[Finding]:
+    """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _cluster's to say."""
+    own = wishes.within(CONF_RULES)
+    findings = conf_check(
+        text,
+        version=cluster["version"] if cluster else None,
+        nodes=cluster["nodes"] if cluster else None,
+        partitions=cluster["partitions"] if cluster else None,
+    )
+    return [
+        dataclasses.replace(finding, severity=t.cast(Severity, own.severities.get(finding.rule, finding.severity)))
+        for finding in findings
+        if finding.rule not in own.disabled and own.severities.get(finding.rule) != "off"
+    ]
+
+
+def lint_scripts(
     rendered: t.Iterable[tuple[str, Rendered]],
     *,
     slurm_version: str | None,
     conf: t.Iterable[_conf.Entry],
-    disabled: t.Iterable[str],
-    severities: t.Mapping[str, str],
+    wishes: Wishes,
 ) -> list[Finding]:
     """The findings of all scripts of all hosts. Raises LintError where the linter cannot do its work."""
+    own = wishes.within(SCRIPT_RULES)
     limits = [entry.value for entry in conf if entry.key.lower() == "prologepilogtimeout" and entry.value.isdigit()]
     options = Options(
         slurm_version=slurm_version,
-        disabled=frozenset(disabled),
-        severities=severities,
+        disabled=own.disabled,
+        severities=own.severities,
         # The last line wins, as in Slurm.
         prolog_epilog_timeout=int(limits[-1]) if limits else None,
     )

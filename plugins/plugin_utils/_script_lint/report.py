@@ -31,7 +31,7 @@ def render(findings: t.Sequence[Finding]) -> str:
                 lines.extend(_wrapped("why: ", finding.why))
                 lines.extend(_wrapped("fix: ", finding.fix))
         lines.append("")
-    lines.append(summary(findings) + " Each rule has a page: docs/rules/<rule>.md.")
+    lines.append(summary(findings) + " docs/rules explains each rule.")
     return "\n".join(lines)
 
 
