@@ -118,6 +118,11 @@ IN_THE_CLUSTER = [
         {"slurm_extra_conf": "ReturnToService=0\n"},
         ["/etc/slurm/slurm.conf:", "already sets ReturnToService=", "slurm_adopt_conf_keys"],
     ),
+    (
+        "a key that Slurm does not know",
+        {"slurm_extra_conf": "PrologFlag=Alloc\n"},
+        ["unknown-key", "did you mean PrologFlags?", "slurm_extra_conf:1"],
+    ),
     ("an empty group of controllers", {"slurm_controller_group": "nobody"}, ["has no host in the group nobody"]),
 ]
 
@@ -244,3 +249,49 @@ def test_validate_connects_to_no_host(lab, tmp_path):
     )
     assert (bad.returncode != 0, good.returncode) == (True, 0), bad.stdout + good.stdout
     assert "does not begin with #!" in bad.stdout
+
+
+def test_what_only_slurm_knows_is_refused_by_slurm_before_anything_is_placed(lab, tmp_path):
+    """Our own checker is told to be silent."""
+    before = snapshot(lab)
+    variables = {"slurm_extra_conf": "PrologFlags=Sometimes\n", "slurm_lint_disable": ["invalid-value"]}
+    done = lab.play(write(tmp_path, variables))
+    assert done.returncode != 0
+    assert "Slurm refuses the new configuration, so nothing was changed" in done.stdout
+    assert "PrologFlags invalid" in done.stdout
+    assert snapshot(lab) == before
+
+
+def test_an_interpreter_that_a_host_lacks_is_named(lab, tmp_path):
+    variables = {"slurm_worker_prolog": [{"name": "exotic", "content": "#!/usr/bin/ruby\nexit 0\n"}]}
+    done = lab.play(write(tmp_path, variables))
+    assert done.returncode != 0
+    assert "worker_prolog: script 10-exotic needs /usr/bin/ruby, which this host does not have" in done.stdout
+    assert lab.try_run("worker1", "test -e /etc/nodecycle/current").rc != 0
+    assert "nodecycle.conf" not in lab.read("controller", "/etc/slurm/slurm.conf")
+
+
+def test_warnings_are_shown_once_and_do_not_stop(lab, tmp_path):
+    variables = {"slurm_worker_prolog": "#!/bin/sh\n[ -d /scratch ] && rmdir /scratch\n"}
+    done = lab.play(write(tmp_path, variables), playbook="playbooks/validate.yml")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("[accidental-exit-code]") == 1
+
+
+def test_the_threshold_and_the_severities_are_the_user_s(lab, tmp_path):
+    variables = {"slurm_worker_prolog": "#!/bin/sh\n[ -d /scratch ] && rmdir /scratch\n"}
+    stricter = lab.play(
+        write(tmp_path, {**variables, "slurm_lint_threshold": "warning"}), playbook="playbooks/validate.yml"
+    )
+    off = lab.play(
+        write(
+            tmp_path,
+            {**variables, "slurm_lint_threshold": "warning", "slurm_lint_severity": {"accidental-exit-code": "off"}},
+        ),
+        playbook="playbooks/validate.yml",
+    )
+    unknown = lab.play(
+        write(tmp_path, {**variables, "slurm_lint_disable": ["accidental-exit-cod"]}), playbook="playbooks/validate.yml"
+    )
+    assert (stricter.returncode != 0, off.returncode, unknown.returncode != 0) == (True, 0, True)
+    assert "did you mean 'accidental-exit-code'?" in unknown.stdout
