@@ -177,6 +177,25 @@ def test_the_secret_is_in_no_log(lab):
         )
 
 
+def test_the_secret_is_in_no_output(lab, request, tmp_path):
+    """Not even where the script that has it changes, with all that Ansible can print."""
+    scenario = request.path.parents[2]
+    (tmp_path / "changed.json").write_text(json.dumps({"lab_token_prefix": "x"}))
+    done = lab.play(
+        "--check",
+        "--diff",
+        "-vvv",
+        f"--vault-password-file={scenario}/files/vault-password",
+        f"--extra-vars=@{tmp_path}/changed.json",
+        playbook=str(scenario / "converge.yml"),
+        inventory=[scenario / "inventory"],
+    )
+    assert done.returncode == 0, done.stdout
+    assert "(content hidden, sha256 " in done.stdout
+    assert "worker_prolog.d/30-secret" in done.stdout
+    assert "vaulted-token-3141" not in done.stdout + done.stderr
+
+
 def test_slurm_conf_has_one_line_of_ours(lab):
     text = lab.read("controller", "/etc/slurm/slurm.conf")
     assert text.splitlines()[-1] == "Include nodecycle.conf"

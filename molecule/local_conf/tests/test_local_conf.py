@@ -1,0 +1,69 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our lines on every host of a cluster that is not configless."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
+EMPTY = {"slurm_worker_prolog": [], "slurm_extra_conf": ""}
+
+
+def test_the_cluster_is_not_configless(lab):
+    assert "enable_configless" not in lab.run("controller", "scontrol show config")
+    assert lab.try_run("worker1", "test -e /run/slurm/conf").rc != 0
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_host_includes_the_same_lines(lab, host):
+    assert lab.read(host, "/etc/slurm/slurm.conf").splitlines()[-1] == "Include nodecycle.conf"
+    assert lab.read(host, "/etc/slurm/nodecycle.conf") == lab.read("controller", "/etc/slurm/nodecycle.conf")
+    assert "PrologEpilogTimeout=77" in lab.read(host, "/etc/slurm/nodecycle.conf")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_host_agrees_with_the_controller(lab, host):
+    assert "HASH_VAL                = Match" in lab.run(host, "scontrol show config")
+
+
+def test_the_workers_run_the_prolog(lab):
+    job = lab.sbatch("true", "-w worker2")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    assert f"prolog {job}" in lab.read("worker2", "/var/log/hooks")
+
+
+def test_a_key_is_adopted_and_given_back_to_the_byte_on_every_host(lab, request):
+    """Also from behind a symbolic link, with its owner and mode."""
+    definition = request.path.parent.parent / "vars/definition.yml"
+    lab.run(
+        "worker1",
+        "mkdir /opt/conf && mv /etc/slurm/slurm.conf /opt/conf/ && ln -s /opt/conf/slurm.conf /etc/slurm/slurm.conf",
+    )
+    lab.run("worker1", "chmod 640 /opt/conf/slurm.conf && chgrp slurm /opt/conf/slurm.conf")
+    assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
+    assert [host for host in HOSTS if "Include" in lab.read(host, "/etc/slurm/slurm.conf")] == []
+    for host in HOSTS:
+        # The site's own key, and no newline at the end of the file.
+        lab.run(host, "printf 'PrologEpilogTimeout=55' >>/etc/slurm/slurm.conf")
+    lab.run("controller", "scontrol reconfigure")
+    before = {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS}
+
+    refused = lab.play(f"--extra-vars=@{definition}")
+    assert refused.returncode != 0
+    assert "already sets PrologEpilogTimeout=55, which slurm_extra_conf would set" in refused.stdout
+
+    adopted = lab.play(
+        f"--extra-vars=@{definition}", "--extra-vars", json.dumps({"slurm_adopt_conf_keys": ["PrologEpilogTimeout"]})
+    )
+    assert adopted.returncode == 0, adopted.stdout
+    for host in HOSTS:
+        assert "#nodecycle.slurm adopted# PrologEpilogTimeout=55" in lab.read(host, "/etc/slurm/slurm.conf")
+    assert "PrologEpilogTimeout     = 77" in lab.run("controller", "scontrol show config")
+    assert lab.run("worker1", "readlink /etc/slurm/slurm.conf").strip() == "/opt/conf/slurm.conf"
+    assert lab.run("worker1", "stat -c '%a %G' /opt/conf/slurm.conf").strip() == "640 slurm"
+
+    assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
+    assert {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS} == before
