@@ -28,6 +28,7 @@ def check(
     *,
     version: str | None,
     present: t.Sequence[Entry] = (),
+    placed: t.Sequence[Entry] = (),
     managed: t.Collection[str] = (),
     nodes: t.Collection[str] | None = None,
     partitions: t.Collection[str] | None = None,
@@ -36,10 +37,13 @@ def check(
     """What is wrong with the user's lines, which will stand behind those of the cluster's slurm.conf.
 
     version is the cluster's release ("24.11", "slurm 24.11.5"; None: it must suit every supported one), present the
-    keys of its slurm.conf without ours (module_utils/_conf.tree), managed the keys that this collection sets, nodes
+    keys of its slurm.conf without ours (module_utils/_conf.tree), placed those of our file as it stands there (what it
+    says already is no change that could want a restart or lose jobs), managed the keys that this collection sets, nodes
     and partitions what the cluster has (None: not known). origin is the variable that the text comes from.
     """
-    checker = _Checker(extra, version, present=present, managed=managed, nodes=nodes, partitions=partitions)
+    checker = _Checker(
+        extra, version, present=present, placed=placed, managed=managed, nodes=nodes, partitions=partitions
+    )
     return _findings(checker.run(), origin, origin)
 
 
@@ -98,6 +102,7 @@ class _Checker:
         version: str | None,
         *,
         present: t.Sequence[Entry] = (),
+        placed: t.Sequence[Entry] = (),
         managed: t.Collection[str] = (),
         nodes: t.Collection[str] | None = None,
         partitions: t.Collection[str] | None = None,
@@ -112,6 +117,7 @@ class _Checker:
         self._partitions = partitions
         self._managed = {key.lower() for key in managed}
         self._present = list(present)
+        self._placed = list(placed)
         self._hits: list[tuple[Hit, str]] = []
         self._first: dict[str, Pair] = {}
         self._effective: dict[str, combinations.Setting] = {}
@@ -464,7 +470,8 @@ class _Checker:
 
     def _check_change(self, pair: Pair) -> None:
         """What a change on a running cluster means."""
-        if any(entry.key.lower() == pair.name and entry.value == pair.value for entry in self._present):
+        settled = [*self._present, *self._placed]
+        if any(entry.key.lower() == pair.name and entry.value == pair.value for entry in settled):
             return
         if said := lists.DANGEROUS.get(pair.name):
             severity: Severity = "error" if pair.name in lists.FORBIDDEN else "warning"

@@ -287,6 +287,12 @@ def test_no_password_is_shown() -> None:
     assert "hunter" not in "".join(finding.message + finding.fix for finding in judge(text))
 
 
+def test_what_is_placed_already_is_no_change() -> None:
+    text = "StateSaveLocation=/srv/slurm\nMaxJobCount=20000\n"
+    assert {finding.rule for finding in check(text, version="22.05")} == {"dangerous-key", "restart-key"}
+    assert check(text, version="22.05", placed=_conf.entries(text)) == []
+
+
 def test_columns_point_at_the_word() -> None:
     found = judge('KillWait=30\n  SchedulerParameters = "defer, bf_foo=1"\n')
     assert [(finding.line, finding.column) for finding in found if finding.rule == "invalid-value"] == [(2, 33)]
