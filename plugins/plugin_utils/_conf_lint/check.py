@@ -22,6 +22,9 @@ from .model import SEVERITIES, Finding, Hit, Severity
 from .rules import RULES
 from .template import Template
 
+#: What stands in a finding where the script linter has the hook.
+FILE = "slurm.conf"
+
 
 def check(
     extra: str,
@@ -52,24 +55,12 @@ def check_file(text: str, *, version: str | None = None, origin: str = "slurm.co
     return _findings(_Checker(text, version, is_whole=True).run(), path or origin, origin)
 
 
-def _findings(hits: t.Iterable[tuple[Hit, str]], script: str, origin: str) -> list[Finding]:
+def _findings(hits: t.Iterable[Hit], script: str, origin: str) -> list[Finding]:
     found = []
-    for hit, key in hits:
+    for hit in hits:
         rule = RULES[hit.rule]
-        found.append(
-            Finding(
-                rule.id,
-                hit.severity or rule.severity,
-                key,
-                script,
-                f"{origin}:{hit.line}",
-                hit.line,
-                hit.column,
-                hit.message,
-                rule.why,
-                hit.fix or rule.fix,
-            )
-        )
+        severity, fix = hit.severity or rule.severity, hit.fix or rule.fix
+        found.append(Finding(rule.id, severity, FILE, script, origin, hit.line, hit.column, hit.message, rule.why, fix))
     return sorted(
         found, key=lambda finding: (finding.line, finding.column, SEVERITIES.index(finding.severity), finding.rule)
     )
@@ -118,13 +109,13 @@ class _Checker:
         self._managed = {key.lower() for key in managed}
         self._present = list(present)
         self._placed = list(placed)
-        self._hits: list[tuple[Hit, str]] = []
+        self._hits: list[Hit] = []
         self._first: dict[str, Pair] = {}
         self._effective: dict[str, combinations.Setting] = {}
         self._statements: list[Statement] = []
 
-    def run(self) -> list[tuple[Hit, str]]:
-        """All hits with the key that each is about."""
+    def run(self) -> list[Hit]:
+        """All hits."""
         text = self._template.text if self._template else self._text
         self._check_text(text)
         for entry in self._present:
@@ -145,7 +136,7 @@ class _Checker:
     def _hit(
         self, rule: str, place: Place, message: str, key: str, severity: Severity | None = None, fix: str = ""
     ) -> None:
-        self._hits.append((Hit(rule, place.line, place.column, message, severity, fix), key))
+        self._hits.append(Hit(rule, place.line, place.column, message, severity, fix, key))
 
     def _graded(
         self,
