@@ -22,12 +22,16 @@ from .model import SEVERITIES, Finding, Hit, Severity
 from .rules import RULES
 from .template import Template
 
+#: What stands in a finding where the script linter has the hook.
+FILE = "slurm.conf"
+
 
 def check(
     extra: str,
     *,
     version: str | None,
     present: t.Sequence[Entry] = (),
+    placed: t.Sequence[Entry] = (),
     managed: t.Collection[str] = (),
     nodes: t.Collection[str] | None = None,
     partitions: t.Collection[str] | None = None,
@@ -36,10 +40,13 @@ def check(
     """What is wrong with the user's lines, which will stand behind those of the cluster's slurm.conf.
 
     version is the cluster's release ("24.11", "slurm 24.11.5"; None: it must suit every supported one), present the
-    keys of its slurm.conf without ours (module_utils/_conf.tree), managed the keys that this collection sets, nodes
+    keys of its slurm.conf without ours (module_utils/_conf.tree), placed those of our file as it stands there (what it
+    says already is no change that could want a restart or lose jobs), managed the keys that this collection sets, nodes
     and partitions what the cluster has (None: not known). origin is the variable that the text comes from.
     """
-    checker = _Checker(extra, version, present=present, managed=managed, nodes=nodes, partitions=partitions)
+    checker = _Checker(
+        extra, version, present=present, placed=placed, managed=managed, nodes=nodes, partitions=partitions
+    )
     return _findings(checker.run(), origin, origin)
 
 
@@ -48,24 +55,12 @@ def check_file(text: str, *, version: str | None = None, origin: str = "slurm.co
     return _findings(_Checker(text, version, is_whole=True).run(), path or origin, origin)
 
 
-def _findings(hits: t.Iterable[tuple[Hit, str]], script: str, origin: str) -> list[Finding]:
+def _findings(hits: t.Iterable[Hit], script: str, origin: str) -> list[Finding]:
     found = []
-    for hit, key in hits:
+    for hit in hits:
         rule = RULES[hit.rule]
-        found.append(
-            Finding(
-                rule.id,
-                hit.severity or rule.severity,
-                key,
-                script,
-                f"{origin}:{hit.line}",
-                hit.line,
-                hit.column,
-                hit.message,
-                rule.why,
-                hit.fix or rule.fix,
-            )
-        )
+        severity, fix = hit.severity or rule.severity, hit.fix or rule.fix
+        found.append(Finding(rule.id, severity, FILE, script, origin, hit.line, hit.column, hit.message, rule.why, fix))
     return sorted(
         found, key=lambda finding: (finding.line, finding.column, SEVERITIES.index(finding.severity), finding.rule)
     )
@@ -98,6 +93,7 @@ class _Checker:
         version: str | None,
         *,
         present: t.Sequence[Entry] = (),
+        placed: t.Sequence[Entry] = (),
         managed: t.Collection[str] = (),
         nodes: t.Collection[str] | None = None,
         partitions: t.Collection[str] | None = None,
@@ -112,13 +108,14 @@ class _Checker:
         self._partitions = partitions
         self._managed = {key.lower() for key in managed}
         self._present = list(present)
-        self._hits: list[tuple[Hit, str]] = []
+        self._placed = list(placed)
+        self._hits: list[Hit] = []
         self._first: dict[str, Pair] = {}
         self._effective: dict[str, combinations.Setting] = {}
         self._statements: list[Statement] = []
 
-    def run(self) -> list[tuple[Hit, str]]:
-        """All hits with the key that each is about."""
+    def run(self) -> list[Hit]:
+        """All hits."""
         text = self._template.text if self._template else self._text
         self._check_text(text)
         for entry in self._present:
@@ -139,7 +136,7 @@ class _Checker:
     def _hit(
         self, rule: str, place: Place, message: str, key: str, severity: Severity | None = None, fix: str = ""
     ) -> None:
-        self._hits.append((Hit(rule, place.line, place.column, message, severity, fix), key))
+        self._hits.append(Hit(rule, place.line, place.column, message, severity, fix, key))
 
     def _graded(
         self,
@@ -464,7 +461,8 @@ class _Checker:
 
     def _check_change(self, pair: Pair) -> None:
         """What a change on a running cluster means."""
-        if any(entry.key.lower() == pair.name and entry.value == pair.value for entry in self._present):
+        settled = [*self._present, *self._placed]
+        if any(entry.key.lower() == pair.name and entry.value == pair.value for entry in settled):
             return
         if said := lists.DANGEROUS.get(pair.name):
             severity: Severity = "error" if pair.name in lists.FORBIDDEN else "warning"

@@ -27,3 +27,5 @@ class Hit:
     severity: Severity | None = None
     #: Only where it is more to the point than the rule's own remedy.
     fix: str = ""
+    #: The key that it is about, as the user wrote it.
+    key: str = ""

@@ -93,7 +93,7 @@ RULES = _table(
     Rule(
         "invalid-value",
         "error",
-        "Slurm's commands and daemons end at a value that is none.",
+        "Slurm's commands and daemons end at a value that is none; where Slurm takes it, the line does not do what it says.",
         "correct the value",
     ),
     Rule(

@@ -247,7 +247,7 @@ def test_a_rule_fires(rule: str, text: str, version: str, line: int, severity: s
     found = [finding for finding in judge(text, version) if finding.rule == rule]
     assert [(finding.line, finding.severity) for finding in found][:1] == [(line, severity)], judge(text, version)
     assert found[0].column >= 1
-    assert found[0].origin == f"slurm_extra_conf:{line}"
+    assert found[0].origin == "slurm_extra_conf"
     assert found[0].message
     assert found[0].fix
 
@@ -285,6 +285,12 @@ def test_a_conflict_says_who_wins_and_where() -> None:
 def test_no_password_is_shown() -> None:
     text = "AccountingStoragePass=hunter2\nAccountingStoragePass=hunter3\nJobCompPass=hunter4 x\n"
     assert "hunter" not in "".join(finding.message + finding.fix for finding in judge(text))
+
+
+def test_what_is_placed_already_is_no_change() -> None:
+    text = "StateSaveLocation=/srv/slurm\nMaxJobCount=20000\n"
+    assert {finding.rule for finding in check(text, version="22.05")} == {"dangerous-key", "restart-key"}
+    assert check(text, version="22.05", placed=_conf.entries(text)) == []
 
 
 def test_columns_point_at_the_word() -> None:
