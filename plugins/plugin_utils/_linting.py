@@ -64,6 +64,8 @@ def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishe
     findings = conf_check(
         text,
         version=cluster["version"] if cluster else None,
+        # What is in force already was warned of when it came.
+        placed=_conf.entries(cluster["fragment"]) if cluster else [],
         nodes=cluster["nodes"] if cluster else None,
         partitions=cluster["partitions"] if cluster else None,
     )
