@@ -13,7 +13,7 @@ export LC_ALL := C.UTF-8
 
 # What `make test` runs, the quick ones first; each is a target below.
 LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
-GATES := $(LINTERS) unit docs sanity package importer molecule
+GATES := $(LINTERS) unit docs sanity package importer lab-test molecule
 
 .PHONY: help
 help: ## This list
@@ -95,7 +95,7 @@ importer: build ## What Galaxy's importer says of the artifact
 
 ##@ The lab
 
-.PHONY: lab-up lab-down demo-down molecule bench
+.PHONY: lab-up lab-down demo-down lab-test molecule bench
 lab-up: setup ## Start the lab's cluster
 	@lab/lab up
 
@@ -103,6 +103,9 @@ lab-down: ## Remove the lab's cluster
 	@lab/lab down
 
 demo-down: lab-down ## Remove every trace of the demo
+
+lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
+	@PYTHONPATH=.cache/collections pytest tests/lab tests/integration $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one)
 	@tools/scenarios $(SCENARIO)
