@@ -31,13 +31,9 @@ options:
     elements: str
     choices: [worker_init, controller_init]
     default: [worker_init]
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
 seealso:
   - module: nodecycle.slurm.definition
 """

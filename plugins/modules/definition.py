@@ -79,13 +79,9 @@ options:
     type: str
     choices: [error, warning, info]
     default: error
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
 seealso:
   - module: nodecycle.slurm.cluster_info
   - module: nodecycle.slurm.release

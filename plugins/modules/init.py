@@ -26,13 +26,15 @@ options:
     description: Directory of the releases.
     type: path
     default: /etc/nodecycle
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
+  idempotent:
+    support: full
 seealso:
   - module: nodecycle.slurm.release
 """

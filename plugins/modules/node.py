@@ -38,12 +38,14 @@ options:
     description: Directory of Slurm's commands, where they are not in C(PATH).
     type: path
     default: ""
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  idempotent:
     support: full
 seealso:
   - module: nodecycle.slurm.cluster_info

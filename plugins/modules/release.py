@@ -97,15 +97,17 @@ options:
   payload:
     description: The rendered release. Set by the action plugin, never by a user.
     type: str
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
     details:
       - Scripts with V(no_log) are shown by their sha256 only.
+  idempotent:
+    support: full
 seealso:
   - module: nodecycle.slurm.init
   - module: nodecycle.slurm.conf
