@@ -11,6 +11,7 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build
+from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
@@ -28,23 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(
-            {
-                "cluster": {"type": "dict"},
-                "controllers": {"type": "list", "elements": "str", "required": True},
-                "logins": {"type": "list", "elements": "str", "default": []},
-                "workers": {"type": "list", "elements": "str", "default": []},
-                "targets": {"type": "list", "elements": "str", "required": True},
-                "root": {"type": "path", "default": "/etc/nodecycle"},
-                "extra_conf": {"type": "raw", "default": ""},
-                "adopt": {"type": "list", "elements": "str", "default": []},
-                "unmanaged_nodes": {"type": "str", "default": ""},
-                "is_limited": {"type": "bool", "default": False},
-                "lint_disable": {"type": "list", "elements": "str", "default": []},
-                "lint_severity": {"type": "dict", "default": {}},
-                "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
-            }
-        )
+        _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         settings = _cluster.Settings(
             root=os.path.normpath(args["root"]),
             extra_conf=_sources.lines_of(args["extra_conf"]),

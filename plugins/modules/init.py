@@ -47,14 +47,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+started:
+  description:
+    - The daemons that were started because only a failure of their init hook since the boot had kept them down.
+    - Where the release is not yet active, its activation does that.
+  returned: success
+  type: list
+  elements: str
 ran:
   description: The init hooks whose scripts were run.
   returned: always
-  type: list
-  elements: str
-started:
-  description: The daemons that were started because only a failure of their init hook since the boot had kept them down.
-  returned: success
   type: list
   elements: str
 failure:
@@ -67,8 +69,8 @@ import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _module, _surroundings
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _module, _surroundings, _systemd
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, init_pending
 
 
@@ -102,27 +104,6 @@ def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
     return int(code)
 
 
-def start_held_back(module: AnsibleModule, hook: str) -> str:
-    """Start the daemon that a failure of this hook kept down since the boot; its unit's name, or empty where there is none such."""
-    daemon = _surroundings.held_back(hook)
-    systemctl = module.get_bin_path("systemctl")
-    if not daemon or not systemctl:
-        return ""
-    _code, out, _err = module.run_command(
-        [systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", daemon]
-    )
-    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    # A unit that nobody has tried to start has no timestamp: then it is down for a reason of its own.
-    if (
-        shown.get("ActiveState") == "active"
-        or shown.get("AssertResult") != "no"
-        or shown.get("AssertTimestampMonotonic", "0") == "0"
-    ):
-        return ""
-    module.run_command([systemctl, "start", daemon], check_rc=True)
-    return daemon
-
-
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
@@ -153,7 +134,9 @@ def main() -> t.NoReturn:
                     ran=pending[: pending.index(hook) + 1],
                     failure={"hook": hook, "exit": code, **failure},
                 )
-            started += [daemon for daemon in [start_held_back(module, hook)] if daemon]
+        if store.current() == manifest["id"][:ID_LENGTH]:
+            # Otherwise the daemon's start would run the active release's init scripts, which may be what kept it down.
+            started = _systemd.start_held_back(module, pending)
     module.exit_json(changed=bool(pending), ran=pending, started=started)
 
 

@@ -169,6 +169,11 @@ pruned:
   returned: O(state=active)
   type: list
   elements: str
+started:
+  description: The daemons that were started because only a failure of their init hook since the boot had kept them down.
+  returned: O(state=active)
+  type: list
+  elements: str
 removed:
   description: The files that were taken away.
   returned: O(state=absent)
@@ -181,7 +186,13 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _interpreter, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _interpreter,
+    _module,
+    _surroundings,
+    _systemd,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
@@ -237,7 +248,7 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Make the staged release the active one, with its units and log files."""
     id_ = module.params["id"]
     previous = store.current() or ""
-    result = {"id": id_, "previous": previous, "active": True, "pruned": []}
+    result = {"id": id_, "previous": previous, "active": True, "pruned": [], "started": []}
     manifest = store.manifest(id_)
     if manifest is None:
         # In check mode the release was not staged, so there is nothing to look at.
@@ -255,8 +266,9 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
         _surroundings.make_dirs(wanted, store.owners)
         store.activate(id_)
         if _surroundings.place(wanted, store.owners):
-            reload_systemd(module)
+            _systemd.reload(module)
         result["pruned"] = store.prune(module.params["keep"])
+        result["started"] = _systemd.start_held_back(module, manifest["init"])
     return {**result, "changed": changed, "diff": link_diff(previous, id_)}
 
 
@@ -300,27 +312,11 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module)
-        stop_units(module, present)
+        _systemd.stop(module, present)
         _surroundings.remove()
         store.remove()
-        reload_systemd(module)
+        _systemd.reload(module)
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
-
-
-def stop_units(module: AnsibleModule, paths: list[str]) -> None:
-    """Let systemd forget that our units ran; nothing depends on them in a way that would stop with them."""
-    systemctl = module.get_bin_path("systemctl")
-    units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _surroundings.SYSTEMD_DIR]
-    if systemctl and units:
-        module.run_command([systemctl, "stop", *units], check_rc=True)
-        module.run_command([systemctl, "reset-failed", *units])
-
-
-def reload_systemd(module: AnsibleModule) -> None:
-    """Let systemd read its units again, where there is one."""
-    systemctl = module.get_bin_path("systemctl")
-    if systemctl:
-        module.run_command([systemctl, "daemon-reload"], check_rc=True)
 
 
 def main() -> t.NoReturn:

@@ -67,6 +67,26 @@ def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
 
 
+def test_a_mended_script_brings_back_a_node_that_it_kept_down(lab, tmp_path, definition):
+    lab.run("worker1", "touch /var/tmp/fail-init")
+    boot(lab, "worker1")
+    assert lab.try_run("worker1", "pgrep -x slurmd").rc != 0
+    definition["slurm_worker_init"].pop()
+    done = apply(lab, tmp_path, definition)
+    assert done.returncode == 0, done.stdout
+    lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
+    assert lab.srun("hostname", "-w worker1").stdout == "worker1\n"
+
+
+def test_a_mended_host_is_brought_back_by_the_same_definition(lab, tmp_path, definition):
+    assert apply(lab, tmp_path, definition).returncode == 0
+    lab.run("worker1", "touch /var/tmp/fail-init")
+    boot(lab, "worker1")
+    lab.run("worker1", "rm /var/tmp/fail-init")
+    assert apply(lab, tmp_path, definition).returncode == 0
+    lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
+
+
 def test_a_restart_of_our_unit_leaves_a_running_slurmd_alone(lab):
     before = lab.run("worker1", "pgrep -x slurmd")
     lab.run("worker1", "systemctl restart nodecycle-worker-init")

@@ -188,10 +188,9 @@ def test_an_interpreter_that_is_not_there(content: bytes, code: int, host: Host)
 
 
 def test_a_script_beyond_its_time_is_stopped(host: Host) -> None:
-    begin = time.monotonic()
-    done = host.run("worker_prolog", Script("slow", sh("echo begun; exec sleep 30"), timeout=1), "echo never")
+    # host.run itself gives up after 20 seconds.
+    done = host.run("worker_prolog", Script("slow", sh("echo begun; exec sleep 60"), timeout=1), "echo never")
     assert done.returncode == 124
-    assert time.monotonic() - begin < 10
     assert done.stdout == b"begun\n"
     assert host.failure
     assert (host.failure["cause"], host.failure["output"]) == ("timeout", "begun\n")
@@ -278,16 +277,14 @@ def test_a_task_hook_streams(host: Host) -> None:
     command = host.place("task_prolog", "echo print hello; exec sleep 30")
     with subprocess.Popen(command, env=SLURM, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout
-        begin = time.monotonic()
         assert process.stdout.readline() == b"print hello\n"
-        assert time.monotonic() - begin < 10
+        assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_job_hook_does_not_wait_for_what_a_script_leaves_running(host: Host) -> None:
-    begin = time.monotonic()
-    assert host.run("worker_prolog", "sleep 8 &\necho started").stdout == b"started\n"
-    assert time.monotonic() - begin < 6
+    # host.run itself gives up after 20 seconds.
+    assert host.run("worker_prolog", "sleep 60 &\necho started").stdout == b"started\n"
 
 
 @pytest.mark.parametrize("locale", ["", "C", "C.UTF-8"])
