@@ -121,7 +121,7 @@ IN_THE_CLUSTER = [
     (
         "a key that Slurm does not know",
         {"slurm_extra_conf": "PrologFlag=Alloc\n"},
-        ["unknown-key", "did you mean PrologFlags?", "slurm_extra_conf:1"],
+        ["unknown-key", "did you mean PrologFlags?", "slurm.conf: slurm_extra_conf", "line 1: error"],
     ),
     ("an empty group of controllers", {"slurm_controller_group": "nobody"}, ["has no host in the group nobody"]),
 ]

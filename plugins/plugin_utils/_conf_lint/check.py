@@ -733,7 +733,8 @@ class _Checker:
             return
         state = given.get("state")
         if state and not self._is_open(state.value) and state.value.upper() not in values.NODE_STATES:
-            said = f"State of a node: {state.value!r} is none of {', '.join(values.NODE_STATES)}; slurmctld ends at it{nearest(state.value, values.NODE_STATES)}"
+            meant = nearest(state.value, values.NODE_STATES)
+            said = f"State of a node: {state.value!r} is none of {', '.join(values.NODE_STATES)}; slurmctld ends at it{meant}"
             self._hit("invalid-value", state.value_place, said, state.key)
         self._check_topology(given)
 

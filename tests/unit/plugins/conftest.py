@@ -52,7 +52,8 @@ def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ownership: Non
             monkeypatch.setattr(module, name, str(tmp_path / place))
     monkeypatch.setattr(_surroundings, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
     monkeypatch.setattr(_surroundings, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
-    for place in ("etc/logrotate.d", "etc/systemd/system", "var/lib", "var/log", "run"):
+    monkeypatch.setattr(_surroundings, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
+    for place in ("etc/logrotate.d", "etc/tmpfiles.d", "etc/systemd/system", "var/lib", "var/log", "run"):
         (tmp_path / place).mkdir(parents=True)
     return tmp_path
 

@@ -17,7 +17,8 @@ PIECES = (
     "KillWait=30", "KillWait", "=", " ", "\t", "\n", "\n", "\r", "\\", "\\\n", "#", '"', "'", "Include", "Include x", "\0", "\ufeff", "\u2028",
     "NodeName=n[1-3]", "NodeName=n[3-1", "CPUs=4", "Sockets=0", "PartitionName=p", "Nodes=n1", "Nodes=ALL", "PrologFlags=", "Contain,NoHold", ",",
     "SchedulerParameters=bf_interval=", "MaxTime=1-", "DownNodes=", "{{ x }}", "{% if x %}", "{% endif %}", "<%= y %>", "<% end %>", "#PORT", "$X", "ä",
-    "PreemptMode=", "SUSPEND", "99999999999999999999999", "0x", "-1", "UNLIMITED", "accounting_storage/", "AccountingStoragePass=x", "/tmp/x", "SlurmctldHost=a(",
+    "PreemptMode=", "SUSPEND", "99999999999999999999999", "0x", "-1",
+    "UNLIMITED", "accounting_storage/", "AccountingStoragePass=x", "/tmp/x", "SlurmctldHost=a(",
 )  # fmt: skip
 
 
@@ -69,7 +70,11 @@ def test_the_reader_on_the_hosts_reads_the_same() -> None:
         for _line in range(chance.randrange(1, 6)):
             ending = chance.choice(["\n", " \n", "\t# c\n", "\r\n", ' # "x\n'])
             lines.append(
-                f"{chance.choice(['', ' ', chr(9)])}{chance.choice(['KillWait', 'mailDomain', 'X.y_z'])}{chance.choice(['=', ' = '])}{chance.choice(values)}{ending}"
+                chance.choice(["", " ", chr(9)])
+                + chance.choice(["KillWait", "mailDomain", "X.y_z"])
+                + chance.choice(["=", " = "])
+                + chance.choice(values)
+                + ending
             )
         text = "".join(lines)
         here = [(key, value, line) for key, value, line, _column in places(text)]
