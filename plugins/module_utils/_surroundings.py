@@ -92,6 +92,8 @@ def surroundings(
 ) -> Surroundings:
     """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
     users = {"root": "root", "slurm": slurm_user}
+    # In the table's order, whatever the order of the manifest: the files must come out the same.
+    hooks = [name for name in HOOKS if name in hooks]
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     dirs = {STATE_DIR: "root", LOG_DIR: "root", RUN_DIR: "root"}

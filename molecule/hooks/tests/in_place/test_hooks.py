@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -175,6 +176,20 @@ def test_the_secret_is_in_no_log(lab):
             ).stdout.strip()
             == "0"
         )
+
+
+def test_a_run_without_a_change_is_one_call_a_host(lab, request):
+    scenario = request.path.parents[2]
+    done = lab.play(
+        f"--vault-password-file={scenario}/files/vault-password",
+        playbook=str(scenario / "converge.yml"),
+        inventory=[scenario / "inventory"],
+    )
+    assert done.returncode == 0, done.stdout
+    tasks = {
+        host: re.search(rf"^{host} +: ok=(\d+) +changed=(\d+) .* skipped=(\d+)", done.stdout, re.M) for host in WORKERS
+    }
+    assert {host: match and match.groups() for host, match in tasks.items()} == dict.fromkeys(WORKERS, ("1", "0", "0"))
 
 
 def test_the_secret_is_in_no_output(lab, request, tmp_path):

@@ -167,3 +167,9 @@ def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
             assert moment > 2
             return
     pytest.fail("never came to its end")
+
+
+def test_the_order_of_the_hooks_makes_no_difference() -> None:
+    assert _surroundings.surroundings(CONTROLLER, [], ROOT, []) == _surroundings.surroundings(
+        list(reversed(list(CONTROLLER))), [], ROOT, []
+    )
