@@ -105,13 +105,14 @@ class Lab:
         playbook: str = "playbooks/site.yml",
         inventory: t.Sequence[pathlib.Path] = (),
         only_inventory: pathlib.Path | None = None,
+        cwd: pathlib.Path = ROOT,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook on the lab, with more inventories or with another one."""
         wanted = [only_inventory] if only_inventory else [ROOT / "lab/inventory.yml", *inventory]
         sources = [f"--inventory={source}" for source in wanted]
         return subprocess.run(
             ["ansible-playbook", *sources, playbook, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             # Wide: Ansible wraps messages to the terminal.
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"},
             capture_output=True,

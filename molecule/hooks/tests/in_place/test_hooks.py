@@ -184,6 +184,7 @@ def test_a_run_without_a_change_is_one_call_a_host(lab, request):
         f"--vault-password-file={scenario}/files/vault-password",
         playbook=str(scenario / "converge.yml"),
         inventory=[scenario / "inventory"],
+        cwd=scenario,
     )
     assert done.returncode == 0, done.stdout
     tasks = {
@@ -204,6 +205,7 @@ def test_the_secret_is_in_no_output(lab, request, tmp_path):
         f"--extra-vars=@{tmp_path}/changed.json",
         playbook=str(scenario / "converge.yml"),
         inventory=[scenario / "inventory"],
+        cwd=scenario,
     )
     assert done.returncode == 0, done.stdout
     assert "(content hidden, sha256 " in done.stdout
