@@ -114,7 +114,13 @@ class Lab:
             ["ansible-playbook", *sources, playbook, *arguments],
             cwd=cwd,
             # Wide: Ansible wraps messages to the terminal.
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"},
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_FORCE_COLOR": "0",
+                "COLUMNS": "10000",
+            },
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
