@@ -1,0 +1,306 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The order of a rollout and of its undo: which host takes which step. Pure: what the hosts said goes in, lists of hosts come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+
+Document = dict[str, t.Any]
+
+#: The beginning of the reason with which a node is drained that could not be reached; the next run resumes it by that.
+UNREACHABLE = "unreachable"
+
+#: Flags and states of a node that takes no jobs now and comes back by itself or by an administrator.
+_ABSENT = frozenset({"DOWN", "FUTURE", "POWERED_DOWN", "POWERING_DOWN", "POWERED_OFF", "UNKNOWN", "ERROR", "FAIL"})
+
+
+class RolloutError(ValueError):
+    """A variable cannot be followed; the message names it and the remedy."""
+
+
+def name_of(hosts: t.Mapping[str, str], conf: t.Mapping[str, t.Any]) -> str:
+    """The name of what a whole cluster runs: a digest over each host's release and our lines in slurm.conf."""
+    named = {host: id_ for host, id_ in hosts.items() if id_}
+    text = json.dumps([named, conf["text"], sorted(conf["adopt"])], sort_keys=True)
+    return sha256(text.encode())[:ID_LENGTH]
+
+
+def count_of(spec: t.Any, total: int, variable: str) -> int:
+    """A number of nodes, given as such or in percent (rounded up, for a canary of none is none)."""
+    text = str(spec).strip()
+    try:
+        if text.endswith("%"):
+            return min(total, math.ceil(total * float(text[:-1]) / 100))
+        return min(total, int(text))
+    except ValueError as exc:
+        raise RolloutError(f"{variable} is {spec!r}: write a number of nodes or a percentage like 10%") from exc
+
+
+def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
+    """How many hosts each batch has; the last size is repeated until all hosts have their turn."""
+    sizes: list[int] = []
+    left = total
+    specs = list(specs) or ["100%"]
+    position = 0
+    while left > 0:
+        size = max(1, count_of(specs[min(position, len(specs) - 1)], total, "slurm_batches"))
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        position += 1
+    return sizes
+
+
+def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a node may get jobs now."""
+    return bool(node) and "DRAIN" not in node["flags"] and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
+
+
+def choose_canaries(
+    spec: t.Any, candidates: t.Sequence[str], host_nodes: t.Mapping[str, str], nodes: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> list[str]:
+    """The hosts that meet a release first: by default as few as hold a node of each partition, idle ones where there are any."""
+
+    def is_busy(host: str) -> bool:
+        return bool(nodes[host_nodes[host]]["state"] != "IDLE")
+
+    ordered = sorted(candidates, key=lambda host: (is_busy(host), candidates.index(host)))
+    text = str(spec).strip()
+    if text in ("", "None"):
+        chosen: list[str] = []
+        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]]["partitions"]}
+        while open_partitions:
+            best = max(ordered, key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]]["partitions"])), not is_busy(host)))
+            chosen.append(best)
+            open_partitions -= set(nodes[host_nodes[best]]["partitions"])
+        return chosen or ordered[:1]
+    if text.rstrip("%").isdigit():
+        return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]
+    try:
+        wanted = _hostlist.expand(text)
+    except _hostlist.HostlistError as exc:
+        raise RolloutError(
+            f"slurm_canary is {text!r}, which is neither a number, nor a percentage, nor a hostlist: {exc}"
+        ) from exc
+    by_node = {node: host for host, node in host_nodes.items()}
+    unknown = [node for node in wanted if node not in by_node]
+    if unknown:
+        raise RolloutError(f"slurm_canary names {_hostlist.fold(unknown)}, which is no worker of this run: name nodes that are")
+    # Those that have the release already need no trial of it.
+    return [by_node[node] for node in wanted if by_node[node] in candidates]
+
+
+def what_to_do_first(journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]) -> str:
+    """What a killed run has left: nothing (empty), something to V(finish), or something to V(undo) before anything else.
+
+    It is finished where this run wants the same and nothing has failed since.
+    """
+    if not journal:
+        return ""
+    failed = _ownership.failed_since(_ownership.from_dicts(nodes), activated_nodes(journal), journal["nodes"])
+    is_same = journal["name"] == definition["name"] and journal["phase"] != "undo"
+    return "finish" if is_same and not failed and not journal.get("failed") else "undo"
+
+
+def activated_nodes(journal: t.Mapping[str, t.Any]) -> dict[str, int]:
+    """The nodes whose hosts met the release of a rollout, with the time."""
+    hosts = journal["hosts"]
+    return {hosts[host]["node"]: moment for host, moment in journal["activated"].items() if "worker" in hosts[host]["kinds"]}
+
+
+def plan(
+    definition: t.Mapping[str, t.Any],
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """Who takes which step of a rollout, in the order of the keys; C(problems) says why there can be none."""
+    known, nodes = definition["hosts"], cluster["nodes"]
+    results = {host: result for host, result in staged.items() if "id" in result}
+    kinds = {host: known[host]["kinds"] for host in staged}
+    node_of = {host: known[host]["node"] for host in staged if "worker" in kinds[host]}
+    problems: list[str] = []
+    unreachable = _unreachable(staged, kinds, node_of, definition, cluster, settings)
+    problems += unreachable.pop("problems")
+
+    pending = [host for host, result in results.items() if result["id"] and not result["active"]]
+    first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]
+    workers = [host for host in pending if host not in first]
+    conf = [host for host, result in results.items() if result["conf_pending"]]
+    has_job_hooks = any(HOOKS[hook].conf_key for hook in definition["hooks"])
+    base = [
+        host
+        for host in pending
+        if has_job_hooks and any(HOOKS[hook].conf_key for hook in results[host].get("missing_hooks", []))
+    ]
+    withdraw = [
+        host
+        for host, result in results.items()
+        # A host whose slurm.conf forgets us last has nothing but its backup left.
+        if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
+    ]
+    in_service = [host for host in workers if is_in_service(nodes.get(node_of[host]))]
+    canary: list[str] = []
+    try:
+        canary = choose_canaries(settings["canary"], in_service, node_of, nodes) if in_service else []
+        sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
+    except RolloutError as exc:
+        problems.append(str(exc))
+        sizes = []
+    rest = [host for host in workers if host not in canary]
+
+    journal = cluster["journal"] or {}
+    new_controllers = [host for host in first if "controller" in kinds[host]]
+    is_trial_due = settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+    # The controller's hooks need a node to be tried on, too: any that is there.
+    stand_ins = [host for host in results if host in node_of and is_in_service(nodes.get(node_of[host]))]
+    probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_trial_due else []
+    warnings = []
+    if is_trial_due and not probed:
+        warnings.append("no worker is in service, so the release meets no canary before it is active everywhere")
+    if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
+        warnings.append(
+            "slurm_probe is false: no job of ours runs through the hooks first; a bad script is seen when it fails a user's job"
+        )
+    todo: Document = {
+        "base": base,
+        "conf": conf,
+        "reconfigure": settings["controllers"][:1] if conf or cluster["reconfigure_due"] else [],
+        "prove_conf": [host for host in results if host in node_of] if conf or cluster["reconfigure_due"] else [],
+        "trial": [*canary, *new_controllers] if probed else [],
+        "probed": [node_of[host] for host in probed],
+        "batches": [*first, *canary, *rest],
+        "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
+        "resume": [
+            node_of[host]
+            for host in results
+            if host in node_of and nodes.get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+        ],
+        "drain": unreachable["drain"],
+        "withdraw": withdraw,
+    }
+    # A node that is drained for it already is no work.
+    drained = [
+        node for node in todo["drain"] if not nodes.get(node, {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+    ]
+    is_due = bool(
+        pending or conf or cluster["reconfigure_due"] or todo["resume"] or drained or journal or (withdraw and not definition["name"])
+    )
+    touched = list(dict.fromkeys([*pending, *conf, *withdraw, *base]))
+    return {
+        **todo,
+        "left": unreachable["left"],
+        "is_due": is_due,
+        "problems": problems,
+        "warnings": warnings,
+        "rollout": {
+            "name": definition["name"],
+            "phase": "opened",
+            "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
+            "hosts": {
+                host: {
+                    "node": known[host]["node"],
+                    "kinds": kinds[host],
+                    "from": results[host]["previous"],
+                    "to": results[host]["id"],
+                    "conf": results[host]["conf_before"],
+                }
+                for host in touched
+            },
+        },
+    }
+
+
+def _unreachable(
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    kinds: t.Mapping[str, t.Sequence[str]],
+    node_of: t.Mapping[str, str],
+    definition: t.Mapping[str, t.Any],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """The hosts that did not answer: which nodes to drain, which to leave, and what that stands in the way of."""
+    gone = [host for host, result in staged.items() if result.get("unreachable")]
+    if not gone:
+        return {"drain": [], "left": [], "problems": []}
+    problems = []
+    controllers = [host for host in gone if "controller" in kinds[host]]
+    if controllers:
+        problems.append(f"the controller {', '.join(controllers)} cannot be reached")
+    had_release = {host for host, id_ in ((cluster["committed"] or {}).get("hosts", {})).items() if id_}
+    bare = [host for host in gone if host in node_of and host not in had_release]
+    if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
+        problems.append(
+            f"{_hostlist.fold(bare)} cannot be reached and has none of our files yet: slurm.conf would name a dispatcher that is not there, "
+            "which drains the node at its first job. Repair it, or take it out of the inventory and name it in slurm_unmanaged_nodes"
+        )
+    in_service = [host for host in gone if host not in node_of or is_in_service(cluster["nodes"].get(node_of[host]))]
+    in_service = [host for host in in_service if host not in controllers]
+    ours = [
+        host
+        for host in gone
+        if host in node_of
+        and cluster["nodes"].get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+    ]
+    if len(in_service) > settings["tolerated"]:
+        problems.append(
+            f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Repair the connection, leave it out with --limit, "
+            f"or set slurm_tolerated_nodes (now {settings['tolerated']}) to at least {len(in_service)}: then slurm_unreachable_nodes decides "
+            "whether such nodes are drained or left as they are"
+        )
+    drain = [node_of[host] for host in [*in_service, *ours] if host in node_of] if settings["unreachable"] == "drain" else []
+    left = [host for host in gone if node_of.get(host) not in drain]
+    return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
+
+
+def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
+    """Who takes which step of an undo, in the order of the keys."""
+    hosts = journal["hosts"]
+    # The controllers' slurm.conf changes last: it is what makes the change.
+    ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
+    changed = journal["conf_changed"]
+    conf = [host for host in ordered if hosts[host]["conf"] is not None] if changed else []
+    return {
+        "restore": [host for host in ordered if hosts[host]["from"] and host in journal["activated"]],
+        "conf": conf,
+        "reconfigure": [host for host in hosts if "controller" in hosts[host]["kinds"]][:1] if changed else [],
+        "remove": [host for host in ordered if not hosts[host]["from"]],
+        "nodes": activated_nodes(journal),
+    }
+
+
+def commit_of(
+    rollout: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
+) -> Document:
+    """What the history keeps of a rollout that succeeded: the release of every host that is known, our lines in slurm.conf."""
+    hosts = {**((committed or {}).get("hosts") or {}), **{host: entry["to"] for host, entry in rollout["hosts"].items()}}
+    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
+    return {"name": rollout["name"], "hosts": kept, "conf": rollout["conf"]}
+
+
+def unproven(definition: t.Mapping[str, t.Any], proofs: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """The hosts whose proof does not show what it should, each with the reason."""
+    found = {}
+    for host, proof in proofs.items():
+        wanted = definition["hosts"][host]["id"]
+        if wanted and (lacks := shortfalls_of(proof, wanted)):
+            found[host] = "; ".join(lacks)
+    return found
+
+
+def shortfalls_of(proof: t.Mapping[str, t.Any], wanted: str) -> list[str]:
+    """See _proof.shortfalls."""
+    from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls  # noqa: PLC0415
+
+    return shortfalls(proof, wanted)
