@@ -24,6 +24,9 @@ if t.TYPE_CHECKING:
 #: Slurm's commands answer in seconds or not at all.
 COMMAND_TIMEOUT = 60
 
+#: The option of every module that calls Slurm's commands (doc fragment C(_slurm_commands)).
+BIN_DIR_SPEC: dict[str, t.Any] = {"bin_dir": {"type": "path", "default": ""}}
+
 #: The note on the controller that its slurm.conf was changed and not yet read.
 RECONFIGURE_DUE = f"{STATE_DIR}/reconfigure.due"
 

@@ -17,10 +17,6 @@ description:
     that its slurm.conf and the files included there set.
   - Runs on a controller host. Changes nothing.
 options:
-  bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
-    type: path
-    default: ""
   root:
     description: Directory of the releases, to say whether the controller's own is intact.
     type: path
@@ -34,6 +30,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
+  - nodecycle.slurm._slurm_commands
 seealso:
   - module: nodecycle.slurm.definition
 """
@@ -140,7 +137,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "bin_dir": {"type": "path", "default": ""},
+            **_module.BIN_DIR_SPEC,
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "gate": {
                 "type": "list",

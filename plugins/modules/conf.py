@@ -34,12 +34,9 @@ options:
     type: list
     elements: str
     default: []
-  bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
-    type: path
-    default: ""
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
+  - nodecycle.slurm._slurm_commands
 attributes:
   check_mode:
     support: full
@@ -149,7 +146,7 @@ def main() -> t.NoReturn:
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "text": {"type": "str", "required": True},
             "adopt": {"type": "list", "elements": "str", "default": []},
-            "bin_dir": {"type": "path", "default": ""},
+            **_module.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )

@@ -34,12 +34,9 @@ options:
       - With O(state=resumed), only nodes whose reason begins with this text are resumed.
     type: str
     default: ""
-  bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
-    type: path
-    default: ""
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
+  - nodecycle.slurm._slurm_commands
 attributes:
   check_mode:
     support: full
@@ -92,7 +89,7 @@ def main() -> t.NoReturn:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "resumed"], "required": True},
             "reason": {"type": "str", "default": ""},
-            "bin_dir": {"type": "path", "default": ""},
+            **_module.BIN_DIR_SPEC,
         },
         required_if=[("state", "drained", ("reason",))],
         supports_check_mode=True,

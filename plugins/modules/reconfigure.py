@@ -30,12 +30,9 @@ options:
       - Reconfigure without such a note, too. In check mode, where nothing is noted, this is how the module knows that it would.
     type: bool
     default: false
-  bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
-    type: path
-    default: ""
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
+  - nodecycle.slurm._slurm_commands
 attributes:
   check_mode:
     support: full
@@ -117,7 +114,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["announced", "done"], "default": "done"},
             "due": {"type": "bool", "default": False},
-            "bin_dir": {"type": "path", "default": ""},
+            **_module.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )

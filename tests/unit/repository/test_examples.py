@@ -41,6 +41,19 @@ def documentation(module: pathlib.Path) -> dict[str, t.Any]:
     return blocks
 
 
+def options_of(module: pathlib.Path) -> dict[str, t.Any]:
+    """The options that a module documents, with those of our fragments that it extends."""
+    documented = documentation(module)["DOCUMENTATION"]
+    options = dict(documented.get("options", {}))
+    for fragment in documented.get("extends_documentation_fragment", []):
+        source = PLUGINS / "doc_fragments" / f"{fragment.split('.')[2]}.py"
+        (found,) = [node for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
+        for node in found.body:
+            if isinstance(node, ast.Assign):
+                options |= yaml.safe_load(ast.literal_eval(node.value)).get("options", {})
+    return options
+
+
 def tasks_of(items: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
     """Every task that does something, also within plays and blocks."""
     for item in items:
@@ -57,7 +70,7 @@ def check_call(action: str, options: dict[str, t.Any] | None, where: str) -> Non
     """What ansible-lint's rule `args` does, which also refuses right values that are templates."""
     module = PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"
     assert module.exists(), f"{where}: there is no {action}"
-    documented = documentation(module)["DOCUMENTATION"].get("options", {})
+    documented = options_of(module)
     unknown = set(options or {}) - set(documented)
     assert not unknown, f"{where}: {action} has no option {sorted(unknown)}"
     missing = {option for option, spec in documented.items() if spec.get("required")} - set(options or {})
