@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 
 Document = dict[str, t.Any]
@@ -264,20 +265,98 @@ def _unreachable(
     return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
 
 
-def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
-    """Who takes which step of an undo, in the order of the keys."""
+def undo_plan(journal: t.Mapping[str, t.Any], slurm_user: str) -> Document:
+    """Who takes which step of an undo, in the order of the keys, with what the steps need to know."""
     hosts = journal["hosts"]
     # The controllers' slurm.conf changes last: it is what makes the change.
     ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
     changed = journal["conf_changed"]
-    conf = [host for host in ordered if hosts[host]["conf"] is not None] if changed else []
     return {
+        "begin": journal["controllers"][:1],
         "restore": [host for host in ordered if hosts[host]["from"] and host in journal["activated"]],
-        "conf": conf,
-        "reconfigure": [host for host in hosts if "controller" in hosts[host]["kinds"]][:1] if changed else [],
+        "conf": [host for host in ordered if hosts[host]["conf"] is not None] if changed else [],
+        "reconfigure": journal["controllers"][:1] if changed else [],
         "remove": [host for host in ordered if not hosts[host]["from"]],
+        "hosts": hosts,
+        "name": journal["name"],
         "nodes": activated_nodes(journal),
+        "nodes_before": journal["nodes"],
+        "slurm_user": slurm_user,
     }
+
+
+def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document:
+    """What came of an undo: the hosts on which it did not succeed with the reason, their nodes, and the jobs that the scripts made Slurm hold."""
+    not_restored: dict[str, str] = {}
+    failures: list[Document] = []
+    for host in [*undo["restore"], *undo["remove"], *undo["conf"]]:
+        said = facts[host]
+        log = said.get("__slurm_log") or {}
+        failures += [record for record in log.get("failures", []) if record not in failures]
+        if said.get("__slurm_undo_failure"):
+            not_restored[host] = said["__slurm_undo_failure"]
+        elif any((said.get(name) or {}).get("unreachable") for name in ("__slurm_restored", "__slurm_restored_conf")):
+            not_restored[host] = "it cannot be reached"
+        elif (said.get("__slurm_restored_conf") or {}).get("failed"):
+            not_restored[host] = said["__slurm_restored_conf"]["msg"]
+    node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
+    lost = [node_of[host] for host in not_restored if host in node_of]
+    return {
+        "not_restored": not_restored,
+        "not_restored_nodes": lost,
+        "restored_nodes": [node for node in undo["nodes"] if node not in lost],
+        "failures": failures,
+        # A job is held by the prolog only; its id is in the record of the node on which it failed.
+        "jobs": list(dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])),
+    }
+
+
+def undo_message(
+    undo: t.Mapping[str, t.Any],
+    outcome: t.Mapping[str, t.Any],
+    failed: t.Mapping[str, str],
+    resumed: t.Mapping[str, t.Any],
+    released: t.Mapping[str, t.Any],
+) -> str:
+    """Why a rollout was undone and what was put back, for a person."""
+    lines = [f"The rollout {undo['name']} failed, and everything is as it was before." if not outcome["not_restored"] else f"The rollout {undo['name']} failed, and was undone, but not everywhere."]
+    reasons: dict[str, list[str]] = {}
+    for host, reason in failed.items():
+        reasons.setdefault(reason, []).append(host)
+    lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
+    shown: set[tuple[str, str]] = set()
+    for record in outcome["failures"]:
+        key = (record["hook"], record["script"])
+        if key in shown:
+            continue
+        shown.add(key)
+        job = f" for job {record['job']}" if record.get("job") else ""
+        lines.append(f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']} on {record['node']}{job}.")
+        output = [record.get("output", "") for record in outcome["failures"] if (record["hook"], record["script"]) == key and record.get("output")]
+        if output:
+            lines.append("  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:]))
+    lines += [f"- Not put back on {host}: {reason}. Run again when this is mended." for host, reason in outcome["not_restored"].items()]
+    if resumed.get("changed_nodes"):
+        lines.append(f"Given back: {resumed['changed_nodes']}.")
+    lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
+    if released.get("released"):
+        lines.append(f"Released the held jobs {', '.join(released['released'])}.")
+    return "\n".join(lines)
+
+
+def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """The hosts on which the step that has just ended failed, each with the reason: an error, no answer, or no proof."""
+    found = {}
+    for host in hosts:
+        said = facts[host]
+        step = said.get("__slurm_step") or {}
+        if said.get("__slurm_failure") is not None:
+            found[host] = said["__slurm_failure"]
+        elif step.get("unreachable"):
+            found[host] = "it cannot be reached any more"
+        elif step.get("active") and "proof" in step and (lacks := shortfalls(step["proof"], step["id"])):
+            found[host] = f"the next job would not run the new release: {'; '.join(lacks)}"
+    return found
 
 
 def commit_of(
@@ -289,18 +368,51 @@ def commit_of(
     return {"name": rollout["name"], "hosts": kept, "conf": rollout["conf"]}
 
 
-def unproven(definition: t.Mapping[str, t.Any], proofs: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """The hosts whose proof does not show what it should, each with the reason."""
-    found = {}
-    for host, proof in proofs.items():
-        wanted = definition["hosts"][host]["id"]
-        if wanted and (lacks := shortfalls_of(proof, wanted)):
-            found[host] = "; ".join(lacks)
-    return found
+def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """What a rollout is going to do, a line a step."""
+    lines = [f"Rollout {plan_['rollout']['name']}"]
+    if plan_["base"]:
+        lines.append(f"1. {_count(plan_['base'])} without a release get one that runs nothing")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append(f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it")
+    if plan_["trial"]:
+        lines.append(
+            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; no user's job meets the release"
+        )
+    if plan_["batches"]:
+        sizes = ", ".join(str(size) for size in plan_["serial"])
+        lines.append(f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds")
+    lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    return lines
 
 
-def shortfalls_of(proof: t.Mapping[str, t.Any], wanted: str) -> list[str]:
-    """See _proof.shortfalls."""
-    from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls  # noqa: PLC0415
+def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str], settings: t.Mapping[str, t.Any]) -> str:
+    """Which batch this is."""
+    done = plan_["batches"].index(batch[0])
+    number, left = 0, done
+    for number, size in enumerate(plan_["serial"], 1):
+        if left < size:
+            break
+        left -= size
+    return f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); {done} of {len(plan_['batches'])} hosts done"
 
-    return shortfalls(proof, wanted)
+
+def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
+    """How a rollout ended, in a few lines."""
+    done = [host for host in plan_["batches"] if host not in failed]
+    lines = [f"Rollout {plan_['rollout']['name']} is committed."]
+    if done:
+        lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
+    if plan_["probed"]:
+        lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append("slurm.conf has changed and Slurm has taken it.")
+    lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
+    lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    return lines
+
+
+def _count(hosts: t.Sequence[str]) -> str:
+    return "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
