@@ -24,6 +24,9 @@ STATE_DIR = "/var/lib/nodecycle"
 LOG_DIR = "/var/log/nodecycle"
 RUN_DIR = "/run/nodecycle"
 
+#: The reservation in which a canary runs its probe jobs; the dispatchers know such a job by it.
+RESERVATION = "nodecycle_canary"
+
 #: Characters of the digest that name a release's directory.
 ID_LENGTH = 16
 
