@@ -99,7 +99,10 @@ class ActionModule(ActionBase):
             else []
         )
         # Hosts that this run leaves out keep what they have.
-        ids = {**((cluster["committed"] or {}).get("hosts") or {}), **{host.name: hosts[host.name]["id"] for host in gathered.hosts if host.is_target}}
+        ids = {
+            **((cluster["committed"] or {}).get("hosts") or {}),
+            **{host.name: hosts[host.name]["id"] for host in gathered.hosts if host.is_target},
+        }
         return {
             "name": _rollout.name_of(ids, {"text": text, "adopt": settings.adopt}),
             "hooks": used,

@@ -144,6 +144,14 @@ class Journal:
             os.unlink(self._path("lock"))
 
 
+def activated_nodes(rollout: t.Mapping[str, t.Any]) -> dict[str, float]:
+    """The nodes whose hosts met the release of a rollout, with the time."""
+    hosts = rollout["hosts"]
+    return {
+        hosts[host]["node"]: moment for host, moment in rollout["activated"].items() if "worker" in hosts[host]["kinds"]
+    }
+
+
 def held_by(holder: t.Mapping[str, t.Any]) -> str:
     """Who holds the lock, for a person who is refused."""
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))

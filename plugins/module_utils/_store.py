@@ -24,7 +24,13 @@ import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, ROLLOUT_DIR, RUN_DIR, STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    ID_LENGTH,
+    LOG_DIR,
+    ROLLOUT_DIR,
+    RUN_DIR,
+    STATE_DIR,
+)
 
 MANIFEST = "manifest.json"
 

@@ -76,11 +76,18 @@ partitions:
   type: list
   elements: str
 nodes:
-  description: State of each node by its name.
+  description: State of each node by its name, as RV(nodecycle.slurm.node_info#module:nodes).
   returned: success
   type: dict
   sample:
-    worker1: {state: IDLE, flags: [DRAIN], reason: Prolog error, reason_user: slurm, reason_time: "2026-11-22T14:40:33"}
+    worker1:
+      state: IDLE
+      flags: [DRAIN]
+      partitions: [batch]
+      reason: Prolog error
+      reason_user: slurm
+      reason_time: "2026-11-22T14:40:33"
+      owner: slurm
 conf:
   description: The keys that slurm.conf sets, without those of this collection's own file.
   returned: success
@@ -127,7 +134,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _ownership, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
@@ -180,16 +187,7 @@ def main() -> t.NoReturn:
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
         partitions=partitions,
-        nodes={
-            name: {
-                "state": node.state,
-                "flags": sorted(node.flags),
-                "reason": node.reason,
-                "reason_user": node.reason_user,
-                "reason_time": node.reason_time,
-            }
-            for name, node in nodes.items()
-        },
+        nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         conf=[dataclasses.asdict(entry) for entry in conf],
         adopted=_conf.adopted(main_text or ""),
         fragment=fragment or "",

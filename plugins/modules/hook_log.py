@@ -151,7 +151,7 @@ def main() -> t.NoReturn:
         failures = _runs.failures_of(release, [*_runs.LOGGED, "worker_init"])
     except (StoreError, OSError) as exc:
         module.fail_json(msg=f"Reading the logs of the hooks: {exc}")
-    result = {"runs": runs, "failures": failures, "tolerated": tolerated}
+    result: dict[str, t.Any] = {"runs": runs, "failures": failures, "tolerated": tolerated}
     if missing:
         module.fail_json(msg=f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}.", **result)
     module.exit_json(changed=False, **result)

@@ -32,7 +32,8 @@ options:
   rollout:
     description:
       - With O(state=opened), what is going to be done. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and
-        C(to), the releases before and after, and C(conf), our lines in its slurm.conf before) and C(conf) (those lines after).
+        C(to), the releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
+        C(slurm_user).
       - What a killed run has noted of before stays.
     type: dict
     default: {}
@@ -121,6 +122,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     Journal,
     JournalError,
     LockHeldError,
+    activated_nodes,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 
@@ -128,16 +130,6 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 LOOK_EVERY = 2
 
 CONTROLLER_HOOKS = ("controller_prolog",)
-
-
-def activated_nodes(rollout: Document) -> dict[str, int]:
-    """The nodes whose hosts were activated, with the time."""
-    hosts = rollout["hosts"]
-    return {
-        hosts[host]["node"]: moment
-        for host, moment in rollout["activated"].items()
-        if "worker" in hosts[host]["kinds"]
-    }
 
 
 def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
@@ -151,7 +143,8 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
             raise JournalError("no rollout is under way")
         nodes = slurm.nodes()
         failed = {**rollout.get("failed", {}), **params["failures"]}
-        failed.update(_ownership.failed_since(nodes, activated_nodes(rollout), rollout["nodes"]))
+        seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
+        failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
         controller_releases = [entry["to"] for entry in rollout["hosts"].values() if "controller" in entry["kinds"]]
         for record in _runs.failures_of("", CONTROLLER_HOOKS):
             if any(release.startswith(record.get("release", "-")) for release in controller_releases):
@@ -183,7 +176,7 @@ def main() -> t.NoReturn:
             "commit": {"type": "dict"},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
-            "bin_dir": _module.BIN_DIR_SPEC,
+            **_module.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
@@ -204,7 +197,8 @@ def main() -> t.NoReturn:
             journal.lock(holder, params["is_dead"])
             if state == "opened":
                 nodes = Slurm(_module.runner(module, params["bin_dir"])).nodes()
-                before = {name: _ownership.as_dict(node) for name, node in nodes.items()}
+                user = params["rollout"]["slurm_user"]
+                before = {name: _ownership.facts(node, user) for name, node in nodes.items()}
                 journal.open({**params["rollout"], "nodes": before})
             elif state == "noted":
                 journal.note(**params["note"])

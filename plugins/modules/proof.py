@@ -28,6 +28,15 @@ options:
     description: A release that should be on this host's disk, intact, active or not. Where it is not, the module fails.
     type: str
     default: ""
+  conf_text:
+    description:
+      - What the file of our own beside slurm.conf should say on this host. Where it does not within O(wait) seconds, the module fails.
+      - A node whose slurmd does not run is not asked, for it reads slurm.conf anew when it starts.
+    type: str
+  wait:
+    description: Seconds within which a node has to have O(conf_text). It comes a second or two after the controller's reconfigure.
+    type: int
+    default: 30
   root:
     description: Directory of the releases.
     type: path
@@ -76,14 +85,40 @@ proof:
     conf:
       description: The slurm.conf that was read.
       type: str
+daemon:
+  description: Whether slurmd runs on this host.
+  returned: always
+  type: bool
+conf_lines:
+  description:
+    - Our lines in the host's own slurm.conf as C(text), and the keys that were adopted there as C(adopt). Nothing for a host without a
+      slurm.conf of its own.
+  returned: always
+  type: dict
 """
 
+import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _proof
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _proof
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
+
+
+def has_text(conf: str, wanted: str, wait: float) -> bool:
+    """Whether the file beside slurm.conf says what is wanted, within some seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        # A configless node keeps a file that slurm.conf no longer includes.
+        is_included = _conf.has_include(_module.read_text(conf) or "")
+        beside = _module.read_text(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        if ((beside or "") if is_included else "") == wanted:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
 
 
 def main() -> t.NoReturn:
@@ -92,6 +127,8 @@ def main() -> t.NoReturn:
         argument_spec={
             "release": {"type": "str", "default": ""},
             "staged": {"type": "str", "default": ""},
+            "conf_text": {"type": "str"},
+            "wait": {"type": "int", "default": 30},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
         },
@@ -100,7 +137,14 @@ def main() -> t.NoReturn:
     _module.require_root(module)
     wanted, staged = module.params["release"], module.params["staged"]
     store = Store(module.params["root"])
-    conf = _proof.conf_in_use(module.params["conf_path"], _proof.daemon_arguments("slurmd"))
+    arguments = _proof.daemon_arguments("slurmd")
+    conf = _proof.conf_in_use(module.params["conf_path"], arguments)
+    text = module.params["conf_text"]
+    if text is not None and arguments and not has_text(conf, text, module.params["wait"]):
+        module.fail_json(
+            msg=f"slurmd on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does not include "
+            f"the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
+        )
     try:
         proof = _proof.prove(store, conf, _module.read_text)
         if staged:
@@ -113,7 +157,8 @@ def main() -> t.NoReturn:
             msg=f"The next job on this host would not run release {wanted[:ID_LENGTH]}: {'; '.join(found)}.",
             proof=proof,
         )
-    module.exit_json(changed=False, proof=proof)
+    lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
+    module.exit_json(changed=False, proof=proof, daemon=bool(arguments), conf_lines=lines)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,13 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
-from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending, state_paths
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
+    Manifest,
+    Store,
+    StoreError,
+    init_pending,
+    state_paths,
+)
 
 #: A node has the new configuration a second or two after the controller.
 FORGET_WITHIN = 60
@@ -238,16 +244,6 @@ def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _module.read_text))
 
 
-def conf_before(wanted: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """Our lines in the host's slurm.conf, and the keys adopted there; None for a host without one."""
-    main = _module.read_text(wanted["path"]) if wanted else None
-    if not wanted or main is None:
-        return None
-    beside = os.path.join(os.path.dirname(wanted["path"]), _conf.FRAGMENT)
-    text = (_module.read_text(beside) or "") if _conf.has_include(main) else ""
-    return {"text": text, "adopt": _conf.adopted(main)}
-
-
 def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """What the next job runs here."""
     conf = _proof.conf_in_use(module.params["conf_path"], _proof.daemon_arguments("slurmd"))
@@ -260,7 +256,7 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "previous": store.current() or "",
         "conf_pending": conf_pending(params["conf"]),
-        "conf_before": conf_before(params["conf"]),
+        "conf_before": _conf.lines_of(params["conf"]["path"], _module.read_text) if params["conf"] else None,
     }
     if not params["payload"]:
         clean = not store.exists() and not _surroundings.present()

@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 
@@ -69,7 +70,10 @@ def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
 
 
 def choose_canaries(
-    spec: t.Any, candidates: t.Sequence[str], host_nodes: t.Mapping[str, str], nodes: t.Mapping[str, t.Mapping[str, t.Any]]
+    spec: t.Any,
+    candidates: t.Sequence[str],
+    host_nodes: t.Mapping[str, str],
+    nodes: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> list[str]:
     """The hosts that meet a release first: by default as few as hold a node of each partition, idle ones where there are any."""
 
@@ -82,7 +86,10 @@ def choose_canaries(
         chosen: list[str] = []
         open_partitions = {part for host in candidates for part in nodes[host_nodes[host]]["partitions"]}
         while open_partitions:
-            best = max(ordered, key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]]["partitions"])), not is_busy(host)))
+            best = max(
+                ordered,
+                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]]["partitions"])), not is_busy(host)),
+            )
             chosen.append(best)
             open_partitions -= set(nodes[host_nodes[best]]["partitions"])
         return chosen or ordered[:1]
@@ -97,27 +104,26 @@ def choose_canaries(
     by_node = {node: host for host, node in host_nodes.items()}
     unknown = [node for node in wanted if node not in by_node]
     if unknown:
-        raise RolloutError(f"slurm_canary names {_hostlist.fold(unknown)}, which is no worker of this run: name nodes that are")
+        raise RolloutError(
+            f"slurm_canary names {_hostlist.fold(unknown)}, which is no worker of this run: name nodes that are"
+        )
     # Those that have the release already need no trial of it.
     return [by_node[node] for node in wanted if by_node[node] in candidates]
 
 
-def what_to_do_first(journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]) -> str:
+def what_to_do_first(
+    journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]
+) -> str:
     """What a killed run has left: nothing (empty), something to V(finish), or something to V(undo) before anything else.
 
     It is finished where this run wants the same and nothing has failed since.
     """
     if not journal:
         return ""
-    failed = _ownership.failed_since(_ownership.from_dicts(nodes), activated_nodes(journal), journal["nodes"])
+    seen = _ownership.change(activated_nodes(journal), journal["nodes"])
+    failed = _ownership.failed_through(_ownership.from_facts(nodes), seen, journal["slurm_user"])
     is_same = journal["name"] == definition["name"] and journal["phase"] != "undo"
     return "finish" if is_same and not failed and not journal.get("failed") else "undo"
-
-
-def activated_nodes(journal: t.Mapping[str, t.Any]) -> dict[str, int]:
-    """The nodes whose hosts met the release of a rollout, with the time."""
-    hosts = journal["hosts"]
-    return {hosts[host]["node"]: moment for host, moment in journal["activated"].items() if "worker" in hosts[host]["kinds"]}
 
 
 def plan(
@@ -163,7 +169,9 @@ def plan(
 
     journal = cluster["journal"] or {}
     new_controllers = [host for host in first if "controller" in kinds[host]]
-    is_trial_due = settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+    is_trial_due = (
+        settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+    )
     # The controller's hooks need a node to be tried on, too: any that is there.
     stand_ins = [host for host in results if host in node_of and is_in_service(nodes.get(node_of[host]))]
     probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_trial_due else []
@@ -186,17 +194,26 @@ def plan(
         "resume": [
             node_of[host]
             for host in results
-            if host in node_of and nodes.get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+            if host in node_of
+            and nodes.get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
         ],
         "drain": unreachable["drain"],
         "withdraw": withdraw,
     }
     # A node that is drained for it already is no work.
     drained = [
-        node for node in todo["drain"] if not nodes.get(node, {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+        node
+        for node in todo["drain"]
+        if not nodes.get(node, {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
     ]
     is_due = bool(
-        pending or conf or cluster["reconfigure_due"] or todo["resume"] or drained or journal or (withdraw and not definition["name"])
+        pending
+        or conf
+        or cluster["reconfigure_due"]
+        or todo["resume"]
+        or drained
+        or journal
+        or (withdraw and not definition["name"])
     )
     touched = list(dict.fromkeys([*pending, *conf, *withdraw, *base]))
     return {
@@ -208,6 +225,8 @@ def plan(
         "rollout": {
             "name": definition["name"],
             "phase": "opened",
+            "controllers": settings["controllers"],
+            "slurm_user": cluster["slurm_user"],
             "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
             "hosts": {
                 host: {
@@ -260,12 +279,16 @@ def _unreachable(
             f"or set slurm_tolerated_nodes (now {settings['tolerated']}) to at least {len(in_service)}: then slurm_unreachable_nodes decides "
             "whether such nodes are drained or left as they are"
         )
-    drain = [node_of[host] for host in [*in_service, *ours] if host in node_of] if settings["unreachable"] == "drain" else []
+    drain = (
+        [node_of[host] for host in [*in_service, *ours] if host in node_of]
+        if settings["unreachable"] == "drain"
+        else []
+    )
     left = [host for host in gone if node_of.get(host) not in drain]
     return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
 
 
-def undo_plan(journal: t.Mapping[str, t.Any], slurm_user: str) -> Document:
+def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
     """Who takes which step of an undo, in the order of the keys, with what the steps need to know."""
     hosts = journal["hosts"]
     # The controllers' slurm.conf changes last: it is what makes the change.
@@ -281,7 +304,7 @@ def undo_plan(journal: t.Mapping[str, t.Any], slurm_user: str) -> Document:
         "name": journal["name"],
         "nodes": activated_nodes(journal),
         "nodes_before": journal["nodes"],
-        "slurm_user": slurm_user,
+        "slurm_user": journal["slurm_user"],
     }
 
 
@@ -307,7 +330,9 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
         "restored_nodes": [node for node in undo["nodes"] if node not in lost],
         "failures": failures,
         # A job is held by the prolog only; its id is in the record of the node on which it failed.
-        "jobs": list(dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])),
+        "jobs": list(
+            dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])
+        ),
     }
 
 
@@ -319,7 +344,11 @@ def undo_message(
     released: t.Mapping[str, t.Any],
 ) -> str:
     """Why a rollout was undone and what was put back, for a person."""
-    lines = [f"The rollout {undo['name']} failed, and everything is as it was before." if not outcome["not_restored"] else f"The rollout {undo['name']} failed, and was undone, but not everywhere."]
+    lines = [
+        f"The rollout {undo['name']} failed, and everything is as it was before."
+        if not outcome["not_restored"]
+        else f"The rollout {undo['name']} failed, and was undone, but not everywhere."
+    ]
     reasons: dict[str, list[str]] = {}
     for host, reason in failed.items():
         reasons.setdefault(reason, []).append(host)
@@ -331,11 +360,22 @@ def undo_message(
             continue
         shown.add(key)
         job = f" for job {record['job']}" if record.get("job") else ""
-        lines.append(f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']} on {record['node']}{job}.")
-        output = [record.get("output", "") for record in outcome["failures"] if (record["hook"], record["script"]) == key and record.get("output")]
+        lines.append(
+            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']} on {record['node']}{job}."
+        )
+        output = [
+            record.get("output", "")
+            for record in outcome["failures"]
+            if (record["hook"], record["script"]) == key and record.get("output")
+        ]
         if output:
-            lines.append("  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:]))
-    lines += [f"- Not put back on {host}: {reason}. Run again when this is mended." for host, reason in outcome["not_restored"].items()]
+            lines.append(
+                "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
+            )
+    lines += [
+        f"- Not put back on {host}: {reason}. Run again when this is mended."
+        for host, reason in outcome["not_restored"].items()
+    ]
     if resumed.get("changed_nodes"):
         lines.append(f"Given back: {resumed['changed_nodes']}.")
     lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
@@ -363,7 +403,10 @@ def commit_of(
     rollout: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
 ) -> Document:
     """What the history keeps of a rollout that succeeded: the release of every host that is known, our lines in slurm.conf."""
-    hosts = {**((committed or {}).get("hosts") or {}), **{host: entry["to"] for host, entry in rollout["hosts"].items()}}
+    hosts = {
+        **((committed or {}).get("hosts") or {}),
+        **{host: entry["to"] for host, entry in rollout["hosts"].items()},
+    }
     kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
     return {"name": rollout["name"], "hosts": kept, "conf": rollout["conf"]}
 
@@ -374,28 +417,33 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
     if plan_["base"]:
         lines.append(f"1. {_count(plan_['base'])} without a release get one that runs nothing")
     if plan_["conf"] or plan_["reconfigure"]:
-        lines.append(f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it")
+        lines.append(
+            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it"
+        )
     if plan_["trial"]:
         lines.append(
             f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; no user's job meets the release"
         )
     if plan_["batches"]:
         sizes = ", ".join(str(size) for size in plan_["serial"])
-        lines.append(f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds")
+        lines.append(
+            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds"
+        )
     lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
     lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
     return lines
 
 
-def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str], settings: t.Mapping[str, t.Any]) -> str:
+def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:
     """Which batch this is."""
     done = plan_["batches"].index(batch[0])
-    number, left = 0, done
-    for number, size in enumerate(plan_["serial"], 1):
-        if left < size:
-            break
-        left -= size
-    return f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); {done} of {len(plan_['batches'])} hosts done"
+    number = 1
+    while sum(plan_["serial"][:number]) <= done:
+        number += 1
+    return (
+        f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); "
+        f"{done} of {len(plan_['batches'])} done before"
+    )
 
 
 def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
@@ -410,7 +458,9 @@ def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[s
         lines.append("slurm.conf has changed and Slurm has taken it.")
     lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
     lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
-    lines += [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    lines += (
+        [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    )
     return lines
 
 
