@@ -19,19 +19,12 @@ description:
     success. This is how a canary is judged.
 options:
   jobs:
-    description: The jobs, each with C(id) and C(partition).
+    description:
+      - The jobs, each with C(id) and C(partition), by which the scripts with V(partitions) are chosen. M(nodecycle.slurm.probe) returns such a
+        list; what else it has is passed over.
     type: list
     elements: dict
     default: []
-    suboptions:
-      id:
-        description: The job's id.
-        type: str
-        required: true
-      partition:
-        description: Its partition, by which the scripts with V(partitions) are chosen.
-        type: str
-        required: true
   release:
     description:
       - The sha256 of a release, or the name of its directory. Only failures under it are returned; empty stands for any.
@@ -114,15 +107,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "jobs": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "id": {"type": "str", "required": True},
-                    "partition": {"type": "str", "required": True},
-                },
-            },
+            "jobs": {"type": "list", "elements": "dict", "default": []},
             "release": {"type": "str", "default": ""},
             "wait": {"type": "int", "default": 10},
             "root": {"type": "path", "default": "/etc/nodecycle"},
@@ -131,6 +116,8 @@ def main() -> t.NoReturn:
     )
     _module.require_root(module)
     jobs, release = module.params["jobs"], module.params["release"]
+    if not all(job.get("id") and job.get("partition") for job in jobs):
+        module.fail_json(msg="jobs: each needs id and partition")
     runs: list[_runs.Record] = []
     missing: list[str] = []
     tolerated: list[str] = []
