@@ -318,6 +318,10 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
         failures += [record for record in log.get("failures", []) if record not in failures]
         if said.get("__slurm_undo_failure"):
             not_restored[host] = said["__slurm_undo_failure"]
+        elif host in undo["restore"] and (
+            lacks := _lacks((said.get("__slurm_restored") or {}).get("proof"), undo["hosts"][host]["from"])
+        ):
+            not_restored[host] = "; ".join(lacks)
         elif any((said.get(name) or {}).get("unreachable") for name in ("__slurm_restored", "__slurm_restored_conf")):
             not_restored[host] = "it cannot be reached"
         elif (said.get("__slurm_restored_conf") or {}).get("failed"):
@@ -336,6 +340,13 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
     }
 
 
+def _lacks(proof: t.Mapping[str, t.Any] | None, directory: str) -> list[str]:
+    """What keeps a proof from showing that the next job runs the release of this directory name."""
+    if proof is None:
+        return []
+    return shortfalls({**proof, "release": proof["release"][: len(directory)]}, directory)
+
+
 def undo_message(
     undo: t.Mapping[str, t.Any],
     outcome: t.Mapping[str, t.Any],
@@ -349,9 +360,12 @@ def undo_message(
         if not outcome["not_restored"]
         else f"The rollout {undo['name']} failed, and was undone, but not everywhere."
     ]
+    told = {record["node"] for record in outcome["failures"]}
     reasons: dict[str, list[str]] = {}
     for host, reason in failed.items():
-        reasons.setdefault(reason, []).append(host)
+        # Slurm's own two words say less than the record of the script, which follows.
+        if not (host in told and reason.startswith(tuple(_ownership.SCRIPT_REASONS))):
+            reasons.setdefault(reason, []).append(host)
     lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
     shown: set[tuple[str, str]] = set()
     for record in outcome["failures"]:
