@@ -160,6 +160,14 @@ def parse_partitions(text: str) -> list[str]:
     return re.findall(r"^PartitionName=(\S+)", text, re.MULTILINE)
 
 
+def parse_reservations(text: str) -> dict[str, dict[str, str]]:
+    """C(scontrol show reservation -o) by name, with its fields as they are written there."""
+    lines = (
+        dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines() if line.startswith("ReservationName=")
+    )
+    return {fields["ReservationName"]: fields for fields in lines}
+
+
 def _expand(expression: str) -> list[str]:
     try:
         return _hostlist.expand(expression)
@@ -218,6 +226,10 @@ class Slurm:
     def partitions(self) -> list[str]:
         """The names of all partitions, hidden ones too."""
         return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
+
+    def reservations(self) -> dict[str, dict[str, str]]:
+        """All reservations and their fields."""
+        return parse_reservations(self.call("scontrol", "show", "reservation", "-o"))
 
     def update_nodes(self, names: t.Iterable[str], **fields: str) -> None:
         """One C(scontrol update) for all names."""
