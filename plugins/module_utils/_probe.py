@@ -71,8 +71,8 @@ class Seen:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a probe."""
-        return self.name == JOB_NAME and self.reservation == RESERVATION
+        """Whether it is a probe, also one that waited when the reservation ended by itself: then only the reason names it."""
+        return self.name == JOB_NAME and (self.reservation == RESERVATION or RESERVATION in self.reason)
 
 
 def parse_jobs(text: str) -> dict[str, Seen]:
@@ -82,8 +82,13 @@ def parse_jobs(text: str) -> dict[str, Seen]:
         fields = [field.strip() for field in line.split("|")]
         if len(fields) >= 7:
             restarts = int(fields[4]) if fields[4].isdigit() else 0
-            found[fields[0]] = Seen(fields[1], fields[2], fields[3], restarts, fields[5], fields[6])
+            found[fields[0]] = Seen(fields[1], fields[2], _exit_code(fields[3]), restarts, fields[5], fields[6])
     return found
+
+
+def _exit_code(text: str) -> str:
+    """Code and signal; 22.05 prints the status as wait(2) gives it."""
+    return f"{int(text) >> 8}:{int(text) & 127}" if text.isdigit() else text
 
 
 def wanted(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
@@ -192,7 +197,7 @@ def is_over(job: Job, node: Node) -> bool:
 
 def has_passed(job: Job) -> bool:
     """Whether a job went through all hooks that it met."""
-    return job.state == "COMPLETED" and job.exit_code in ("0:0", "0")
+    return job.state == "COMPLETED" and job.exit_code == "0:0"
 
 
 def _complaint(job: Job, timeout: int) -> tuple[str, bool]:

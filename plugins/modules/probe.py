@@ -166,7 +166,7 @@ def probes(slurm: Slurm, *options: str) -> dict[str, _probe.Seen]:
 
 def leftovers(slurm: Slurm) -> tuple[list[str], bool]:
     """Our jobs that have not ended, and whether there is our reservation. Raises SlurmError where it is used by others."""
-    jobs = {id_: job for id_, job in probes(slurm).items() if job.reservation == RESERVATION}
+    jobs = {id_: job for id_, job in probes(slurm).items() if job.is_ours or job.reservation == RESERVATION}
     strangers = sorted(id_ for id_, job in jobs.items() if not job.is_ours)
     if strangers:
         raise SlurmError(
