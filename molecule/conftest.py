@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import json
 import os
 import pathlib
@@ -153,6 +155,123 @@ class Lab:
         head, found, result = done.stdout.partition(" => ")
         assert found, done.stdout + done.stderr
         return {"failed": "FAILED" in head, **json.loads(result)}
+
+
+#: What the users and the monitoring of a cluster do all the time. Two loops: a submission that waits must not hide a ping that fails.
+_TRAFFIC = r"""
+cd "$1" || exit
+each_second() {
+    log=$1
+    shift
+    while [ ! -e stop ]; do
+        began=$(date +%s.%N)
+        said=$("$@" 2>&1 </dev/null)
+        code=$?
+        printf '%s %s %s %s\n' "$began" "$(date +%s.%N)" "$code" "$(printf %s "$said" | tr '\n' ' ')" >>"$log"
+        sleep 1
+    done
+}
+each_second pings timeout 60 scontrol ping &
+each_second submissions timeout 60 sbatch --parsable -J traffic -o /dev/null SBATCH_OPTIONS \
+    --wrap 'echo "$SLURM_JOB_ID" >>ended' &
+wait
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One answer of the cluster: when it was asked, how long it took, and what it said."""
+
+    began: float
+    seconds: float
+    code: int
+    said: str
+
+
+class Traffic:
+    """While it is entered, alice asks from the login node every second whether the controller answers, and submits a job.
+
+    Leaving it waits until all those jobs have ended; problems then says whatever a user would have noticed.
+    """
+
+    def __init__(self, lab: Lab, *options: str, end_within: float = 60) -> None:
+        self._lab = lab
+        self._options = options
+        self._end_within = end_within
+        self._unit = f"traffic-{time.time_ns()}"
+        self._place = f"/home/alice/{self._unit}"
+
+    def __enter__(self) -> Traffic:
+        script = shlex.quote(_TRAFFIC.replace("SBATCH_OPTIONS", " ".join(self._options)))
+        self._lab.run("login", f"mkdir {self._place} && printf %s {script} >{self._place}/loops", "alice")
+        run = f"systemd-run --quiet --unit={self._unit} --uid=alice --gid=alice"
+        self._lab.run("login", f"{run} /bin/sh {self._place}/loops {self._place}")
+        wait(lambda: self.pings and self.submissions, 30, "the first job of the traffic")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lab.run("login", f"touch {self._place}/stop")
+        self._wait_for_jobs()
+
+    @property
+    def pings(self) -> list[Answer]:
+        """What C(scontrol ping) said, each second."""
+        return self._answers("pings")
+
+    @property
+    def submissions(self) -> list[Answer]:
+        """What C(sbatch) said, each second."""
+        return self._answers("submissions")
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of the jobs that were accepted."""
+        return [answer.said.strip() for answer in self.submissions if answer.code == 0]
+
+    @property
+    def ended(self) -> list[str]:
+        """The ids of the jobs that came to their end; one that ran twice is there twice."""
+        return self._lab.read("login", f"{self._place}/ended").split()
+
+    @property
+    def problems(self) -> list[str]:
+        """All that a user would have noticed, after the traffic has stopped; empty for a cluster that was there all the time."""
+        found = [
+            f"scontrol ping at {answer.began:.0f} ended with {answer.code} after {answer.seconds:.1f} s: {answer.said}"
+            for answer in self.pings
+            if answer.code != 0 or " is UP" not in answer.said or " is DOWN" in answer.said
+        ]
+        found += [
+            f"sbatch at {answer.began:.0f} ended with {answer.code} after {answer.seconds:.1f} s: {answer.said}"
+            for answer in self.submissions
+            if answer.code != 0 or not answer.said.strip().isdigit()
+        ]
+        # An id that was given twice: the controller has forgotten the first job of it.
+        jobs, ended = collections.Counter(self.jobs), collections.Counter(self.ended)
+        found += [
+            f"job {job} was accepted {times} times and ended {ended[job]} times"
+            for job, times in jobs.items()
+            if (times, ended[job]) != (1, 1)
+        ]
+        return found
+
+    @property
+    def longest(self) -> float:
+        """How many seconds a user waited at most for an answer."""
+        return max(answer.seconds for answer in self.pings + self.submissions)
+
+    def _answers(self, log: str) -> list[Answer]:
+        # Only whole lines: the last one may be in the making.
+        lines = re.findall(r"(?m)^(.*)\n", self._lab.read("login", f"{self._place}/{log}"))
+        fields = [line.split(" ", 3) for line in lines]
+        return [Answer(float(began), float(end) - float(began), int(code), said) for began, end, code, said in fields]
+
+    def _wait_for_jobs(self) -> None:
+        """Wait until the loops have come to their end and no job of theirs is left; a job that does not end is a problem, no error."""
+        deadline = time.monotonic() + self._end_within
+        look = f"systemctl is-active --quiet {self._unit} && echo active; squeue -h -n traffic -o %A"
+        while self._lab.run("login", look).strip() and time.monotonic() < deadline:
+            time.sleep(0.5)
 
 
 T = t.TypeVar("T")

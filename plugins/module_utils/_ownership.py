@@ -78,6 +78,22 @@ def facts(node: Node, slurm_user: str) -> dict[str, t.Any]:
     }
 
 
+def from_facts(nodes: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Node]:
+    """The nodes as facts() returned them."""
+    return [
+        Node(
+            name,
+            said["state"],
+            frozenset(said["flags"]),
+            tuple(said["partitions"]),
+            said["reason"],
+            said["reason_user"],
+            said["reason_time"],
+        )
+        for name, said in nodes.items()
+    ]
+
+
 def change(activated: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> Change:
     """A change from the arguments of a module, C(before) as facts() returns it. Raises BeforeError."""
     times: dict[str, float] = {}
@@ -182,6 +198,15 @@ def to_resume(nodes: t.Iterable[Node], reason: str, slurm_user: str = "", seen: 
         else:
             names.append(node.name)
     return Plan(names, foreign)
+
+
+def failed_through(nodes: t.Iterable[Node], seen: Change, slurm_user: str) -> dict[str, str]:
+    """The nodes that Slurm drained because of the scripts of a change, each with Slurm's words."""
+    return {
+        node.name: _words(node)
+        for node in nodes
+        if node.is_drained and not is_ours(node) and not _not_by(node, seen, slurm_user)
+    }
 
 
 def unfinished(nodes: t.Iterable[Node]) -> dict[str, str]:

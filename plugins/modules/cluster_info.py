@@ -115,6 +115,14 @@ intact:
   description: The id of the controller's active release where everything of it is as it should be, else empty.
   returned: success
   type: str
+journal:
+  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it; nothing where there is none.
+  returned: success
+  type: dict
+committed:
+  description: The rollout that was committed last, with C(name), C(committed) (seconds since the epoch), C(hosts) and C(conf).
+  returned: success
+  type: dict
 is_clean:
   description: Whether there is no release and no unit of this collection on the controller.
   returned: success
@@ -127,6 +135,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _ownership, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
@@ -166,7 +175,9 @@ def main() -> t.NoReturn:
         fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
         store = Store(module.params["root"], cluster.slurm_user)
         intact = intact_release(store, module.params["gate"], cluster.slurm_user)
-    except (SlurmError, _conf.ConfError, StoreError, OSError) as exc:
+        journal = Journal().current()
+        committed = Journal().committed()
+    except (JournalError, SlurmError, _conf.ConfError, StoreError, OSError) as exc:
         module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
     module.exit_json(
         changed=False,
@@ -183,6 +194,8 @@ def main() -> t.NoReturn:
         included=_conf.has_include(main_text or ""),
         reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
         intact=intact,
+        journal=journal,
+        committed=committed[0] if committed else None,
         is_clean=not store.exists() and not _surroundings.present(),
     )
 
