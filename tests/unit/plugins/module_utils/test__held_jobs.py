@@ -65,6 +65,7 @@ def test_without_knowing_who_holds_it_no_job_is_released(holds: dict[str, str] |
     held, foreign = judge(None, holds)
     assert held == []
     assert sorted(foreign) == ["22_1", "26"]
+    assert all("is not known without squeue --json" in why for why in foreign.values())
 
 
 def test_holds() -> None:
