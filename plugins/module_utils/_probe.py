@@ -213,6 +213,11 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
             f"{who}: still running after {timeout} seconds (prolog, task prolog, the job's own command or task epilog)",
             True,
         )
+    if job.state == "CONFIGURING":
+        return (
+            f"{who}: still being prepared after {timeout} seconds (PrologSlurmctld, with PrologFlags=Alloc also the prolog)",
+            False,
+        )
     if job.state == "COMPLETING":
         return f"{who}: still completing after {timeout} seconds (its epilog)", False
     if job.state in _ENDED:
@@ -247,6 +252,14 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
     if blame_job:
         found.append(_WHAT_THE_PROBE_IS)
     return found
+
+
+def late(completing: t.Iterable[str]) -> str:
+    """What cancelled jobs that do not end mean."""
+    return (
+        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If it fails in the end, Slurm drains their nodes "
+        "then, as for the scripts that they began with"
+    )
 
 
 def others(reservations: t.Mapping[str, t.Mapping[str, str]], nodes: t.Container[str]) -> list[str]:

@@ -237,12 +237,18 @@ def test_a_failing_controller_prolog_is_noticed(lab):
 def test_what_does_not_end_in_time_is_noticed(lab):
     running = lab.sbatch("sleep 300", "-w worker1", "-n2")
     wait(lambda: lab.job(running)["JobState"] == "RUNNING", 20, "alice's job to run")
-    lab.run("worker2", "mkdir -p /tmp/slow && echo 10 >/tmp/slow/worker_epilog")
-    done = lab.module("probe", name="worker[1-2]", timeout=5)
+    for host, hook in (("worker2", "worker_epilog"), ("worker3", "worker_prolog")):
+        lab.run(host, f"mkdir -p /tmp/slow && echo 12 >/tmp/slow/{hook}")
+    with failing(lab, "worker_prolog", "worker3"):
+        done = lab.module("probe", name=ALL, partitions={"worker3": ["gpu"]}, timeout=6)
     assert done["failed"]
-    assert "still completing after 5 seconds" in done["msg"]
     assert "Slurm says Resources: the node is busy, choose another one with slurm_canary" in done["msg"]
-    assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
+    assert "still completing after 6 seconds" in done["msg"]
+    assert "still running after 6 seconds" in done["msg"]
+    # It failed after it was given up, and still before anybody was told.
+    assert done["nodes"]["worker3"]["reason"] == "Prolog error"
+    assert done["completing"] == []
+    assert nothing_of_ours(lab)
     assert lab.job(running)["JobState"] == "RUNNING"
 
 
