@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build
 from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _rollout, _sources
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
@@ -82,7 +82,12 @@ class ActionModule(ActionBase):
             hooks = _cluster.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
             release = build(scripts, settings.root, _sources.dispatcher_body()) if host.is_target else None
-            hosts[host.name] = {"hooks": hooks, "id": release.id if release else ""}
+            hosts[host.name] = {
+                "hooks": hooks,
+                "id": release.id if release else "",
+                "node": host.node_name,
+                "kinds": list(host.kinds),
+            }
         text = _cluster.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
         conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
@@ -93,7 +98,13 @@ class ActionModule(ActionBase):
             if strangers
             else []
         )
+        # Hosts that this run leaves out keep what they have.
+        ids = {
+            **((cluster["committed"] or {}).get("hosts") or {}),
+            **{host.name: hosts[host.name]["id"] for host in gathered.hosts if host.is_target},
+        }
         return {
+            "name": _rollout.name_of(ids, {"text": text, "adopt": settings.adopt}),
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,

@@ -252,6 +252,15 @@ def _adopt(text: str, keys: set[str]) -> str:
     return "".join(lines)
 
 
+def lines_of(path: str, read: t.Callable[[str], str | None]) -> dict[str, t.Any] | None:
+    """Our lines in a host's slurm.conf (text) and the keys adopted there (adopt); None for a host without one."""
+    main = read(path)
+    if main is None:
+        return None
+    text = (read(os.path.join(os.path.dirname(path), FRAGMENT)) or "") if has_include(main) else ""
+    return {"text": text, "adopt": adopted(main)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Change:
     """A file that is to change: None stands for no file."""

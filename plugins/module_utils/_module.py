@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
@@ -70,3 +73,33 @@ def read_text(path: str) -> str | None:
 def to_bytes(text: str) -> bytes:
     """The bytes of a text that read_text made."""
     return text.encode("utf-8", "surrogateescape")
+
+
+#: Held while a module changes this host: the module of a killed run may still be at work when the next run begins.
+LOCK = "/run/nodecycle.lock"
+LOCK_WITHIN = 60
+
+
+@contextlib.contextmanager
+def exclusive(module: AnsibleModule) -> t.Iterator[None]:
+    """Be the only module of this collection that changes this host; in check mode nothing is taken."""
+    if module.check_mode:
+        yield
+        return
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LOCK_WITHIN
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    module.fail_json(
+                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it holds {LOCK}): "
+                        "wait for it, or see what it hangs on (`fuser` names it), then run again"
+                    )
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)

@@ -9,15 +9,41 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch
 
 #: Every reason of ours begins with it.
 MARK = "nodecycle: "
 
 #: States and flags of a node that takes no jobs although nobody drained it. Slurm sets them, or an administrator.
 _OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE"})
+#: The hook that ends in each of the two reasons.
+HOOK_REASONS = {"Prolog error": "worker_prolog", "Epilog error": "worker_epilog"}
+
+#: What Slurm itself writes, in exactly these words, where a prolog or epilog failed, or where a batch script could not be
+#: started, as after a prolog that filled the disk (node_mgr.c, agent.c, proc_req.c, job_mgr.c of 22.05 to 26.05).
+SCRIPT_REASONS = frozenset({*HOOK_REASONS, "Prolog/Epilog failure", "batch job complete failure"})
+
+#: Flags under which a node is not given back: Slurm refuses the first, the others are somebody's reboot, which would be lost.
+_BLOCKED = {
+    "INVALID_REG": "its slurmd registered with other hardware than slurm.conf says",
+    "REBOOT_REQUESTED": "a reboot was asked for",
+    "REBOOT_ISSUED": "it is being rebooted",
+}
+
+_OTHERS = "somebody else's"
+
+#: Clocks of a cluster may differ by so many seconds, or munge would not let them talk.
+_CLOCKS = 300
+
+#: The dispatcher's clock: local time and its offset.
+_STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([+-])(\d\d):?(\d\d)$")
+
+
+class BeforeError(ValueError):
+    """What is said of the nodes before a change cannot be read; the message names the node."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +54,70 @@ class Plan:
     foreign: dict[str, str]
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What a run did and saw, which tells its own drains from those of others.
+
+    C(activated) has the controller's seconds at which a node got the new release, C(before) the node as it was then.
+    """
+
+    activated: dict[str, float]
+    before: dict[str, Node]
+
+
+def facts(node: Node, slurm_user: str) -> dict[str, t.Any]:
+    """A node as the modules return it."""
+    return {
+        "state": node.state,
+        "flags": sorted(node.flags),
+        "partitions": list(node.partitions),
+        "reason": node.reason,
+        "reason_user": node.reason_user,
+        "reason_time": node.reason_time,
+        "owner": owner(node, slurm_user),
+    }
+
+
+def from_facts(nodes: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Node]:
+    """The nodes as facts() returned them."""
+    return [
+        Node(
+            name,
+            said["state"],
+            frozenset(said["flags"]),
+            tuple(said["partitions"]),
+            said["reason"],
+            said["reason_user"],
+            said["reason_time"],
+        )
+        for name, said in nodes.items()
+    ]
+
+
+def change(activated: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> Change:
+    """A change from the arguments of a module, C(before) as facts() returns it. Raises BeforeError."""
+    times: dict[str, float] = {}
+    for name, value in activated.items():
+        try:
+            times[name] = float(value)
+        except (TypeError, ValueError):
+            raise BeforeError(f"activated: {name}: {value!r} is no number of seconds") from None
+    nodes: dict[str, Node] = {}
+    for name, value in before.items():
+        state, flags = (value.get("state"), value.get("flags")) if isinstance(value, dict) else (None, None)
+        if not isinstance(state, str) or not state or not isinstance(flags, list):
+            raise BeforeError(f"before: {name}: needs state and flags as node_info returns them, not {value!r}")
+        nodes[name] = Node(name, state, frozenset(map(str, flags)), ())
+    return Change(times, nodes)
+
+
 def mark(reason: str) -> str:
     """A reason with our mark, on one line as Slurm keeps it."""
     return MARK + " ".join(reason.split())
 
 
-def _is_out(node: Node) -> bool:
+def is_out(node: Node) -> bool:
+    """Whether the node takes no new jobs, whoever is the cause."""
     return node.is_drained or not _OUT_OF_SERVICE.isdisjoint({node.state, *node.flags})
 
 
@@ -45,7 +129,7 @@ def describe(node: Node) -> str:
     """State, flags and reason of a node for a person."""
     state = "+".join([node.state, *sorted(node.flags)])
     # 24.11 keeps the reason of a drain after the resume; then it says nothing about the present.
-    return f"{state}, {_words(node)}" if _is_out(node) and node.reason else state
+    return f"{state}, {_words(node)}" if is_out(node) and node.reason else state
 
 
 def is_ours(node: Node) -> bool:
@@ -60,19 +144,130 @@ def to_drain(nodes: t.Iterable[Node], reason: str) -> Plan:
         if is_ours(node):
             if node.reason != mark(reason):
                 names.append(node.name)
-        elif _is_out(node):
+        elif is_out(node):
             foreign[node.name] = _words(node)
         else:
             names.append(node.name)
     return Plan(names, foreign)
 
 
-def to_resume(nodes: t.Iterable[Node], reason: str) -> Plan:
-    """Which nodes may be resumed: those that we drained, for a reason that begins like this one."""
+def owner(node: Node, slurm_user: str) -> str:
+    """Who took the node out of service: V(ours), V(slurm), V(other), or empty where it is in service."""
+    if is_ours(node):
+        return "ours"
+    if not is_out(node):
+        return ""
+    return "slurm" if node.reason and node.reason_user == slurm_user else "other"
+
+
+def _not_by(node: Node, seen: Change, slurm_user: str) -> str:
+    """Why a drained node is not drained through a change; empty where it is."""
+    before = seen.before.get(node.name)
+    activated = seen.activated.get(node.name)
+    if before is None:
+        return "it is not known how it was before the change"
+    if is_out(before):
+        return "it was out of service before the change"
+    if activated is None:
+        return "the change did not reach it"
+    if is_ours(node):
+        return ""
+    if node.reason not in SCRIPT_REASONS or node.reason_user != slurm_user:
+        return _OTHERS
+    since = epoch(node.reason_time)
+    # Slurm counts whole seconds.
+    return "" if since is not None and since >= int(activated) else "older than the change"
+
+
+def to_resume(nodes: t.Iterable[Node], reason: str, slurm_user: str = "", seen: Change | None = None) -> Plan:
+    """Which nodes may be resumed: those that we drained, for a reason that begins like this one.
+
+    With a change, only those drained through it, and those too that Slurm drained because of the scripts.
+    """
     names, foreign = [], {}
     for node in nodes:
-        if is_ours(node) and node.reason.startswith(mark(reason)):
+        if not node.is_drained or (is_ours(node) and not node.reason.startswith(mark(reason))):
+            continue
+        blocked = [words for flag, words in _BLOCKED.items() if flag in node.flags]
+        if seen is not None:
+            blocked = [why] if (why := _not_by(node, seen, slurm_user)) else blocked
+        elif not is_ours(node):
+            blocked = [_OTHERS]
+        if blocked:
+            foreign[node.name] = _words(node) if blocked[0] == _OTHERS else f"{_words(node)}: {blocked[0]}"
+        else:
             names.append(node.name)
-        elif node.is_drained and not is_ours(node):
-            foreign[node.name] = _words(node)
     return Plan(names, foreign)
+
+
+def failed_through(nodes: t.Iterable[Node], seen: Change, slurm_user: str) -> dict[str, str]:
+    """The nodes that Slurm drained because of the scripts of a change, each with Slurm's words."""
+    return {
+        node.name: _words(node)
+        for node in nodes
+        if node.is_drained and not is_ours(node) and not _not_by(node, seen, slurm_user)
+    }
+
+
+def unfinished(nodes: t.Iterable[Node]) -> dict[str, str]:
+    """The nodes that do not take jobs, or not yet: Slurm asks a resumed node whether it is there before it sends it any."""
+    return {node.name: describe(node) for node in nodes if is_out(node) or "NOT_RESPONDING" in node.flags}
+
+
+def _explains(failure: t.Any, node: Node) -> bool:
+    """Whether a failure record of the dispatcher is that of this drain: its hook, and ended when Slurm drained the node."""
+    if (
+        not isinstance(failure, dict)
+        or failure.get("hook") != HOOK_REASONS.get(node.reason)
+        or not failure.get("script")
+    ):
+        return False
+    match = _STAMP.match(str(failure.get("time", "")))
+    begin, drained = epoch(match.group(1)) if match else None, epoch(node.reason_time)
+    if match is None or begin is None or drained is None:
+        return False
+    sign, hours, minutes = match.group(2), int(match.group(3)), int(match.group(4))
+    offset = (hours * 60 + minutes) * 60 * (-1 if sign == "-" else 1)
+    ended = begin - offset + _integer(failure.get("ms")) / 1000
+    return abs(ended - drained) <= _CLOCKS
+
+
+def _integer(value: t.Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def explanation(failure: t.Mapping[str, t.Any]) -> str:
+    """A failure record of the dispatcher as a reason, without our mark."""
+    how = "timeout" if failure.get("cause") == "timeout" else f"exit {_integer(failure.get('exit'))}"
+    return " ".join(
+        [
+            str(failure["hook"]),
+            str(failure["script"]),
+            how,
+            f"job {failure.get('job') or 'unknown'}",
+            f"release {str(failure.get('release'))[:8]}",
+        ]
+    )
+
+
+def to_explain(
+    nodes: t.Iterable[Node], failures: t.Mapping[str, t.Any], slurm_user: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The better reason of each node that Slurm drained for a failing hook, and the drained nodes of others with theirs.
+
+    A node without a record that fits keeps Slurm's words.
+    """
+    reasons, foreign = {}, {}
+    for node in nodes:
+        if not node.is_drained or is_ours(node):
+            continue
+        if node.reason not in HOOK_REASONS or node.reason_user != slurm_user:
+            foreign[node.name] = _words(node)
+        elif _explains(failures.get(node.name), node):
+            reasons[node.name] = mark(explanation(failures[node.name]))
+        else:
+            foreign[node.name] = f"{_words(node)}: no failure record of that hook and time"
+    return reasons, foreign

@@ -23,11 +23,21 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 STATE_DIR = "/var/lib/nodecycle"
 LOG_DIR = "/var/log/nodecycle"
 RUN_DIR = "/run/nodecycle"
+#: On the controller: the journal of a rollout, its lock, and which rollouts were committed.
+ROLLOUT_DIR = f"{STATE_DIR}/rollout"
 
 #: Characters of the digest that name a release's directory.
 ID_LENGTH = 16
 
-_NOTHING_TO_RUN = "#!/bin/sh\n# Managed by nodecycle.slurm: this hook has no script here.\nexit 0\n"
+#: The reservation in which the probe's jobs run. They, and no job of a user's, meet the release that the link C(canary) names.
+RESERVATION = "nodecycle_canary"
+
+_NOTHING_TO_RUN = """#!/bin/sh
+# Managed by nodecycle.slurm: this hook has no script here.
+canary={canary}
+if [ "${{SLURM_JOB_RESERVATION-}}" = {reservation} ] && [ -x "$canary" ] && ! [ "$canary" -ef "$0" ]; then exec "$canary"; fi
+exit 0
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +69,16 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """What a host gets. C(summary) says in a line a script what each hook runs, for people and for diffs."""
+    """What a host gets.
+
+    C(summary) says in a line a script what each hook runs, for people and for diffs; C(scripts) says it for the judgement of a
+    probe: file, partitions, timeout (seconds) and on_failure.
+    """
 
     id: str
     hooks: dict[str, list[str]]
     init: dict[str, str]
+    scripts: dict[str, list[dict[str, t.Any]]]
     summary: list[str]
     files: list[File]
 
@@ -73,6 +88,7 @@ class Release:
             "id": self.id,
             "hooks": self.hooks,
             "init": self.init,
+            "scripts": self.scripts,
             "summary": self.summary,
             "files": {
                 file.path: {
@@ -116,8 +132,9 @@ def _dispatcher(
     hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str
 ) -> bytes:
     # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
+    canary = shlex.quote(f"{root}/canary/{hook.name}")
     if not scripts and not hook.is_init:
-        return _NOTHING_TO_RUN.encode()
+        return _NOTHING_TO_RUN.format(canary=canary, reservation=RESERVATION).encode()
 
     def array(values: t.Iterable[str]) -> str:
         return "(" + " ".join(shlex.quote(value) for value in values) + ")"
@@ -131,6 +148,8 @@ kind={kind}
 release={id_}
 digest={digest}
 root={shlex.quote(f"{root}/releases/{id_[:ID_LENGTH]}")}
+canary={canary}
+reservation={RESERVATION}
 state={STATE_DIR}/{hook.name}
 run={RUN_DIR}/{hook.name}
 log={LOG_DIR}/{hook.name}.log
@@ -177,7 +196,19 @@ def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body:
         for file_name, script in zip(names[name], scripts):
             files.append(File(f"{name}.d/{file_name}", script.content, mode, group, script.no_log))
             summary.append(f"{name}: {_describe(file_name, script)}")
-    return Release(id_, names, init, summary, files)
+    described = {
+        name: [
+            {
+                "file": file_name,
+                "partitions": list(script.partitions),
+                "timeout": script.timeout,
+                "on_failure": script.on_failure,
+            }
+            for file_name, script in zip(names[name], scripts)
+        ]
+        for name, scripts in hooks.items()
+    }
+    return Release(id_, names, init, described, summary, files)
 
 
 def pack(release: Release) -> str:

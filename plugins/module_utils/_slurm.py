@@ -4,12 +4,15 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What Slurm's own commands say of a cluster. Portable text forms only: 22.05 has no C(scontrol --json)."""
+"""What Slurm's own commands say of a cluster: portable text forms, and JSON where the text does not tell and the version has it."""
 
 from __future__ import annotations
 
+import calendar
 import dataclasses
+import json
 import re
+import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
@@ -24,6 +27,8 @@ _REASON = re.compile(
 )
 #: What the short forms of a state put behind it, C(*) for a node that does not answer.
 _SUFFIXES = "*~#!%$@^-+"
+
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
 class SlurmError(Exception):
@@ -97,9 +102,77 @@ def parse_nodes(text: str) -> dict[str, Node]:
     return {node.name: node for node in nodes}
 
 
+def _listed(value: t.Any) -> list[str]:
+    """A state or its flags: a list of words in new versions, one word in old ones."""
+    return [str(word).upper() for word in (value if isinstance(value, list) else str(value or "").split("+"))]
+
+
+def _number(value: t.Any) -> int:
+    """A number, which new versions wrap in an object that says whether it is set."""
+    if isinstance(value, dict):
+        value = value.get("number", 0) if value.get("set", True) else 0
+    return int(value or 0)
+
+
+def parse_nodes_json(text: str) -> dict[str, Node]:
+    """C(scontrol show node --json) by node name. Raises ValueError where it is no such document.
+
+    Shapes of data_parser 0.0.39 to 0.0.45 (23.02 to 26.05): a state is a list with its flags, in the oldest beside them.
+    """
+    found = {}
+    document = json.loads(text)
+    try:
+        for item in document["nodes"]:
+            base, *flags = [*_listed(item["state"]), *_listed(item.get("state_flags"))]
+            changed = _number(item.get("reason_changed_at"))
+            # Of a reason of several lines the text form gives the first one, and so does this.
+            reason = str(item.get("reason") or "").split("\n")[0]
+            found[item["name"]] = Node(
+                name=item["name"],
+                state=base,
+                flags=frozenset(word for word in flags if word),
+                partitions=tuple(item.get("partitions") or ()),
+                reason=reason,
+                # A reason of slurm.conf was set by nobody at no time; JSON says root.
+                reason_user=str(item.get("reason_set_by_user") or "") if reason and changed else "",
+                reason_time=utc(changed) if reason and changed else "",
+            )
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"no list of nodes: {exc!r}") from exc
+    return found
+
+
+def utc(epoch: float) -> str:
+    """A moment as Slurm's text forms have it, in UTC as all our calls of Slurm ask for."""
+    return time.strftime(_TIME_FORMAT, time.gmtime(epoch))
+
+
+def epoch(text: str) -> int | None:
+    """The seconds of such a moment, or None where the text is none."""
+    try:
+        return calendar.timegm(time.strptime(text, _TIME_FORMAT))
+    except ValueError:
+        return None
+
+
 def parse_partitions(text: str) -> list[str]:
     """The partitions' names in C(scontrol show partition -o)."""
     return re.findall(r"^PartitionName=(\S+)", text, re.MULTILINE)
+
+
+def parse_reservations(text: str) -> dict[str, dict[str, str]]:
+    """C(scontrol show reservation -o) by name, with its fields as they are written there."""
+    lines = (
+        dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines() if line.startswith("ReservationName=")
+    )
+    return {fields["ReservationName"]: fields for fields in lines}
+
+
+def _expand(expression: str) -> list[str]:
+    try:
+        return _hostlist.expand(expression)
+    except _hostlist.HostlistError as exc:
+        raise SlurmError(str(exc)) from exc
 
 
 class Slurm:
@@ -131,15 +204,32 @@ class Slurm:
 
     def nodes(self, expression: str = "") -> dict[str, Node]:
         """All nodes, or those of a hostlist expression, in one query."""
-        found = parse_nodes(self.call("scontrol", "show", "node", "-o", *([expression] if expression else [])))
-        if expression and not found:
-            # A bad expression is no error for scontrol (22.05 to 26.05).
-            raise SlurmError(f"scontrol knows no node {expression!r}")
+        command = ["scontrol", "show", "node", *([expression] if expression else [])]
+        found = self._nodes_json(command)
+        if found is None:
+            found = parse_nodes(self.call(*command, "-o"))
+        if expression:
+            # An unknown name or a bad expression is no error for scontrol (22.05 to 26.05).
+            missing = [name for name in _expand(expression) if name not in found]
+            if missing:
+                raise SlurmError(f"scontrol knows no node {_hostlist.fold(missing)}")
         return found
+
+    def _nodes_json(self, command: list[str]) -> dict[str, Node] | None:
+        """None where this scontrol has no JSON (22.05, or built without it)."""
+        code, out, _err = self._run([*command, "--json"])
+        try:
+            return None if code else parse_nodes_json(out)
+        except ValueError:
+            return None
 
     def partitions(self) -> list[str]:
         """The names of all partitions, hidden ones too."""
         return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
+
+    def reservations(self) -> dict[str, dict[str, str]]:
+        """All reservations and their fields."""
+        return parse_reservations(self.call("scontrol", "show", "reservation", "-o"))
 
     def update_nodes(self, names: t.Iterable[str], **fields: str) -> None:
         """One C(scontrol update) for all names."""

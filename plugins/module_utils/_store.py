@@ -24,7 +24,13 @@ import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, RUN_DIR, STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    ID_LENGTH,
+    LOG_DIR,
+    ROLLOUT_DIR,
+    RUN_DIR,
+    STATE_DIR,
+)
 
 MANIFEST = "manifest.json"
 
@@ -72,12 +78,19 @@ class Store:
 
     def current(self) -> str | None:
         """The directory name of the active release, or None."""
+        return self._linked("current")
+
+    def canary(self) -> str | None:
+        """The directory name of the release on trial, or None."""
+        return self._linked("canary")
+
+    def _linked(self, name: str) -> str | None:
         try:
-            return os.path.basename(os.readlink(os.path.join(self.root, "current")))
+            return os.path.basename(os.readlink(os.path.join(self.root, name)))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            raise StoreError(f"{self.root}/current exists and is no symbolic link of ours: move it away") from exc
+            raise StoreError(f"{self.root}/{name} exists and is no symbolic link of ours: move it away") from exc
 
     def manifest(self, id_: str) -> Manifest | None:
         """The manifest of a release on disk, or None where it has none that can be read."""
@@ -170,8 +183,8 @@ class Store:
         for directory in [self.root, *(place for place, _directories, _files_there in os.walk(self.releases))]:
             _files.sweep(directory)
 
-    def activate(self, id_: str, now: float | None = None) -> None:
-        """Make a staged release the one that the next job runs: one rename."""
+    def require(self, id_: str) -> Manifest:
+        """The manifest of a release that is on disk and intact. Raises StoreError where it is not."""
         name = id_[:ID_LENGTH]
         manifest = self.manifest(id_)
         if not manifest:
@@ -180,6 +193,22 @@ class Store:
             raise StoreError(
                 f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first"
             )
+        return manifest
+
+    def try_out(self, id_: str) -> None:
+        """Put a staged release on trial: from now on the probe's jobs meet it, and nobody else's."""
+        self.require(id_)
+        _files.link_atomic(os.path.join(self.root, "canary"), os.path.join("releases", id_[:ID_LENGTH]))
+
+    def end_trial(self) -> None:
+        """No release is on trial any more."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.root, "canary"))
+
+    def activate(self, id_: str, now: float | None = None) -> None:
+        """Make a staged release the one that the next job runs: one rename."""
+        name = id_[:ID_LENGTH]
+        self.require(id_)
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
@@ -199,7 +228,7 @@ class Store:
             replaced_at = entry["activated"]
             if entry["id"] not in order:
                 order.append(entry["id"])
-        wanted = set(order[:keep]) | recent
+        wanted = set(order[:keep]) | recent | {self.canary()}
         gone = []
         for name in sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []:
             full = os.path.join(self.releases, name)
@@ -229,15 +258,25 @@ class Store:
         return os.path.lexists(os.path.join(self.root, "current")) or os.path.isdir(self.releases)
 
     def remove(self) -> None:
-        """Take everything of ours away, and the root itself when nothing else is in it. The logs stay: they are the site's."""
-        for name in ("current", "history.json"):
+        """Take everything of ours away, and the root itself when nothing else is in it.
+
+        The logs stay: they are the site's. The journal stays, too: this may be a step of its undo.
+        """
+        for name in ("canary", "current", "history.json"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
-        for directory in (self.releases, STATE_DIR, RUN_DIR):
+        for directory in (self.releases, *state_paths(), RUN_DIR):
             shutil.rmtree(directory, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rmdir(self.root)
+        for directory in (self.root, STATE_DIR):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+
+def state_paths() -> list[str]:
+    """What there is in the directory for state, but for the journal."""
+    names = os.listdir(STATE_DIR) if os.path.isdir(STATE_DIR) else []
+    return [path for name in sorted(names) if (path := os.path.join(STATE_DIR, name)) != ROLLOUT_DIR]
 
 
 def init_pending(manifest: Manifest) -> list[str]:

@@ -76,11 +76,18 @@ partitions:
   type: list
   elements: str
 nodes:
-  description: State of each node by its name.
+  description: State of each node by its name, as RV(nodecycle.slurm.node_info#module:nodes).
   returned: success
   type: dict
   sample:
-    worker1: {state: IDLE, flags: [DRAIN], reason: Prolog error, reason_user: slurm, reason_time: "2026-11-22T14:40:33"}
+    worker1:
+      state: IDLE
+      flags: [DRAIN]
+      partitions: [batch]
+      reason: Prolog error
+      reason_user: slurm
+      reason_time: "2026-11-22T14:40:33"
+      owner: slurm
 conf:
   description: The keys that slurm.conf sets, without those of this collection's own file.
   returned: success
@@ -108,6 +115,14 @@ intact:
   description: The id of the controller's active release where everything of it is as it should be, else empty.
   returned: success
   type: str
+journal:
+  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it; nothing where there is none.
+  returned: success
+  type: dict
+committed:
+  description: The rollout that was committed last, with C(name), C(committed) (seconds since the epoch), C(hosts) and C(conf).
+  returned: success
+  type: dict
 is_clean:
   description: Whether there is no release and no unit of this collection on the controller.
   returned: success
@@ -119,7 +134,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _ownership, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
@@ -159,7 +175,9 @@ def main() -> t.NoReturn:
         fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
         store = Store(module.params["root"], cluster.slurm_user)
         intact = intact_release(store, module.params["gate"], cluster.slurm_user)
-    except (SlurmError, _conf.ConfError, StoreError, OSError) as exc:
+        journal = Journal().current()
+        committed = Journal().committed()
+    except (JournalError, SlurmError, _conf.ConfError, StoreError, OSError) as exc:
         module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
     module.exit_json(
         changed=False,
@@ -169,22 +187,15 @@ def main() -> t.NoReturn:
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
         partitions=partitions,
-        nodes={
-            name: {
-                "state": node.state,
-                "flags": sorted(node.flags),
-                "reason": node.reason,
-                "reason_user": node.reason_user,
-                "reason_time": node.reason_time,
-            }
-            for name, node in nodes.items()
-        },
+        nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         conf=[dataclasses.asdict(entry) for entry in conf],
         adopted=_conf.adopted(main_text or ""),
         fragment=fragment or "",
         included=_conf.has_include(main_text or ""),
         reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
         intact=intact,
+        journal=journal,
+        committed=committed[0] if committed else None,
         is_clean=not store.exists() and not _surroundings.present(),
     )
 

@@ -105,16 +105,20 @@ findings:
   returned: success
   type: list
   elements: dict
+name:
+  description: The name of what the whole cluster would run, a digest over the releases of all hosts and the lines in slurm.conf.
+  returned: with O(cluster)
+  type: str
 hooks:
   description: The hooks that run something somewhere.
   returned: with O(cluster)
   type: list
   elements: str
 hosts:
-  description: For each host the hooks for which it gets a dispatcher, and the id of its release (empty where it needs none).
+  description: For each host the hooks for which it gets a dispatcher, the id of its release (empty where it needs none), its name in Slurm and its kinds.
   returned: with O(cluster)
   type: dict
-  sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c}}
+  sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c, node: worker1, kinds: [worker]}}
 conf_text:
   description: The content of the file that slurm.conf includes; empty where there is nothing to say.
   returned: with O(cluster)

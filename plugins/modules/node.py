@@ -14,8 +14,10 @@ author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Drains nodes with a reason that marks them as drained by this collection, and resumes only nodes that carry such a reason.
+  - With O(activated) and O(before) it resumes what a change of the scripts drained, be it by this collection or by Slurm
+    because a script failed, and nothing else.
   - A node that somebody else drained or took down keeps its state, reason, user and time, whatever is asked.
-  - All nodes are looked at in one query and changed in one update.
+  - All nodes are looked at in one query, right before they are changed in one update, and looked at again after a resume.
 options:
   name:
     description: Hostlist expression of the nodes.
@@ -26,14 +28,42 @@ options:
     type: str
     choices:
       drained: Taking no new jobs; running jobs go on.
-      resumed: Taking jobs again, where it was this collection that drained them.
+      resumed:
+        Taking jobs again, where it was this collection that drained them. A node that Slurm had set down after that is brought
+        back as well; one that Slurm refuses (C(INVALID_REG)) or that is to be rebooted is left alone.
+      explained:
+        Drained as before, but where Slurm wrote only C(Prolog error) or C(Epilog error), with the script of O(failures) as the
+        reason.
     required: true
   reason:
     description:
       - With O(state=drained), why, after the mark C(nodecycle:) that the module puts before it. Needed.
-      - With O(state=resumed), only nodes whose reason begins with this text are resumed.
+      - With O(state=resumed), of the nodes that this collection drained only those are resumed whose reason begins with this text.
     type: str
     default: ""
+  activated:
+    description:
+      - With O(state=resumed), when each node got the new release, in seconds since the epoch on the controller's clock.
+      - Then only nodes are resumed that are in here and in O(before), were in service there, and are drained now either by this
+        collection, or by SlurmUser not before that moment and with exactly C(Prolog error), C(Epilog error),
+        C(Prolog/Epilog failure) or C(batch job complete failure), which Slurm writes where a script failed or left the node
+        unable to start a job.
+    type: dict
+  before:
+    description:
+      - The nodes as they were before the change, as RV(nodecycle.slurm.node_info#module:nodes) has them; C(state) and C(flags) are read.
+      - A node that is not in here is not resumed.
+    type: dict
+  failures:
+    description:
+      - With O(state=explained), the dispatcher's record of the last failure of each node, the content of
+        V(/var/lib/nodecycle/HOOK/failure.json), by node name.
+      - A record counts if its hook is that of Slurm's reason and it ended within 5 minutes of the drain.
+    type: dict
+  wait:
+    description: Seconds that resumed nodes may take until they answer the controller; the module returns when they do.
+    type: int
+    default: 30
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
@@ -44,8 +74,13 @@ attributes:
     support: full
   idempotent:
     support: full
+notes:
+  - Slurm 24.11 goes on showing the old reason of a node after its resume, and gives no way to clear it.
+  - Slurm has no way to change a node only if it is still as it was. A drain by somebody else in the milliseconds between the
+    query and the update is lost.
 seealso:
-  - module: nodecycle.slurm.cluster_info
+  - module: nodecycle.slurm.node_info
+  - module: nodecycle.slurm.held_jobs
 """
 
 EXAMPLES = r"""
@@ -61,25 +96,88 @@ EXAMPLES = r"""
     name: worker[1-2]
     state: resumed
     reason: scratch disk
+
+- name: Resume what a change of the scripts drained
+  nodecycle.slurm.node:
+    name: worker[1-2]
+    state: resumed
+    activated: {worker1: 1795365633, worker2: 1795365634}
+    before: "{{ nodes_before.nodes }}"
+
+- name: Say which script it was
+  nodecycle.slurm.node:
+    name: worker1
+    state: explained
+    failures:
+      worker1: "{{ failure.content | b64decode | from_json }}"
 """
 
 RETURN = r"""
 changed_nodes:
-  description: The nodes whose state was changed, as a hostlist expression.
+  description: The nodes whose state or reason was changed, as a hostlist expression.
   returned: success
   type: str
 foreign:
-  description: The nodes that were left alone because somebody else had drained them or taken them down, with his reason.
+  description:
+    - The nodes that were left alone, with their reason, user and time, and where it is not just that somebody else had drained
+      them or taken them down, why.
   returned: success
   type: dict
-  sample: {worker2: "broken fan [root@2026-11-22T14:40:33]"}
+  sample:
+    worker2: "broken fan [root@2026-11-22T14:40:33]"
+    worker3: "Prolog error [slurm@2026-11-22T09:12:01]: older than the change"
+unfinished:
+  description: The nodes of RV(changed_nodes) that did not take jobs again within O(wait) seconds, with their state.
+  returned: success
+  type: dict
+  sample: {worker1: IDLE+NOT_RESPONDING}
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
+
+
+def plan(
+    slurm: Slurm, nodes: t.Iterable[Node], params: dict[str, t.Any]
+) -> tuple[dict[tuple[str, str], list[str]], dict[str, str]]:
+    """The nodes by the State and Reason that each gets (empty: stays), and those left alone with what is said of them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    if params["state"] == "drained":
+        drain = _ownership.to_drain(nodes, params["reason"])
+        if drain.names:
+            groups["DRAIN", _ownership.mark(params["reason"])] = drain.names
+        return groups, drain.foreign
+    # Who SlurmUser is matters only where Slurm's own drains do.
+    if params["state"] == "explained":
+        reasons, foreign = _ownership.to_explain(nodes, params["failures"], slurm.cluster().slurm_user)
+        for name, reason in reasons.items():
+            groups.setdefault(("", reason), []).append(name)
+        return groups, foreign
+    if params["activated"] is None:
+        resume = _ownership.to_resume(nodes, params["reason"])
+    else:
+        seen = _ownership.change(params["activated"], params["before"])
+        resume = _ownership.to_resume(nodes, params["reason"], slurm.cluster().slurm_user, seen)
+    states = {node.name: node.state for node in nodes}
+    for name in resume.names:
+        # RESUME would also undo what others asked for (FAIL, a reboot), UNDRAIN clears the drain alone; but it leaves DOWN,
+        # and our reason hides the one by which Slurm would bring the node back by itself (ReturnToService).
+        groups.setdefault(("RESUME" if states[name] == "DOWN" else "UNDRAIN", ""), []).append(name)
+    return groups, resume.foreign
+
+
+def settle(slurm: Slurm, names: t.Sequence[str], seconds: int) -> dict[str, Node]:
+    """The nodes once they take jobs again, or as they are after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        nodes = slurm.nodes(_hostlist.fold(names))
+        if not _ownership.unfinished(nodes.values()) or time.monotonic() >= deadline:
+            return nodes
+        time.sleep(0.5)
 
 
 def main() -> t.NoReturn:
@@ -87,37 +185,53 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["drained", "resumed"], "required": True},
+            "state": {"type": "str", "choices": ["drained", "resumed", "explained"], "required": True},
             "reason": {"type": "str", "default": ""},
+            "activated": {"type": "dict"},
+            "before": {"type": "dict"},
+            "failures": {"type": "dict"},
+            "wait": {"type": "int", "default": 30},
             **_module.BIN_DIR_SPEC,
         },
-        required_if=[("state", "drained", ("reason",))],
+        required_if=[("state", "drained", ("reason",)), ("state", "explained", ("failures",))],
+        required_together=[("activated", "before")],
         supports_check_mode=True,
     )
     params = module.params
     if params["state"] == "drained" and not params["reason"].strip():
         module.fail_json(msg="reason is empty: Slurm drains no node without one")
     slurm = Slurm(_module.runner(module, params["bin_dir"]))
+    unfinished: dict[str, str] = {}
     try:
         nodes = slurm.nodes(params["name"])
-        if params["state"] == "drained":
-            plan = _ownership.to_drain(nodes.values(), params["reason"])
-            fields = {"State": "DRAIN", "Reason": _ownership.mark(params["reason"])}
-        else:
-            plan = _ownership.to_resume(nodes.values(), params["reason"])
-            fields = {"State": "RESUME"}
-        if plan.names and not module.check_mode:
-            slurm.update_nodes(plan.names, **fields)
-    except (SlurmError, _hostlist.HostlistError) as exc:
+        groups, foreign = plan(slurm, nodes.values(), params)
+        names = [name for group in groups.values() for name in group]
+        if not module.check_mode:
+            for (state, reason), group in groups.items():
+                fields = {"State": state, "Reason": reason}
+                slurm.update_nodes(group, **{key: value for key, value in fields.items() if value})
+            if names and params["state"] == "resumed":
+                after = settle(slurm, names, params["wait"])
+                unfinished = _ownership.unfinished(after.values())
+    except (SlurmError, _hostlist.HostlistError, _ownership.BeforeError) as exc:
         module.fail_json(msg=f"Nodes {params['name']}: {exc}")
-    after = _ownership.mark(params["reason"]) if params["state"] == "drained" else ""
+    if unfinished:
+        module.warn(
+            f"After {params['wait']} seconds these resumed nodes do not take jobs: "
+            + ", ".join(f"{name} ({words})" for name, words in sorted(unfinished.items()))
+            + ". Look at slurmd's log there, and with `scontrol show node` who drained one again."
+        )
+    new = {name: key for key, group in groups.items() for name in group}
     module.exit_json(
-        changed=bool(plan.names),
-        changed_nodes=_hostlist.fold(plan.names),
-        foreign=plan.foreign,
+        changed=bool(names),
+        changed_nodes=_hostlist.fold(names),
+        foreign=foreign,
+        unfinished=unfinished,
         diff={
-            "before": "".join(f"{name}: {_ownership.describe(nodes[name])}\n" for name in plan.names),
-            "after": "".join(f"{name}: {'DRAIN, ' + after if after else 'taking jobs'}\n" for name in plan.names),
+            "before": "".join(f"{name}: {_ownership.describe(nodes[name])}\n" for name in new),
+            "after": "".join(
+                f"{name}: {f'DRAIN, {reason}' if reason else 'taking jobs'}\n" for name, (_state, reason) in new.items()
+            ),
         },
     )
 

@@ -26,13 +26,16 @@ options:
     type: str
     choices:
       staged: On disk beside the active release; nothing changes for jobs.
-      active: What the next job runs. O(id) must be staged.
+      empty: Active, without a single script. For a host that has no release yet, so that slurm.conf may name its dispatchers.
+      canary: On trial. Jobs in the reservation C(nodecycle_canary) run it, all others the active one. O(id) must be staged.
+      active: What the next job runs. O(id) must be staged. A trial ends.
       absent: No release, unit or other file of this collection on the host. The logs stay.
     default: staged
   hooks:
     description:
       - For each hook that this host carries the list of its scripts, in the order in which they run. A string stands for one
         script with this content, named V(script). A hook with an empty list gets a dispatcher that runs nothing.
+      - With O(state=empty) only the hooks' names count.
       - The hooks are V(worker_init), V(login_init), V(controller_init), V(worker_prolog), V(worker_epilog),
         V(controller_prolog), V(controller_epilog), V(task_prolog) and V(task_epilog).
       - Each script is a dictionary with V(name) (letters, digits, dot, dash and underscore; part of the file's name), one of
@@ -47,7 +50,9 @@ options:
     type: dict
     default: {}
   id:
-    description: The release to activate, as returned by O(state=staged). Needed with O(state=active).
+    description:
+      - The release to try or to activate, as returned by O(state=staged), or the name of its directory. Needed with O(state=canary) and
+        O(state=active).
     type: str
   root:
     description: Directory of the releases. It must be on a local file system that may hold programs (no C(noexec)).
@@ -94,6 +99,10 @@ options:
         type: list
         elements: str
         default: []
+  conf_path:
+    description: The host's slurm.conf, from which RV(proof) is read. A host that has none there has the copy that the controller sent.
+    type: path
+    default: /etc/slurm/slurm.conf
   payload:
     description: The rendered release. Set by the action plugin, never by a user.
     type: str
@@ -164,6 +173,19 @@ conf_pending:
   description: Whether this host has a slurm.conf that does not say what O(conf) wants.
   returned: O(state=staged)
   type: bool
+conf_before:
+  description: What our lines in this host's slurm.conf are now, as C(text) and C(adopt) of O(conf). Nothing for a host without a slurm.conf.
+  returned: O(state=staged) with O(conf)
+  type: dict
+missing_hooks:
+  description: The hooks of the release for which the active one has no dispatcher.
+  returned: O(state=staged)
+  type: list
+  elements: str
+proof:
+  description: What the next job on this host runs, as M(nodecycle.slurm.proof) returns it.
+  returned: O(state=staged) or O(state=active)
+  type: dict
 pruned:
   description: The releases that were removed because they are too old.
   returned: O(state=active)
@@ -190,12 +212,19 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
     _interpreter,
     _module,
+    _proof,
     _surroundings,
     _systemd,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, unpack
-from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, StoreError, init_pending
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
+    Manifest,
+    Store,
+    StoreError,
+    init_pending,
+    state_paths,
+)
 
 #: A node has the new configuration a second or two after the controller.
 FORGET_WITHIN = 60
@@ -215,13 +244,24 @@ def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _module.read_text))
 
 
+def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """What the next job runs here."""
+    conf = _proof.conf_in_use(module.params["conf_path"], _proof.daemon_arguments("slurmd"))
+    return _proof.prove(store, conf, _module.read_text)
+
+
 def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Bring the release to the disk, or find it there."""
     params = module.params
-    result: dict[str, t.Any] = {"previous": store.current() or "", "conf_pending": conf_pending(params["conf"])}
+    result: dict[str, t.Any] = {
+        "previous": store.current() or "",
+        "conf_pending": conf_pending(params["conf"]),
+        "conf_before": _conf.lines_of(params["conf"]["path"], _module.read_text) if params["conf"] else None,
+    }
     if not params["payload"]:
         clean = not store.exists() and not _surroundings.present()
-        return {**result, "changed": False, "id": "", "active": clean, "changed_files": [], "init_pending": []}
+        nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
+        return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": prove(module, store)}
     manifest, content = unpack(params["payload"])
     pending = init_pending(manifest)
     # A script's interpreter may be just what a pending init script installs.
@@ -229,6 +269,7 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     _interpreter.require(manifest, content, hooks)
     damaged = store.damaged(manifest)
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
+    present = store.manifest(result["previous"]) if result["previous"] else None
     unplaced = _surroundings.missing(surroundings_of(manifest, params), store.owners)
     if damaged and not module.check_mode:
         store.stage(manifest, content)
@@ -241,7 +282,35 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
         "active": is_current and not unplaced and (not damaged or not module.check_mode),
         "changed_files": damaged,
         "init_pending": pending,
+        "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
+        "proof": prove(module, store),
     }
+
+
+def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """Stage and activate a release that runs nothing, in one call."""
+    release = build({hook: [] for hook in module.params["hooks"]}, store.root, "")
+    if release is None:
+        raise StoreError("no hook was named")
+    if not module.check_mode:
+        store.stage(release.manifest(), {file.path: file.content for file in release.files})
+    module.params["id"] = release.id
+    return activate(module, store)
+
+
+def try_out(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
+    """Let the probe's jobs meet the staged release."""
+    id_ = module.params["id"]
+    is_new = store.canary() != id_[:ID_LENGTH]
+    if is_new and not module.check_mode:
+        _interpreter_of(store, store.require(id_))
+        store.try_out(id_)
+    return {"changed": is_new, "id": id_, "previous": store.current() or ""}
+
+
+def _interpreter_of(store: Store, manifest: Manifest) -> None:
+    content = {path: store.content(manifest["id"], path) for path in manifest["files"]}
+    _interpreter.require(manifest, content, list(manifest["hooks"]))
 
 
 def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
@@ -257,19 +326,20 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
                 f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out"
             )
         return {**result, "changed": True, "diff": link_diff(previous, id_)}
-    content = {path: store.content(id_, path) for path in manifest["files"]}
-    _interpreter.require(manifest, content, list(manifest["hooks"]))
+    id_ = result["id"] = manifest["id"]
+    _interpreter_of(store, manifest)
     wanted = surroundings_of(manifest, module.params)
     unplaced = _surroundings.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced)
     if not module.check_mode:
         _surroundings.make_dirs(wanted, store.owners)
         store.activate(id_)
+        store.end_trial()
         if _surroundings.place(wanted, store.owners):
             _systemd.reload(module)
         result["pruned"] = store.prune(module.params["keep"])
         result["started"] = _systemd.start_held_back(module, manifest["init"])
-    return {**result, "changed": changed, "diff": link_diff(previous, id_)}
+    return {**result, "changed": changed, "diff": link_diff(previous, id_), "proof": prove(module, store)}
 
 
 def link_diff(previous: str, id_: str) -> dict[str, str]:
@@ -308,8 +378,9 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
     present = _surroundings.present()
-    changed = store.exists() or bool(present) or os.path.isdir(STATE_DIR)
-    removed = present + [path for path in (store.root, STATE_DIR) if changed and os.path.lexists(path)]
+    state = state_paths()
+    changed = store.exists() or bool(present) or bool(state)
+    removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module)
         _systemd.stop(module, present)
@@ -323,7 +394,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["staged", "active", "absent"], "default": "staged"},
+            "state": {"type": "str", "choices": ["staged", "empty", "canary", "active", "absent"], "default": "staged"},
             "hooks": {"type": "dict", "default": {}},
             "id": {"type": "str"},
             "root": {"type": "path", "default": "/etc/nodecycle"},
@@ -344,9 +415,10 @@ def main() -> t.NoReturn:
                     "adopt": {"type": "list", "elements": "str", "default": []},
                 },
             },
+            "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "payload": {"type": "str", "no_log": True},
         },
-        required_if=[("state", "active", ("id",))],
+        required_if=[("state", "active", ("id",)), ("state", "canary", ("id",))],
         supports_check_mode=True,
     )
     _module.require_root(module)
@@ -355,9 +427,10 @@ def main() -> t.NoReturn:
             msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"
         )
     store = Store(module.params["root"], module.params["slurm_user"])
-    step = {"staged": stage, "active": activate, "absent": remove}[module.params["state"]]
+    step = {"staged": stage, "empty": empty, "canary": try_out, "active": activate, "absent": remove}
     try:
-        result = step(module, store)
+        with _module.exclusive(module):
+            result = step[module.params["state"]](module, store)
     except (StoreError, _conf.ConfError, OSError) as exc:
         module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")
     module.exit_json(**result)

@@ -3,10 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # The body of every dispatcher. The release puts a head before it that sets: hook, kind (job, task or init),
-# release, digest, root (of the release), state, run, log, and the arrays names, partitions, timeouts, ignores.
+# release, digest, root (of the release), canary (this hook in the release on trial), reservation (the trial's), state, run, log,
+# and the arrays names, partitions, timeouts, ignores.
 # Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing
 # directory) never fails the hook; on the way of a success no process is started beside the script itself
 # (but for timeout, and one rm for its output).
+
+# A release on trial is met by the probe's jobs and by nobody else's.
+if [[ ${SLURM_JOB_RESERVATION-} == "$reservation" && -x $canary && ! $canary -ef $0 ]]; then exec "$canary"; fi
 
 # The task hooks run as the job's user in his own environment; the others get none from Slurm, so no PATH.
 if [[ $kind != task ]]; then
@@ -57,17 +61,21 @@ record() {
     fi
 }
 
-# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job.
+# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job. The list of all failures since the
+# boot comes first and is in memory: it names the jobs that Slurm now holds, also when a disk is full or Slurm's SIGKILL is near.
 record_failure() {
-    local output='' last=()
+    local output='' last=() place
+    if ! ((ignores[index])); then { printf '%s,"cause":"%s"}\n' "$line" "$1" >>"$run/failures"; } 2>/dev/null; fi
     if [[ $capture && -s $capture ]]; then
         # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off.
         mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000' | iconv -c -f UTF-8 -t UTF-8 2>/dev/null)
         printf -v output '%s\n' "${last[@]}"
     fi
     json "$output"
-    { printf '%s,"cause":"%s","output":"%s"}\n' "$line" "$1" "$quoted" >"$state/failure.new" &&
-        mv -f -- "$state/failure.new" "$state/failure.json"; } 2>/dev/null
+    for place in "$state" "$run"; do
+        { printf '%s,"cause":"%s","output":"%s"}\n' "$line" "$1" "$quoted" >"$place/failure.new" &&
+            mv -f -- "$place/failure.new" "$place/failure.json"; } 2>/dev/null && return
+    done
 }
 
 # What the script printed, byte by byte. The usual few lines without a process: read fails where it meets the end of the file,

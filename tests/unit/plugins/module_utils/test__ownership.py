@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
@@ -89,3 +91,161 @@ def test_foreign_nodes_come_with_their_reason() -> None:
 )
 def test_describe(state: str, reason: str, shown: str) -> None:
     assert _ownership.describe(node(state, reason)) == shown
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "user", "owner"),
+    [
+        ("IDLE", FOREIGN, "root", ""),
+        ("IDLE+DRAIN", OURS, "root", "ours"),
+        ("IDLE+DRAIN", "Prolog error", "slurm", "slurm"),
+        ("DOWN+NOT_RESPONDING", "Not responding", "slurm", "slurm"),
+        ("IDLE+DRAIN", "Prolog error", "root", "other"),
+        ("IDLE+DRAIN", FOREIGN, "root", "other"),
+        ("DOWN", OURS, "root", "other"),
+        ("DOWN", "", "", "other"),
+    ],
+)
+def test_owner(state: str, reason: str, user: str, owner: str) -> None:
+    base, *flags = state.split("+")
+    present = Node("n1", base, frozenset(flags), ("batch",), reason, user, "2026-11-22T14:40:33")
+    assert _ownership.facts(present, "slurm")["owner"] == owner
+
+
+#: The drain of every test below: 2026-11-22T14:40:33 UTC.
+DRAINED = 1795358433
+IN_SERVICE = {"state": "MIXED", "flags": []}
+
+
+def drained(reason: str, user: str = "slurm", flags: str = "DRAIN", state: str = "IDLE") -> Node:
+    return Node("n1", state, frozenset(flags.split("+")), ("batch",), reason, user, "2026-11-22T14:40:33")
+
+
+#: the node now, activated, before; empty where it may be resumed, else why not
+THROUGH_A_CHANGE = [
+    (drained("Prolog error"), DRAINED - 1, IN_SERVICE, ""),
+    (drained("Prolog error"), str(DRAINED), IN_SERVICE, ""),
+    (drained("Prolog error"), DRAINED + 0.9, IN_SERVICE, ""),
+    (drained("Epilog error"), DRAINED, {"state": "IDLE", "flags": ["MAINTENANCE"]}, ""),
+    (drained("Prolog/Epilog failure"), DRAINED, IN_SERVICE, ""),
+    (drained("batch job complete failure"), DRAINED, IN_SERVICE, ""),
+    (drained(OURS, "root"), DRAINED + 5, IN_SERVICE, ""),
+    (drained(OURS, "root", state="DOWN"), DRAINED, IN_SERVICE, ""),
+    (drained("Prolog error"), DRAINED + 1, IN_SERVICE, "older than the change"),
+    (drained("Prolog error"), None, IN_SERVICE, "did not reach it"),
+    (drained("Prolog error"), DRAINED, None, "not known"),
+    (drained(OURS, "root"), DRAINED, None, "not known"),
+    (drained("Prolog error"), DRAINED, {"state": "IDLE", "flags": ["DRAIN"]}, "before the change"),
+    (drained(OURS, "root"), DRAINED, {"state": "DOWN", "flags": []}, "before the change"),
+    (drained(OURS, "root"), DRAINED, {"state": "IDLE", "flags": ["FAIL"]}, "before the change"),
+    (drained("Prolog error", "root"), DRAINED, IN_SERVICE, "[root@2026-11-22T14:40:33]"),
+    (drained("Prolog error "), DRAINED, IN_SERVICE, "[slurm@2026-11-22T14:40:33]"),
+    (drained("Prolog error: see ticket", "slurm"), DRAINED, IN_SERVICE, "see ticket [slurm@"),
+    (drained("Kill task failed", "root"), DRAINED, IN_SERVICE, "Kill task failed [root@"),
+    (drained("Not responding"), DRAINED, IN_SERVICE, "Not responding [slurm@"),
+    (drained("Prolog error", flags="DRAIN+INVALID_REG"), DRAINED, IN_SERVICE, "other hardware"),
+    (drained(OURS, "root", flags="DRAIN+REBOOT_REQUESTED"), DRAINED, IN_SERVICE, "a reboot was asked for"),
+    (drained("Prolog error", flags="DRAIN+REBOOT_ISSUED"), DRAINED, IN_SERVICE, "rebooted"),
+]
+
+
+@pytest.mark.parametrize(("now", "activated", "before", "why"), THROUGH_A_CHANGE)
+def test_resume_what_a_change_drained(now: Node, activated: object, before: object, why: str) -> None:
+    seen = _ownership.change({} if activated is None else {"n1": activated}, {} if before is None else {"n1": before})
+    plan = _ownership.to_resume([now], "", "slurm", seen)
+    assert plan.names == ([] if why else ["n1"])
+    assert why in plan.foreign.get("n1", "")
+
+
+def test_resume_after_a_change_leaves_alone_what_takes_jobs() -> None:
+    """24.11 keeps the old reason: it says nothing of the present."""
+    seen = _ownership.change({"n1": DRAINED}, {"n1": IN_SERVICE})
+    plan = _ownership.to_resume([drained("Prolog error", flags="MAINTENANCE")], "", "slurm", seen)
+    assert (plan.names, plan.foreign) == ([], {})
+
+
+def test_resume_refuses_a_blocked_node_without_a_change_too() -> None:
+    assert (
+        "a reboot was asked for"
+        in _ownership.to_resume([drained(OURS, "root", "DRAIN+REBOOT_REQUESTED")], "").foreign["n1"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("activated", "before", "words"),
+    [
+        ({"n1": "soon"}, {}, "activated: n1: 'soon'"),
+        ({"n1": None}, {}, "activated: n1: None"),
+        ({}, {"n1": None}, "before: n1"),
+        ({}, {"n1": {"state": "IDLE"}}, "before: n1"),
+        ({}, {"n1": {"state": "", "flags": []}}, "before: n1"),
+        ({}, {"n1": {"state": "IDLE", "flags": "DRAIN"}}, "before: n1"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(activated: dict[str, object], before: dict[str, object], words: str) -> None:
+    with pytest.raises(_ownership.BeforeError, match=words):
+        _ownership.change(activated, before)
+
+
+def test_unfinished() -> None:
+    nodes = [node("IDLE", ""), dataclasses.replace(node("IDLE+NOT_RESPONDING", ""), name="n2")]
+    assert _ownership.unfinished([*nodes, dataclasses.replace(node("DOWN", ""), name="n3")]) == {
+        "n2": "IDLE+NOT_RESPONDING",
+        "n3": "DOWN",
+    }
+
+
+FAILURE = {
+    "time": "2026-11-22T15:40:31+0100",
+    "hook": "worker_prolog",
+    "script": "10-scratch",
+    "release": "4f4efd75945da640",
+    "job": "4711",
+    "user": "alice",
+    "node": "n1",
+    "exit": 3,
+    "ms": 6,
+    "cause": "exit",
+    "output": "no space\n",
+}
+
+
+def test_explanation() -> None:
+    reasons, foreign = _ownership.to_explain([drained("Prolog error")], {"n1": FAILURE}, "slurm")
+    assert reasons == {"n1": "nodecycle: worker_prolog 10-scratch exit 3 job 4711 release 4f4efd75"}
+    assert foreign == {}
+    timeout = {**FAILURE, "cause": "timeout", "exit": 124, "job": ""}
+    assert _ownership.explanation(timeout) == "worker_prolog 10-scratch timeout job unknown release 4f4efd75"
+
+
+@pytest.mark.parametrize(
+    ("now", "failure"),
+    [
+        (drained("Prolog error", "root"), {}),
+        (drained(FOREIGN, "root"), {}),
+        (drained("Prolog/Epilog failure"), {}),
+        (drained("Epilog error"), {}),
+        (drained("Prolog error"), {"hook": "worker_epilog"}),
+        (drained("Prolog error"), {"script": ""}),
+        (drained("Prolog error"), {"time": "2026-11-22T15:40:31+0000"}),
+        (drained("Prolog error"), {"time": "2026-11-22T15:30:31+0100"}),
+        (drained("Prolog error"), {"time": "yesterday"}),
+        (drained("Prolog error"), {"time": "2026-11-22T15:40:31+0100", "ms": 400_000}),
+        (drained("Prolog error"), None),
+    ],
+)
+def test_nothing_is_explained_by_what_does_not_fit(now: Node, failure: dict[str, object] | None) -> None:
+    failures = {"n1": {**FAILURE, **failure}} if failure is not None else {"n2": FAILURE}
+    reasons, foreign = _ownership.to_explain([now], failures, "slurm")
+    assert reasons == {}
+    assert now.reason in foreign["n1"]
+
+
+def test_a_long_script_is_known_by_its_end() -> None:
+    long = {**FAILURE, "time": "2026-11-22T15:30:31+0100", "ms": 600_000}
+    assert _ownership.to_explain([drained("Prolog error")], {"n1": long}, "slurm")[0]
+
+
+def test_what_takes_jobs_or_is_ours_needs_no_explanation() -> None:
+    present = [drained("Prolog error", flags="MAINTENANCE"), drained(OURS, "root")]
+    assert _ownership.to_explain(present, {"n1": FAILURE}, "slurm") == ({}, {})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import pytest
@@ -139,11 +140,78 @@ def test_what_slurm_said(out: str, err: str, said: str) -> None:
 
 def test_an_expression_without_a_node_is_an_error() -> None:
     """scontrol ends with 0 for a bad expression: draining nothing must not look like a success."""
-    with pytest.raises(_slurm.SlurmError, match=r"no node 'n\[1-'"):
+    with pytest.raises(_slurm.SlurmError, match=r"unbalanced brackets in 'n\[1-'"):
         _slurm.Slurm(Recording(node=(0, "", ""))).nodes("n[1-")
+    with pytest.raises(_slurm.SlurmError, match=r"knows no node worker\[4-5\]$"):
+        _slurm.Slurm(Recording()).nodes("worker[3-5]")
 
 
 def test_one_update_for_all_nodes() -> None:
     run = Recording(update=(0, "", ""))
     _slurm.Slurm(run).update_nodes(["n2", "n1"], State="DRAIN", Reason="nodecycle: x y")
     assert run.asked == [["scontrol", "update", "NodeName=n[1-2]", "State=DRAIN", "Reason=nodecycle: x y"]]
+
+
+def test_the_recorded_json() -> None:
+    nodes = _slurm.parse_nodes_json((RECORDED / "nodes.json").read_text())
+    assert nodes["worker2"] == _slurm.Node(
+        "worker2", "IDLE", frozenset({"DRAIN"}), ("batch",), "fan [left] broken", "root", "2026-11-22T18:14:20"
+    )
+    assert nodes["worker3"].partitions == ("batch", "gpu")
+
+
+#: state, state_flags, reason, reason_changed_at; what is read of them
+JSON_SHAPES = [
+    (["IDLE", "DRAIN"], None, "x", {"set": True, "infinite": False, "number": 1795358433}),
+    ("idle", ["DRAIN"], "x\nmore", 1795358433),
+    ("IDLE+DRAIN", [], "x", {"number": 1795358433}),
+]
+
+
+@pytest.mark.parametrize(("state", "flags", "reason", "changed"), JSON_SHAPES)
+def test_shapes_of_json(state: object, flags: object, reason: str, changed: object) -> None:
+    item = {"name": "n1", "state": state, "state_flags": flags, "reason": reason, "reason_changed_at": changed}
+    item |= {"reason_set_by_user": "slurm", "partitions": ["batch"]}
+    assert _slurm.parse_nodes_json(json.dumps({"nodes": [item]}))["n1"] == _slurm.Node(
+        "n1", "IDLE", frozenset({"DRAIN"}), ("batch",), "x", "slurm", "2026-11-22T14:40:33"
+    )
+
+
+def test_a_reason_of_slurm_conf_has_no_user_in_json() -> None:
+    item = {
+        "name": "n1",
+        "state": ["DOWN"],
+        "reason": "spare",
+        "reason_set_by_user": "root",
+        "reason_changed_at": {"set": False},
+    }
+    node = _slurm.parse_nodes_json(json.dumps({"nodes": [item]}))["n1"]
+    assert (node.reason, node.reason_user, node.reason_time) == ("spare", "", "")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"nodes": [1]}', '{"nodes": [{}]}', '{"nodes": null}'])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no list of nodes|Expecting"):
+        _slurm.parse_nodes_json(text)
+
+
+def test_nodes_by_json_and_by_text() -> None:
+    """22.05 knows no --json and says so with an exit code; text that is no JSON counts as none, too."""
+    by_json, asked = (RECORDED / "nodes.json").read_text(), []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command[-1])
+        return answers[command[-1]]
+
+    answers = {"--json": (0, by_json, ""), "-o": (0, line("IDLE"), "")}
+    assert list(_slurm.Slurm(run).nodes()) == ["worker1", "worker2", "worker3"]
+    assert asked == ["--json"]
+    for answer in ((1, "", "unrecognized option"), (0, "Slurm 22.05", "")):
+        answers["--json"] = answer
+        assert list(_slurm.Slurm(run).nodes()) == ["n1"]
+
+
+def test_times() -> None:
+    assert _slurm.epoch("2026-11-22T14:40:33") == 1795358433
+    assert _slurm.utc(1795358433.9) == "2026-11-22T14:40:33"
+    assert _slurm.epoch("Unknown") is None

@@ -1,0 +1,260 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Jobs of ours that meet the hooks before a user's job does: which ones, how they are submitted, and what their end means. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+
+#: With the reservation's name, how a probe is known.
+JOB_NAME = "nodecycle_probe"
+
+#: C(squeue -O): widths that no value reaches, and a sign that no value has. Names of the fields as 22.05 to 26.05 know them.
+JOB_FIELDS = "JobID:24|,State:32|,Reason:160|,exit_code:16|,RestartCnt:12|,Name:160|,Reservation:160|"
+
+#: Beyond which a job changes no more. COMPLETING is not among them: its epilogs run.
+_ENDED = frozenset({
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", "GONE",
+})  # fmt: skip
+
+_WHAT_THE_PROBE_IS = (
+    "What the job is, and whether there is one, the variables slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
+    "slurm_probe_command and slurm_probe_timeout say."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A probe, as it was submitted and as the controller sees it."""
+
+    id: str
+    node: str
+    partition: str
+    #: As squeue has it; V(REFUSED) where sbatch did not take the job, V(GONE) where the controller knows it no more.
+    state: str = "PENDING"
+    #: Slurm's reason, of a refused job what sbatch said.
+    reason: str = ""
+    exit_code: str = ""
+    restarts: int = 0
+
+    def facts(self) -> dict[str, str]:
+        """As the module returns it."""
+        return {
+            "id": self.id,
+            "node": self.node,
+            "partition": self.partition,
+            "state": self.state,
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A line of squeue."""
+
+    state: str
+    reason: str
+    exit_code: str
+    restarts: int
+    name: str
+    reservation: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a probe."""
+        return self.name == JOB_NAME and self.reservation == RESERVATION
+
+
+def parse_jobs(text: str) -> dict[str, Seen]:
+    """What squeue prints for JOB_FIELDS, by job id."""
+    found = {}
+    for line in text.splitlines():
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) >= 7:
+            restarts = int(fields[4]) if fields[4].isdigit() else 0
+            found[fields[0]] = Seen(fields[1], fields[2], fields[3], restarts, fields[5], fields[6])
+    return found
+
+
+def wanted(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Node and partition of each job: those given for a node, else all that it is in."""
+    return [(name, part) for name, node in nodes.items() for part in partitions.get(name, node.partitions)]
+
+
+def refusal(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> str:
+    """Why no job would say anything of these nodes; empty where one would."""
+    out = [
+        f"{name} is out of service: {_ownership.describe(node)}"
+        for name, node in nodes.items()
+        if _ownership.is_out(node)
+    ]
+    if out:
+        return f"{'; '.join(out)}. No job starts there; choose other nodes with slurm_canary"
+    for name, parts in partitions.items():
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            return f"partitions: {name}: needs a list of names, not {parts!r}"
+    idle = [name for name in nodes if not any(node == name for node, _part in wanted(nodes, partitions))]
+    return f"{', '.join(idle)} is in no partition, so no job can be sent there" if idle else ""
+
+
+def minutes(timeout: int) -> int:
+    """The time limit of a job."""
+    return max(1, -(-timeout // 60))
+
+
+def reservation(nodes: t.Iterable[str], user: str, timeout: int) -> list[str]:
+    """The arguments of C(scontrol create).
+
+    MAINT lets it lie over the reservations of others, IGNORE_JOBS lets running jobs go on. A job may start at the very end of the time
+    and has to fit with its limit before the end of the reservation, which comes by itself if nobody is left to delete it.
+    """
+    users = "root" if user == "root" else f"root,{user}"
+    return [
+        "reservation",
+        f"ReservationName={RESERVATION}",
+        "StartTime=now",
+        f"Duration={2 * minutes(timeout) + 1}",
+        f"Users={users}",
+        "Flags=MAINT,IGNORE_JOBS",
+        f"Nodes={_hostlist.fold(nodes)}",
+    ]
+
+
+def submission(node: str, partition: str, user: str, group: int, home: str, params: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that submits a job.
+
+    Not requeued, so that a failing prolog ends the job instead of holding it. The environment is a user's, spelt out: with none Slurm
+    would ask the node for one and drain it where it gets no answer ("Job env setup error").
+    """
+    options = {key: params[key] for key in ("account", "qos", "gres") if params[key]}
+    return [
+        "sbatch",
+        "--parsable",
+        f"--uid={user}",
+        f"--gid={group}",
+        f"--job-name={JOB_NAME}",
+        f"--reservation={RESERVATION}",
+        f"--partition={partition}",
+        f"--nodelist={node}",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--time={minutes(params['timeout'])}",
+        "--no-requeue",
+        "--output=/dev/null",
+        "--chdir=/",
+        f"--export=PATH=/usr/local/bin:/usr/bin:/bin,HOME={home},USER={user},LOGNAME={user}",
+        *(f"--{key}={value}" for key, value in options.items()),
+        f"--wrap={params['command']}",
+    ]
+
+
+def looked_at(jobs: t.Iterable[Job], seen: t.Mapping[str, Seen]) -> list[Job]:
+    """The jobs as squeue has them now."""
+    now = []
+    for job in jobs:
+        line = seen.get(job.id)
+        if job.state == "REFUSED":
+            now.append(job)
+        elif line is None:
+            now.append(dataclasses.replace(job, state="GONE"))
+        else:
+            now.append(
+                dataclasses.replace(
+                    job,
+                    state=line.state,
+                    # Of a job that has started squeue says "None".
+                    reason="" if line.reason == "None" else line.reason,
+                    exit_code=line.exit_code,
+                    restarts=line.restarts,
+                )
+            )
+    return now
+
+
+def is_over(job: Job, node: Node) -> bool:
+    """Whether nothing more comes of a job: it has ended, or it waits where it will never run."""
+    if job.state in _ENDED or job.state == "REFUSED":
+        return True
+    # Also with --no-requeue: PrologFlags=ForceRequeueOnFail.
+    waits = job.state not in ("RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING", "SUSPENDED", "STOPPED")
+    return waits and (job.restarts > 0 or _ownership.is_out(node))
+
+
+def has_passed(job: Job) -> bool:
+    """Whether a job went through all hooks that it met."""
+    return job.state == "COMPLETED" and job.exit_code in ("0:0", "0")
+
+
+def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
+    """What is wrong with a job that has not passed, and whether the job is to blame rather than the scripts."""
+    who = f"{job.node}, partition {job.partition}"
+    if job.state == "REFUSED":
+        return f"{who}: sbatch refused the job: {job.reason}", True
+    who = f"{who}, job {job.id}"
+    if job.state == "GONE":
+        return f"{who}: the controller does not know the job any more, so nobody can say how it ended (MinJobAge)", True
+    if job.state == "RUNNING":
+        return (
+            f"{who}: still running after {timeout} seconds (prolog, task prolog, the job's own command or task epilog)",
+            True,
+        )
+    if job.state == "COMPLETING":
+        return f"{who}: still completing after {timeout} seconds (its epilog)", False
+    if job.state in _ENDED:
+        code = f" with exit code {job.exit_code}" if job.exit_code not in ("", "0:0") else ""
+        hint = " (so does Slurm to a job whose prolog fails)" if job.state == "CANCELLED" else ""
+        return f"{who}: {job.state}{code}{hint}", False
+    if job.restarts:
+        return (
+            f"{who}: was started and sent back to the queue, as after a prolog that fails; Slurm says {job.reason or job.state}",
+            False,
+        )
+    said = f"{who}: did not start within {timeout} seconds; Slurm says {job.reason or job.state}"
+    if job.reason in ("Resources", "Priority", ""):
+        return f"{said}: the node is busy, choose another one with slurm_canary", True
+    if any(word in job.reason for word in ("Assoc", "QOS", "Account", "User")):
+        return f"{said}: choose another slurm_probe_account or slurm_probe_user", True
+    return said, True
+
+
+def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -> list[str]:
+    """What keeps the probe from having passed, a sentence each; none where it has."""
+    found = []
+    blame_job = False
+    for name, node in nodes.items():
+        if _ownership.is_out(node):
+            found.append(f"{name}: out of service now: {_ownership.describe(node)}")
+    for job in jobs:
+        if not has_passed(job):
+            words, job_itself = _complaint(job, timeout)
+            found.append(words)
+            blame_job = blame_job or job_itself
+    if blame_job:
+        found.append(_WHAT_THE_PROBE_IS)
+    return found
+
+
+def others(reservations: t.Mapping[str, t.Mapping[str, str]], nodes: t.Container[str]) -> list[str]:
+    """The active reservations of others that have some of the nodes."""
+    found = []
+    for name, fields in reservations.items():
+        if name == RESERVATION or fields.get("State") != "ACTIVE":
+            continue
+        try:
+            members = _hostlist.expand(fields.get("Nodes", ""))
+        except _hostlist.HostlistError:
+            # "(null)": of licences or of none yet.
+            continue
+        if any(member in nodes for member in members):
+            found.append(name)
+    return found

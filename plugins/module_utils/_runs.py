@@ -1,0 +1,119 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the dispatchers of this host ran, from their logs, and whether that is what a release should have run."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, RUN_DIR, STATE_DIR
+
+Record = dict[str, t.Any]
+
+#: The hooks whose runs are logged; the task hooks run as the job's user, who may not write our logs.
+LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hook.is_init]
+
+#: The end of a log that is read. A line has some 250 bytes, so this is the last half million script runs of a hook.
+TAIL = 128 * 1024 * 1024
+
+
+def parse(data: bytes) -> list[Record]:
+    """The records of a log; a line that a full disk has cut off is passed over."""
+    found = []
+    for line in data.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            found.append(record)
+    return found
+
+
+def _tail(path: str) -> bytes:
+    try:
+        with open(path, "rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, size - TAIL))
+            return handle.read()
+    except FileNotFoundError:
+        return b""
+
+
+def runs_of(jobs: t.Container[str], hooks: t.Iterable[str]) -> list[Record]:
+    """The runs of these hooks for these jobs."""
+    # Most lines are of other jobs: only those that may fit are parsed.
+    return [record for hook in hooks for record in parse(_tail(f"{LOG_DIR}/{hook}.log")) if record.get("job") in jobs]
+
+
+def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
+    """The failures of these hooks under a release, oldest first, the last one of each hook with what its script printed.
+
+    They come from memory (the list of failures since the boot) and from the record on disk.
+    """
+    found: list[Record] = []
+    for hook in hooks:
+        listed = parse(_files.read_bytes(f"{RUN_DIR}/{hook}/failures") or b"")
+        last = [
+            record
+            for place in (STATE_DIR, RUN_DIR)
+            for record in parse(_files.read_bytes(f"{place}/{hook}/failure.json") or b"")
+        ]
+        for record in [*listed, *last]:
+            known = [other for other in found if _identity(other) == _identity(record)]
+            if known:
+                known[0].update(record)
+            elif not release or record.get("release") == release[:ID_LENGTH]:
+                found.append(record)
+    return found
+
+
+def _identity(record: Record) -> tuple[t.Any, ...]:
+    return tuple(record.get(key) for key in ("time", "hook", "script", "job", "release"))
+
+
+def shortfalls(
+    scripts: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]], release: str, partition: str, runs: t.Sequence[Record]
+) -> tuple[list[str], list[str]]:
+    """What is missing in the runs of one job that should have met every script of a release, and what failed but may.
+
+    scripts: those of the manifest, for the hooks that this host's logs tell of.
+    """
+    missing, tolerated = [], []
+    for hook, wanted in scripts.items():
+        for script in wanted:
+            if script["partitions"] and partition not in script["partitions"]:
+                continue
+            seen = [
+                run
+                for run in runs
+                if (run.get("hook"), run.get("script"), run.get("release"))
+                == (hook, script["file"], release[:ID_LENGTH])
+            ]
+            if not seen:
+                missing.append(f"{hook}: {script['file']} did not run")
+                break
+            if seen[-1].get("exit"):
+                message = describe(seen[-1])
+                if script["on_failure"] == "ignore":
+                    tolerated.append(message)
+                else:
+                    missing.append(message)
+                    break
+    return missing, tolerated
+
+
+def describe(record: Record) -> str:
+    """A failure in a few words, as a drain reason takes them."""
+    cause = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}.get(
+        str(record.get("cause")), ""
+    )
+    return f"{record.get('hook')} {record.get('script')} exit {record.get('exit')}{cause}"

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: held_jobs
+short_description: List and release the jobs that Slurm holds because their launch failed
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - A batch job whose prolog fails goes back to the queue and is held there (C(launch failed requeued held), after several times
+    C(launch failure limit exceeded requeued held)). This module lists such jobs and releases them when the cause is mended.
+  - A job that its user or an administrator holds stays held, also when an administrator's hold was set on top of Slurm's.
+  - Mend the script and resume its nodes first. A job released before goes straight back to being held.
+options:
+  jobs:
+    description:
+      - Ids of the jobs that are meant, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
+      - Needed with O(state=released). Without them, O(state=listed) lists all jobs whose launch failed.
+    type: list
+    elements: str
+  state:
+    description: What is wanted.
+    type: str
+    choices:
+      listed: Nothing is changed.
+      released: The jobs wait for a place like any others.
+    default: listed
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._slurm_commands
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - A hold that the user himself sets on a job that Slurm already holds leaves no trace in Slurm; such a job is released.
+  - An administrator's one shows in C(squeue --json) only. Where Slurm was built without JSON, no job is released.
+  - Slurm starts a released job not before two minutes after its failed launch (RV(starts)).
+seealso:
+  - module: nodecycle.slurm.node
+"""
+
+EXAMPLES = r"""
+---
+- name: List all jobs whose launch failed
+  nodecycle.slurm.held_jobs:
+  register: failed
+
+- name: Release two of them
+  nodecycle.slurm.held_jobs:
+    jobs: ["4711", "4712_3"]
+    state: released
+"""
+
+RETURN = r"""
+held:
+  description: The jobs that a failed launch held when the module looked, among O(jobs) where they are given. Array tasks as in V(4711_2).
+  returned: success
+  type: list
+  elements: str
+released:
+  description: The jobs that were released, in check mode those that would be.
+  returned: success
+  type: list
+  elements: str
+starts:
+  description: When Slurm means to start each released job at the earliest, in UTC; only jobs for which it says so.
+  returned: success
+  type: dict
+  sample: {"4711": "2026-11-22T18:13:29"}
+foreign:
+  description: The jobs that were left alone although they are in O(jobs) or their launch failed, and why.
+  returned: success
+  type: dict
+  sample: {"4713": "PENDING, JobHeldUser", "4714": "launch failed requeued held; and JobHeldAdmin since then", "9": not in the queue}
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
+
+
+def queue(slurm: Slurm) -> list[_held_jobs.Job]:
+    """All jobs that have not ended."""
+    return _held_jobs.parse_queue(slurm.call("squeue", *_held_jobs.OPTIONS))
+
+
+def holds(run: Runner, jobs: t.Sequence[_held_jobs.Job]) -> dict[str, str] | None:
+    """Who holds the jobs, or None where this squeue has no JSON."""
+    if not jobs:
+        return {}
+    code, out, _err = run(["squeue", "-a", "--json", "-j", ",".join(job.own_id for job in jobs)])
+    try:
+        return None if code else _held_jobs.parse_holds(out)
+    except ValueError:
+        return None
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "jobs": {"type": "list", "elements": "str"},
+            "state": {"type": "str", "choices": ["listed", "released"], "default": "listed"},
+            **_module.BIN_DIR_SPEC,
+        },
+        required_if=[("state", "released", ("jobs",))],
+        supports_check_mode=True,
+    )
+    asked = module.params["jobs"]
+    wrong = _held_jobs.malformed(asked or ())
+    if wrong:
+        module.fail_json(
+            msg=f"jobs: {', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2"
+        )
+    run = _module.runner(module, module.params["bin_dir"])
+    slurm = Slurm(run)
+    released: list[str] = []
+    starts: dict[str, str] = {}
+    try:
+        jobs = queue(slurm)
+        verdict = _held_jobs.judge(jobs, asked, holds(run, _held_jobs.candidates(jobs, asked)))
+        held = [job.id for job in verdict.held]
+        if module.params["state"] == "released":
+            released = held
+        if released and not module.check_mode:
+            slurm.call("scontrol", "release", ",".join(released))
+            after = {job.id: job for job in queue(slurm) if job.id in released}
+            stuck = [id_ for id_, job in after.items() if job.is_launch_failure]
+            if stuck:
+                raise SlurmError(f"scontrol release succeeded, and {', '.join(stuck)} are held as before")
+            starts = {id_: job.start for id_, job in after.items() if job.state == "PENDING" and job.start != "N/A"}
+    except SlurmError as exc:
+        module.fail_json(msg=f"Jobs whose launch failed: {exc}")
+    module.exit_json(
+        changed=bool(released),
+        held=held,
+        released=released,
+        starts=starts,
+        foreign=verdict.foreign,
+        diff={
+            "before": "".join(f"{job.id}: {job.reason}\n" for job in verdict.held if job.id in released),
+            "after": "".join(f"{id_}: released\n" for id_ in released),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

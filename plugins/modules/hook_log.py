@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: hook_log
+short_description: What the hooks' scripts of this host did for given jobs, and where they failed
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Reads the log that the dispatchers of this host write (one line a script, V(/var/log/nodecycle/HOOK.log)) and their records of
+    failures. It changes nothing.
+  - With O(jobs) and O(release) it demands that each of the jobs met every script of that release which it should have met, with
+    success. This is how a canary is judged.
+options:
+  jobs:
+    description:
+      - The jobs, each with C(id) and C(partition), by which the scripts with V(partitions) are chosen. M(nodecycle.slurm.probe) returns such a
+        list; what else it has is passed over.
+    type: list
+    elements: dict
+    default: []
+  release:
+    description:
+      - The sha256 of a release, or the name of its directory. Only failures under it are returned; empty stands for any.
+      - With O(jobs), the release whose scripts they should have met. Then it must be on this host.
+    type: str
+    default: ""
+  wait:
+    description: Seconds within which the lines of O(jobs) have to be there. An epilog may end a moment after its job.
+    type: int
+    default: 10
+  root:
+    description: Directory of the releases.
+    type: path
+    default: /etc/nodecycle
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
+seealso:
+  - module: nodecycle.slurm.probe
+  - module: nodecycle.slurm.held_jobs
+"""
+
+EXAMPLES = r"""
+---
+- name: See what failed here since the boot
+  nodecycle.slurm.hook_log:
+  register: log
+
+- name: Demand that a job met all scripts of the release on trial
+  nodecycle.slurm.hook_log:
+    release: 0a1b2c3d4e5f6071
+    jobs:
+      - id: "4711"
+        partition: batch
+"""
+
+RETURN = r"""
+runs:
+  description: The lines of the log for O(jobs), as dictionaries with C(time), C(hook), C(script), C(release), C(job), C(user), C(node), C(exit) and C(ms).
+  returned: always
+  type: list
+  elements: dict
+failures:
+  description:
+    - The failures under O(release), oldest first, with C(cause) (V(exit), V(timeout) or V(killed)). The last one of each hook has
+      C(output), what the script printed last.
+  returned: always
+  type: list
+  elements: dict
+tolerated:
+  description: The failures of scripts with V(on_failure=ignore) for O(jobs).
+  returned: with O(jobs)
+  type: list
+  elements: str
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
+
+
+def judge(
+    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[_runs.Record]
+) -> tuple[list[str], list[str]]:
+    """What is missing and what is tolerated, over all jobs."""
+    missing, tolerated = [], []
+    for job in jobs:
+        own = [run for run in runs if run["job"] == job["id"]]
+        lacks, may_lack = _runs.shortfalls(scripts, release, job["partition"], own)
+        missing += [f"job {job['id']} in partition {job['partition']}: {what}" for what in lacks]
+        tolerated += may_lack
+    return missing, tolerated
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "jobs": {"type": "list", "elements": "dict", "default": []},
+            "release": {"type": "str", "default": ""},
+            "wait": {"type": "int", "default": 10},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    jobs, release = module.params["jobs"], module.params["release"]
+    if not all(job.get("id") and job.get("partition") for job in jobs):
+        module.fail_json(msg="jobs: each needs id and partition")
+    runs: list[_runs.Record] = []
+    missing: list[str] = []
+    tolerated: list[str] = []
+    try:
+        if jobs and release:
+            manifest = Store(module.params["root"]).require(release)
+            scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}
+            deadline = time.monotonic() + module.params["wait"]
+            while True:
+                runs = _runs.runs_of([job["id"] for job in jobs], scripts)
+                missing, tolerated = judge(scripts, release, jobs, runs)
+                has_failed = len([run for run in runs if run["exit"]]) > len(tolerated)
+                if not missing or has_failed or time.monotonic() > deadline:
+                    break
+                time.sleep(0.5)
+        elif jobs:
+            runs = _runs.runs_of([job["id"] for job in jobs], _runs.LOGGED)
+        failures = _runs.failures_of(release, [*_runs.LOGGED, "worker_init"])
+    except (StoreError, OSError) as exc:
+        module.fail_json(msg=f"Reading the logs of the hooks: {exc}")
+    result: dict[str, t.Any] = {"runs": runs, "failures": failures, "tolerated": tolerated}
+    if missing:
+        module.fail_json(msg=f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}.", **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: probe
+short_description: Send jobs through the hooks of nodes that no user's new job can reach meanwhile
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Puts the nodes into the reservation C(nodecycle_canary), submits a batch job to each partition of each node, waits until all
+    have ended with their epilogs, and removes jobs and reservation again, whatever happened.
+  - Meanwhile running jobs go on, and no other new job starts on the nodes. Reservations of others stay as they are, also where
+    they have the same nodes (flag MAINT).
+  - It has passed if every job ended with exit code 0 and no node is out of service afterwards. Else the module fails and returns
+    the same values.
+  - If the module is killed, the reservation ends by itself after at most twice O(timeout) and a minute; the next call and
+    O(state=absent) remove what is left.
+  - Runs as root on a controller host, because root may submit jobs for others. Not twice at the same time.
+options:
+  name:
+    description: Hostlist expression of the nodes. Needed with O(state=passed).
+    type: str
+  state:
+    description: What is wanted.
+    type: str
+    choices:
+      passed: Jobs have gone through the hooks.
+      absent: Nothing of an earlier probe is left, no job and no reservation.
+    default: passed
+  partitions:
+    description: The partitions of a node to send a job to, as lists by node name. All that the node is in, where it is not named here.
+    type: dict
+    default: {}
+  user:
+    description: The user whose jobs they are; empty for SlurmUser, or V(nobody) where that is root. He needs to exist on the nodes.
+    type: str
+    default: ""
+  account:
+    description: The account of the jobs; empty for the user's default.
+    type: str
+    default: ""
+  qos:
+    description: The QOS of the jobs; empty for the default.
+    type: str
+    default: ""
+  gres:
+    description: What the jobs ask for, as for C(sbatch --gres); empty for nothing.
+    type: str
+    default: ""
+  command:
+    description: The command line that the jobs run, by V(/bin/sh).
+    type: str
+    default: "true"
+  timeout:
+    description: Seconds that all jobs together may take, from their submission to the end of their epilogs.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._slurm_commands
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says which jobs it would submit.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - O(state=passed) runs jobs each time and reports a change.
+notes:
+  - A job that a failing prolog hits is cancelled and not held, and its node is drained as with any job.
+  - EpilogSlurmctld may still run when the module returns; Slurm does not show it.
+  - "Slurm 22.05 to 26.05: C(scontrol create reservation), C(sbatch --uid), C(squeue)."
+seealso:
+  - module: nodecycle.slurm.node
+  - module: nodecycle.slurm.held_jobs
+"""
+
+EXAMPLES = r"""
+---
+- name: Send a job through the hooks of a node, in each of its partitions
+  nodecycle.slurm.probe:
+    name: worker1
+
+- name: The same as a certain user on GPU nodes
+  nodecycle.slurm.probe:
+    name: gpu[1-2]
+    user: probe
+    account: staff
+    gres: gpu:1
+    command: nvidia-smi
+    timeout: 300
+
+- name: Remove what a killed run left
+  nodecycle.slurm.probe:
+    state: absent
+"""
+
+RETURN = r"""
+passed:
+  description: Whether all jobs went through and all nodes are in service.
+  returned: with O(state=passed), also on failure
+  type: bool
+jobs:
+  description: The jobs. In check mode those that would be submitted, without id and state.
+  returned: with O(state=passed), also on failure
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The job's id; empty where it was refused.
+      type: str
+    node:
+      description: The node.
+      type: str
+    partition:
+      description: The partition.
+      type: str
+    state:
+      description: The job's last state; V(REFUSED) where sbatch did not take it, V(GONE) where the controller forgot it.
+      type: str
+    reason:
+      description: Slurm's reason for that state, or what sbatch said.
+      type: str
+    exit_code:
+      description: Exit code and signal, as in C(squeue).
+      type: str
+  sample: [{id: "4711", node: worker1, partition: batch, state: COMPLETED, reason: "", exit_code: "0:0"}]
+nodes:
+  description: The nodes afterwards, as RV(nodecycle.slurm.node_info#module:nodes).
+  returned: with O(state=passed), also on failure
+  type: dict
+reservations:
+  description: The active reservations of others that have some of the nodes. They were left alone, and their jobs waited.
+  returned: with O(state=passed), also on failure
+  type: list
+  elements: str
+"""
+
+import pwd
+import signal
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership, _probe
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
+
+#: Seconds until cancelled jobs have left the queue.
+CANCEL_TIMEOUT = 30
+
+
+def probes(slurm: Slurm, *options: str) -> dict[str, _probe.Seen]:
+    """The jobs that squeue shows with these options."""
+    return _probe.parse_jobs(slurm.call("squeue", "-h", "-a", *options, "-O", _probe.JOB_FIELDS))
+
+
+def leftovers(slurm: Slurm) -> tuple[list[str], bool]:
+    """Our jobs that have not ended, and whether there is our reservation. Raises SlurmError where it is used by others."""
+    jobs = {id_: job for id_, job in probes(slurm).items() if job.reservation == RESERVATION}
+    strangers = sorted(id_ for id_, job in jobs.items() if not job.is_ours)
+    if strangers:
+        raise SlurmError(
+            f"the reservation {RESERVATION} is used by jobs that are not ours ({', '.join(strangers)}). Cancel them or wait until they "
+            f"have ended; that name is this collection's own"
+        )
+    return [id_ for id_, job in jobs.items() if job.state != "COMPLETING"], RESERVATION in slurm.reservations()
+
+
+def remove(slurm: Slurm) -> bool:
+    """Remove our jobs and our reservation; whether there was anything."""
+    jobs, reserved = leftovers(slurm)
+    found = bool(jobs) or reserved
+    if jobs:
+        slurm.call("scancel", *jobs)
+        deadline = time.monotonic() + CANCEL_TIMEOUT
+        while jobs and time.monotonic() < deadline:
+            time.sleep(0.3)
+            jobs, reserved = leftovers(slurm)
+        if jobs:
+            raise SlurmError(f"the jobs {', '.join(jobs)} are still there {CANCEL_TIMEOUT} seconds after scancel")
+    if reserved:
+        slurm.call("scontrol", "delete", f"reservation={RESERVATION}")
+    return found
+
+
+def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
+    """Submit a job; a refusal is a job, too, so that all refusals are said at once."""
+    try:
+        out = slurm.call(*_probe.submission(node, partition, user.pw_name, user.pw_gid, user.pw_dir, params))
+    except SlurmError as exc:
+        return _probe.Job("", node, partition, "REFUSED", str(exc).rpartition(" said: ")[2])
+    return _probe.Job(out.strip().split(";")[0], node, partition)
+
+
+def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> list[_probe.Job]:
+    """The jobs once all are over, or as they are after so many seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        jobs = _probe.looked_at(jobs, probes(slurm, "-t", "all", "-n", _probe.JOB_NAME))
+        if all(map(_probe.has_passed, jobs)) or time.monotonic() >= deadline:
+            return jobs
+        nodes = slurm.nodes(name)
+        if all(_probe.is_over(job, nodes[job.node]) for job in jobs):
+            return jobs
+        time.sleep(1)
+
+
+def probe(slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]) -> list[_probe.Job]:
+    """Reserve the nodes, run the jobs, and leave nothing of either."""
+    remove(slurm)
+    jobs: list[_probe.Job] = []
+    try:
+        slurm.call("scontrol", "create", *_probe.reservation(nodes, user.pw_name, params["timeout"]))
+        for node, partition in _probe.wanted(nodes, params["partitions"]):
+            jobs.append(submit(slurm, node, partition, user, params))
+        return follow(slurm, jobs, params["name"], params["timeout"])
+    finally:
+        remove(slurm)
+
+
+def account_of(module: AnsibleModule, slurm_user: str) -> pwd.struct_passwd:
+    """The user of the jobs."""
+    name = module.params["user"] or ("nobody" if slurm_user == "root" else slurm_user)
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        module.fail_json(
+            msg=f"There is no user {name} on this controller: set slurm_probe_user to one that the controller and all workers know, and that "
+            "may submit jobs."
+        )
+
+
+def stop(number: int, _frame: t.Any) -> t.NoReturn:
+    """Let an interrupted probe remove what it made."""
+    raise SystemExit(128 + number)
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str"},
+            "state": {"type": "str", "choices": ["passed", "absent"], "default": "passed"},
+            "partitions": {"type": "dict", "default": {}},
+            "user": {"type": "str", "default": ""},
+            "account": {"type": "str", "default": ""},
+            "qos": {"type": "str", "default": ""},
+            "gres": {"type": "str", "default": ""},
+            "command": {"type": "str", "default": "true"},
+            "timeout": {"type": "int", "default": 120},
+            **_module.BIN_DIR_SPEC,
+        },
+        required_if=[("state", "passed", ("name",))],
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    params = module.params
+    slurm = Slurm(_module.runner(module, params["bin_dir"]))
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    try:
+        if params["state"] == "absent":
+            jobs, reserved = leftovers(slurm)
+            module.exit_json(changed=remove(slurm) if not module.check_mode else bool(jobs) or reserved)
+        run(module, slurm)
+    except SlurmError as exc:
+        module.fail_json(msg=f"Probe of {params['name'] or 'no node'}: {exc}")
+
+
+def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
+    """Probe the nodes and say how it went."""
+    params = module.params
+    slurm_user = slurm.cluster().slurm_user
+    user = account_of(module, slurm_user)
+    nodes = slurm.nodes(params["name"])
+    wanted = _probe.wanted(nodes, params["partitions"])
+    refusal = _probe.refusal(nodes, params["partitions"])
+    if refusal:
+        module.fail_json(msg=f"Probe of {params['name']}: {refusal}")
+    others = _probe.others(slurm.reservations(), nodes)
+    if others:
+        module.warn(
+            f"Among the nodes {params['name']} are some of these reservations of others: {', '.join(others)}. They are left as they are."
+        )
+    if module.check_mode:
+        jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
+        problems: list[str] = []
+    else:
+        jobs = probe(slurm, nodes, user, params)
+        if not all(map(_probe.has_passed, jobs)):
+            # The node's drain may come a moment after the job's end.
+            time.sleep(1)
+        nodes = slurm.nodes(params["name"])
+        problems = _probe.problems(jobs, nodes, params["timeout"])
+    result: dict[str, t.Any] = {
+        "changed": True,
+        "passed": not problems,
+        "jobs": [job.facts() for job in jobs],
+        "nodes": {name: _ownership.facts(node, slurm_user) for name, node in nodes.items()},
+        "reservations": others,
+    }
+    if problems:
+        module.fail_json(msg=f"The probe of {params['name']} did not pass. {'. '.join(problems)}", **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

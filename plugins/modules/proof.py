@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: proof
+short_description: What the next job on this host will execute, by sha256
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Finds the slurm.conf that slurmd on this host reads (its arguments C(--conf-server) and C(-f), a local file, or the copy that the
+    controller of a configless cluster sent), the dispatchers that it names, and the bytes behind them.
+  - C(scontrol reconfigure) ends with 0 whatever the nodes do, so this is asked of each of them. It changes nothing.
+options:
+  release:
+    description:
+      - The release that should be active, by its sha256 or the name of its directory. Where it is not, or not intact, or not what
+        slurm.conf names, the module fails and says what is there instead.
+      - Empty only reports.
+    type: str
+    default: ""
+  staged:
+    description: A release that should be on this host's disk, intact, active or not. Where it is not, the module fails.
+    type: str
+    default: ""
+  conf_text:
+    description:
+      - What the file of our own beside slurm.conf should say on this host. Where it does not within O(wait) seconds, the module fails.
+      - A node whose slurmd does not run is not asked, for it reads slurm.conf anew when it starts.
+    type: str
+  wait:
+    description: Seconds within which a node has to have O(conf_text). It comes a second or two after the controller's reconfigure.
+    type: int
+    default: 30
+  root:
+    description: Directory of the releases.
+    type: path
+    default: /etc/nodecycle
+  conf_path:
+    description: The host's slurm.conf.
+    type: path
+    default: /etc/slurm/slurm.conf
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
+seealso:
+  - module: nodecycle.slurm.release
+  - module: nodecycle.slurm.hook_log
+"""
+
+EXAMPLES = r"""
+---
+- name: See what the next job runs
+  nodecycle.slurm.proof:
+  register: found
+
+- name: Require a release
+  nodecycle.slurm.proof:
+    release: 0a1b2c3d4e5f6071
+"""
+
+RETURN = r"""
+proof:
+  description: What was found.
+  returned: always
+  type: dict
+  contains:
+    release:
+      description: The sha256 of the active release; empty where there is none.
+      type: str
+    intact:
+      description: Whether each of its files is what it was when the release was made.
+      type: bool
+    files:
+      description: The sha256 of each of its files as they are on disk now.
+      type: dict
+    called:
+      description: For each of its hooks with scripts whether slurm.conf names its dispatcher.
+      type: dict
+    conf:
+      description: The slurm.conf that was read.
+      type: str
+daemon:
+  description: Whether slurmd runs on this host.
+  returned: always
+  type: bool
+conf_lines:
+  description:
+    - Our lines in the host's own slurm.conf as C(text), and the keys that were adopted there as C(adopt). Nothing for a host without a
+      slurm.conf of its own.
+  returned: always
+  type: dict
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _proof
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
+
+
+def has_text(conf: str, wanted: str, wait: float) -> bool:
+    """Whether the file beside slurm.conf says what is wanted, within some seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        # A configless node keeps a file that slurm.conf no longer includes.
+        is_included = _conf.has_include(_module.read_text(conf) or "")
+        beside = _module.read_text(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        if ((beside or "") if is_included else "") == wanted:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "str", "default": ""},
+            "staged": {"type": "str", "default": ""},
+            "conf_text": {"type": "str"},
+            "wait": {"type": "int", "default": 30},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+            "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    wanted, staged = module.params["release"], module.params["staged"]
+    store = Store(module.params["root"])
+    arguments = _proof.daemon_arguments("slurmd")
+    conf = _proof.conf_in_use(module.params["conf_path"], arguments)
+    text = module.params["conf_text"]
+    if text is not None and arguments and not has_text(conf, text, module.params["wait"]):
+        module.fail_json(
+            msg=f"slurmd on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does not include "
+            f"the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
+        )
+    try:
+        proof = _proof.prove(store, conf, _module.read_text)
+        if staged:
+            store.require(staged)
+    except (StoreError, OSError) as exc:
+        module.fail_json(msg=f"Reading the release in {store.root}: {exc}")
+    shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof
+    if wanted and (found := _proof.shortfalls(shown, wanted)):
+        module.fail_json(
+            msg=f"The next job on this host would not run release {wanted[:ID_LENGTH]}: {'; '.join(found)}.",
+            proof=proof,
+        )
+    lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
+    module.exit_json(changed=False, proof=proof, daemon=bool(arguments), conf_lines=lines)
+
+
+if __name__ == "__main__":
+    main()

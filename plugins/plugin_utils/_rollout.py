@@ -1,0 +1,571 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The order of a rollout and of its undo: which host takes which step. Pure: what the hosts said goes in, lists of hosts come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
+from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+
+Document = dict[str, t.Any]
+
+#: The beginning of the reason with which a node is drained that could not be reached; the next run resumes it by that.
+UNREACHABLE = "unreachable"
+
+#: Flags and states of a node that takes no jobs now and comes back by itself or by an administrator.
+_ABSENT = frozenset({"DOWN", "FUTURE", "POWERED_DOWN", "POWERING_DOWN", "POWERED_OFF", "UNKNOWN", "ERROR", "FAIL"})
+
+
+class RolloutError(ValueError):
+    """A variable cannot be followed; the message names it and the remedy."""
+
+
+def name_of(hosts: t.Mapping[str, str], conf: t.Mapping[str, t.Any]) -> str:
+    """The name of what a whole cluster runs: a digest over each host's release and our lines in slurm.conf."""
+    named = {host: id_ for host, id_ in hosts.items() if id_}
+    text = json.dumps([named, conf["text"], sorted(conf["adopt"])], sort_keys=True)
+    return sha256(text.encode())[:ID_LENGTH]
+
+
+def count_of(spec: t.Any, total: int, variable: str) -> int:
+    """A number of nodes, given as such or in percent (rounded up, for a canary of none is none)."""
+    text = str(spec).strip()
+    try:
+        if text.endswith("%"):
+            return min(total, math.ceil(total * float(text[:-1]) / 100))
+        return min(total, int(text))
+    except ValueError as exc:
+        raise RolloutError(f"{variable} is {spec!r}: write a number of nodes or a percentage like 10%") from exc
+
+
+def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
+    """How many hosts each batch has; the last size is repeated until all hosts have their turn."""
+    sizes: list[int] = []
+    left = total
+    specs = list(specs) or ["100%"]
+    position = 0
+    while left > 0:
+        size = max(1, count_of(specs[min(position, len(specs) - 1)], total, "slurm_batches"))
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        position += 1
+    return sizes
+
+
+def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a node may get jobs now."""
+    return bool(node) and "DRAIN" not in node["flags"] and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
+
+
+def choose_canaries(
+    spec: t.Any,
+    candidates: t.Sequence[str],
+    host_nodes: t.Mapping[str, str],
+    nodes: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> list[str]:
+    """The hosts that meet a release first: by default as few as hold a node of each partition, idle ones where there are any."""
+
+    def is_busy(host: str) -> bool:
+        return bool(nodes[host_nodes[host]]["state"] != "IDLE")
+
+    ordered = sorted(candidates, key=lambda host: (is_busy(host), candidates.index(host)))
+    text = str(spec).strip()
+    if text in ("", "None"):
+        chosen: list[str] = []
+        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]]["partitions"]}
+        while open_partitions:
+            best = max(
+                ordered,
+                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]]["partitions"])), not is_busy(host)),
+            )
+            chosen.append(best)
+            open_partitions -= set(nodes[host_nodes[best]]["partitions"])
+        return chosen or ordered[:1]
+    if text.rstrip("%").isdigit():
+        return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]
+    try:
+        wanted = _hostlist.expand(text)
+    except _hostlist.HostlistError as exc:
+        raise RolloutError(
+            f"slurm_canary is {text!r}, which is neither a number, nor a percentage, nor a hostlist: {exc}"
+        ) from exc
+    by_node = {node: host for host, node in host_nodes.items()}
+    unknown = [node for node in wanted if node not in by_node]
+    if unknown:
+        raise RolloutError(
+            f"slurm_canary names {_hostlist.fold(unknown)}, which is no worker of this run: name nodes that are"
+        )
+    # Those that have the release already need no trial of it.
+    return [by_node[node] for node in wanted if by_node[node] in candidates]
+
+
+def what_to_do_first(
+    journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]
+) -> str:
+    """What a killed run has left: nothing (empty), something to V(finish), or something to V(undo) before anything else.
+
+    It is finished where this run wants the same and nothing has failed since.
+    """
+    if not journal:
+        return ""
+    seen = _ownership.change(activated_nodes(journal), journal["nodes"])
+    failed = _ownership.failed_through(_ownership.from_facts(nodes), seen, journal["slurm_user"])
+    is_same = journal["name"] == definition["name"] and journal["phase"] != "undo"
+    return "finish" if is_same and not failed and not journal.get("failed") else "undo"
+
+
+def plan(
+    definition: t.Mapping[str, t.Any],
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """Who takes which step of a rollout, in the order of the keys; C(problems) says why there can be none."""
+    known, nodes = definition["hosts"], cluster["nodes"]
+    results = {host: result for host, result in staged.items() if "id" in result}
+    kinds = {host: known[host]["kinds"] for host in staged}
+    node_of = {host: known[host]["node"] for host in staged if "worker" in kinds[host]}
+    problems: list[str] = []
+    unreachable = _unreachable(staged, kinds, node_of, definition, cluster, settings)
+    problems += unreachable.pop("problems")
+
+    pending = [host for host, result in results.items() if result["id"] and not result["active"]]
+    first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]
+    workers = [host for host in pending if host not in first]
+    conf = [host for host, result in results.items() if result["conf_pending"]]
+    has_job_hooks = any(HOOKS[hook].conf_key for hook in definition["hooks"])
+    base = [
+        host
+        for host in pending
+        if has_job_hooks and any(HOOKS[hook].conf_key for hook in results[host].get("missing_hooks", []))
+    ]
+    withdraw = [
+        host
+        for host, result in results.items()
+        # A host whose slurm.conf forgets us last has nothing but its backup left.
+        if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
+    ]
+    in_service = [host for host in workers if is_in_service(nodes.get(node_of[host]))]
+    canary: list[str] = []
+    try:
+        canary = choose_canaries(settings["canary"], in_service, node_of, nodes) if in_service else []
+        sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
+    except RolloutError as exc:
+        problems.append(str(exc))
+        sizes = []
+    rest = [host for host in workers if host not in canary]
+
+    journal = cluster["journal"] or {}
+    new_controllers = [host for host in first if "controller" in kinds[host]]
+    is_trial_due = (
+        settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+    )
+    # The controller's hooks need a node to be tried on, too: any that is there.
+    stand_ins = [host for host in results if host in node_of and is_in_service(nodes.get(node_of[host]))]
+    probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_trial_due else []
+    warnings = []
+    if is_trial_due and not probed:
+        warnings.append("no worker is in service, so the release meets no canary before it is active everywhere")
+    if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
+        warnings.append(
+            "slurm_probe is false: no job of ours runs through the hooks first; a bad script is seen when it fails a user's job"
+        )
+    todo: Document = {
+        "base": base,
+        "conf": conf,
+        "reconfigure": settings["controllers"][:1] if conf or cluster["reconfigure_due"] else [],
+        "prove_conf": [host for host in results if host in node_of] if conf or cluster["reconfigure_due"] else [],
+        "trial": [*canary, *new_controllers] if probed else [],
+        "probed": [node_of[host] for host in probed],
+        "batches": [*first, *canary, *rest],
+        "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
+        "resume": [
+            node_of[host]
+            for host in results
+            if host in node_of
+            and nodes.get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+        ],
+        "drain": unreachable["drain"],
+        "withdraw": withdraw,
+    }
+    # A node that is drained for it already is no work.
+    drained = [
+        node
+        for node in todo["drain"]
+        if not nodes.get(node, {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+    ]
+    is_due = bool(
+        pending
+        or conf
+        or cluster["reconfigure_due"]
+        or todo["resume"]
+        or drained
+        or journal
+        or (withdraw and not definition["name"])
+    )
+    touched = list(dict.fromkeys([*pending, *conf, *withdraw, *base]))
+    return {
+        **todo,
+        "left": unreachable["left"],
+        "is_due": is_due,
+        "problems": problems,
+        "warnings": warnings,
+        "rollout": {
+            "name": definition["name"],
+            "phase": "opened",
+            "controllers": settings["controllers"],
+            "slurm_user": cluster["slurm_user"],
+            "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
+            "hosts": {
+                host: {
+                    "node": known[host]["node"],
+                    "kinds": kinds[host],
+                    "from": results[host]["previous"],
+                    "to": results[host]["id"],
+                    "conf": results[host]["conf_before"],
+                }
+                for host in touched
+            },
+        },
+    }
+
+
+def _unreachable(
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    kinds: t.Mapping[str, t.Sequence[str]],
+    node_of: t.Mapping[str, str],
+    definition: t.Mapping[str, t.Any],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """The hosts that did not answer: which nodes to drain, which to leave, and what that stands in the way of."""
+    gone = [host for host, result in staged.items() if result.get("unreachable")]
+    if not gone:
+        return {"drain": [], "left": [], "problems": []}
+    problems = []
+    controllers = [host for host in gone if "controller" in kinds[host]]
+    if controllers:
+        problems.append(f"the controller {', '.join(controllers)} cannot be reached")
+    had_release = {host for host, id_ in ((cluster["committed"] or {}).get("hosts", {})).items() if id_}
+    bare = [host for host in gone if host in node_of and host not in had_release]
+    if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
+        problems.append(
+            f"{_hostlist.fold(bare)} cannot be reached and has none of our files yet: slurm.conf would name a dispatcher that is not there, "
+            "which drains the node at its first job. Repair it, or take it out of the inventory and name it in slurm_unmanaged_nodes"
+        )
+    in_service = [host for host in gone if host not in node_of or is_in_service(cluster["nodes"].get(node_of[host]))]
+    in_service = [host for host in in_service if host not in controllers]
+    ours = [
+        host
+        for host in gone
+        if host in node_of
+        and cluster["nodes"].get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
+    ]
+    if len(in_service) > settings["tolerated"]:
+        problems.append(
+            f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Repair the connection, leave it out with --limit, "
+            f"or set slurm_tolerated_nodes (now {settings['tolerated']}) to at least {len(in_service)}: then slurm_unreachable_nodes decides "
+            "whether such nodes are drained or left as they are"
+        )
+    drain = (
+        [node_of[host] for host in [*in_service, *ours] if host in node_of]
+        if settings["unreachable"] == "drain"
+        else []
+    )
+    left = [host for host in gone if node_of.get(host) not in drain]
+    return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
+
+
+def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
+    """Who takes which step of an undo, in the order of the keys, with what the steps need to know."""
+    hosts = journal["hosts"]
+    # The controllers' slurm.conf changes last: it is what makes the change.
+    ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
+    changed = journal["conf_changed"]
+    is_rollback = bool(journal.get("commit"))
+    restore = [host for host in ordered if hosts[host]["from"] and (is_rollback or host in journal["activated"])]
+    return {
+        "begin": journal["controllers"][:1],
+        "restore": restore,
+        "conf": [host for host in ordered if hosts[host]["conf"] is not None] if changed else [],
+        "reconfigure": journal["controllers"][:1] if changed else [],
+        "prove": restore,
+        "remove": [host for host in ordered if not hosts[host]["from"]],
+        # What the controller's file said is what every configless node gets.
+        "conf_text": next(
+            (hosts[host]["conf"]["text"] for host in reversed(ordered) if changed and hosts[host]["conf"]), None
+        ),
+        "hosts": hosts,
+        "name": journal["name"],
+        "nodes": activated_nodes(journal),
+        "nodes_before": journal["nodes"],
+        "slurm_user": journal["slurm_user"],
+        "commit": journal.get("commit"),
+    }
+
+
+def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document:
+    """What came of an undo: the hosts on which it did not succeed with the reason, their nodes, and the jobs that the scripts made Slurm hold."""
+    not_restored: dict[str, str] = {}
+    failures: list[Document] = []
+    for host in [*undo["restore"], *undo["remove"], *undo["conf"]]:
+        said = facts[host]
+        log = said.get("__slurm_log") or {}
+        failures += [record for record in log.get("failures", []) if record not in failures]
+        if said.get("__slurm_undo_failure"):
+            not_restored[host] = said["__slurm_undo_failure"]
+        elif any(
+            (said.get(name) or {}).get("unreachable")
+            for name in ("__slurm_restored", "__slurm_restored_conf", "__slurm_proven")
+        ):
+            not_restored[host] = "it cannot be reached"
+        for name in ("__slurm_restored_conf", "__slurm_proven"):
+            if (said.get(name) or {}).get("failed"):
+                not_restored[host] = said[name]["msg"]
+    node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
+    lost = [node_of[host] for host in not_restored if host in node_of]
+    return {
+        "not_restored": not_restored,
+        "not_restored_nodes": lost,
+        "restored_nodes": [node for node in undo["nodes"] if node not in lost],
+        "failures": failures,
+        # A job is held by the prolog only; its id is in the record of the node on which it failed.
+        "jobs": list(
+            dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])
+        ),
+    }
+
+
+def undo_message(
+    undo: t.Mapping[str, t.Any],
+    outcome: t.Mapping[str, t.Any],
+    failed: t.Mapping[str, str],
+    resumed: t.Mapping[str, t.Any],
+    released: t.Mapping[str, t.Any],
+) -> str:
+    """Why a rollout was undone and what was put back, for a person."""
+    what = (
+        f"Rolled back from {undo['name']} to {undo['commit']['name']}"
+        if undo["commit"]
+        else f"The rollout {undo['name']} is undone"
+    )
+    lines = [
+        f"{what}, but not everywhere." if outcome["not_restored"] else f"{what}; each host has proven it by sha256."
+    ]
+    told = {record["node"] for record in outcome["failures"]}
+    reasons: dict[str, list[str]] = {}
+    for host, reason in failed.items():
+        # Slurm's own two words say less than the record of the script, which follows.
+        if not (host in told and reason.startswith(tuple(_ownership.SCRIPT_REASONS))):
+            reasons.setdefault(reason, []).append(host)
+    lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
+    shown: set[tuple[str, str]] = set()
+    for record in outcome["failures"]:
+        key = (record["hook"], record["script"])
+        if key in shown:
+            continue
+        shown.add(key)
+        job = f" for job {record['job']}" if record.get("job") else ""
+        lines.append(
+            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']} on {record['node']}{job}."
+        )
+        output = [
+            record.get("output", "")
+            for record in outcome["failures"]
+            if (record["hook"], record["script"]) == key and record.get("output")
+        ]
+        if output:
+            lines.append(
+                "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
+            )
+    lines += [
+        f"- Not put back on {host}: {reason}. Run again when this is mended."
+        for host, reason in outcome["not_restored"].items()
+    ]
+    if resumed.get("changed_nodes"):
+        lines.append(f"Given back: {resumed['changed_nodes']}.")
+    lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
+    if released.get("released"):
+        lines.append(f"Released the held jobs {', '.join(released['released'])}.")
+    return "\n".join(lines)
+
+
+def last_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Document]:
+    """The last failure of a prolog or epilog on each node where there was one, by the node's name."""
+    found: dict[str, Document] = {}
+    for host in hosts:
+        for record in (facts[host].get("__slurm_log") or {}).get("failures", []):
+            if (
+                record["hook"] in ("worker_prolog", "worker_epilog")
+                and record["time"] >= found.get(record["node"], record)["time"]
+            ):
+                found[record["node"]] = record
+    return found
+
+
+def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """The hosts on which the step that has just ended failed, each with the reason: an error, no answer, or no proof."""
+    found = {}
+    for host in hosts:
+        said = facts[host]
+        step = said.get("__slurm_step") or {}
+        if said.get("__slurm_failure") is not None:
+            found[host] = said["__slurm_failure"]
+        elif step.get("unreachable"):
+            found[host] = "it cannot be reached any more"
+        elif step.get("active") and "proof" in step and (lacks := shortfalls(step["proof"], step["id"])):
+            found[host] = f"the next job would not run the new release: {'; '.join(lacks)}"
+    return found
+
+
+def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> Document:
+    """To which committed rollout to go back: the named one, or the one before the present. C(problem) says why there is none."""
+    if not committed:
+        return {"problem": "no rollout was committed yet, so there is nothing to go back to"}
+    present = committed[0]["name"]
+    earlier = list(dict.fromkeys(entry["name"] for entry in committed if entry["name"] != present))
+    known = ", ".join(earlier) or "none"
+    if not name:
+        if not earlier:
+            return {"problem": f"{present} is the only rollout that was committed, so there is nothing to go back to"}
+        name = earlier[0]
+    if name == present:
+        return {"problem": f"{name} is what the cluster runs; the earlier ones are: {known}"}
+    found = [entry for entry in committed if entry["name"] == name]
+    if not found:
+        return {"problem": f"slurm_rollback_to names {name!r}, which the history does not know; it knows: {known}"}
+    return {"problem": "", "entry": found[0], "present": committed[0]}
+
+
+def rollback(target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str, t.Any]], slurm_user: str) -> Document:
+    """The journal of a rollback: the undo of everything since its target. C(problems) says why it cannot be.
+
+    looked: what the module proof said on each host, or that the host does not answer.
+    """
+    entry, present = target["entry"], target["present"]
+    about = {**entry["about"], **present["about"]}
+    hosts = {}
+    problems = []
+    for host in about:
+        said = looked.get(host)
+        wanted = entry["hosts"].get(host, "")
+        if said is None:
+            problems.append(f"{host} is not in the inventory or was left out by --limit")
+        elif said.get("failed"):
+            problems.append(f"{host}: {said['msg']}")
+        else:
+            found = (said.get("proof") or {}).get("release", present["hosts"].get(host, ""))
+            hosts[host] = {
+                **about[host],
+                "from": wanted[:ID_LENGTH],
+                "to": found,
+                "conf": entry["conf"] if said.get("conf_lines") is not None else None,
+            }
+    kept = {key: entry[key] for key in ("name", "hosts", "about", "conf")}
+    return {
+        "problems": problems,
+        "name": present["name"],
+        "phase": "undo",
+        "controllers": present["controllers"],
+        "slurm_user": slurm_user,
+        "conf": entry["conf"],
+        "conf_changed": entry["conf"] != present["conf"],
+        "hosts": hosts,
+        "activated": present.get("activated", {}),
+        "nodes": present.get("nodes", {}),
+        "commit": {**kept, "controllers": present["controllers"]},
+    }
+
+
+def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """What a rollout is going to do, a line a step."""
+    lines = [f"Rollout {plan_['rollout']['name']}"]
+    if plan_["base"]:
+        lines.append(f"1. {_count(plan_['base'])} without a release get one that runs nothing")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append(
+            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it"
+        )
+    if plan_["trial"]:
+        lines.append(
+            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; no user's job meets the release"
+        )
+    if plan_["batches"]:
+        sizes = ", ".join(str(size) for size in plan_["serial"])
+        lines.append(
+            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds"
+        )
+    lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    return lines
+
+
+def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:
+    """Which batch this is."""
+    done = plan_["batches"].index(batch[0])
+    number = 1
+    while sum(plan_["serial"][:number]) <= done:
+        number += 1
+    return (
+        f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); "
+        f"{done} of {len(plan_['batches'])} done before"
+    )
+
+
+def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
+    """How a rollout ended, in a few lines."""
+    done = [host for host in plan_["batches"] if host not in failed]
+    lines = [f"Rollout {plan_['rollout']['name']} is committed."]
+    if done:
+        lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
+    if plan_["probed"]:
+        lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append("slurm.conf has changed and Slurm has taken it.")
+    lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
+    lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += (
+        [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    )
+    return lines
+
+
+def status_lines(
+    hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]], history: t.Mapping[str, t.Any]
+) -> list[str]:
+    """What the hosts run, those with the same in one line, and what the journal says."""
+    committed = history["committed"][0] if history["committed"] else None
+    open_ = history["journal"]
+    lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
+    if open_:
+        lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        answer = facts[host].get("__slurm_proven") or {}
+        proof = answer.get("proof")
+        if answer.get("unreachable") or proof is None:
+            text = answer.get("msg") or "no answer"
+        elif not proof["release"]:
+            text = "no release"
+        else:
+            wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
+            lacks = shortfalls(proof, wanted)
+            text = f"release {proof['release'][:ID_LENGTH]}, " + ("; ".join(lacks) if lacks else "proven")
+        groups.setdefault(text, []).append(host)
+    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
+
+
+def _count(hosts: t.Sequence[str]) -> str:
+    return "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
