@@ -201,6 +201,31 @@ class Lab:
             check=False,
         )
 
+    def module(self, name: str, /, *options: str, **arguments: t.Any) -> dict[str, t.Any]:
+        """Call a module of ours on the controller, without a playbook; what it returns, also of a failure."""
+        done = subprocess.run(
+            [
+                *("ansible", "controller", f"--inventory={ROOT / 'lab/inventory.yml'}", *options),
+                *("--module-name", f"nodecycle.slurm.{name}"),
+                *(("--args", json.dumps(arguments)) if arguments else ()),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_FORCE_COLOR": "0",
+            },
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+        )
+        head, found, result = done.stdout.partition(" => ")
+        assert found, done.stdout + done.stderr
+        return {"failed": "FAILED" in head, **json.loads(result)}
+
 
 #: What the users and the monitoring of a cluster do all the time. Two loops: a submission that waits must not hide a ping that fails.
 _TRAFFIC = r"""

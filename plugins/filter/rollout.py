@@ -18,10 +18,13 @@ class FilterModule:
         """See Ansible."""
         return {
             "batch_outline": _rollout.batch_outline,
-            "rollout_commit": _rollout.commit_of,
+            "last_failures": _rollout.last_failures,
+            "rollback": _rollout.rollback,
+            "rollback_target": _rollout.rollback_target,
             "rollout_outline": _rollout.outline,
             "rollout_plan": _rollout.plan,
             "rollout_summary": _rollout.summary,
+            "status_lines": _rollout.status_lines,
             "step_failures": _rollout.step_failures,
             "undo_message": _rollout.undo_message,
             "undo_outcome": _rollout.undo_outcome,

@@ -196,6 +196,14 @@ def adopted(text: str) -> list[str]:
     return [entry.key for entry in entries(lines)]
 
 
+def without_keys(text: str, keys: t.Iterable[str]) -> str:
+    """The text with the lines of these keys turned into comments, so that all others keep their numbers.
+
+    Raises ConfError where such a line sets another key as well.
+    """
+    return _adopt(text, {key.lower() for key in keys})
+
+
 def _included(line: Line) -> str:
     """The name after Include, or nothing."""
     match = _INCLUDE.match(line.text)
@@ -237,7 +245,7 @@ def _adopt(text: str, keys: set[str]) -> str:
         if named - keys:
             others = ", ".join(sorted(named - keys))
             raise ConfError(
-                f"line {line.first} sets {others} as well as a key to adopt: put them on lines of their own first"
+                f"line {line.first} sets {others} as well as {', '.join(sorted(named & keys))}: put them on lines of their own first"
             )
         for number in range(line.first - 1, line.last):
             lines[number] = ADOPTED + lines[number]

@@ -13,8 +13,8 @@ import json
 import re
 import typing as t
 
-#: C(squeue -o): the reason last, because it may be any text.
-FORMAT = "%A|%i|%T|%S|%r"
+#: For squeue. Without -r a task that came back is hidden in the line of its array; the reason is last, because it may be any text.
+OPTIONS = ("-h", "-a", "-r", "-o", "%A|%i|%T|%S|%r")
 
 #: What squeue says of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
 _LAUNCH_FAILURES = frozenset({"launch failed requeued held", "launch failure limit exceeded requeued held"})
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def parse_queue(text: str) -> list[Job]:
-    """What squeue prints for FORMAT."""
+    """What squeue prints for OPTIONS."""
     fields = (line.split("|", 4) for line in text.splitlines())
     return [Job(*values) for values in fields if len(values) == 5]
 
@@ -93,9 +93,9 @@ def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapp
             foreign[job.id] = f"{job.reason}; and {hold} since then"
     by_id = {id_: job for job in queue for id_ in (job.own_id, job.id)}
     for id_ in asked or ():
-        job = by_id.get(id_)
-        if job is None:
+        found = by_id.get(id_)
+        if found is None:
             foreign[id_] = "not in the queue"
-        elif not job.is_launch_failure:
-            foreign[id_] = f"{job.state}, {job.reason}"
+        elif not found.is_launch_failure:
+            foreign[id_] = f"{found.state}, {found.reason}"
     return Verdict(held, foreign)

@@ -46,6 +46,28 @@ class LockHeldError(JournalError):
         self.holder = holder
 
 
+def commit_of(
+    journal: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
+) -> Document:
+    """What the history keeps of a rollout that succeeded: what every known host runs, our lines in slurm.conf, and how the nodes were before."""
+    before = committed or {"hosts": {}, "about": {}}
+    hosts = {**before["hosts"], **{host: entry["to"] for host, entry in journal["hosts"].items()}}
+    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
+    about = {
+        **before["about"],
+        **{host: {key: entry[key] for key in ("node", "kinds")} for host, entry in journal["hosts"].items()},
+    }
+    return {
+        "name": journal["name"],
+        "hosts": kept,
+        "about": {host: about[host] for host in kept},
+        "conf": journal["conf"],
+        "controllers": journal["controllers"],
+        "activated": journal["activated"],
+        "nodes": journal["nodes"],
+    }
+
+
 class Journal:
     """The files of the journal below one directory."""
 
@@ -107,7 +129,8 @@ class Journal:
                 hosts[host] = {**hosts.get(host, entry), **kept}
             rollout = {**present, **rollout, "hosts": hosts, "nodes": {**rollout["nodes"], **present["nodes"]}}
         else:
-            rollout = {**rollout, "opened": int(self._now()), "activated": {}, "passed": False, "conf_changed": False}
+            empty: Document = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
+            rollout = {**empty, **rollout, "opened": int(self._now())}
         self._write("journal", rollout)
         return rollout
 
@@ -122,10 +145,24 @@ class Journal:
         self._write("journal", rollout)
         return rollout
 
-    def close(self, entry: Document | None) -> None:
-        """End the rollout: committed as entry, or undone (None). Then the lock goes, and where nothing is left all of it."""
+    def close(self, is_committed: bool, withdrawn: t.Container[str] = ()) -> None:
+        """End the rollout, committed or undone. A rollback is an undo that is committed, too.
+
+        Then the lock goes, and where nothing is left to remember all of it.
+        """
+        rollout = self.current()
+        present = self.committed()
+        entry = None
+        if rollout is not None:
+            entry = (
+                commit_of(rollout, present[0] if present else None, withdrawn)
+                if is_committed
+                else rollout.get("commit")
+            )
         if entry is not None:
-            committed = [{**entry, "committed": int(self._now())}, *self.committed()]
+            # How the nodes were before is of use for the newest one only.
+            older = [{key: value for key, value in old.items() if key not in ("activated", "nodes")} for old in present]
+            committed = [{**entry, "committed": int(self._now())}, *older]
             # A definition that was emptied leaves nothing to go back to.
             self._write("committed", committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else [])
         for name in ("journal", "lock"):

@@ -45,6 +45,7 @@ attributes:
   idempotent:
     support: full
 seealso:
+  - module: nodecycle.slurm.conf_check
   - module: nodecycle.slurm.reconfigure
 """
 
@@ -72,47 +73,15 @@ backup:
   type: str
 """
 
-import glob
 import os
 import shutil
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _files, _module
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
-
-
-def check_by_slurm(changes: list[_conf.Change], path: str, run: Runner, directory: str) -> None:
-    """Let Slurm's parser read the candidate in a private directory. Raises SlurmError with its words.
-
-    Any client command reads the whole configuration first; this one then asks nobody (22.05 to 26.05).
-    """
-    beside = os.path.dirname(path)
-    for present in glob.glob(os.path.join(beside, "*")):
-        if os.path.isfile(present):
-            shutil.copy(present, directory)
-    for change in changes:
-        candidate = os.path.join(directory, os.path.basename(change.path))
-        if change.after is None:
-            os.unlink(candidate)
-        else:
-            with open(candidate, "wb") as handle:
-                handle.write(_module.to_bytes(change.after))
-
-    def with_candidate(command: list[str]) -> tuple[int, str, str]:
-        os.environ["SLURM_CONF"] = os.path.join(directory, os.path.basename(path))
-        try:
-            return run(command)
-        finally:
-            del os.environ["SLURM_CONF"]
-
-    try:
-        Slurm(with_candidate).call("scontrol", "show", "hostnames", "x")
-    except SlurmError as exc:
-        # The path in Slurm's words should be the one that the reader knows.
-        raise SlurmError(str(exc).replace(directory, beside)) from exc
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def apply(changes: list[_conf.Change], path: str) -> str:
@@ -158,7 +127,7 @@ def main() -> t.NoReturn:
         if changes:
             directory = tempfile.mkdtemp(prefix="nodecycle-")
             try:
-                check_by_slurm(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
+                _conf_check.parse(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
             finally:
                 shutil.rmtree(directory)
         if not module.check_mode:

@@ -93,7 +93,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runn
 
 def queue(slurm: Slurm) -> list[_held_jobs.Job]:
     """All jobs that have not ended."""
-    return _held_jobs.parse_queue(slurm.call("squeue", "-h", "-a", "-o", _held_jobs.FORMAT))
+    return _held_jobs.parse_queue(slurm.call("squeue", *_held_jobs.OPTIONS))
 
 
 def holds(run: Runner, jobs: t.Sequence[_held_jobs.Job]) -> dict[str, str] | None:

@@ -54,9 +54,15 @@ options:
     description: With O(state=judged), how many nodes may fail without ending the rollout.
     type: int
     default: 0
-  commit:
-    description: With O(state=closed), what was committed (C(name), C(hosts), C(conf)). Without it the rollout counts as undone.
-    type: dict
+  committed:
+    description: With O(state=closed), whether the rollout succeeded. Otherwise it counts as undone, and a rollback as done.
+    type: bool
+    default: false
+  withdrawn:
+    description: With O(state=closed), the hosts that have nothing of this collection any more.
+    type: list
+    elements: str
+    default: []
   holder:
     description: Who runs this. Set by the action plugin, never by a user.
     type: dict
@@ -173,7 +179,8 @@ def main() -> t.NoReturn:
             "failures": {"type": "dict", "default": {}},
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
-            "commit": {"type": "dict"},
+            "committed": {"type": "bool", "default": False},
+            "withdrawn": {"type": "list", "elements": "str", "default": []},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
             **_module.BIN_DIR_SPEC,
@@ -199,11 +206,12 @@ def main() -> t.NoReturn:
                 nodes = Slurm(_module.runner(module, params["bin_dir"])).nodes()
                 user = params["rollout"]["slurm_user"]
                 before = {name: _ownership.facts(node, user) for name, node in nodes.items()}
-                journal.open({**params["rollout"], "nodes": before})
+                # A rollback knows how the nodes were before what it takes back.
+                journal.open({"nodes": before, **params["rollout"]})
             elif state == "noted":
                 journal.note(**params["note"])
             elif state == "closed":
-                journal.close(params["commit"])
+                journal.close(params["committed"], params["withdrawn"])
             else:
                 journal.unlock()
             module.exit_json(changed=True, journal=journal.current())

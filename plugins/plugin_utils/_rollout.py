@@ -294,17 +294,25 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
     # The controllers' slurm.conf changes last: it is what makes the change.
     ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
     changed = journal["conf_changed"]
+    is_rollback = bool(journal.get("commit"))
+    restore = [host for host in ordered if hosts[host]["from"] and (is_rollback or host in journal["activated"])]
     return {
         "begin": journal["controllers"][:1],
-        "restore": [host for host in ordered if hosts[host]["from"] and host in journal["activated"]],
+        "restore": restore,
         "conf": [host for host in ordered if hosts[host]["conf"] is not None] if changed else [],
         "reconfigure": journal["controllers"][:1] if changed else [],
+        "prove": restore,
         "remove": [host for host in ordered if not hosts[host]["from"]],
+        # What the controller's file said is what every configless node gets.
+        "conf_text": next(
+            (hosts[host]["conf"]["text"] for host in reversed(ordered) if changed and hosts[host]["conf"]), None
+        ),
         "hosts": hosts,
         "name": journal["name"],
         "nodes": activated_nodes(journal),
         "nodes_before": journal["nodes"],
         "slurm_user": journal["slurm_user"],
+        "commit": journal.get("commit"),
     }
 
 
@@ -318,14 +326,14 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
         failures += [record for record in log.get("failures", []) if record not in failures]
         if said.get("__slurm_undo_failure"):
             not_restored[host] = said["__slurm_undo_failure"]
-        elif host in undo["restore"] and (
-            lacks := _lacks((said.get("__slurm_restored") or {}).get("proof"), undo["hosts"][host]["from"])
+        elif any(
+            (said.get(name) or {}).get("unreachable")
+            for name in ("__slurm_restored", "__slurm_restored_conf", "__slurm_proven")
         ):
-            not_restored[host] = "; ".join(lacks)
-        elif any((said.get(name) or {}).get("unreachable") for name in ("__slurm_restored", "__slurm_restored_conf")):
             not_restored[host] = "it cannot be reached"
-        elif (said.get("__slurm_restored_conf") or {}).get("failed"):
-            not_restored[host] = said["__slurm_restored_conf"]["msg"]
+        for name in ("__slurm_restored_conf", "__slurm_proven"):
+            if (said.get(name) or {}).get("failed"):
+                not_restored[host] = said[name]["msg"]
     node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
     lost = [node_of[host] for host in not_restored if host in node_of]
     return {
@@ -340,13 +348,6 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
     }
 
 
-def _lacks(proof: t.Mapping[str, t.Any] | None, directory: str) -> list[str]:
-    """What keeps a proof from showing that the next job runs the release of this directory name."""
-    if proof is None:
-        return []
-    return shortfalls({**proof, "release": proof["release"][: len(directory)]}, directory)
-
-
 def undo_message(
     undo: t.Mapping[str, t.Any],
     outcome: t.Mapping[str, t.Any],
@@ -355,10 +356,13 @@ def undo_message(
     released: t.Mapping[str, t.Any],
 ) -> str:
     """Why a rollout was undone and what was put back, for a person."""
+    what = (
+        f"Rolled back from {undo['name']} to {undo['commit']['name']}"
+        if undo["commit"]
+        else f"The rollout {undo['name']} is undone"
+    )
     lines = [
-        f"The rollout {undo['name']} failed, and everything is as it was before."
-        if not outcome["not_restored"]
-        else f"The rollout {undo['name']} failed, and was undone, but not everywhere."
+        f"{what}, but not everywhere." if outcome["not_restored"] else f"{what}; each host has proven it by sha256."
     ]
     told = {record["node"] for record in outcome["failures"]}
     reasons: dict[str, list[str]] = {}
@@ -398,6 +402,19 @@ def undo_message(
     return "\n".join(lines)
 
 
+def last_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Document]:
+    """The last failure of a prolog or epilog on each node where there was one, by the node's name."""
+    found: dict[str, Document] = {}
+    for host in hosts:
+        for record in (facts[host].get("__slurm_log") or {}).get("failures", []):
+            if (
+                record["hook"] in ("worker_prolog", "worker_epilog")
+                and record["time"] >= found.get(record["node"], record)["time"]
+            ):
+                found[record["node"]] = record
+    return found
+
+
 def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
     """The hosts on which the step that has just ended failed, each with the reason: an error, no answer, or no proof."""
     found = {}
@@ -413,16 +430,63 @@ def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t
     return found
 
 
-def commit_of(
-    rollout: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
-) -> Document:
-    """What the history keeps of a rollout that succeeded: the release of every host that is known, our lines in slurm.conf."""
-    hosts = {
-        **((committed or {}).get("hosts") or {}),
-        **{host: entry["to"] for host, entry in rollout["hosts"].items()},
+def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> Document:
+    """To which committed rollout to go back: the named one, or the one before the present. C(problem) says why there is none."""
+    if not committed:
+        return {"problem": "no rollout was committed yet, so there is nothing to go back to"}
+    present = committed[0]["name"]
+    earlier = list(dict.fromkeys(entry["name"] for entry in committed if entry["name"] != present))
+    known = ", ".join(earlier) or "none"
+    if not name:
+        if not earlier:
+            return {"problem": f"{present} is the only rollout that was committed, so there is nothing to go back to"}
+        name = earlier[0]
+    if name == present:
+        return {"problem": f"{name} is what the cluster runs; the earlier ones are: {known}"}
+    found = [entry for entry in committed if entry["name"] == name]
+    if not found:
+        return {"problem": f"slurm_rollback_to names {name!r}, which the history does not know; it knows: {known}"}
+    return {"problem": "", "entry": found[0], "present": committed[0]}
+
+
+def rollback(target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str, t.Any]], slurm_user: str) -> Document:
+    """The journal of a rollback: the undo of everything since its target. C(problems) says why it cannot be.
+
+    looked: what the module proof said on each host, or that the host does not answer.
+    """
+    entry, present = target["entry"], target["present"]
+    about = {**entry["about"], **present["about"]}
+    hosts = {}
+    problems = []
+    for host in about:
+        said = looked.get(host)
+        wanted = entry["hosts"].get(host, "")
+        if said is None:
+            problems.append(f"{host} is not in the inventory or was left out by --limit")
+        elif said.get("failed"):
+            problems.append(f"{host}: {said['msg']}")
+        else:
+            found = (said.get("proof") or {}).get("release", present["hosts"].get(host, ""))
+            hosts[host] = {
+                **about[host],
+                "from": wanted[:ID_LENGTH],
+                "to": found,
+                "conf": entry["conf"] if said.get("conf_lines") is not None else None,
+            }
+    kept = {key: entry[key] for key in ("name", "hosts", "about", "conf")}
+    return {
+        "problems": problems,
+        "name": present["name"],
+        "phase": "undo",
+        "controllers": present["controllers"],
+        "slurm_user": slurm_user,
+        "conf": entry["conf"],
+        "conf_changed": entry["conf"] != present["conf"],
+        "hosts": hosts,
+        "activated": present.get("activated", {}),
+        "nodes": present.get("nodes", {}),
+        "commit": {**kept, "controllers": present["controllers"]},
     }
-    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
-    return {"name": rollout["name"], "hosts": kept, "conf": rollout["conf"]}
 
 
 def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
@@ -476,6 +540,31 @@ def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[s
         [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
     )
     return lines
+
+
+def status_lines(
+    hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]], history: t.Mapping[str, t.Any]
+) -> list[str]:
+    """What the hosts run, those with the same in one line, and what the journal says."""
+    committed = history["committed"][0] if history["committed"] else None
+    open_ = history["journal"]
+    lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
+    if open_:
+        lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        answer = facts[host].get("__slurm_proven") or {}
+        proof = answer.get("proof")
+        if answer.get("unreachable") or proof is None:
+            text = answer.get("msg") or "no answer"
+        elif not proof["release"]:
+            text = "no release"
+        else:
+            wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
+            lacks = shortfalls(proof, wanted)
+            text = f"release {proof['release'][:ID_LENGTH]}, " + ("; ".join(lacks) if lacks else "proven")
+        groups.setdefault(text, []).append(host)
+    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
 
 
 def _count(hosts: t.Sequence[str]) -> str:

@@ -285,7 +285,7 @@ def test_adoption_makes_comments_of_the_keys_own_lines_alone() -> None:
 
 
 def test_a_line_with_other_keys_is_not_adopted() -> None:
-    with pytest.raises(_conf.ConfError, match="line 2 sets a, b as well as a key to adopt"):
+    with pytest.raises(_conf.ConfError, match="line 2 sets a, b as well as prolog"):
         _conf.with_include("C=3\nA=1 Prolog=/p B=2\n", ["Prolog"])
 
 

@@ -1,0 +1,311 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""node, node_info, probe and held_jobs beside jobs, drains, holds and reservations that are not theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from conftest import wait
+
+ALL = "worker[1-3]"
+WORKERS = ("worker1", "worker2", "worker3")
+HOSTS = ("controller", *WORKERS)
+
+
+@pytest.fixture(autouse=True)
+def mended(lab):
+    """Each test begins and ends with a cluster on which nothing fails and nobody has anything."""
+    yield
+    for host in HOSTS:
+        lab.run(host, "rm -rf /tmp/fail /tmp/slow")
+    lab.run("controller", "squeue -h -a -o %A | xargs -r scancel")
+    wait(lambda: lab.run("controller", "squeue -h -a") == "", 30, "the jobs to be gone")
+    lab.run(
+        "controller",
+        "scontrol show reservation -o | sed -n 's/^ReservationName=\\([^ ]*\\).*/\\1/p' | xargs -r -n1 scontrol delete reservation",
+    )
+    lab.resume()
+
+
+@contextlib.contextmanager
+def failing(lab, hook, *hosts):
+    """Make a hook's script end with 3 on these hosts."""
+    for host in hosts:
+        lab.run(host, f"mkdir -p /tmp/fail && echo 3 >/tmp/fail/{hook}")
+    yield
+    for host in hosts:
+        lab.run(host, "rm -rf /tmp/fail")
+
+
+def now(lab):
+    """The controller's clock."""
+    return int(lab.run("controller", "date +%s"))
+
+
+def states(lab):
+    """The nodes before something is done to them."""
+    return lab.module("node_info")["nodes"]
+
+
+def drain(lab, name, reason):
+    """As an administrator does; what Slurm says of it."""
+    lab.run("controller", f"scontrol update NodeName={name} State=DRAIN Reason='{reason}'")
+    return lab.node(name)
+
+
+def launch_failures(lab, *options):
+    """Jobs of alice that a failing prolog on worker1 sends back to the queue."""
+    with failing(lab, "worker_prolog", *WORKERS):
+        job = lab.sbatch("true", *options)
+        wait(
+            lambda: "launch failed requeued held" in lab.run("controller", f"squeue -h -r -j {job} -o %r"),
+            30,
+            f"job {job} to be held",
+        )
+        lab.wait_for_state("worker1", lambda state: "DRAIN" in state)
+    return job
+
+
+def nothing_of_ours(lab):
+    """No reservation and no job of a probe is left."""
+    return "nodecycle" not in lab.run("controller", "scontrol show reservation -o; squeue -h -a -o '%j %v'")
+
+
+# -- node, node_info
+
+
+def test_drains_of_others_survive(lab):
+    before = drain(lab, "worker1", "broken fan")
+    drained = lab.module("node", name=ALL, state="drained", reason="rollout")
+    assert (drained["changed_nodes"], list(drained["foreign"])) == ("worker[2-3]", ["worker1"])
+    # He drains a node that is drained by us already: it is his from now on.
+    after = drain(lab, "worker2", "dead disk")
+    owners = {name: node["owner"] for name, node in states(lab).items()}
+    assert owners == {"worker1": "other", "worker2": "other", "worker3": "ours"}
+    resumed = lab.module("node", name=ALL, state="resumed")
+    assert (resumed["changed_nodes"], resumed["unfinished"]) == ("worker3", {})
+    assert (lab.node("worker1"), lab.node("worker2")) == (before, after)
+    assert lab.node("worker3")["State"] == "IDLE"
+    assert not lab.module("node", name=ALL, state="resumed")["changed"]
+
+
+def test_only_what_a_change_drained_is_resumed(lab):
+    drain(lab, "worker3", "nodecycle: worker_init gpu exit 1")
+    before = states(lab)
+    activated = dict.fromkeys(WORKERS, now(lab))
+    launch_failures(lab, "-w worker1")
+    admins = drain(lab, "worker2", "Prolog error")
+    assert [states(lab)[name]["owner"] for name in WORKERS] == ["slurm", "other", "ours"]
+    later = dict.fromkeys(WORKERS, now(lab) + 60)
+    without = {name: node for name, node in before.items() if name != "worker1"}
+    for arguments in ({}, {"activated": later, "before": before}, {"activated": activated, "before": without}):
+        kept = lab.module("node", name="worker[1-2]", state="resumed", **arguments)
+        assert not kept["changed"], arguments
+        assert list(kept["foreign"]) == ["worker1", "worker2"], arguments
+    planned = lab.module("node", "--check", name=ALL, state="resumed", activated=activated, before=before)
+    assert planned["changed_nodes"] == "worker1"
+    assert "DRAIN" in lab.node("worker1")["State"]
+    resumed = lab.module("node", name=ALL, state="resumed", activated=activated, before=before)
+    assert resumed["changed_nodes"] == "worker1"
+    assert "before the change" in resumed["foreign"]["worker3"]
+    assert lab.node("worker1")["State"] == "IDLE"
+    assert lab.node("worker2") == admins
+    assert "DRAIN" in lab.node("worker3")["State"]
+
+
+def test_slurms_reason_becomes_a_useful_one(lab):
+    before = states(lab)
+    activated = dict.fromkeys(WORKERS, now(lab))
+    job = launch_failures(lab, "-w worker1")
+    record = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))
+    admins = drain(lab, "worker2", "Prolog error")
+    asked = {"name": ALL, "state": "explained", "failures": {"worker1": record, "worker2": record, "worker3": record}}
+    assert lab.module("node", **asked)["changed_nodes"] == "worker1"
+    node = lab.node("worker1")
+    assert "DRAIN" in node["State"]
+    assert node["Reason"].startswith(
+        f"nodecycle: worker_prolog 10-fail exit 3 job {job} release {record['release'][:8]} ["
+    )
+    assert lab.node("worker2") == admins
+    assert lab.node("worker3")["State"] == "IDLE"
+    assert not lab.module("node", **asked)["changed"]
+    # The better reason is ours, so the node is given back as before.
+    resumed = lab.module("node", name=ALL, state="resumed", activated=activated, before=before)
+    assert resumed["changed_nodes"] == "worker1"
+
+
+def test_an_old_record_explains_nothing(lab):
+    launch_failures(lab, "-w worker1")
+    record = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))
+    record["time"] = "2026-01-01T00:00:00+0000"
+    assert not lab.module("node", name="worker1", state="explained", failures={"worker1": record})["changed"]
+    assert lab.node("worker1")["Reason"].startswith("Prolog error [slurm@")
+
+
+def test_a_node_that_is_not_there(lab):
+    refused = lab.module("node", name="worker[3-4]", state="resumed")
+    assert refused["failed"]
+    assert "knows no node worker4" in refused["msg"]
+
+
+# -- held_jobs
+
+
+def test_only_jobs_of_a_failed_launch_are_released(lab):
+    users = lab.sbatch("true", "-H")
+    job = launch_failures(lab, "-w worker1")
+    admins = launch_failures(lab, "-w worker2")
+    lab.run("controller", f"scontrol hold {admins}")
+    assert lab.module("held_jobs")["held"] == [job]
+    asked = {"jobs": [job, admins, users, "999999"], "state": "released"}
+    assert lab.module("held_jobs", "--check", **asked)["released"] == [job]
+    assert lab.job(job)["Priority"] == "0"
+    lab.resume()
+    done = lab.module("held_jobs", **asked)
+    assert done["released"] == [job]
+    assert {key: done["foreign"][key].split()[-1] for key in (admins, users, "999999")} == {
+        admins: "then",
+        users: "JobHeldUser",
+        "999999": "queue",
+    }
+    assert done["starts"][job] == lab.run("controller", f"TZ=UTC squeue -h -j {job} -o %S").strip()
+    assert (lab.job(admins)["Priority"], lab.job(users)["Priority"]) == ("0", "0")
+    lab.run("controller", f"scontrol update JobId={job} StartTime=now")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    assert not lab.module("held_jobs", **asked)["changed"]
+
+
+def test_the_tasks_of_an_array(lab):
+    array = launch_failures(lab, "-w worker1", "--array=1-4%1")
+    listed = lab.module("held_jobs")
+    assert listed["held"] == [f"{array}_1"]
+    own = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))["job"]
+    lab.run("controller", f"scontrol hold {array}_4")
+    lab.resume()
+    done = lab.module("held_jobs", jobs=[own], state="released")
+    assert done["released"] == [f"{array}_1"]
+    assert "JobHeld" in lab.run("controller", f"squeue -h -r -j {array}_4 -o %r")
+
+
+def test_released_needs_to_be_told_which(lab):
+    assert "jobs" in lab.module("held_jobs", state="released")["msg"]
+    assert "4711_2" in lab.module("held_jobs", jobs=["1,2"], state="released")["msg"]
+
+
+# -- probe
+
+
+def test_a_probe_goes_through_and_leaves_nothing(lab):
+    running = lab.sbatch("sleep 300", "-w worker3", "-n1")
+    waiting = lab.sbatch("true", "-H")
+    lab.run(
+        "controller",
+        "scontrol create reservation ReservationName=admins StartTime=now Duration=60 Users=root Flags=MAINT Nodes=worker2",
+    )
+    admins = lab.run("controller", "scontrol show reservation -o admins")
+    wait(lambda: lab.job(running)["JobState"] == "RUNNING", 20, "alice's job to run")
+    planned = lab.module("probe", "--check", name=ALL)
+    assert len(planned["jobs"]) == 4
+    assert nothing_of_ours(lab)
+    done = lab.module("probe", name=ALL)
+    assert done["passed"], done
+    assert [(job["node"], job["partition"], job["state"]) for job in done["jobs"]] == [
+        ("worker1", "batch", "COMPLETED"),
+        ("worker2", "batch", "COMPLETED"),
+        ("worker3", "batch", "COMPLETED"),
+        ("worker3", "gpu", "COMPLETED"),
+    ]
+    assert done["reservations"] == ["admins"]
+    assert nothing_of_ours(lab)
+    assert lab.run("controller", "scontrol show reservation -o admins") == admins
+    assert (lab.job(running)["JobState"], lab.job(waiting)["Priority"]) == ("RUNNING", "0")
+    # What Slurm ran them as, which the hooks saw.
+    log = lab.read("worker1", "/var/log/nodecycle/worker_epilog.log").splitlines()
+    assert [(line["job"], line["user"], line["exit"]) for line in map(json.loads, log)][-1] == (
+        done["jobs"][0]["id"],
+        "slurm",
+        0,
+    )
+
+
+def test_each_hook_that_fails_is_noticed(lab):
+    with (
+        failing(lab, "worker_prolog", "worker1"),
+        failing(lab, "worker_epilog", "worker2"),
+        failing(lab, "task_prolog", "worker3"),
+    ):
+        done = lab.module("probe", name=ALL, partitions={"worker3": ["gpu"]})
+    assert done["failed"]
+    assert not done["passed"]
+    assert [(job["state"], job["exit_code"]) for job in done["jobs"]] == [
+        ("CANCELLED", "0:0"),
+        ("COMPLETED", "0:0"),
+        ("FAILED", "3:0"),
+    ]
+    assert {name: node["reason"] for name, node in done["nodes"].items() if "DRAIN" in node["flags"]} == {
+        "worker1": "Prolog error",
+        "worker2": "Epilog error",
+    }
+    assert "Prolog error" in done["msg"]
+    assert "worker3, partition gpu, job" in done["msg"]
+    assert nothing_of_ours(lab)
+
+
+def test_a_failing_controller_prolog_is_noticed(lab):
+    with failing(lab, "controller_prolog", "controller"):
+        done = lab.module("probe", name="worker1")
+    assert done["failed"]
+    assert done["jobs"][0]["state"] == "CANCELLED"
+    assert lab.node("worker1")["State"] == "IDLE"
+    assert nothing_of_ours(lab)
+
+
+def test_an_epilog_that_does_not_end_is_noticed(lab):
+    lab.run("worker1", "mkdir -p /tmp/slow && echo 12 >/tmp/slow/worker_epilog")
+    done = lab.module("probe", name="worker1", timeout=6)
+    assert done["failed"]
+    assert "still completing after 6 seconds" in done["msg"]
+    assert "reservation" not in lab.run("controller", "scontrol show reservation -o").lower().replace(
+        "no reservations", ""
+    )
+
+
+def test_a_busy_node(lab):
+    running = lab.sbatch("sleep 300", "-w worker1", "-n2")
+    wait(lambda: lab.job(running)["JobState"] == "RUNNING", 20, "alice's job to run")
+    done = lab.module("probe", name="worker1", timeout=4)
+    assert done["failed"]
+    assert "Slurm says Resources" in done["msg"]
+    assert "slurm_canary" in done["msg"]
+    assert nothing_of_ours(lab)
+    assert lab.job(running)["JobState"] == "RUNNING"
+
+
+def test_what_cannot_be_probed_is_said_before_anything_is_done(lab):
+    assert "slurm_probe_user" in lab.module("probe", name="worker1", user="nosuch")["msg"]
+    assert "slurm_probe_gres" in lab.module("probe", name="worker1", gres="nosuch:1")["msg"]
+    admins = drain(lab, "worker1", "broken fan")
+    assert "broken fan" in lab.module("probe", name="worker1")["msg"]
+    assert lab.node("worker1") == admins
+    assert nothing_of_ours(lab)
+
+
+def test_what_a_killed_probe_leaves(lab):
+    lab.run(
+        "controller",
+        "scontrol create reservation ReservationName=nodecycle_canary StartTime=now Duration=5 Users=root,slurm Flags=MAINT,IGNORE_JOBS Nodes=worker1",
+    )
+    lab.run(
+        "controller",
+        "cd / && sbatch --uid=slurm --gid=slurm --reservation=nodecycle_canary --job-name=nodecycle_probe -w worker1 -o /dev/null --wrap 'sleep 300'",
+    )
+    users = lab.sbatch("true", "-H", "--job-name=nodecycle_probe")
+    assert lab.module("probe", "--check", state="absent")["changed"]
+    assert not nothing_of_ours(lab)
+    assert lab.module("probe", state="absent")["changed"]
+    assert lab.run("controller", "squeue -h -a -o '%A %j'").split() == [users, "nodecycle_probe"]
+    assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
+    assert not lab.module("probe", state="absent")["changed"]

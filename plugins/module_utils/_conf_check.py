@@ -1,0 +1,428 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What Slurm itself says of a slurm.conf that is not yet in place.
+
+Two steps, both on copies in a private directory. The parser: any client command reads the whole configuration before it does
+anything. The controller: no daemon has a dry run (slurmctld lost its -t in 18.08), so slurmctld is started on the candidate and
+ended as soon as it runs.
+
+Such a controller must not act on the world. It has namespaces of its own: network (it reaches no node, database or other
+controller, and nobody reaches it), processes (whatever it starts ends with it, however that is) and mounts (a hosts file in
+which every node is the namespace itself). It starts without state (-c), so it has no job, step or reservation for which PrologSlurmctld, EpilogSlurmctld, ResvProlog, ResvEpilog,
+MailProg, UnkillableStepProgram or RebootProgram would run: these stay as they are, and Slurm's look at their paths counts.
+HealthCheckProgram, Prolog, Epilog and the task hooks are the nodes' and run nowhere. The rest is changed for the trial:
+
+=========================================  ===============================================================================
+key                                        why
+=========================================  ===============================================================================
+StateSaveLocation, SlurmctldPidFile,       the running controller's; its state would be overwritten
+SlurmctldLogFile, SlurmSchedLogFile
+SlurmctldSyslogDebug                       the socket of the system's log is in reach
+SlurmctldDebug, DebugFlags, LogTimeFormat  what it says has to have the form that is read here
+SlurmctldHost                              only this host's stays: it neither asks the others nor waits as a backup
+SlurmctldPrimaryOnProg, -OffProg           run as soon as it is primary
+ResumeProgram, SuspendProgram,             power saving begins with an idle controller and would switch nodes
+ResumeFailProgram
+AccountingStorageType, -Enforce            it would wait for a database that it cannot reach
+JobCompType and its file                   opens the site's file, or waits for a database
+=========================================  ===============================================================================
+
+Not tried at all, because plugins of the controller act by themselves at its start: BurstBufferType (datawarp removes buffers
+of jobs that it does not know, lua runs the site's script), PowerPlugin (sets power caps) and NodeFeaturesPlugins with knl
+(runs the site's capmc). Plugins that stay are loaded as at every start: the first lines of job_submit.lua are executed, as
+SlurmUser and within the namespaces. Munge's socket stays in reach, for without it no controller starts.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import os
+import pwd
+import re
+import socket
+import stat
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
+
+#: What the trial needs beside slurmctld. util-linux has the first three from 2.32 on with all that is asked of them.
+TOOLS = ("unshare", "setpriv", "mount", "ip", "timeout")
+
+#: Keys that the trial sets to something of its own ({directory} is the private one) where the candidate has them, and always those
+#: that are the running controller's.
+_REPLACED = {
+    "StateSaveLocation": "{directory}/state",
+    "SlurmctldPidFile": "{directory}/state/pid",
+    "SlurmctldLogFile": "{directory}/state/log",
+    "SlurmctldDebug": "info",
+    "SlurmctldSyslogDebug": "quiet",
+}
+#: Keys that stay set, because power saving without a program is an error of its own.
+_HARMLESS = {"ResumeProgram": "/bin/true", "SuspendProgram": "/bin/true", "ResumeFailProgram": "/bin/true"}
+_REMOVED = (
+    "SlurmSchedLogFile",
+    "SlurmSchedLogLevel",
+    "DebugFlags",
+    "LogTimeFormat",
+    "SlurmctldPrimaryOnProg",
+    "SlurmctldPrimaryOffProg",
+    "AccountingStorageType",
+    "AccountingStorageEnforce",
+    "JobCompType",
+    "JobCompLoc",
+)
+_NEUTRAL = frozenset(key.lower() for key in (*_REPLACED, *_HARMLESS, *_REMOVED, "SlurmctldHost"))
+#: The hooks whose files the controller looks for at its start. Ours are put in place after the check.
+_CONTROLLER_HOOKS = re.compile(r"^((?:Prolog|Epilog)Slurmctld)=.*", re.IGNORECASE)
+_NOTHING = ("", "none", "(null)")
+
+#: Words of a controller that cannot look up names, or misses the accounting that the trial leaves out.
+_OF_THE_ISOLATION = re.compile(
+    r"getaddrinfo|slurm_set_addr|slurm_get_port|_set_node_addrs|unable to resolve|slurmdbd|accounting_?storage",
+    re.IGNORECASE,
+)
+_NODE_NAMES = re.compile(r"(?i)\b(?:NodeName|NodeHostname|NodeAddr)=\"?([^\s\"]+)")
+_SEVERE = re.compile(r"^(?:slurmctld: )?(?:\[[^\]]*\] )?(fatal|error): (.*)$")
+_PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
+
+#: Run as the first process of the namespaces: when it ends, the kernel ends all that is left in them.
+_TRIAL = """\
+set -eu
+directory=$1 conf=$2 uid=$3 gid=$4 slurmctld=$5
+shift 5
+ip link set lo up
+for address; do ip addr add "$address" dev lo 2>/dev/null || true; done
+for name in hosts nsswitch.conf; do
+    if [ -e "/etc/$name" ]; then mount --bind "$directory/$name" "/etc/$name"; fi
+done
+: >"$directory/isolated"
+setpriv --reuid "$uid" --regid "$gid" --init-groups "$slurmctld" -D -c -f "$conf" \\
+    >"$directory/said" 2>&1 </dev/null &
+while kill -0 $! 2>/dev/null; do
+    if grep -q 'Running as primary controller' "$directory/said"; then exit 0; fi
+    sleep 0.1
+done
+grep -q 'Running as primary controller' "$directory/said" || exit 3
+"""
+
+
+class NotTriedError(Exception):
+    """The controller cannot be tried on this host, or must not; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What Slurm says, and the line of the user's variable that it is about, where that is known (else 0)."""
+
+    severity: str
+    message: str
+    line: int = 0
+    key: str = ""
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The shape of the script linter's findings."""
+        return {**dataclasses.asdict(self), "variable": "slurm_extra_conf" if self.line else ""}
+
+    def __str__(self) -> str:
+        where = f"slurm_extra_conf line {self.line} ({self.key}): " if self.line else ""
+        return f"{where}{self.message}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """How a controller fared: whether it ran at last, and its fatal and error lines."""
+
+    ran: bool
+    fatal: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+# -- the private directory
+
+
+def overlay(changes: t.Iterable[_conf.Change], read: t.Callable[[str], str | None]) -> t.Callable[[str], str | None]:
+    """A reader that sees the files as they are to be."""
+    after = {change.path: change.after for change in changes}
+    return lambda path: after[path] if path in after else read(path)
+
+
+def stage(directory: str, path: str, files: t.Mapping[str, str | None]) -> None:
+    """Fill the private directory: links to all that stands beside slurm.conf, and the files that are other than there (None: gone).
+
+    Links and not copies, because keys and passwords stand there, too.
+    """
+    beside = os.path.dirname(path)
+    ours = {os.path.basename(name): text for name, text in files.items()}
+    for name in os.listdir(beside):
+        if name not in ours:
+            os.symlink(os.path.join(beside, name), os.path.join(directory, name))
+    for name, text in ours.items():
+        if text is not None:
+            target = os.path.join(directory, name)
+            with open(target, "wb") as handle:
+                handle.write(text.encode("utf-8", "surrogateescape"))
+            os.chmod(target, 0o644)
+
+
+def parse(changes: t.Sequence[_conf.Change], path: str, run: Runner, directory: str) -> None:
+    """Let Slurm's parser read the candidate in a private directory. Raises SlurmError with its words.
+
+    Any client command reads the whole configuration first; this one then asks nobody (22.05 to 26.05).
+    """
+    stage(directory, path, {change.path: change.after for change in changes})
+
+    def with_candidate(command: list[str]) -> tuple[int, str, str]:
+        os.environ["SLURM_CONF"] = os.path.join(directory, os.path.basename(path))
+        try:
+            return run(command)
+        finally:
+            del os.environ["SLURM_CONF"]
+
+    try:
+        Slurm(with_candidate).call("scontrol", "show", "hostnames", "x")
+    except SlurmError as exc:
+        # The path in Slurm's words should be the one that the reader knows.
+        raise SlurmError(str(exc).replace(directory, os.path.dirname(path))) from exc
+
+
+# -- the controller
+
+
+def trial_files(path: str, directory: str, read: t.Callable[[str], str | None], hostname: str) -> dict[str, str]:
+    """The files of a configuration, changed so that a controller on it acts on nothing. Raises NotTriedError."""
+    entries = _conf.tree(path, read)
+    values = {entry.key.lower(): entry.value for entry in entries}
+    _refuse(values)
+    host = own_host(entries, hostname)
+    beside = os.path.dirname(path)
+    files = {}
+    # Ours is not yet there, also where it has no key.
+    for name in {entry.file for entry in entries} | {path, os.path.join(beside, _conf.FRAGMENT)}:
+        text = read(name)
+        if text is not None and os.path.dirname(name) == beside:
+            try:
+                files[name] = _conf.without_keys(text, _NEUTRAL)
+            except _conf.ConfError as exc:
+                raise NotTriedError(f"{name}: {exc}") from exc
+    left = [entry for entry in _conf.tree(path, lambda name: files.get(name, read(name))) if _is_neutral(entry)]
+    if left:
+        raise NotTriedError(
+            f"{left[0].file}:{left[0].line} sets {left[0].key}, and a file outside {beside} is not copied"
+        )
+    lines = {**_REPLACED, **{key: value for key, value in _HARMLESS.items() if key.lower() in values}}
+    own = [f"{key}={value.format(directory=directory)}" for key, value in lines.items()] + [f"SlurmctldHost={host}"]
+    main = files[path]
+    files[path] = main + ("" if main.endswith("\n") else "\n") + "\n".join(own) + "\n"
+    return files
+
+
+def _is_neutral(entry: _conf.Entry) -> bool:
+    return entry.key.lower() in _NEUTRAL
+
+
+def _refuse(values: t.Mapping[str, str]) -> None:
+    """Raises NotTriedError where a plugin would act on the world from its start on."""
+    for key, acts in (
+        ("BurstBufferType", lambda value: value.lower().rsplit("/", 1)[-1] not in _NOTHING),
+        ("PowerPlugin", lambda value: value.lower().rsplit("/", 1)[-1] not in _NOTHING),
+        ("NodeFeaturesPlugins", lambda value: "knl" in value.lower()),
+    ):
+        value = values.get(key.lower(), "")
+        if acts(value):
+            raise NotTriedError(f"{key}={value} acts by itself as soon as a controller starts")
+
+
+def own_host(entries: t.Iterable[_conf.Entry], hostname: str) -> str:
+    """The value of SlurmctldHost that is this host's. Raises NotTriedError."""
+    hosts = [entry.value for entry in entries if entry.key.lower() == "slurmctldhost"]
+    short = hostname.split(".")[0]
+    for value in hosts:
+        if value.split("(")[0].split(".")[0] == short:
+            return value
+    raise NotTriedError(f"this host ({hostname}) is not among the SlurmctldHost lines ({', '.join(hosts) or 'none'})")
+
+
+def addresses_of(host: str) -> list[str]:
+    """The addresses of a SlurmctldHost value, name or name(address). Raises NotTriedError."""
+    name = host.split("(")[-1].rstrip(")")
+    try:
+        return sorted({str(info[4][0]) for info in socket.getaddrinfo(name, None)})
+    except OSError as exc:
+        raise NotTriedError(f"SlurmctldHost={host} has no address: {exc}") from exc
+
+
+def make_private(directory: str, slurm_user: str) -> tuple[int, int]:
+    """Let SlurmUser read the private directory and write its state there; the user's uid and gid. Raises NotTriedError."""
+    try:
+        user = pwd.getpwuid(int(slurm_user)) if slurm_user.isdigit() else pwd.getpwnam(slurm_user)
+    except KeyError as exc:
+        raise NotTriedError(f"SlurmUser={slurm_user} is no user of this host") from exc
+    state = os.path.join(directory, "state")
+    os.mkdir(state, 0o700)
+    os.chown(state, user.pw_uid, user.pw_gid)
+    os.chown(directory, 0, user.pw_gid)
+    os.chmod(directory, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP)
+    return user.pw_uid, user.pw_gid
+
+
+def name_files(
+    host: str, addresses: t.Iterable[str], entries: t.Iterable[_conf.Entry], read: t.Callable[[str], str | None]
+) -> dict[str, str]:
+    """hosts and nsswitch.conf of the namespaces: every node is the namespace itself, and no name server is asked.
+
+    A controller asks ten times, a second apart, for each name that is not known (24.11.5).
+    """
+    nodes: set[str] = set()
+    for entry in entries:
+        if entry.key.lower() == "nodename":
+            for expression in _NODE_NAMES.findall(entry.value):
+                with contextlib.suppress(_hostlist.HostlistError):
+                    nodes.update(_hostlist.expand(expression))
+    own = "".join(f"{address} {host.split('(')[0]}\n" for address in addresses)
+    others = "".join(f"127.0.0.1 {node}\n" for node in sorted(nodes))
+    switch = re.sub(r"(?m)^\s*hosts:.*$", "hosts: files", read("/etc/nsswitch.conf") or "hosts: files\n")
+    return {"hosts": (read("/etc/hosts") or "") + "\n" + own + others, "nsswitch.conf": switch}
+
+
+def try_controller(
+    directory: str,
+    path: str,
+    read: t.Callable[[str], str | None],
+    *,
+    slurmctld: str,
+    slurm_user: str,
+    hostname: str,
+    timeout: int,
+    run: Runner,
+) -> Trial:
+    """Start a controller on the configuration that read shows, in an empty private directory, until it runs or has ended.
+
+    Raises NotTriedError where that is not possible, not allowed, or came to no result in time.
+    """
+    files = trial_files(path, directory, read, hostname)
+    host = own_host(_conf.tree(path, read), hostname)
+    addresses = addresses_of(host)
+    uid, gid = make_private(directory, slurm_user)
+    staged = os.path.join(directory, "conf")
+    os.mkdir(staged, 0o755)
+    stage(staged, path, files)
+    names = name_files(host, addresses, _conf.tree(path, read), _text)
+    for name, text in {**names, "trial": _TRIAL}.items():
+        _files.write_atomic(os.path.join(directory, name), text.encode("utf-8", "surrogateescape"), 0o644)
+    _share_key_of_tokens(directory, path, read)
+    command = ["timeout", "--kill-after=2", str(timeout)]
+    command += ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command += ["/bin/sh", os.path.join(directory, "trial"), directory, os.path.join(staged, os.path.basename(path))]
+    code, _out, err = run([*command, str(uid), str(gid), slurmctld, *addresses])
+    if not os.path.exists(os.path.join(directory, "isolated")):
+        raise NotTriedError(f"this host allows no private namespaces: {err.strip() or f'unshare ended with {code}'}")
+    said = _text(os.path.join(directory, "said")) or ""
+    trial = read_trial(said.replace(staged, os.path.dirname(path)), ran=code == 0)
+    if code not in (0, 3):
+        last = trial.errors[-1] if trial.errors else "nothing of interest"
+        raise NotTriedError(f"it neither ran nor ended within {timeout} seconds; it said last: {last}")
+    return trial
+
+
+def _text(path: str) -> str | None:
+    data = _files.read_bytes(path)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def _share_key_of_tokens(directory: str, path: str, read: t.Callable[[str], str | None]) -> None:
+    """The key of auth/jwt stands in the state's directory, unless AuthAltParameters says where; without it no controller starts."""
+    for entry in _conf.tree(path, read):
+        key = os.path.join(entry.value, "jwt_hs256.key")
+        if entry.key.lower() == "statesavelocation" and os.path.exists(key):
+            with contextlib.suppress(FileExistsError):
+                os.symlink(key, os.path.join(directory, "state", "jwt_hs256.key"))
+
+
+def read_trial(text: str, *, ran: bool) -> Trial:
+    """The fatal and error lines of a controller, without those that come from its isolation. Raises NotTriedError."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    severe = [match.groups() for line in lines if (match := _SEVERE.match(line))]
+    fatal = [words for severity, words in severe if severity == "fatal"]
+    if any(_OF_THE_ISOLATION.search(words) for words in fatal):
+        raise NotTriedError(f"it wants what the trial leaves out: {fatal[0]}")
+    errors = [words for severity, words in severe if severity == "error" and not _OF_THE_ISOLATION.search(words)]
+    if not ran and not fatal:
+        # It ended without the word, for instance by a signal.
+        fatal = errors[-1:] or lines[-1:] or ["it ended without a word"]
+    return Trial(ran, tuple(fatal), tuple(errors))
+
+
+def new_errors(candidate: Trial, present: Trial) -> list[str]:
+    """What the candidate's controller complains about and the present one's does not."""
+    known = collections.Counter(_comparable(line) for line in (*present.fatal, *present.errors))
+    found = []
+    for line in candidate.errors:
+        if known[_comparable(line)]:
+            known[_comparable(line)] -= 1
+        elif line not in found:
+            found.append(line)
+    return found
+
+
+def _comparable(line: str) -> str:
+    return re.sub(r"/\S*/", "", re.sub(r"\d+", "0", line))
+
+
+# -- the user's variable
+
+
+def own_lines(text: str, root: str) -> int:
+    """How many lines of our file stand before the user's: its header and the hooks below root."""
+    lines = text.split("\n")
+    count = 0
+    while count < len(lines) and (lines[count] + "\n" == _conf.HEADER or f"={root}/current/" in lines[count]):
+        count += 1
+    return count
+
+
+def without_hooks(text: str, root: str) -> str:
+    """Our file with the controller's hooks of ours replaced by a program that every host has: theirs come after the check."""
+    lines = text.split("\n")
+    count = own_lines(text, root)
+    ours = [_CONTROLLER_HOOKS.sub(r"\1=/bin/true", line) for line in lines[:count]]
+    return "\n".join(ours + lines[count:])
+
+
+def finding(severity: str, message: str, text: str, root: str, path: str) -> Finding:
+    """Slurm's words, with the line of the user's lines within our file's text that they are about.
+
+    Slurm names file and line of what it cannot parse. Of the rest it names a key or a value: then it is the one line of the user's
+    that has this word, if it is one.
+    """
+    ours = os.path.join(os.path.dirname(path), _conf.FRAGMENT)
+    before = own_lines(text, root)
+    extra = "\n".join(text.split("\n")[before:])
+    own = _conf.entries(extra)
+    match = next((match for match in _PLACE.finditer(message) if match.group("file").rstrip(":") == ours), None)
+    if match:
+        number = int(match.group("line")) - before
+        for line in _conf.logical_lines(extra):
+            # Of a continued line Slurm counts the last.
+            if line.first <= number <= line.last:
+                key = re.match(r"\s*([^\s=]+)", line.text)
+                return Finding(severity, message, line.first, key.group(1) if key else "")
+    words = {word.lower() for word in re.findall(r"[\w./-]+", message)}
+    by_key = {entry.line: entry.key for entry in own if entry.key.lower() in words}
+    by_value = {entry.line: entry.key for entry in own if _values(entry) & words}
+    for found in (by_key, by_value):
+        # Of a key that stands there twice the last line counts.
+        if len({key_name.lower() for key_name in found.values()}) == 1:
+            return Finding(severity, message, *list(found.items())[-1])
+    return Finding(severity, message)
+
+
+def _values(entry: _conf.Entry) -> set[str]:
+    """The words of a value that are long enough to be told from others."""
+    return {word.lower() for word in re.findall(r"[\w./-]+", entry.value) if len(word) > 2 and not word.isdigit()}

@@ -1,0 +1,268 @@
+#!/usr/bin/python
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: conf_check
+short_description: Let Slurm judge new lines of slurm.conf before they are placed
+version_added: 1.0.0
+author:
+  - nodecycle.slurm maintainers (@nodecycle)
+description:
+  - Puts together what M(nodecycle.slurm.conf) would make of a host's slurm.conf, in a private directory, and lets Slurm's own
+    parser read it. That finds unknown keys, wrong numbers and wrong flags.
+  - Then starts a controller on it that is shut off from everything and ended as soon as it runs. That finds what only slurmctld
+    knows, such as a plugin that does not exist or a partition on unknown nodes. It has its own network, process and mount
+    namespaces and an empty state of its own; keys by which a controller acts at its start are changed for the trial
+    (O(controller)).
+  - What makes the controller end fails the task. What it merely complains about, and does not complain about on the present
+    configuration, is a warning.
+  - Runs on a controller host. Changes nothing.
+options:
+  path:
+    description: The host's slurm.conf.
+    type: path
+    default: /etc/slurm/slurm.conf
+  text:
+    description: The content that the included file is to have, as in M(nodecycle.slurm.conf). Empty stands for no file.
+    type: str
+    required: true
+  adopt:
+    description: Keys that slurm.conf sets by itself and that O(text) is to set, as in M(nodecycle.slurm.conf).
+    type: list
+    elements: str
+    default: []
+  root:
+    description:
+      - Directory of the releases. The lines at the beginning of O(text) that name hooks there are this collection's, the rest
+        are the user's; a controller's hook there need not exist yet.
+    type: path
+    default: /etc/nodecycle
+  controller:
+    description:
+      - Whether to start a controller. Changed for the trial are C(StateSaveLocation), C(SlurmctldPidFile), C(SlurmctldLogFile),
+        C(SlurmSchedLogFile), the keys of what is logged, C(SlurmctldHost) (this host alone), C(SlurmctldPrimaryOnProg),
+        C(SlurmctldPrimaryOffProg), C(ResumeProgram), C(SuspendProgram), C(ResumeFailProgram), C(AccountingStorageType),
+        C(AccountingStorageEnforce), C(JobCompType) and C(JobCompLoc), so their values are not tried.
+      - It is not started where a plugin would act by itself (C(BurstBufferType), C(PowerPlugin), C(NodeFeaturesPlugins) with C(knl)).
+    type: bool
+    default: true
+  timeout:
+    description: Seconds within which such a controller has to run or to end.
+    type: int
+    default: 30
+extends_documentation_fragment:
+  - nodecycle.slurm._attributes
+  - nodecycle.slurm._attributes.info
+  - nodecycle.slurm._slurm_commands
+seealso:
+  - module: nodecycle.slurm.conf
+"""
+
+EXAMPLES = r"""
+---
+- name: Ask Slurm about a partition
+  nodecycle.slurm.conf_check:
+    text: |
+      PartitionName=night Nodes=worker[1-3]
+
+- name: Ask its parser alone
+  nodecycle.slurm.conf_check:
+    text: |
+      PrologFlags=Alloc
+    controller: false
+"""
+
+RETURN = r"""
+controller_checked:
+  description: Whether a controller was started on the new configuration.
+  returned: always
+  type: bool
+why:
+  description: Why no controller was started, or why it says nothing about the new configuration.
+  returned: when RV(controller_checked) is false
+  type: str
+  sample: "this host allows no private namespaces: unshare: unshare failed: Operation not permitted"
+findings:
+  description: What Slurm says about the new configuration.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    severity:
+      description: V(error) for what fails the task, V(warning) for what the controller complains about and runs nevertheless.
+      type: str
+    message:
+      description: Slurm's words.
+      type: str
+    variable:
+      description: The variable that they are about; empty where Slurm's words do not tell.
+      type: str
+      sample: slurm_extra_conf
+    line:
+      description: The line of the variable, from 1; 0 where Slurm's words do not tell.
+      type: int
+    key:
+      description: The key on this line.
+      type: str
+"""
+
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner
+
+Reader = t.Callable[[str], t.Optional[str]]
+
+
+class Check:
+    """The steps of the check, each in a private directory of its own."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.path: str = module.params["path"]
+        self.directories: list[str] = []
+
+    def directory(self) -> str:
+        """A new private directory, in memory where the host has such a place."""
+        made = tempfile.mkdtemp(prefix="nodecycle-check-", dir="/run" if os.path.isdir("/run") else None)
+        self.directories.append(made)
+        return made
+
+    def parse(self, changes: list[_conf.Change], read: Reader) -> None:
+        """Slurm's parser. Raises SlurmError and ConfError."""
+        # A missing Include would cost a minute.
+        _conf.tree(self.path, read)
+        _conf_check.parse(
+            changes, self.path, _module.runner(self.module, self.module.params["bin_dir"]), self.directory()
+        )
+
+    def trial(self, read: Reader) -> _conf_check.Trial:
+        """A controller on the configuration that read shows. Raises NotTriedError."""
+        tools = {tool: self.module.get_bin_path(tool) for tool in _conf_check.TOOLS}
+        missing = [tool for tool, place in tools.items() if not place]
+        if missing:
+            raise _conf_check.NotTriedError(f"this host lacks {', '.join(missing)}")
+        bin_dir = self.module.params["bin_dir"]
+        beside = [bin_dir, os.path.join(os.path.dirname(bin_dir), "sbin")] if bin_dir else []
+        slurmctld = self.module.get_bin_path("slurmctld", opt_dirs=beside)
+        if not slurmctld:
+            raise _conf_check.NotTriedError(
+                "slurmctld is not on this host, or not where it was looked for (`slurm_bin_dir`)"
+            )
+        users = [entry.value for entry in _conf.tree(self.path, read) if entry.key.lower() == "slurmuser"]
+        return _conf_check.try_controller(
+            self.directory(),
+            self.path,
+            read,
+            slurmctld=slurmctld,
+            slurm_user=users[-1] if users else "root",
+            hostname=os.uname().nodename,
+            timeout=self.module.params["timeout"],
+            run=self._runner(tools["timeout"] or ""),
+        )
+
+    def _runner(self, timeout: str) -> Runner:
+        def run(command: list[str]) -> tuple[int, str, str]:
+            code, out, err = self.module.run_command(
+                [timeout, *command[1:]],
+                environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            )
+            return code, out, err
+
+        return run
+
+    def judge(self, read: Reader) -> tuple[tuple[str, ...], list[str]]:
+        """The fatal lines of a controller on the configuration that read shows, and its new errors. Raises NotTriedError."""
+        trial = self.trial(read)
+        if not trial.fatal and not trial.errors:
+            return (), []
+        present = self.trial(_module.read_text)
+        if trial.fatal and present.fatal:
+            raise _conf_check.NotTriedError(f"it does not run on the present configuration either: {present.fatal[0]}")
+        return trial.fatal, _conf_check.new_errors(trial, present)
+
+    def clean(self) -> None:
+        """Take the directories away."""
+        for directory in self.directories:
+            shutil.rmtree(directory)
+
+
+def main() -> t.NoReturn:
+    """The module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+            "text": {"type": "str", "required": True},
+            "adopt": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "path", "default": "/etc/nodecycle"},
+            "controller": {"type": "bool", "default": True},
+            "timeout": {"type": "int", "default": 30},
+            **_module.BIN_DIR_SPEC,
+        },
+        supports_check_mode=True,
+    )
+    _module.require_root(module)
+    path, text, root = (module.params[name] for name in ("path", "text", "root"))
+    check = Check(module)
+    findings: list[_conf_check.Finding] = []
+    why = "" if module.params["controller"] else "it was not wanted"
+
+    def results() -> dict[str, t.Any]:
+        return {
+            "controller_checked": not why,
+            **({"why": why} if why else {}),
+            "findings": [found.as_dict() for found in findings],
+        }
+
+    def note(severity: str, messages: t.Iterable[str]) -> None:
+        findings.extend(_conf_check.finding(severity, message, text, root, path) for message in messages)
+
+    fatal: tuple[str, ...] = ()
+    try:
+        changes = _conf.changes(path, text, module.params["adopt"], _module.read_text)
+        candidate = _conf_check.overlay(changes, _module.read_text)
+        check.parse(changes, candidate)
+        if not why:
+            fragment = _conf.Change(
+                os.path.join(os.path.dirname(path), _conf.FRAGMENT), None, _conf_check.without_hooks(text, root)
+            )
+            fatal, errors = check.judge(_conf_check.overlay([fragment] if text else [], candidate))
+            # Where it ends, what it complained about before is the reason.
+            note("error" if fatal else "warning", [*errors, *(line for line in fatal if line not in errors)])
+    except SlurmError as exc:
+        why = "Slurm's parser refuses the configuration"
+        note("error", [str(exc)])
+        module.fail_json(
+            msg=f"Slurm refuses the new configuration, so nothing was changed. {findings[0]}. Correct `slurm_extra_conf`.",
+            **results(),
+        )
+    except _conf_check.NotTriedError as exc:
+        why = str(exc)
+    except (_conf.ConfError, OSError) as exc:
+        why = "the configuration cannot be put together"
+        module.fail_json(msg=f"Checking what {path} is to become: {exc}", **results())
+    finally:
+        check.clean()
+    if fatal:
+        module.fail_json(
+            msg="A controller that is started on the new configuration ends, so nothing was changed. "
+            f"slurmctld says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`.",
+            **results(),
+        )
+    module.exit_json(changed=False, **results())
+
+
+if __name__ == "__main__":
+    main()

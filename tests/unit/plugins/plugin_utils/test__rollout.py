@@ -1,0 +1,441 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout
+
+HOOKS = ["worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
+NEW, OLD = "n" * 64, "o" * 64
+
+
+def node(
+    state: str = "IDLE", partitions: t.Sequence[str] = ("batch",), reason: str = "", user: str = "", time: str = ""
+) -> dict[str, t.Any]:
+    base, *flags = state.split("+")
+    return {
+        "state": base,
+        "flags": flags,
+        "partitions": list(partitions),
+        "reason": reason,
+        "reason_user": user,
+        "reason_time": time,
+    }
+
+
+def proof(release: str = NEW) -> dict[str, t.Any]:
+    return {
+        "release": release,
+        "intact": True,
+        "files": {},
+        "called": {"worker_prolog": True},
+        "conf": "/etc/slurm/slurm.conf",
+    }
+
+
+class World:
+    """A small cluster on which every worker and the controller have staged a new release."""
+
+    def __init__(self, workers: int = 4) -> None:
+        self.workers = [f"w{number}" for number in range(1, workers + 1)]
+        hosts = {"c": ["controller"], "l": ["login"], **{name: ["worker"] for name in self.workers}}
+        self.definition: dict[str, t.Any] = {
+            "name": "target",
+            "hooks": ["worker_prolog"],
+            "hosts": {name: {"hooks": HOOKS, "id": NEW, "node": name, "kinds": kinds} for name, kinds in hosts.items()},
+            "conf_text": "Prolog=x\n",
+        }
+        self.staged: dict[str, dict[str, t.Any]] = {
+            name: {
+                "id": NEW,
+                "active": False,
+                "previous": OLD[:16],
+                "conf_pending": False,
+                "conf_before": {"text": "", "adopt": []} if name == "c" else None,
+                "init_pending": [],
+                "missing_hooks": [],
+                "proof": proof(OLD),
+            }
+            for name in hosts
+        }
+        self.cluster: dict[str, t.Any] = {
+            "nodes": {name: node() for name in self.workers},
+            "partitions": ["batch"],
+            "journal": None,
+            "committed": {"name": "before", "hosts": dict.fromkeys(hosts, OLD)},
+            "reconfigure_due": False,
+            "slurm_user": "slurm",
+        }
+        self.settings: dict[str, t.Any] = {
+            "controllers": ["c"],
+            "adopt": [],
+            "canary": "",
+            "batches": ["50%", "100%"],
+            "watch": 10,
+            "probe": True,
+            "probe_timeout": 120,
+            "tolerated": 0,
+            "unreachable": "drain",
+        }
+
+    def settle(self, *hosts: str) -> None:
+        for host in hosts:
+            self.staged[host].update(active=True)
+
+    def plan(self) -> dict[str, t.Any]:
+        return _rollout.plan(self.definition, self.staged, self.cluster, self.settings)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_controllers_and_logins_then_canary_then_batches(world: World) -> None:
+    plan = world.plan()
+    assert plan["batches"] == ["c", "l", "w1", "w2", "w3", "w4"]
+    assert plan["serial"] == [2, 1, 2, 1]
+    assert plan["trial"] == ["w1", "c"]
+    assert plan["probed"] == ["w1"]
+    assert plan["problems"] == []
+
+
+def test_nothing_is_due_where_everything_is_as_it_should_be(world: World) -> None:
+    world.settle(*world.staged)
+    plan = world.plan()
+    assert not plan["is_due"]
+    assert [key for key in ("base", "conf", "trial", "batches", "withdraw", "resume", "drain") if plan[key]] == []
+
+
+def test_a_journal_alone_makes_a_rollout_due(world: World) -> None:
+    world.settle(*world.staged)
+    world.cluster["journal"] = {"passed": True}
+    assert world.plan()["is_due"]
+
+
+def test_a_release_that_has_passed_is_not_tried_again(world: World) -> None:
+    world.cluster["journal"] = {"passed": True}
+    plan = world.plan()
+    assert (plan["trial"], plan["probed"]) == ([], [])
+    assert plan["batches"]
+
+
+def test_without_probes_a_warning_says_what_is_lost(world: World) -> None:
+    world.settings["probe"] = False
+    plan = world.plan()
+    assert plan["trial"] == []
+    assert "slurm_probe" in plan["warnings"][0]
+
+
+def test_controller_hooks_are_tried_on_a_worker_that_stands_in(world: World) -> None:
+    world.settle("l", *world.workers)
+    plan = world.plan()
+    assert (plan["trial"], plan["probed"]) == (["c"], ["w1"])
+
+
+def test_hosts_without_a_release_get_an_empty_one_first(world: World) -> None:
+    world.staged["w2"].update(previous="", missing_hooks=HOOKS)
+    assert world.plan()["base"] == ["w2"]
+
+
+def test_a_host_that_lacks_only_init_hooks_needs_no_empty_release(world: World) -> None:
+    world.staged["w2"].update(previous="", missing_hooks=["worker_init"])
+    assert world.plan()["base"] == []
+
+
+def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_every_worker(world: World) -> None:
+    world.settle(*world.staged)
+    world.staged["c"]["conf_pending"] = True
+    plan = world.plan()
+    assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], world.workers)
+
+
+def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
+    nodes = {
+        "a": node("ALLOCATED", ["x", "y"]),
+        "b": node("IDLE", ["x"]),
+        "d": node("IDLE", ["x", "y"]),
+        "e": node("IDLE", ["z"]),
+    }
+    names = {name: name for name in nodes}
+    assert _rollout.choose_canaries("", list(nodes), names, nodes) == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "chosen"), [("2", ["b", "c"]), ("50%", ["b", "c"]), ("1%", ["b"]), ("[a,d]", None), ("a,d", ["a", "d"])]
+)
+def test_canaries_by_number_percentage_or_name(spec: str, chosen: list[str] | None) -> None:
+    nodes = {"a": node("ALLOCATED"), "b": node(), "c": node(), "d": node()}
+    names = {name: name for name in nodes}
+    if chosen is None:
+        with pytest.raises(_rollout.RolloutError, match="slurm_canary"):
+            _rollout.choose_canaries(spec, list(nodes), names, nodes)
+    else:
+        assert _rollout.choose_canaries(spec, list(nodes), names, nodes) == chosen
+
+
+def test_an_unknown_canary_is_refused_by_name(world: World) -> None:
+    world.settings["canary"] = "w1,w9"
+    assert "w9" in world.plan()["problems"][0]
+
+
+def test_nodes_out_of_service_are_no_canaries_and_come_last(world: World) -> None:
+    world.cluster["nodes"]["w1"] = node("IDLE+DRAIN", reason="fan", user="root")
+    plan = world.plan()
+    assert plan["probed"] == ["w2"]
+    assert plan["batches"] == ["c", "l", "w2", "w1", "w3", "w4"]
+
+
+def test_where_no_worker_is_in_service_a_warning_says_so(world: World) -> None:
+    for name in world.workers:
+        world.cluster["nodes"][name] = node("DOWN")
+    plan = world.plan()
+    assert plan["trial"] == []
+    assert "no worker is in service" in plan["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("total", "specs", "sizes"),
+    [(10, ["1", "50%"], [1, 5, 4]), (3, ["20%", "100%"], [1, 2]), (5, ["2"], [2, 2, 1]), (0, ["2"], []), (2, [], [2])],
+)
+def test_batch_sizes(total: int, specs: list[str], sizes: list[int]) -> None:
+    assert _rollout.batch_sizes(total, specs) == sizes
+
+
+def test_a_wrong_batch_size_names_the_variable(world: World) -> None:
+    world.settings["batches"] = ["many"]
+    assert "slurm_batches is 'many'" in world.plan()["problems"][0]
+
+
+class TestUnreachable:
+    def test_a_node_in_service_ends_the_run(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        assert "slurm_tolerated_nodes" in world.plan()["problems"][0]
+
+    def test_tolerated_it_is_drained(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        world.settings["tolerated"] = 1
+        plan = world.plan()
+        assert (plan["problems"], plan["drain"], plan["left"]) == ([], ["w2"], [])
+        assert "w2" not in plan["batches"]
+
+    def test_or_left(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        world.settings.update(tolerated=1, unreachable="leave")
+        plan = world.plan()
+        assert (plan["drain"], plan["left"]) == ([], ["w2"])
+
+    def test_a_node_that_is_down_stays_as_it_is(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        world.cluster["nodes"]["w2"] = node("DOWN+NOT_RESPONDING", reason="Not responding", user="slurm")
+        plan = world.plan()
+        assert (plan["problems"], plan["drain"], plan["left"]) == ([], [], ["w2"])
+
+    def test_a_node_that_an_administrator_drained_is_left(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="fan", user="root")
+        plan = world.plan()
+        assert (plan["problems"], plan["drain"], plan["left"]) == ([], [], ["w2"])
+
+    def test_a_node_without_any_release_would_be_drained_by_its_first_job(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        del world.cluster["committed"]["hosts"]["w2"]
+        world.settings["tolerated"] = 1
+        assert "slurm_unmanaged_nodes" in world.plan()["problems"][0]
+
+    def test_the_controller_is_needed(self, world: World) -> None:
+        world.staged["c"] = {"unreachable": True}
+        assert "controller c cannot be reached" in world.plan()["problems"][0]
+
+    def test_reachable_again_it_is_given_back(self, world: World) -> None:
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+        assert world.plan()["resume"] == ["w2"]
+
+    def test_still_unreachable_is_no_new_work(self, world: World) -> None:
+        world.settle(*world.staged)
+        world.staged["w2"] = {"unreachable": True}
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+        assert not world.plan()["is_due"]
+
+
+def journal(**fields: t.Any) -> dict[str, t.Any]:
+    hosts = {
+        "c": {"node": "c", "kinds": ["controller"], "from": "old", "to": NEW, "conf": {"text": "old\n", "adopt": []}},
+        "w1": {"node": "n1", "kinds": ["worker"], "from": "old", "to": NEW, "conf": None},
+        "w2": {"node": "n2", "kinds": ["worker"], "from": "", "to": NEW, "conf": None},
+    }
+    return {
+        "name": "target",
+        "phase": "batches",
+        "hosts": hosts,
+        "activated": {"w1": 1000},
+        "nodes": {"n1": node(), "n2": node()},
+        "conf_changed": True,
+        "controllers": ["c"],
+        "slurm_user": "slurm",
+        "failed": {},
+        **fields,
+    }
+
+
+DRAINED = node("IDLE+DRAIN", reason="Prolog error", user="slurm", time="1970-01-01T00:20:00")
+
+
+@pytest.mark.parametrize(
+    ("found", "nodes", "first"),
+    [
+        (None, {}, ""),
+        (journal(), {"n1": node()}, "finish"),
+        (journal(name="another"), {"n1": node()}, "undo"),
+        (journal(phase="undo"), {"n1": node()}, "undo"),
+        (journal(failed={"w1": "why"}), {"n1": node()}, "undo"),
+        (journal(), {"n1": DRAINED}, "undo"),
+        # Older than the activation: it is not the rollout's doing.
+        (journal(activated={"w1": 2000}), {"n1": DRAINED}, "finish"),
+    ],
+)
+def test_what_a_killed_run_left_is_finished_or_undone(found: t.Any, nodes: t.Any, first: str) -> None:
+    assert _rollout.what_to_do_first(found, {"name": "target"}, nodes) == first
+
+
+def test_undo_goes_back_where_the_release_was_activated_and_takes_away_where_there_was_none() -> None:
+    plan = _rollout.undo_plan(journal())
+    assert (plan["restore"], plan["remove"]) == (["w1"], ["w2"])
+    assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == (["c"], ["c"], "old\n")
+    assert plan["nodes"] == {"n1": 1000}
+
+
+def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
+    plan = _rollout.undo_plan(journal(conf_changed=False))
+    assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == ([], [], None)
+
+
+def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
+    record = {
+        "hook": "worker_prolog",
+        "script": "10-x",
+        "exit": 3,
+        "node": "n1",
+        "job": "7",
+        "time": "t",
+        "output": "no disk\n",
+    }
+    epilog = {**record, "hook": "worker_epilog", "job": "8"}
+    facts: dict[str, dict[str, t.Any]] = {"c": {}, "w1": {"__slurm_log": {"failures": [record, epilog]}}, "w2": {}}
+    undo = _rollout.undo_plan(journal())
+    outcome = _rollout.undo_outcome(undo, facts)
+    assert outcome["jobs"] == ["7"]
+    assert outcome["not_restored"] == {}
+    text = _rollout.undo_message(
+        undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}
+    )
+    assert "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7" in text
+    assert "no disk" in text
+    assert "Prolog error" not in text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"__slurm_undo_failure": "disk full"},
+        {"__slurm_restored": {"unreachable": True}},
+        {"__slurm_proven": {"failed": True, "msg": "disk full"}},
+        {"__slurm_proven": {"unreachable": True}},
+    ],
+)
+def test_a_host_that_is_not_put_back_is_named_and_its_node_not_given_back(said: dict[str, t.Any]) -> None:
+    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), {"c": {}, "w1": said, "w2": {}})
+    assert list(outcome["not_restored"]) == ["w1"]
+    assert (outcome["not_restored_nodes"], outcome["restored_nodes"]) == (["n1"], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({}, None),
+        ({"__slurm_step": {"active": True, "id": NEW, "proof": proof()}}, None),
+        ({"__slurm_failure": "no"}, "no"),
+        ({"__slurm_step": {"unreachable": True}}, "cannot be reached"),
+        ({"__slurm_step": {"active": True, "id": NEW, "proof": proof(OLD)}}, "oooo"),
+        ({"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "intact": False}}}, "changed after"),
+        (
+            {"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "called": {"worker_prolog": False}}}},
+            "does not name",
+        ),
+    ],
+)
+def test_a_step_fails_by_an_error_by_silence_or_without_proof(said: dict[str, t.Any], reason: str | None) -> None:
+    found = _rollout.step_failures(["w1"], {"w1": said})
+    assert reason in found["w1"] if reason else found == {}
+
+
+ENTRY = {
+    "name": "a",
+    "hosts": {"w1": OLD},
+    "about": {"w1": {"node": "n1", "kinds": ["worker"]}},
+    "conf": {"text": "a", "adopt": []},
+    "controllers": ["c"],
+}
+LATER = {
+    **ENTRY,
+    "name": "b",
+    "hosts": {"w1": NEW},
+    "conf": {"text": "b", "adopt": []},
+    "activated": {"w1": 5},
+    "nodes": {"n1": node()},
+}
+
+
+@pytest.mark.parametrize(
+    ("committed", "name", "target"),
+    [([LATER, ENTRY], "", "a"), ([LATER, ENTRY], "a", "a"), ([ENTRY, LATER, ENTRY], "", "b")],
+)
+def test_rollback_goes_to_the_one_before_or_the_named_one(committed: t.Any, name: str, target: str) -> None:
+    assert _rollout.rollback_target(committed, name)["entry"]["name"] == target
+
+
+@pytest.mark.parametrize(
+    ("committed", "name", "words"),
+    [
+        ([], "", "no rollout was committed"),
+        ([ENTRY], "", "only rollout"),
+        ([LATER, ENTRY], "b", "is what the cluster runs"),
+        ([LATER, ENTRY], "zzz", "it knows: a"),
+    ],
+)
+def test_rollback_is_refused_where_there_is_nothing_to_go_back_to(committed: t.Any, name: str, words: str) -> None:
+    assert words in _rollout.rollback_target(committed, name)["problem"]
+
+
+def test_a_rollback_is_the_undo_of_what_came_after_its_target() -> None:
+    target = _rollout.rollback_target([LATER, ENTRY], "")
+    looked = {"w1": {"proof": {"release": NEW}, "conf_lines": {"text": "b", "adopt": []}}}
+    document = _rollout.rollback(target, looked, "slurm")
+    assert document["problems"] == []
+    plan = _rollout.undo_plan(document)
+    assert (plan["restore"], plan["conf_text"], plan["commit"]["name"]) == (["w1"], "a", "a")
+    assert (plan["nodes"], plan["nodes_before"]) == ({"n1": 5}, {"n1": node()})
+
+
+@pytest.mark.parametrize(
+    ("looked", "words"),
+    [({}, "not in the inventory"), ({"w1": {"failed": True, "msg": "release oooo is not staged"}}, "w1: release oooo")],
+)
+def test_a_rollback_is_refused_where_a_host_cannot_go_back(looked: t.Any, words: str) -> None:
+    target = _rollout.rollback_target([LATER, ENTRY], "")
+    assert words in _rollout.rollback(target, looked, "slurm")["problems"][0]
+
+
+def test_the_name_of_a_rollout_changes_with_every_release_and_line() -> None:
+    conf = {"text": "", "adopt": []}
+    name = _rollout.name_of({"w1": OLD}, conf)
+    assert name == _rollout.name_of({"w1": OLD, "w2": ""}, conf)
+    assert len({name, _rollout.name_of({"w1": NEW}, conf), _rollout.name_of({"w1": OLD}, {**conf, "text": "x"})}) == 3
+
+
+def test_a_batch_says_where_it_stands(world: World) -> None:
+    plan = world.plan()
+    assert _rollout.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
