@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import json
 import os
@@ -23,6 +24,24 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 WORKERS = ("worker1", "worker2", "worker3")
+
+
+_SNAPSHOT = r"""
+cd / || exit
+look() {
+    find etc var/lib/slurm/slurmd/conf-cache -path etc/nodecycle/releases -prune -o -path etc/nodecycle/history.json -prune -o "$@" 2>/dev/null
+}
+look -type l -printf '->%l %p\n'
+{ look -type f -print0; find etc/nodecycle/current/ -type f -print0 2>/dev/null; } | xargs -0 sha256sum 2>/dev/null
+true
+"""
+
+_LEFTOVERS = r"""
+ls -d /etc/nodecycle/canary /var/lib/nodecycle/rollout/lock.json /var/lib/nodecycle/rollout/journal.json /var/lib/nodecycle/reconfigure.due \
+    2>/dev/null
+find /etc /var/lib/nodecycle -name '.half-*' -o -name '.nodecycle*' 2>/dev/null
+true
+"""
 
 
 class Lab:
@@ -100,6 +119,55 @@ class Lab:
                 self.run("controller", f"scontrol update NodeName={name} State=RESUME")
             self.wait_for_state(name, lambda state: state == "IDLE")
 
+    def in_service(self) -> dict[str, str]:
+        """What keeps each worker from taking jobs, with user and time; empty for one that does."""
+        found = {}
+        for name in WORKERS:
+            now = self.node(name)
+            flags = set(now["State"].split("+")) - {"COMPLETING", "RESERVED", "PLANNED"}
+            # 24.11 goes on showing the reason of a drain that is over.
+            found[name] = "" if flags <= {"IDLE", "MIXED", "ALLOCATED"} else f"{sorted(flags)} {now['Reason']}"
+        return found
+
+    def held_jobs(self) -> list[str]:
+        """The jobs that wait until somebody releases them, each with Slurm's reason."""
+        queue = self.run("controller", "squeue -h -r -t PD -o '%A|%Q|%r'").splitlines()
+        fields = [line.split("|", 2) for line in queue]
+        return [f"{job} {reason}" for job, priority, reason in fields if priority == "0" or "held" in reason.lower()]
+
+    def hurry(self) -> None:
+        """Let requeued jobs start that nobody holds: Slurm has them wait for two minutes (the lifetime of their credential)."""
+        text = self.run("controller", "scontrol show job -o")
+        for line in text.splitlines():
+            job = dict(re.findall(r"(?:^| )([A-Za-z:/]+)=(\S*)", line))
+            if job.get("JobState") == "PENDING" and job["Restarts"] != "0" and job["Priority"] != "0":
+                # It may start by itself in this very moment.
+                self.try_run("controller", f"scontrol update JobId={job['JobId']} StartTime=now")
+
+    # -- what a rollout leaves
+
+    def snapshot(self) -> dict[str, dict[str, str]]:
+        """For each host the digest of each file and the target of each link that a rollout may change for good.
+
+        Not the releases that are not active: they wait, and no job meets them.
+        """
+        return {host: self._snapshot(host) for host in HOSTS}
+
+    def _snapshot(self, host: str) -> dict[str, str]:
+        found = {}
+        for line in self.run(host, _SNAPSHOT).splitlines():
+            digest, path = line.split(None, 1)
+            found[path] = digest
+        return found
+
+    def leftovers(self) -> list[str]:
+        """What only a rollout under way may have: its lock, journal, reservation, trial, notes and half-made files."""
+        found = [f"{host}: {line}" for host in HOSTS for line in self.run(host, _LEFTOVERS).splitlines()]
+        reservations = self.run("controller", "scontrol show reservation -o").strip()
+        found += [] if reservations == "No reservations in the system" else [reservations]
+        jobs = self.run("controller", "squeue -h -n nodecycle_probe").strip()
+        return found + ([jobs] if jobs else [])
+
     # -- playbooks
 
     def play(
@@ -109,6 +177,7 @@ class Lab:
         inventory: t.Sequence[pathlib.Path] = (),
         only_inventory: pathlib.Path | None = None,
         cwd: pathlib.Path = ROOT,
+        env: t.Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook on the lab, with more inventories or with another one."""
         wanted = [only_inventory] if only_inventory else [ROOT / "lab/inventory.yml", *inventory]
@@ -123,6 +192,7 @@ class Lab:
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
                 "COLUMNS": "10000",
+                **(env or {}),
             },
             capture_output=True,
             text=True,
@@ -171,11 +241,17 @@ each_second() {
         sleep 1
     done
 }
+# A function, so that the options are expanded anew each time.
+submit() {
+    timeout 60 sbatch --parsable -J traffic -o /dev/null SBATCH_OPTIONS --wrap 'echo "$SLURM_JOB_ID" >>ended'
+}
 each_second pings timeout 60 scontrol ping &
-each_second submissions timeout 60 sbatch --parsable -J traffic -o /dev/null SBATCH_OPTIONS \
-    --wrap 'echo "$SLURM_JOB_ID" >>ended' &
+each_second submissions submit &
 wait
 """
+
+#: Options of Traffic that send its jobs to each worker in turn.
+EACH_WORKER = '-w "worker$(($(date +%s) % 3 + 1))"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,7 +364,42 @@ def wait(look: t.Callable[[], T | None], seconds: float, what: str) -> T:
         time.sleep(0.3)
 
 
+@contextlib.contextmanager
+def unnoticed(lab: Lab) -> t.Iterator[Traffic]:
+    """While users submit a job to each worker in turn: whatever happens within, they notice nothing, and in the end all is as before."""
+    files, service = lab.snapshot(), lab.in_service()
+    with Traffic(lab, EACH_WORKER, end_within=90) as traffic:
+        yield traffic
+        held = [job for job in lab.held_jobs() if job.split()[0] in traffic.jobs]
+        assert held == []
+        lab.hurry()
+    assert traffic.problems == []
+    assert lab.leftovers() == []
+    assert lab.in_service() == service
+    assert lab.snapshot() == files
+
+
+def extra(variables: t.Mapping[str, t.Any]) -> str:
+    """Variables as an argument of ansible-playbook."""
+    return f"--extra-vars={json.dumps(variables)}"
+
+
+def failure_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The message with which a run failed, the last one."""
+    assert done.returncode != 0, done.stdout
+    said = re.findall(r"(?m)^(?:fatal|failed): .*?(?:FAILED|UNREACHABLE)! => (\{.*\})$", done.stdout)
+    assert said, done.stdout + done.stderr
+    return str(json.loads(said[-1])["msg"])
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     """The running lab."""
     return Lab()
+
+
+@pytest.fixture
+def good(request: pytest.FixtureRequest) -> str:
+    """The argument of ansible-playbook that names the scenario's last good definition."""
+    scenario = next(place for place in request.path.parents if (place / "molecule.yml").exists())
+    return f"--extra-vars=@{scenario}/vars/good.yml"

@@ -1,0 +1,24 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The very first rollout has a bad script: the cluster is as if it had never been."""
+
+from __future__ import annotations
+
+from conftest import HOSTS, extra, failure_of, unnoticed
+
+
+def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
+    script = {"name": "bad", "content": "#!/bin/sh\necho no scratch here\nexit 3\n"}
+    with unnoticed(lab):
+        message = failure_of(lab.play(extra({"slurm_worker_prolog": [script], "slurm_controller_prolog": "#!/bin/sh\n"})))
+    assert "worker_prolog: script 10-bad ended with exit code 3 on worker3" in message
+    assert "no scratch here" in message
+    # The role install, which made the cluster, has drop-ins of its own; logs are the site's and stay.
+    places = "/etc /usr/local /opt /run /var/lib /var/cache"
+    found = {
+        host: lab.run(host, f"find {places} -iname '*nodecycle*' -not -name '*nodecycle*install*'").split()
+        for host in HOSTS
+    }
+    assert found == {host: [] for host in HOSTS}
+    config = lab.run("controller", "scontrol show config")
+    assert "nodecycle" not in config

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad scripts that pass every check before a run: no user's job notices, the last good release is back, the message names the cause."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from conftest import extra, failure_of, unnoticed
+
+
+def script(text: str, **options: t.Any) -> list[dict[str, t.Any]]:
+    """A hook with one script."""
+    return [{"name": "bad", "content": f"#!/bin/sh\n{text}\n", **options}]
+
+
+#: For each what the variables are, and what the message has to say.
+CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
+    "a prolog that exits 1": (
+        {"slurm_worker_prolog": script("echo no scratch here; exit 1")},
+        ["worker_prolog: script 10-bad ended with exit code 1 on worker3", "no scratch here"],
+    ),
+    "a prolog that hangs beyond its time limit": (
+        {"slurm_worker_prolog": script("echo waiting for a mount; sleep 600", timeout=2)},
+        ["worker_prolog: script 10-bad ended with exit code 124 (its time limit) on worker3", "waiting for a mount"],
+    ),
+    "a prolog that hangs and has no time limit": (
+        {"slurm_worker_prolog": script("echo waiting for ever; sleep 600")},
+        ["worker_prolog: script 10-bad", "(killed by Slurm's time limit) on worker3", "waiting for ever"],
+    ),
+    "a prolog that fails only on a node that is no canary": (
+        {"slurm_worker_prolog": script("echo no such device; exit 7", nodes="worker2"), "slurm_batches": ["100%"], "slurm_batch_watch": 10},
+        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Given back: worker2"],
+    ),
+    "an epilog that exits 1": (
+        {"slurm_worker_epilog": script("echo cannot clean; exit 1")},
+        ["worker_epilog: script 10-bad ended with exit code 1 on worker3", "cannot clean"],
+    ),
+    "a controller prolog that exits 1": (
+        {"slurm_controller_prolog": script("echo no licence server; exit 1")},
+        ["controller_prolog: script 10-bad ended with exit code 1 on controller", "no licence server"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nobody_notices(lab, good, case):
+    variables, words = CASES[case]
+    with unnoticed(lab):
+        message = failure_of(lab.play(good, extra(variables)))
+    assert [word for word in words if word not in message] == [], message
+    assert "everything is as it was before" in message
