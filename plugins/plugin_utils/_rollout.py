@@ -200,6 +200,9 @@ def plan(
         "drain": unreachable["drain"],
         "withdraw": withdraw,
     }
+    if settings["check"]:
+        # What follows has nothing to look at where nothing was staged, placed or activated.
+        todo.update(base=[], prove_conf=[], trial=[])
     # A node that is drained for it already is no work.
     drained = [
         node

@@ -72,6 +72,7 @@ class World:
         self.settings: dict[str, t.Any] = {
             "controllers": ["c"],
             "adopt": [],
+            "check": False,
             "canary": "",
             "batches": ["50%", "100%"],
             "watch": 10,
@@ -151,6 +152,15 @@ def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_every_worker(worl
     world.staged["c"]["conf_pending"] = True
     plan = world.plan()
     assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], world.workers)
+
+
+def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
+    world.settings["check"] = True
+    world.staged["c"]["conf_pending"] = True
+    world.staged["w2"].update(previous="", missing_hooks=HOOKS)
+    plan = world.plan()
+    assert (plan["base"], plan["prove_conf"], plan["trial"]) == ([], [], [])
+    assert plan["batches"]
 
 
 def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
