@@ -405,10 +405,15 @@ def main() -> t.NoReturn:
         is_fatal = any("fatal: " in line for line in words)
         said = f" slurmctld says: {'; '.join(words)}." if is_fatal else ""
         module.fail_json(
-            msg=f"slurm.conf is changed on disk, and it is not proven that the cluster runs well with it: {exc}.{said} Put the files of "
-            "before back and reconfigure again; the note of this change stays, so the next run reconfigures, too.",
+            msg=f"It is not proven that the cluster runs well with the new slurm.conf: {exc}.{said} Correct `slurm_extra_conf`, or what "
+            "is wrong on the hosts that are named; until a reconfigure has succeeded, each run tries it again.",
             failed_because=words,
             **result,
+        )
+    if result.get("waits_for_restart"):
+        module.warn(
+            f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
+            "restarted. Set `slurm_restart_allowed: true` before the next change, or restart them when it suits (systemctl restart slurmctld)."
         )
     module.exit_json(changed=result["needs"] != "nothing" or result.get("was_started", False), **result)
 
