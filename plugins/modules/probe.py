@@ -308,7 +308,6 @@ def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
     slurm_user = slurm.cluster().slurm_user
     user = account_of(module, slurm_user)
     nodes = slurm.nodes(params["name"])
-    wanted = _probe.wanted(nodes, params["partitions"])
     refusal = _probe.refusal(nodes, params["partitions"])
     if refusal:
         module.fail_json(msg=f"Probe of {params['name']}: {refusal}")
@@ -318,7 +317,7 @@ def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
             f"Among the nodes {params['name']} are some of these reservations of others: {', '.join(others)}. They are left as they are."
         )
     if module.check_mode:
-        jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
+        jobs = [_probe.Job("", node, partition, "") for node, partition in _probe.wanted(nodes, params["partitions"])]
         problems: list[str] = []
         completing: list[str] = []
     else:
