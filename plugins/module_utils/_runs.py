@@ -111,9 +111,12 @@ def shortfalls(
     return missing, tolerated
 
 
+def cause(record: Record) -> str:
+    """Why a script ended that did not end by itself, in parentheses; empty where it did."""
+    causes = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}
+    return causes.get(str(record.get("cause")), "")
+
+
 def describe(record: Record) -> str:
     """A failure in a few words, as a drain reason takes them."""
-    cause = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}.get(
-        str(record.get("cause")), ""
-    )
-    return f"{record.get('hook')} {record.get('script')} exit {record.get('exit')}{cause}"
+    return f"{record.get('hook')} {record.get('script')} exit {record.get('exit')}{cause(record)}"

@@ -12,7 +12,7 @@ import json
 import math
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership, _runs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
@@ -382,7 +382,8 @@ def undo_message(
         shown.add(key)
         job = f" for job {record['job']}" if record.get("job") else ""
         lines.append(
-            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']} on {record['node']}{job}."
+            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_runs.cause(record)} "
+            f"on {record['node']}{job}."
         )
         output = [
             record.get("output", "")
