@@ -222,7 +222,7 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
-        "is_due": is_due,
+        "lead": settings["controllers"][:1] if is_due else [],
         "problems": problems,
         "warnings": warnings,
         "rollout": {
