@@ -365,16 +365,23 @@ def wait(look: t.Callable[[], T | None], seconds: float, what: str) -> T:
 
 
 @contextlib.contextmanager
-def unnoticed(lab: Lab) -> t.Iterator[Traffic]:
-    """While users submit a job to each worker in turn: whatever happens within, they notice nothing, and in the end all is as before."""
-    files, service = lab.snapshot(), lab.in_service()
-    with Traffic(lab, EACH_WORKER, end_within=90) as traffic:
+def users(lab: Lab, *options: str) -> t.Iterator[Traffic]:
+    """Users submit jobs, to each worker in turn, and notice nothing of what happens within; it leaves no traces of a rollout."""
+    with Traffic(lab, *(options or [EACH_WORKER]), end_within=90) as traffic:
         yield traffic
         held = [job for job in lab.held_jobs() if job.split()[0] in traffic.jobs]
         assert held == []
         lab.hurry()
     assert traffic.problems == []
     assert lab.leftovers() == []
+
+
+@contextlib.contextmanager
+def undone(lab: Lab, *options: str) -> t.Iterator[Traffic]:
+    """The same, and in the end every file is what it was before, and every node in the service in which it was."""
+    files, service = lab.snapshot(), lab.in_service()
+    with users(lab, *options) as traffic:
+        yield traffic
     assert lab.in_service() == service
     assert lab.snapshot() == files
 
