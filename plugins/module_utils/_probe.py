@@ -71,8 +71,8 @@ class Seen:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is a probe."""
-        return self.name == JOB_NAME and self.reservation == RESERVATION
+        """Whether it is a probe, also one that waited when the reservation ended by itself: then only the reason names it."""
+        return self.name == JOB_NAME and (self.reservation == RESERVATION or RESERVATION in self.reason)
 
 
 def parse_jobs(text: str) -> dict[str, Seen]:
@@ -82,8 +82,13 @@ def parse_jobs(text: str) -> dict[str, Seen]:
         fields = [field.strip() for field in line.split("|")]
         if len(fields) >= 7:
             restarts = int(fields[4]) if fields[4].isdigit() else 0
-            found[fields[0]] = Seen(fields[1], fields[2], fields[3], restarts, fields[5], fields[6])
+            found[fields[0]] = Seen(fields[1], fields[2], _exit_code(fields[3]), restarts, fields[5], fields[6])
     return found
+
+
+def _exit_code(text: str) -> str:
+    """Code and signal; 22.05 prints the status as wait(2) gives it."""
+    return f"{int(text) >> 8}:{int(text) & 127}" if text.isdigit() else text
 
 
 def wanted(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
@@ -192,7 +197,7 @@ def is_over(job: Job, node: Node) -> bool:
 
 def has_passed(job: Job) -> bool:
     """Whether a job went through all hooks that it met."""
-    return job.state == "COMPLETED" and job.exit_code in ("0:0", "0")
+    return job.state == "COMPLETED" and job.exit_code == "0:0"
 
 
 def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
@@ -207,6 +212,11 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
         return (
             f"{who}: still running after {timeout} seconds (prolog, task prolog, the job's own command or task epilog)",
             True,
+        )
+    if job.state == "CONFIGURING":
+        return (
+            f"{who}: still being prepared after {timeout} seconds (PrologSlurmctld, with PrologFlags=Alloc also the prolog)",
+            False,
         )
     if job.state == "COMPLETING":
         return f"{who}: still completing after {timeout} seconds (its epilog)", False
@@ -242,6 +252,14 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
     if blame_job:
         found.append(_WHAT_THE_PROBE_IS)
     return found
+
+
+def late(completing: t.Iterable[str]) -> str:
+    """What cancelled jobs that do not end mean."""
+    return (
+        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If it fails in the end, Slurm drains their nodes "
+        "then, as for the scripts that they began with"
+    )
 
 
 def others(reservations: t.Mapping[str, t.Mapping[str, str]], nodes: t.Container[str]) -> list[str]:

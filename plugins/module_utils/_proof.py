@@ -22,9 +22,16 @@ Read = t.Callable[[str], t.Optional[str]]
 def daemon_arguments(name: str, proc: str = "/proc") -> list[str]:
     """The command line of a running daemon; empty where it does not run."""
     for entry in os.listdir(proc):
-        if entry.isdigit() and (_files.read_bytes(os.path.join(proc, entry, "comm")) or b"").decode().strip() == name:
-            line = _files.read_bytes(os.path.join(proc, entry, "cmdline")) or b""
-            return [word.decode("utf-8", "surrogateescape") for word in line.split(b"\0") if word]
+        try:
+            if (
+                entry.isdigit()
+                and (_files.read_bytes(os.path.join(proc, entry, "comm")) or b"").strip() == name.encode()
+            ):
+                line = _files.read_bytes(os.path.join(proc, entry, "cmdline")) or b""
+                return [word.decode("utf-8", "surrogateescape") for word in line.split(b"\0") if word]
+        except OSError:
+            # It has just ended.
+            continue
     return []
 
 

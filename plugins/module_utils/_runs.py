@@ -80,6 +80,22 @@ def _identity(record: Record) -> tuple[t.Any, ...]:
     return tuple(record.get(key) for key in ("time", "hook", "script", "job", "release"))
 
 
+def still_running(root: str, release: str, proc: str = "/proc") -> bool:
+    """Whether a script of a release runs on this host now."""
+    directory = os.path.join(root, "releases", release[:ID_LENGTH], "").encode()
+    for entry in os.listdir(proc):
+        if not entry.isdigit():
+            continue
+        try:
+            line = _files.read_bytes(os.path.join(proc, entry, "cmdline")) or b""
+        except OSError:
+            # It has just ended.
+            continue
+        if any(word.startswith(directory) for word in line.split(b"\0")):
+            return True
+    return False
+
+
 def shortfalls(
     scripts: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]], release: str, partition: str, runs: t.Sequence[Record]
 ) -> tuple[list[str], list[str]]:

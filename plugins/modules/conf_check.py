@@ -20,7 +20,7 @@ description:
     namespaces and an empty state of its own; keys by which a controller acts at its start are changed for the trial
     (O(controller)).
   - What makes the controller end fails the task. What it merely complains about, and does not complain about on the present
-    configuration, is a warning.
+    configuration, is shown as a warning, and so is that no controller could be tried.
   - Runs on a controller host. Changes nothing.
 options:
   path:
@@ -255,6 +255,11 @@ def main() -> t.NoReturn:
         module.fail_json(msg=f"Checking what {path} is to become: {exc}", **results())
     finally:
         check.clean()
+    if module.params["controller"] and why:
+        module.warn(f"The new slurm.conf was read by Slurm's parser, and no controller was tried on it: {why}.")
+    for found in findings:
+        if found.severity == "warning":
+            module.warn(f"A controller on the new slurm.conf runs, and says: {found}")
     if fatal:
         module.fail_json(
             msg="A controller that is started on the new configuration ends, so nothing was changed. "

@@ -35,6 +35,10 @@ options:
     description: Seconds within which the lines of O(jobs) have to be there. An epilog may end a moment after its job.
     type: int
     default: 10
+  settle:
+    description: Seconds to wait until no script of O(release) runs here any more, so that the failure of one that does is not missed.
+    type: int
+    default: 0
   root:
     description: Directory of the releases.
     type: path
@@ -110,6 +114,7 @@ def main() -> t.NoReturn:
             "jobs": {"type": "list", "elements": "dict", "default": []},
             "release": {"type": "str", "default": ""},
             "wait": {"type": "int", "default": 10},
+            "settle": {"type": "int", "default": 0},
             "root": {"type": "path", "default": "/etc/nodecycle"},
         },
         supports_check_mode=True,
@@ -122,6 +127,9 @@ def main() -> t.NoReturn:
     missing: list[str] = []
     tolerated: list[str] = []
     try:
+        settled_by = time.monotonic() + module.params["settle"]
+        while release and time.monotonic() < settled_by and _runs.still_running(module.params["root"], release):
+            time.sleep(0.5)
         if jobs and release:
             manifest = Store(module.params["root"]).require(release)
             scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}

@@ -19,6 +19,7 @@ description:
     they have the same nodes (flag MAINT).
   - It has passed if every job ended with exit code 0 and no node is out of service afterwards. Else the module fails and returns
     the same values.
+  - Jobs that take too long are cancelled and given a minute more for their prologs and epilogs to end.
   - If the module is killed, the reservation ends by itself after at most twice O(timeout) and a minute; the next call and
     O(state=absent) remove what is left.
   - Runs as root on a controller host, because root may submit jobs for others. Not twice at the same time.
@@ -143,6 +144,12 @@ reservations:
   returned: with O(state=passed), also on failure
   type: list
   elements: str
+completing:
+  description:
+    - The ids of cancelled jobs whose prolog or epilog had not ended a minute later. If it fails after that, Slurm drains the node then.
+  returned: always
+  type: list
+  elements: str
 """
 
 import pwd
@@ -155,8 +162,8 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _o
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
-#: Seconds until cancelled jobs have left the queue.
-CANCEL_TIMEOUT = 30
+#: Seconds until cancelled jobs have left the queue, with their prologs and epilogs.
+CANCEL_TIMEOUT = 60
 
 
 def probes(slurm: Slurm, *options: str) -> dict[str, _probe.Seen]:
@@ -164,33 +171,38 @@ def probes(slurm: Slurm, *options: str) -> dict[str, _probe.Seen]:
     return _probe.parse_jobs(slurm.call("squeue", "-h", "-a", *options, "-O", _probe.JOB_FIELDS))
 
 
-def leftovers(slurm: Slurm) -> tuple[list[str], bool]:
+def leftovers(slurm: Slurm) -> tuple[dict[str, _probe.Seen], bool]:
     """Our jobs that have not ended, and whether there is our reservation. Raises SlurmError where it is used by others."""
-    jobs = {id_: job for id_, job in probes(slurm).items() if job.reservation == RESERVATION}
+    jobs = {id_: job for id_, job in probes(slurm).items() if job.is_ours or job.reservation == RESERVATION}
     strangers = sorted(id_ for id_, job in jobs.items() if not job.is_ours)
     if strangers:
         raise SlurmError(
             f"the reservation {RESERVATION} is used by jobs that are not ours ({', '.join(strangers)}). Cancel them or wait until they "
             f"have ended; that name is this collection's own"
         )
-    return [id_ for id_, job in jobs.items() if job.state != "COMPLETING"], RESERVATION in slurm.reservations()
+    return jobs, RESERVATION in slurm.reservations()
 
 
-def remove(slurm: Slurm) -> bool:
-    """Remove our jobs and our reservation; whether there was anything."""
+def remove(slurm: Slurm) -> tuple[bool, list[str]]:
+    """Remove our jobs and our reservation: whether there was anything, and the jobs whose prolog or epilog does not end.
+
+    Until they have ended no other job comes to their nodes: a prolog that fails late drains the node then, and not after others have
+    been told that all is well.
+    """
     jobs, reserved = leftovers(slurm)
     found = bool(jobs) or reserved
     if jobs:
         slurm.call("scancel", *jobs)
-        deadline = time.monotonic() + CANCEL_TIMEOUT
-        while jobs and time.monotonic() < deadline:
-            time.sleep(0.3)
-            jobs, reserved = leftovers(slurm)
-        if jobs:
-            raise SlurmError(f"the jobs {', '.join(jobs)} are still there {CANCEL_TIMEOUT} seconds after scancel")
+    deadline = time.monotonic() + CANCEL_TIMEOUT
+    while jobs and time.monotonic() < deadline:
+        time.sleep(0.5)
+        jobs, reserved = leftovers(slurm)
+    stuck = [id_ for id_, job in jobs.items() if job.state != "COMPLETING"]
+    if stuck:
+        raise SlurmError(f"the jobs {', '.join(stuck)} are still there {CANCEL_TIMEOUT} seconds after scancel")
     if reserved:
         slurm.call("scontrol", "delete", f"reservation={RESERVATION}")
-    return found
+    return found, list(jobs)
 
 
 def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
@@ -215,17 +227,20 @@ def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> lis
         time.sleep(1)
 
 
-def probe(slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]) -> list[_probe.Job]:
-    """Reserve the nodes, run the jobs, and leave nothing of either."""
+def probe(
+    slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]
+) -> tuple[list[_probe.Job], list[str]]:
+    """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
     remove(slurm)
     jobs: list[_probe.Job] = []
     try:
         slurm.call("scontrol", "create", *_probe.reservation(nodes, user.pw_name, params["timeout"]))
         for node, partition in _probe.wanted(nodes, params["partitions"]):
             jobs.append(submit(slurm, node, partition, user, params))
-        return follow(slurm, jobs, params["name"], params["timeout"])
+        jobs = follow(slurm, jobs, params["name"], params["timeout"])
     finally:
-        remove(slurm)
+        _found, completing = remove(slurm)
+    return jobs, completing
 
 
 def account_of(module: AnsibleModule, slurm_user: str) -> pwd.struct_passwd:
@@ -270,11 +285,21 @@ def main() -> t.NoReturn:
     signal.signal(signal.SIGHUP, stop)
     try:
         if params["state"] == "absent":
-            jobs, reserved = leftovers(slurm)
-            module.exit_json(changed=remove(slurm) if not module.check_mode else bool(jobs) or reserved)
+            absent(module, slurm)
         run(module, slurm)
     except SlurmError as exc:
         module.fail_json(msg=f"Probe of {params['name'] or 'no node'}: {exc}")
+
+
+def absent(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
+    """Remove what an earlier probe left."""
+    if module.check_mode:
+        jobs, reserved = leftovers(slurm)
+        module.exit_json(changed=bool(jobs) or reserved, completing=[])
+    found, completing = remove(slurm)
+    if completing:
+        module.warn(_probe.late(completing))
+    module.exit_json(changed=found, completing=completing)
 
 
 def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
@@ -283,7 +308,6 @@ def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
     slurm_user = slurm.cluster().slurm_user
     user = account_of(module, slurm_user)
     nodes = slurm.nodes(params["name"])
-    wanted = _probe.wanted(nodes, params["partitions"])
     refusal = _probe.refusal(nodes, params["partitions"])
     if refusal:
         module.fail_json(msg=f"Probe of {params['name']}: {refusal}")
@@ -293,21 +317,25 @@ def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
             f"Among the nodes {params['name']} are some of these reservations of others: {', '.join(others)}. They are left as they are."
         )
     if module.check_mode:
-        jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
+        jobs = [_probe.Job("", node, partition, "") for node, partition in _probe.wanted(nodes, params["partitions"])]
         problems: list[str] = []
+        completing: list[str] = []
     else:
-        jobs = probe(slurm, nodes, user, params)
+        jobs, completing = probe(slurm, nodes, user, params)
         if not all(map(_probe.has_passed, jobs)):
             # The node's drain may come a moment after the job's end.
             time.sleep(1)
         nodes = slurm.nodes(params["name"])
         problems = _probe.problems(jobs, nodes, params["timeout"])
+        if completing:
+            problems.append(_probe.late(completing))
     result: dict[str, t.Any] = {
         "changed": True,
         "passed": not problems,
         "jobs": [job.facts() for job in jobs],
         "nodes": {name: _ownership.facts(node, slurm_user) for name, node in nodes.items()},
         "reservations": others,
+        "completing": completing,
     }
     if problems:
         module.fail_json(msg=f"The probe of {params['name']} did not pass. {'. '.join(problems)}", **result)

@@ -200,6 +200,9 @@ def plan(
         "drain": unreachable["drain"],
         "withdraw": withdraw,
     }
+    if settings["check"]:
+        # What follows has nothing to look at where nothing was staged, placed or activated.
+        todo.update(base=[], prove_conf=[], trial=[])
     # A node that is drained for it already is no work.
     drained = [
         node
@@ -219,7 +222,7 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
-        "is_due": is_due,
+        "lead": settings["controllers"][:1] if is_due else [],
         "problems": problems,
         "warnings": warnings,
         "rollout": {

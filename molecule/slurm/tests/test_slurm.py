@@ -57,15 +57,12 @@ def drain(lab, name, reason):
 
 
 def launch_failures(lab, *options):
-    """Jobs of alice that a failing prolog on worker1 sends back to the queue."""
+    """A job of alice that a failing prolog sends back to the queue; the node is drained then."""
     with failing(lab, "worker_prolog", *WORKERS):
         job = lab.sbatch("true", *options)
-        wait(
-            lambda: "launch failed requeued held" in lab.run("controller", f"squeue -h -r -j {job} -o %r"),
-            30,
-            f"job {job} to be held",
-        )
-        lab.wait_for_state("worker1", lambda state: "DRAIN" in state)
+        held = f"squeue -h -r -j {job} -o %r"
+        wait(lambda: "launch failed requeued held" in lab.run("controller", held), 30, f"job {job} to be held")
+        wait(lambda: "Prolog error" in lab.run("controller", "sinfo -h -R"), 30, "its node to be drained")
     return job
 
 
@@ -83,46 +80,29 @@ def test_drains_of_others_survive(lab):
     assert (drained["changed_nodes"], list(drained["foreign"])) == ("worker[2-3]", ["worker1"])
     # He drains a node that is drained by us already: it is his from now on.
     after = drain(lab, "worker2", "dead disk")
-    owners = {name: node["owner"] for name, node in states(lab).items()}
-    assert owners == {"worker1": "other", "worker2": "other", "worker3": "ours"}
     resumed = lab.module("node", name=ALL, state="resumed")
     assert (resumed["changed_nodes"], resumed["unfinished"]) == ("worker3", {})
     assert (lab.node("worker1"), lab.node("worker2")) == (before, after)
     assert lab.node("worker3")["State"] == "IDLE"
-    assert not lab.module("node", name=ALL, state="resumed")["changed"]
+    refused = lab.module("node", name="worker[3-4]", state="resumed")
+    assert refused["failed"]
+    assert "knows no node worker4" in refused["msg"]
 
 
-def test_only_what_a_change_drained_is_resumed(lab):
-    drain(lab, "worker3", "nodecycle: worker_init gpu exit 1")
-    before = states(lab)
-    activated = dict.fromkeys(WORKERS, now(lab))
-    launch_failures(lab, "-w worker1")
-    admins = drain(lab, "worker2", "Prolog error")
-    assert [states(lab)[name]["owner"] for name in WORKERS] == ["slurm", "other", "ours"]
-    later = dict.fromkeys(WORKERS, now(lab) + 60)
-    without = {name: node for name, node in before.items() if name != "worker1"}
-    for arguments in ({}, {"activated": later, "before": before}, {"activated": activated, "before": without}):
-        kept = lab.module("node", name="worker[1-2]", state="resumed", **arguments)
-        assert not kept["changed"], arguments
-        assert list(kept["foreign"]) == ["worker1", "worker2"], arguments
-    planned = lab.module("node", "--check", name=ALL, state="resumed", activated=activated, before=before)
-    assert planned["changed_nodes"] == "worker1"
-    assert "DRAIN" in lab.node("worker1")["State"]
-    resumed = lab.module("node", name=ALL, state="resumed", activated=activated, before=before)
-    assert resumed["changed_nodes"] == "worker1"
-    assert "before the change" in resumed["foreign"]["worker3"]
-    assert lab.node("worker1")["State"] == "IDLE"
-    assert lab.node("worker2") == admins
-    assert "DRAIN" in lab.node("worker3")["State"]
-
-
-def test_slurms_reason_becomes_a_useful_one(lab):
+def test_only_what_a_change_drained_is_explained_and_resumed(lab):
+    earlier = drain(lab, "worker3", "nodecycle: worker_init gpu exit 1")
     before = states(lab)
     activated = dict.fromkeys(WORKERS, now(lab))
     job = launch_failures(lab, "-w worker1")
     record = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))
+    # Slurm's words, and not Slurm.
     admins = drain(lab, "worker2", "Prolog error")
-    asked = {"name": ALL, "state": "explained", "failures": {"worker1": record, "worker2": record, "worker3": record}}
+    assert [states(lab)[name]["owner"] for name in WORKERS] == ["slurm", "other", "ours"]
+    later = dict.fromkeys(WORKERS, now(lab) + 60)
+    kept = lab.module("node", name=ALL, state="resumed", activated=later, before=before)
+    assert not kept["changed"]
+    assert "older than the change" in kept["foreign"]["worker1"]
+    asked = {"name": ALL, "state": "explained", "failures": dict.fromkeys(WORKERS, record)}
     assert lab.module("node", **asked)["changed_nodes"] == "worker1"
     node = lab.node("worker1")
     assert "DRAIN" in node["State"]
@@ -130,25 +110,32 @@ def test_slurms_reason_becomes_a_useful_one(lab):
         f"nodecycle: worker_prolog 10-fail exit 3 job {job} release {record['release'][:8]} ["
     )
     assert lab.node("worker2") == admins
-    assert lab.node("worker3")["State"] == "IDLE"
     assert not lab.module("node", **asked)["changed"]
     # The better reason is ours, so the node is given back as before.
-    resumed = lab.module("node", name=ALL, state="resumed", activated=activated, before=before)
+    resume = {"name": ALL, "state": "resumed", "activated": activated, "before": before}
+    assert lab.module("node", "--check", **resume)["changed_nodes"] == "worker1"
+    assert lab.node("worker1") == node
+    resumed = lab.module("node", **resume)
     assert resumed["changed_nodes"] == "worker1"
+    assert "before the change" in resumed["foreign"]["worker3"]
+    assert lab.node("worker1")["State"] == "IDLE"
+    assert (lab.node("worker2"), lab.node("worker3")) == (admins, earlier)
 
 
-def test_an_old_record_explains_nothing(lab):
-    launch_failures(lab, "-w worker1")
-    record = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))
-    record["time"] = "2026-01-01T00:00:00+0000"
-    assert not lab.module("node", name="worker1", state="explained", failures={"worker1": record})["changed"]
-    assert lab.node("worker1")["Reason"].startswith("Prolog error [slurm@")
-
-
-def test_a_node_that_is_not_there(lab):
-    refused = lab.module("node", name="worker[3-4]", state="resumed")
-    assert refused["failed"]
-    assert "knows no node worker4" in refused["msg"]
+def test_what_slurm_drained_because_of_a_script_is_resumed(lab):
+    before = states(lab)
+    activated = dict.fromkeys(WORKERS, now(lab))
+    with failing(lab, "worker_epilog", "worker1"), failing(lab, "worker_prolog", "worker2"):
+        lab.sbatch("true", "-w worker1")
+        lab.sbatch("true", "-w worker2", "--no-requeue")
+        for name in ("worker1", "worker2"):
+            lab.wait_for_state(name, lambda state: "DRAIN" in state)
+    known = {name: node for name, node in before.items() if name != "worker2"}
+    resumed = lab.module("node", name=ALL, state="resumed", activated=activated, before=known)
+    assert resumed["changed_nodes"] == "worker1"
+    assert "not known" in resumed["foreign"]["worker2"]
+    assert lab.node("worker1")["State"] == "IDLE"
+    assert lab.node("worker2")["Reason"].startswith("Prolog error [slurm@")
 
 
 # -- held_jobs
@@ -156,43 +143,27 @@ def test_a_node_that_is_not_there(lab):
 
 def test_only_jobs_of_a_failed_launch_are_released(lab):
     users = lab.sbatch("true", "-H")
-    job = launch_failures(lab, "-w worker1")
+    array = launch_failures(lab, "-w worker1", "--array=1-3%1")
     admins = launch_failures(lab, "-w worker2")
-    lab.run("controller", f"scontrol hold {admins}")
-    assert lab.module("held_jobs")["held"] == [job]
-    asked = {"jobs": [job, admins, users, "999999"], "state": "released"}
-    assert lab.module("held_jobs", "--check", **asked)["released"] == [job]
-    assert lab.job(job)["Priority"] == "0"
+    own = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))["job"]
+    lab.run("controller", f"scontrol hold {admins} {array}_3")
+    asked = {"jobs": [own, admins, users, f"{array}_3", "999999"], "state": "released"}
+    assert lab.module("held_jobs")["held"] == [f"{array}_1"]
+    assert lab.module("held_jobs", "--check", **asked)["released"] == [f"{array}_1"]
+    assert lab.job(own)["Priority"] == "0"
     lab.resume()
     done = lab.module("held_jobs", **asked)
-    assert done["released"] == [job]
-    assert {key: done["foreign"][key].split()[-1] for key in (admins, users, "999999")} == {
+    assert done["released"] == [f"{array}_1"]
+    assert {job: why.split()[-1] for job, why in done["foreign"].items()} == {
         admins: "then",
         users: "JobHeldUser",
+        f"{array}_3": "JobHeldAdmin",
         "999999": "queue",
     }
-    assert done["starts"][job] == lab.run("controller", f"TZ=UTC squeue -h -j {job} -o %S").strip()
-    assert (lab.job(admins)["Priority"], lab.job(users)["Priority"]) == ("0", "0")
-    lab.run("controller", f"scontrol update JobId={job} StartTime=now")
-    assert lab.finish(job)["JobState"] == "COMPLETED"
-    assert not lab.module("held_jobs", **asked)["changed"]
-
-
-def test_the_tasks_of_an_array(lab):
-    array = launch_failures(lab, "-w worker1", "--array=1-4%1")
-    listed = lab.module("held_jobs")
-    assert listed["held"] == [f"{array}_1"]
-    own = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))["job"]
-    lab.run("controller", f"scontrol hold {array}_4")
-    lab.resume()
-    done = lab.module("held_jobs", jobs=[own], state="released")
-    assert done["released"] == [f"{array}_1"]
-    assert "JobHeld" in lab.run("controller", f"squeue -h -r -j {array}_4 -o %r")
-
-
-def test_released_needs_to_be_told_which(lab):
-    assert "jobs" in lab.module("held_jobs", state="released")["msg"]
-    assert "4711_2" in lab.module("held_jobs", jobs=["1,2"], state="released")["msg"]
+    assert done["starts"][f"{array}_1"] == lab.run("controller", f"TZ=UTC squeue -h -r -j {array}_1 -o %S").strip()
+    assert [lab.job(job)["Priority"] for job in (admins, users, f"{array}_3")] == ["0", "0", "0"]
+    lab.run("controller", f"scontrol update JobId={own} StartTime=now")
+    assert lab.finish(own)["JobState"] == "COMPLETED"
 
 
 # -- probe
@@ -263,23 +234,20 @@ def test_a_failing_controller_prolog_is_noticed(lab):
     assert nothing_of_ours(lab)
 
 
-def test_an_epilog_that_does_not_end_is_noticed(lab):
-    lab.run("worker1", "mkdir -p /tmp/slow && echo 12 >/tmp/slow/worker_epilog")
-    done = lab.module("probe", name="worker1", timeout=6)
-    assert done["failed"]
-    assert "still completing after 6 seconds" in done["msg"]
-    assert "reservation" not in lab.run("controller", "scontrol show reservation -o").lower().replace(
-        "no reservations", ""
-    )
-
-
-def test_a_busy_node(lab):
+def test_what_does_not_end_in_time_is_noticed(lab):
     running = lab.sbatch("sleep 300", "-w worker1", "-n2")
     wait(lambda: lab.job(running)["JobState"] == "RUNNING", 20, "alice's job to run")
-    done = lab.module("probe", name="worker1", timeout=4)
+    for host, hook in (("worker2", "worker_epilog"), ("worker3", "worker_prolog")):
+        lab.run(host, f"mkdir -p /tmp/slow && echo 12 >/tmp/slow/{hook}")
+    with failing(lab, "worker_prolog", "worker3"):
+        done = lab.module("probe", name=ALL, partitions={"worker3": ["gpu"]}, timeout=6)
     assert done["failed"]
-    assert "Slurm says Resources" in done["msg"]
-    assert "slurm_canary" in done["msg"]
+    assert "Slurm says Resources: the node is busy, choose another one with slurm_canary" in done["msg"]
+    assert "still completing after 6 seconds" in done["msg"]
+    assert "still running after 6 seconds" in done["msg"]
+    # It failed after it was given up, and still before anybody was told.
+    assert done["nodes"]["worker3"]["reason"] == "Prolog error"
+    assert done["completing"] == []
     assert nothing_of_ours(lab)
     assert lab.job(running)["JobState"] == "RUNNING"
 
@@ -303,8 +271,6 @@ def test_what_a_killed_probe_leaves(lab):
         "cd / && sbatch --uid=slurm --gid=slurm --reservation=nodecycle_canary --job-name=nodecycle_probe -w worker1 -o /dev/null --wrap 'sleep 300'",
     )
     users = lab.sbatch("true", "-H", "--job-name=nodecycle_probe")
-    assert lab.module("probe", "--check", state="absent")["changed"]
-    assert not nothing_of_ours(lab)
     assert lab.module("probe", state="absent")["changed"]
     assert lab.run("controller", "squeue -h -a -o '%A %j'").split() == [users, "nodecycle_probe"]
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")

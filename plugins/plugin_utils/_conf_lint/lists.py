@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _restart
+
 from .keys import parts
 
 #: (line, key) to the key of today. Slurm maps the old one without a word.
@@ -147,36 +149,10 @@ FORBIDDEN = frozenset(
     }
 )
 
-#: slurm.conf(5) of 22.05: "A restart of slurmctld is required for changes to this parameter to take effect".
-_RESTART_TO_23_02 = frozenset(
-    {
-        "accountingstorageenforce",
-        "corespecplugin",
-        "epilogslurmctld",
-        "grestypes",
-        "maxjobcount",
-        "maxnodecount",
-        "nodename",
-        "powerplugin",
-        "prologslurmctld",
-        "schedulertype",
-        "selecttypeparameters",
-    }
-)
-#: Words with the same effect.
-_RESTART_WORDS_TO_23_02 = {"schedulerparameters": "no_backup_scheduling", "slurmctldparameters": "enable_configless"}
-#: slurm.conf(5) since 23.11: "Changes to TCP listening settings will require a daemon restart".
-_RESTART_WORDS = {"communicationparameters": ("noinaddrany", "noctldinaddrany", "enableipv6", "disableipv4")}
-
 
 def needs_restart(key: str, value: str, release: str) -> bool:
-    """Whether a changed value is applied by a restart of the daemons only."""
-    if any(word in value.lower() for word in _RESTART_WORDS.get(key, ())):
-        return True
-    if parts(release) >= (23, 11):
-        return False
-    word = _RESTART_WORDS_TO_23_02.get(key)
-    return key in _RESTART_TO_23_02 or (word is not None and word in value.lower())
+    """Whether a key is applied by a restart of the daemons only, and is none of those of which DANGEROUS says more."""
+    return key not in DANGEROUS and _restart.needs_restart(key, "", value, release)
 
 
 def is_lua(key: str, value: str) -> bool:

@@ -75,7 +75,8 @@ def test_a_dead_run_loses_its_lock(journal: Journal, clock: Clock, later: int, i
     clock.now += later
     journal.lock(holder("second"), is_dead=is_dead)
     present = journal.holder()
-    assert present is not None and present["run"] == "second"
+    assert present is not None
+    assert present["run"] == "second"
 
 
 def test_what_was_before_a_killed_run_stays_what_was_before(journal: Journal, clock: Clock) -> None:
@@ -107,7 +108,8 @@ def test_a_commit_is_remembered_and_the_journal_gone(journal: Journal) -> None:
     journal.close(is_committed=True)
     newest, older = journal.committed()
     assert (newest["name"], newest["hosts"]) == ("b", {"w1": "new", "w2": "new"})
-    assert "nodes" in newest and "nodes" not in older
+    assert "nodes" in newest
+    assert "nodes" not in older
 
 
 def test_an_undone_rollout_is_not_remembered(journal: Journal) -> None:

@@ -72,6 +72,7 @@ class World:
         self.settings: dict[str, t.Any] = {
             "controllers": ["c"],
             "adopt": [],
+            "check": False,
             "canary": "",
             "batches": ["50%", "100%"],
             "watch": 10,
@@ -106,14 +107,14 @@ def test_controllers_and_logins_then_canary_then_batches(world: World) -> None:
 def test_nothing_is_due_where_everything_is_as_it_should_be(world: World) -> None:
     world.settle(*world.staged)
     plan = world.plan()
-    assert not plan["is_due"]
+    assert not plan["lead"]
     assert [key for key in ("base", "conf", "trial", "batches", "withdraw", "resume", "drain") if plan[key]] == []
 
 
 def test_a_journal_alone_makes_a_rollout_due(world: World) -> None:
     world.settle(*world.staged)
     world.cluster["journal"] = {"passed": True}
-    assert world.plan()["is_due"]
+    assert world.plan()["lead"] == ["c"]
 
 
 def test_a_release_that_has_passed_is_not_tried_again(world: World) -> None:
@@ -151,6 +152,15 @@ def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_every_worker(worl
     world.staged["c"]["conf_pending"] = True
     plan = world.plan()
     assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], world.workers)
+
+
+def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
+    world.settings["check"] = True
+    world.staged["c"]["conf_pending"] = True
+    world.staged["w2"].update(previous="", missing_hooks=HOOKS)
+    plan = world.plan()
+    assert (plan["base"], plan["prove_conf"], plan["trial"]) == ([], [], [])
+    assert plan["batches"]
 
 
 def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
@@ -258,7 +268,7 @@ class TestUnreachable:
         world.settle(*world.staged)
         world.staged["w2"] = {"unreachable": True}
         world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
-        assert not world.plan()["is_due"]
+        assert not world.plan()["lead"]
 
 
 def journal(**fields: t.Any) -> dict[str, t.Any]:

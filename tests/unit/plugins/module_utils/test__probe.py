@@ -1,0 +1,174 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _probe
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, parse_reservations
+
+NODES = {
+    "n1": Node("n1", "IDLE", frozenset({"MAINTENANCE"}), ("batch",)),
+    "n2": Node("n2", "MIXED", frozenset(), ("batch", "gpu")),
+}
+DRAINED = Node("n1", "IDLE", frozenset({"DRAIN"}), ("batch",), "Prolog error", "slurm", "2026-11-22T14:40:33")
+
+#: As 24.11 and 22.05 print it, without the blanks between value and bar.
+SQUEUE = """\
+12|FAILED|NonZeroExitCode|5:0|0|nodecycle_probe|nodecycle_canary|
+13|FAILED|NonZeroExitCode|768|0|nodecycle_probe|nodecycle_canary|
+14|RUNNING|None|0|0|nodecycle_probe|nodecycle_canary|
+15|PENDING|launch failed requeued held|0:0|2|nodecycle_probe|nodecycle_canary|
+36|RESV_DEL_HOLD|Reservation nodecycle_canary was deleted|0:0|0|nodecycle_probe|(null)|
+37|PENDING|JobHeldUser|0:0|0|nodecycle_probe|(null)|
+38|PENDING|JobHeldUser|0:0|0|other|nodecycle_canary|
+"""
+
+
+def job(**fields: t.Any) -> _probe.Job:
+    return _probe.Job("12", "n1", "batch", **fields)
+
+
+def test_which_jobs() -> None:
+    assert _probe.wanted(NODES, {}) == [("n1", "batch"), ("n2", "batch"), ("n2", "gpu")]
+    assert _probe.wanted(NODES, {"n2": ["gpu"], "n3": ["batch"]}) == [("n1", "batch"), ("n2", "gpu")]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "partitions", "words"),
+    [
+        (NODES, {}, ""),
+        ({"n1": DRAINED}, {}, "n1 is out of service: IDLE.DRAIN, Prolog error"),
+        (NODES, {"n1": []}, "n1 is in no partition"),
+        (NODES, {"n1": "batch"}, "needs a list of names, not 'batch'"),
+        (NODES, {"n1": [1]}, "needs a list of names"),
+    ],
+)
+def test_refusals(nodes: dict[str, Node], partitions: dict[str, t.Any], words: str) -> None:
+    found = _probe.refusal(nodes, partitions)
+    assert re.search(words, found) if words else found == ""
+
+
+@pytest.mark.parametrize(
+    ("user", "timeout", "users", "duration"),
+    [("slurm", 120, "root,slurm", 5), ("root", 1, "root", 3), ("nobody", 121, "root,nobody", 7)],
+)
+def test_the_reservation_outlives_every_job_and_ends_by_itself(
+    user: str, timeout: int, users: str, duration: int
+) -> None:
+    arguments = _probe.reservation(["n2", "n1"], user, timeout)
+    assert f"Users={users}" in arguments
+    assert f"Duration={duration}" in arguments
+    assert "Nodes=n[1-2]" in arguments
+    assert duration * 60 > timeout + _probe.minutes(timeout) * 60
+
+
+def test_the_submission() -> None:
+    params = {"timeout": 90, "command": "nvidia-smi -L; true", "account": "", "qos": "high", "gres": "gpu:1"}
+    command = _probe.submission("n1", "gpu", "alice", 2001, "/home/alice", params)
+    assert {
+        "--uid=alice",
+        "--gid=2001",
+        "--partition=gpu",
+        "--nodelist=n1",
+        "--time=2",
+        "--qos=high",
+        "--gres=gpu:1",
+    } <= set(command)
+    assert command[-1] == "--wrap=nvidia-smi -L; true"
+    assert not any(part.startswith("--account") for part in command)
+
+
+def test_what_squeue_says() -> None:
+    seen = _probe.parse_jobs(SQUEUE)
+    assert [line.exit_code for line in seen.values()][:3] == ["5:0", "3:0", "0:0"]
+    assert seen["15"].restarts == 2
+    assert [id_ for id_, line in seen.items() if line.is_ours] == ["12", "13", "14", "15", "36"]
+
+
+def test_jobs_as_they_are_now() -> None:
+    jobs = [
+        job(),
+        _probe.Job("99", "n2", "gpu"),
+        _probe.Job("", "n2", "batch", "REFUSED", "no account"),
+        _probe.Job("14", "n2", "batch"),
+    ]
+    now = _probe.looked_at(jobs, _probe.parse_jobs(SQUEUE))
+    assert [one.state for one in now] == ["FAILED", "GONE", "REFUSED", "RUNNING"]
+    assert now[0].exit_code == "5:0"
+    assert now[3].reason == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "node", "over"),
+    [
+        ({"state": "COMPLETED"}, "n1", True),
+        ({"state": "CANCELLED"}, "n1", True),
+        ({"state": "REFUSED"}, "n1", True),
+        ({"state": "GONE"}, "n1", True),
+        ({"state": "COMPLETING"}, "n1", False),
+        ({"state": "RUNNING"}, "n1", False),
+        ({"state": "PENDING"}, "n1", False),
+        # Where nothing starts any more it waits in vain; but what runs there goes on to its epilog.
+        ({"state": "PENDING"}, "drained", True),
+        ({"state": "RUNNING"}, "drained", False),
+        ({"state": "COMPLETING"}, "drained", False),
+        ({"state": "PENDING", "restarts": 1}, "n1", True),
+        ({"state": "REQUEUE_HOLD", "restarts": 1}, "n1", True),
+    ],
+)
+def test_over(fields: dict[str, t.Any], node: str, over: bool) -> None:
+    assert _probe.is_over(job(**fields), DRAINED if node == "drained" else NODES[node]) is over
+
+
+def test_no_problem() -> None:
+    assert _probe.problems([job(state="COMPLETED", exit_code="0:0")], NODES, 60) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "variables"),
+    [
+        (
+            {"state": "REFUSED", "reason": "Invalid account"},
+            "n1, partition batch: sbatch refused the job: Invalid account",
+            True,
+        ),
+        ({"state": "GONE"}, "job 12: the controller does not know the job any more", True),
+        ({"state": "RUNNING"}, "job 12: still running after 60 seconds", True),
+        ({"state": "COMPLETING"}, "job 12: still completing after 60 seconds", False),
+        ({"state": "CANCELLED", "exit_code": "0:0"}, "job 12: CANCELLED (so does Slurm", False),
+        ({"state": "FAILED", "exit_code": "3:0"}, "job 12: FAILED with exit code 3:0", False),
+        ({"state": "COMPLETED", "exit_code": "1:0"}, "job 12: COMPLETED with exit code 1:0", False),
+        ({"restarts": 1, "reason": "launch failed requeued held"}, "Slurm says launch failed requeued held", False),
+        ({"reason": "Resources"}, "Slurm says Resources: the node is busy, choose another one with slurm_canary", True),
+        ({"reason": "AssocGrpJobsLimit"}, "choose another slurm_probe_account or slurm_probe_user", True),
+        ({"reason": "PartitionDown"}, "did not start within 60 seconds; Slurm says PartitionDown", True),
+    ],
+)
+def test_problems(fields: dict[str, t.Any], words: str, variables: bool) -> None:
+    found = _probe.problems([job(**fields)], NODES, 60)
+    assert words in found[0]
+    assert any("slurm_probe_command" in line for line in found) is variables
+
+
+def test_a_drain_is_a_problem_though_the_job_went_well() -> None:
+    found = _probe.problems([job(state="COMPLETED", exit_code="0:0")], {"n1": DRAINED}, 60)
+    assert found == ["n1: out of service now: IDLE+DRAIN, Prolog error [slurm@2026-11-22T14:40:33]"]
+
+
+def test_reservations_of_others() -> None:
+    text = "\n".join(
+        f"ReservationName={name} StartTime=x EndTime=y Nodes={nodes} NodeCnt=1 Users=root State={state} Comment=two words"
+        for name, nodes, state in [
+            ("a", "n[1-3]", "ACTIVE"),
+            ("b", "n[3-4]", "ACTIVE"),
+            ("c", "n1", "INACTIVE"),
+            ("d", "(null)", "ACTIVE"),
+            ("nodecycle_canary", "n1", "ACTIVE"),
+        ]
+    )
+    assert _probe.others(parse_reservations(f"{text}\n"), NODES) == ["a"]
+    assert parse_reservations("No reservations in the system\n") == {}

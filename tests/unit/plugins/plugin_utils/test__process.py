@@ -1,0 +1,42 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+
+
+def holder(pid: int) -> dict[str, object]:
+    return {**_process.this_run(), "pid": pid, "started": _process.started(pid)}
+
+
+def test_a_run_that_lives_is_not_dead() -> None:
+    assert not _process.is_dead(holder(os.getpid()))
+
+
+def test_a_run_that_ended_is_dead_also_as_a_zombie() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        seen = holder(process.pid)
+        assert not _process.is_dead(seen)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert _process.is_dead(seen)
+    assert _process.is_dead(seen)
+
+
+def test_the_number_alone_says_nothing() -> None:
+    assert _process.is_dead({**holder(os.getpid()), "started": "1"})
+
+
+def test_a_run_on_another_machine_cannot_be_judged() -> None:
+    assert not _process.is_dead({**holder(os.getpid()), "started": "1", "machine": "another"})
+
+
+def test_a_name_with_spaces_and_parentheses_does_not_shift_the_fields(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5/stat").write_text("5 (a) b (c)) S " + " ".join(str(number) for number in range(4, 40)) + "\n")
+    assert _process.started(5, tmp_path) == "22"
