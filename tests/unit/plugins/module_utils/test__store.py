@@ -191,7 +191,7 @@ def test_a_full_disk_is_no_obstacle_to_the_way_back(
     run(store, first)
     run(store, second)
 
-    def full(*arguments: object) -> None:
+    def full(*_arguments: object) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("ansible_collections.nodecycle.slurm.plugins.module_utils._files.write_atomic", full)
