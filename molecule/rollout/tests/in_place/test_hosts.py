@@ -21,12 +21,12 @@ def privileged(host: str, script: str) -> None:
 
 @contextlib.contextmanager
 def small_disk(host: str) -> t.Iterator[None]:
-    """All that we write on a host is on one disk of a megabyte."""
+    """All that we write on a host is on one disk of four megabytes."""
     privileged(
         host,
         f"""
         mkdir /srv/small
-        mount -t tmpfs -o size=1m,mode=755 small /srv/small
+        mount -t tmpfs -o size=4m,mode=755 small /srv/small
         for place in {" ".join(PLACES)}; do
             mkdir -p "/srv/small$place"
             cp -a "$place/." "/srv/small$place"
