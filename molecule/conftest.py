@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import time
 import typing as t
@@ -286,6 +287,10 @@ class Traffic:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Submit no more, and wait until all jobs have ended."""
         self._lab.run("login", f"touch {self._place}/stop")
         self._wait_for_jobs()
 
@@ -365,16 +370,23 @@ def wait(look: t.Callable[[], T | None], seconds: float, what: str) -> T:
 
 
 @contextlib.contextmanager
-def unnoticed(lab: Lab) -> t.Iterator[Traffic]:
-    """While users submit a job to each worker in turn: whatever happens within, they notice nothing, and in the end all is as before."""
-    files, service = lab.snapshot(), lab.in_service()
-    with Traffic(lab, EACH_WORKER, end_within=90) as traffic:
+def users(lab: Lab, *options: str) -> t.Iterator[Traffic]:
+    """Users submit jobs, to each worker in turn, and notice nothing of what happens within; it leaves no traces of a rollout."""
+    with Traffic(lab, *(options or [EACH_WORKER]), end_within=90) as traffic:
         yield traffic
         held = [job for job in lab.held_jobs() if job.split()[0] in traffic.jobs]
         assert held == []
         lab.hurry()
     assert traffic.problems == []
     assert lab.leftovers() == []
+
+
+@contextlib.contextmanager
+def undone(lab: Lab, *options: str) -> t.Iterator[Traffic]:
+    """The same, and in the end every file is what it was before, and every node in the service in which it was."""
+    files, service = lab.snapshot(), lab.in_service()
+    with users(lab, *options) as traffic:
+        yield traffic
     assert lab.in_service() == service
     assert lab.snapshot() == files
 
@@ -390,6 +402,43 @@ def failure_of(done: subprocess.CompletedProcess[str]) -> str:
     said = re.findall(r"(?m)^(?:fatal|failed): .*?(?:FAILED|UNREACHABLE)! => (\{.*\})$", done.stdout)
     assert said, done.stdout + done.stderr
     return str(json.loads(said[-1])["msg"])
+
+
+class Killer:
+    """Runs of a playbook whose tasks are counted, and which are killed at one of them (molecule/killed/plugins/killer.py)."""
+
+    #: Where one step of the scenario leaves the tasks that it has counted for the next one.
+    CACHE = ROOT / ".cache/killed"
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def _play(self, log: pathlib.Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        plugin = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/killed/plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "killer",
+        }
+        return self._lab.play(*arguments, env={**plugin, "KILLER_LOG": str(log), **env})
+
+    def count(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A run that goes to its end; its tasks are kept under this name."""
+        return self._play(self.CACHE / name, *arguments)
+
+    def kill(self, number: int, delay: float, *arguments: str) -> str:
+        """A run that is killed so many seconds after the start of the task with this number; the task."""
+        log = self.CACHE / "run"
+        done = self._play(log, *arguments, KILLER_AT=str(number), KILLER_DELAY=str(delay))
+        assert done.returncode == -signal.SIGKILL, done.stdout
+        return log.read_text().splitlines()[number - 1]
+
+    @classmethod
+    def points(cls, name: str, how_many: int) -> list[tuple[int, str]]:
+        """So many points, evenly spread over the tasks that were counted: each with the number and name of the task."""
+        tasks = (cls.CACHE / name).read_text().splitlines()
+        numbers = [round((position + 0.5) * len(tasks) / how_many + 0.5) for position in range(how_many)]
+        return [(number, tasks[number - 1]) for number in numbers]
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ becomes active by another, and everything before is invisible to jobs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -212,7 +213,13 @@ class Store:
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
-        _files.write_atomic(os.path.join(self.root, "history.json"), (json.dumps(entries[:100]) + "\n").encode(), 0o644)
+        try:
+            data = (json.dumps(entries[:100]) + "\n").encode()
+            _files.write_atomic(os.path.join(self.root, "history.json"), data, 0o644)
+        except OSError as exc:
+            # The way back from a script that filled the disk; a link needs no room.
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
         _files.link_atomic(os.path.join(self.root, "current"), os.path.join("releases", name))
 
     def prune(self, keep: int, now: float | None = None) -> list[str]:

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from conftest import HOSTS, extra, failure_of, unnoticed
+from conftest import HOSTS, extra, failure_of, undone
 
 
 def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
     script = {"name": "bad", "content": "#!/bin/sh\necho no scratch here\nexit 3\n"}
-    with unnoticed(lab):
-        message = failure_of(lab.play(extra({"slurm_worker_prolog": [script], "slurm_controller_prolog": "#!/bin/sh\n"})))
+    with undone(lab):
+        message = failure_of(
+            lab.play(extra({"slurm_worker_prolog": [script], "slurm_controller_prolog": "#!/bin/sh\n"}))
+        )
     assert "worker_prolog: script 10-bad ended with exit code 3 on worker3" in message
     assert "no scratch here" in message
     # The role install, which made the cluster, has drop-ins of its own; logs are the site's and stay.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from conftest import extra, failure_of, unnoticed
+from conftest import extra, failure_of, undone
 
 
 def script(text: str, **options: t.Any) -> list[dict[str, t.Any]]:
@@ -47,7 +47,7 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_nobody_notices(lab, good, case):
     variables, words = CASES[case]
-    with unnoticed(lab):
+    with undone(lab):
         message = failure_of(lab.play(good, extra(variables)))
     assert [word for word in words if word not in message] == [], message
-    assert "everything is as it was before" in message
+    assert "is undone; each host has proven it by sha256" in message

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -179,6 +181,23 @@ def test_activate_turns_one_link(store: Store, make_release: Make) -> None:
     assert [entry["id"] for entry in store.history()] == [first.id[:16], second.id[:16], first.id[:16]]
     run(store, first)
     assert len(store.history()) == 3, "an activation that changes nothing is none"
+
+
+@pytest.mark.parametrize(("code", "is_active"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, False)])
+def test_a_full_disk_is_no_obstacle_to_the_way_back(
+    store: Store, make_release: Make, monkeypatch: pytest.MonkeyPatch, code: int, is_active: bool
+) -> None:
+    first, second = make_release("one"), make_release("two")
+    run(store, first)
+    run(store, second)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("ansible_collections.nodecycle.slurm.plugins.module_utils._files.write_atomic", full)
+    with contextlib.nullcontext() if is_active else pytest.raises(OSError, match="Read-only"):
+        store.activate(first.id)
+    assert store.current() == (first if is_active else second).id[:16]
 
 
 def test_only_what_is_staged_can_be_activated(store: Store, make_release: Make) -> None:

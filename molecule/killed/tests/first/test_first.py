@@ -1,0 +1,52 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The very first rollout is killed: the next run finishes it, or takes it all away again."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import WORKERS, Killer, users
+
+EMPTY = '--extra-vars={"slurm_batch_watch": 0}'
+
+
+@pytest.fixture
+def definition(request):
+    """The arguments of the first definition."""
+    return f"--extra-vars=@{request.path.parents[2]}/vars/a.yml"
+
+
+@pytest.fixture(scope="module")
+def bare(lab):
+    """The files of the cluster before the first rollout."""
+    return lab.snapshot()
+
+
+def test_the_first_rollout_is_taken_away_again(lab, bare, definition):
+    counted = Killer(lab).count("first", definition)
+    assert counted.returncode == 0, counted.stdout
+    assert lab.snapshot() != bare
+    removed = lab.play(EMPTY)
+    assert removed.returncode == 0, removed.stdout
+    assert lab.snapshot() == bare
+
+
+@pytest.mark.parametrize("point", [0, 1])
+def test_after_a_kill_the_next_run_with_nothing_defined_leaves_a_bare_cluster(lab, bare, definition, point):
+    number, _task = Killer.points("first", 2)[point]
+    with users(lab):
+        Killer(lab).kill(number, 0.3, definition)
+        done = lab.play(EMPTY)
+        assert done.returncode == 0, done.stdout
+    assert lab.snapshot() == bare
+    assert lab.in_service() == dict.fromkeys(WORKERS, "")
+
+
+def test_after_a_kill_the_next_run_finishes(lab, definition):
+    number, _task = Killer.points("first", 3)[1]
+    with users(lab):
+        Killer(lab).kill(number, 0, definition)
+        done = lab.play(definition)
+        assert done.returncode == 0, done.stdout
+    settled = lab.play(definition)
+    assert (settled.returncode, "changed=1" in settled.stdout) == (0, False), settled.stdout

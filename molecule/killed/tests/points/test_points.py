@@ -1,0 +1,82 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible is killed with SIGKILL, and a plain run afterwards puts everything right."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import EACH_WORKER, WORKERS, Killer, Traffic
+
+#: Seconds after the start of a task: at once, before it reaches a host, and in its middle.
+DELAYS = (0, 0.4)
+
+
+#: What the next run wants: every third time what was before the one that was killed.
+WANTED = ("after", "after", "before")
+
+
+def points(name, how_many, wanted):
+    """Number of the task, delay and what the next run wants, as parameters."""
+    found = []
+    for index, (number, task) in enumerate(Killer.points(name, how_many)):
+        delay, then = DELAYS[index % len(DELAYS)], wanted[index % len(wanted)]
+        found.append(pytest.param(number, delay, then, id=f"{number} {task}{f' + {delay} s' if delay else ''}, {then}"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def traffic(lab):
+    """A user submits a job each second, from the first test of this module to the last."""
+    with Traffic(lab, EACH_WORKER, end_within=90) as present:
+        yield present
+
+
+@pytest.fixture(scope="module")
+def clusters(lab, request):
+    """The definitions, by name, and what each makes of the cluster; the one that it has now is the first."""
+    found = {}
+    for name in ("b", "a"):
+        argument = f"--extra-vars=@{request.path.parents[2]}/vars/{name}.yml"
+        done = lab.play(argument)
+        assert done.returncode == 0, done.stdout
+        found[name] = (argument, lab.snapshot())
+    found["now"] = "a"
+    return found
+
+
+def put_right(lab, traffic, cluster):
+    """A plain run has succeeded, the cluster is what it defines, and nothing is left of the run that was killed."""
+    argument, files = cluster
+    done = lab.play(argument)
+    assert done.returncode == 0, done.stdout
+    assert lab.leftovers() == []
+    assert lab.snapshot() == files
+    assert lab.in_service() == dict.fromkeys(WORKERS, "")
+    assert [job for job in lab.held_jobs() if job.split()[0] in traffic.jobs] == []
+    lab.hurry()
+
+
+@pytest.mark.parametrize(("number", "delay", "then"), points("change", 12, WANTED))
+def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
+    before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
+    Killer(lab).kill(number, delay, clusters[after][0])
+    clusters["now"] = {"before": before, "after": after}[then]
+    put_right(lab, traffic, clusters[clusters["now"]])
+
+
+@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 6, ["before"]))
+def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay, then):
+    assert then == "before"
+    argument, _files = clusters[clusters["now"]]
+    Killer(lab).kill(number, delay, argument, f"--extra-vars=@{request.path.parents[2]}/vars/bad.yml")
+    put_right(lab, traffic, clusters[clusters["now"]])
+
+
+def test_one_more_run_changes_nothing(lab, clusters):
+    done = lab.play(clusters[clusters["now"]][0])
+    assert (done.returncode, "changed=1" in done.stdout) == (0, False), done.stdout
+
+
+def test_no_user_has_noticed(traffic):
+    traffic.stop()
+    assert traffic.problems == []
