@@ -90,7 +90,7 @@ def applied(lab: Lab, fault: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize("fault", FAULTS["lines"], ids=[fault["fault"] for fault in FAULTS["lines"]])
 def test_lines(lab: Lab, fault: dict[str, t.Any]) -> None:
     before = files(lab)
-    with Traffic(lab, "-w worker2") as traffic:
+    with Traffic(lab, end_within=120) as traffic:
         done = play(lab, variables(fault))
     said(done, fault)
     assert traffic.problems == []
@@ -164,7 +164,7 @@ def test_events(lab: Lab, fault: dict[str, t.Any]) -> None:
     event = fault.get("event")
     breaks = EVENTS[event](lab, fault) if event else contextlib.nullcontext()
     # Nobody answers while the controller is dead; that it comes back is the point there.
-    poll = contextlib.nullcontext() if event == "controller_killed" else Traffic(lab, "-w worker2")
+    poll = contextlib.nullcontext() if event == "controller_killed" else Traffic(lab, "-x worker3", end_within=120)
     with breaks, poll as traffic:
         done = play(lab, variables(fault))
     said(done, fault)
