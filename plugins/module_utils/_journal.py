@@ -127,7 +127,15 @@ class Journal:
             for host, entry in present["hosts"].items():
                 kept = {key: entry[key] for key in ("from", "conf")}
                 hosts[host] = {**hosts.get(host, entry), **kept}
-            rollout = {**present, **rollout, "hosts": hosts, "nodes": {**rollout["nodes"], **present["nodes"]}}
+            # Another release, or one that was about to be undone, has to pass anew.
+            has_passed = present["passed"] and present["name"] == rollout["name"] and present["phase"] != "undo"
+            merged = {
+                "hosts": hosts,
+                "nodes": {**rollout["nodes"], **present["nodes"]},
+                "passed": has_passed,
+                "failed": {},
+            }
+            rollout = {**present, **rollout, **merged}
         else:
             empty: Document = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
             rollout = {**empty, **rollout, "opened": int(self._now())}

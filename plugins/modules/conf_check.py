@@ -252,7 +252,10 @@ def main() -> t.NoReturn:
         why = str(exc)
     except (_conf.ConfError, OSError) as exc:
         why = "the configuration cannot be put together"
-        module.fail_json(msg=f"Checking what {path} is to become: {exc}", **results())
+        module.fail_json(
+            msg=f"The new {path} cannot be put together, so nothing was changed: {exc}. Correct `slurm_extra_conf`.",
+            **results(),
+        )
     finally:
         check.clean()
     if module.params["controller"] and why:

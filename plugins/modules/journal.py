@@ -147,8 +147,14 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
         rollout = journal.current()
         if rollout is None:
             raise JournalError("no rollout is under way")
-        nodes = slurm.nodes()
         failed = {**rollout.get("failed", {}), **params["failures"]}
+        try:
+            nodes = slurm.nodes()
+        except SlurmError as exc:
+            # The undo starts it again; without a judgement there would be none.
+            failed.setdefault("controller", str(exc))
+            go = False
+            break
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
         failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
         controller_releases = [entry["to"] for entry in rollout["hosts"].values() if "controller" in entry["kinds"]]

@@ -35,7 +35,7 @@ options:
     description:
       - For each hook that this host carries the list of its scripts, in the order in which they run. A string stands for one
         script with this content, named V(script). A hook with an empty list gets a dispatcher that runs nothing.
-      - With O(state=empty) only the hooks' names count.
+      - With O(state=empty) only the hooks' names count; without any they are those of the active release. Init hooks are left out.
       - The hooks are V(worker_init), V(login_init), V(controller_init), V(worker_prolog), V(worker_epilog),
         V(controller_prolog), V(controller_epilog), V(task_prolog) and V(task_epilog).
       - Each script is a dictionary with V(name) (letters, digits, dot, dash and underscore; part of the file's name), one of
@@ -217,6 +217,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _systemd,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
     Manifest,
@@ -289,9 +290,11 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
 
 def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Stage and activate a release that runs nothing, in one call."""
-    release = build({hook: [] for hook in module.params["hooks"]}, store.root, "")
+    current = store.manifest(store.current() or "") or {"hooks": []}
+    hooks = [hook for hook in HOOKS if hook in (module.params["hooks"] or current["hooks"]) and not HOOKS[hook].is_init]
+    release = build({hook: [] for hook in hooks}, store.root, "")
     if release is None:
-        raise StoreError("no hook was named")
+        raise StoreError("no hook was named, and the active release has none")
     if not module.check_mode:
         store.stage(release.manifest(), {file.path: file.content for file in release.files})
     module.params["id"] = release.id

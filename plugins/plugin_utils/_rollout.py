@@ -230,6 +230,7 @@ def plan(
             "phase": "opened",
             "controllers": settings["controllers"],
             "slurm_user": cluster["slurm_user"],
+            "drained": todo["drain"],
             "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
             "hosts": {
                 host: {
@@ -298,13 +299,15 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
     ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
     changed = journal["conf_changed"]
     is_rollback = bool(journal.get("commit"))
-    restore = [host for host in ordered if hosts[host]["from"] and (is_rollback or host in journal["activated"])]
+    touched = [host for host in ordered if is_rollback or host in journal["activated"]]
+    restore = [host for host in touched if hosts[host]["from"]]
     return {
         "begin": journal["controllers"][:1],
-        "restore": restore,
+        # Where there was no release one that runs nothing comes first, until slurm.conf has forgotten it.
+        "activate": touched if not is_rollback else restore,
         "conf": [host for host in ordered if hosts[host]["conf"] is not None] if changed else [],
         "reconfigure": journal["controllers"][:1] if changed else [],
-        "prove": restore,
+        "restore": restore,
         "remove": [host for host in ordered if not hosts[host]["from"]],
         # What the controller's file said is what every configless node gets.
         "conf_text": next(
@@ -316,27 +319,39 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
         "nodes_before": journal["nodes"],
         "slurm_user": journal["slurm_user"],
         "commit": journal.get("commit"),
+        "failures": journal.get("failures", []),
+        "unreachable": [node for node in journal.get("drained", []) if is_in_service(journal["nodes"].get(node))],
     }
 
 
 def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document:
-    """What came of an undo: the hosts on which it did not succeed with the reason, their nodes, and the jobs that the scripts made Slurm hold."""
+    """What came of an undo: the hosts on which it did not succeed with the reason, their nodes, and the jobs that the scripts made Slurm hold.
+
+    A host counts as put back only where it said so.
+    """
     not_restored: dict[str, str] = {}
-    failures: list[Document] = []
-    for host in [*undo["restore"], *undo["remove"], *undo["conf"]]:
-        said = facts[host]
-        log = said.get("__slurm_log") or {}
-        failures += [record for record in log.get("failures", []) if record not in failures]
-        if said.get("__slurm_undo_failure"):
-            not_restored[host] = said["__slurm_undo_failure"]
-        elif any(
-            (said.get(name) or {}).get("unreachable")
-            for name in ("__slurm_restored", "__slurm_restored_conf", "__slurm_proven")
-        ):
+    failures: list[Document] = list(undo["failures"])
+    last_step = {
+        **dict.fromkeys(undo["conf"], "__slurm_restored_conf"),
+        **dict.fromkeys(undo["restore"], "__slurm_proven"),
+    }
+    last_step.update(dict.fromkeys(undo["remove"], "__slurm_removed"))
+    for host, last in last_step.items():
+        # hostvars has no get() that would not make up a host.
+        said = facts[host] if host in facts else {}  # noqa: SIM401
+        failures += [record for record in (said.get("__slurm_log") or {}).get("failures", []) if record not in failures]
+        steps = [
+            said[name]
+            for name in ("__slurm_restored", "__slurm_restored_conf", "__slurm_proven", "__slurm_removed")
+            if said.get(name)
+        ]
+        failed = [step for step in steps if step.get("failed")]
+        if any(step.get("unreachable") for step in steps):
             not_restored[host] = "it cannot be reached"
-        for name in ("__slurm_restored_conf", "__slurm_proven"):
-            if (said.get(name) or {}).get("failed"):
-                not_restored[host] = said[name]["msg"]
+        elif failed or said.get("__slurm_undo_failure"):
+            not_restored[host] = failed[-1]["msg"] if failed else said["__slurm_undo_failure"]
+        elif not said.get(last):
+            not_restored[host] = "it was not part of this run (--limit, or it is not in the inventory any more)"
     node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
     lost = [node_of[host] for host in not_restored if host in node_of]
     return {

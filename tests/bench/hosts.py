@@ -93,6 +93,11 @@ def cluster(folder: pathlib.Path, workers: int) -> t.Iterator[tuple[str, dict[st
             "ansible_become": False,
             "ansible_python_interpreter": python,
             "bench_programs": str(folder / "programs"),
+            # The stubs run no jobs and start no controller; what is measured is the work on the hosts.
+            "slurm_probe": False,
+            "slurm_try_controller": False,
+            "slurm_batch_watch": 0,
+            "slurm_batches": ["100%"],
         }
         children = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
         inventory = folder / "inventory.yml"

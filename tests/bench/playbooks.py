@@ -71,7 +71,7 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
                     "ANSIBLE_CONFIG": str(report.ROOT / "ansible.cfg"),
                     "ANSIBLE_CALLBACK_PLUGINS": str(BENCH / "plugins" / "callback"),
                     "ANSIBLE_CALLBACKS_ENABLED": "calls",
-                    "ANSIBLE_CONNECTION_PLUGINS": str(BENCH / "plugins" / "connection"),
+                    "ANSIBLE_CONNECTION_PLUGINS": f"{BENCH / 'plugins' / 'connection'}:{report.ROOT / 'lab/plugins/connection'}",
                     "BENCH_CALLS": str(calls),
                 },
             )

@@ -65,7 +65,7 @@ record() {
 # boot comes first and is in memory: it names the jobs that Slurm now holds, also when a disk is full or Slurm's SIGKILL is near.
 record_failure() {
     local output='' last=() place
-    if ! ((ignores[index])); then { printf '%s,"cause":"%s"}\n' "$line" "$1" >>"$run/failures"; } 2>/dev/null; fi
+    { printf '%s,"cause":"%s"}\n' "$line" "$1" >>"$run/failures"; } 2>/dev/null
     if [[ $capture && -s $capture ]]; then
         # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off.
         mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000' | iconv -c -f UTF-8 -t UTF-8 2>/dev/null)
@@ -107,11 +107,10 @@ run() {
     now_us
     record
     if [[ $capture && -s $capture ]]; then pass_on; fi
-    ((code == 0)) && return 0
+    if ((code == 0 || ignores[index])); then return 0; fi
     if [[ $kind != task ]]; then
         if ((limit && (code == 124 || code == 137))); then record_failure timeout; else record_failure exit; fi
     fi
-    if ((ignores[index])); then return 0; fi
     printf 'nodecycle: %s: script %s ended with exit code %d\n' "$hook" "$name" "$code" >&2
     return "$code"
 }

@@ -80,6 +80,12 @@ class Host:
         return t.cast("dict[str, t.Any]", json.loads(path.read_bytes())) if path.exists() else None
 
     @property
+    def failures(self) -> list[dict[str, t.Any]]:
+        """The list in memory."""
+        path = self.run_dir / self.hook / "failures"
+        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+    @property
     def left(self) -> list[str]:
         """What lies in the state directory beside the failure record."""
         return sorted(path.name for path in (self.state / self.hook).iterdir() if path.name != "failure.json")
@@ -118,12 +124,13 @@ def test_the_first_failure_ends_the_hook_with_its_code(host: Host) -> None:
     assert host.left == []
 
 
-def test_an_ignored_failure_is_recorded_and_the_next_script_runs(host: Host) -> None:
+def test_an_ignored_failure_is_logged_and_the_next_script_runs(host: Host) -> None:
     done = host.run("worker_prolog", Script("soft", sh("exit 3"), on_failure="ignore"), "echo next")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"next\n", b"")
     assert [line["exit"] for line in host.log] == [3, 0]
-    assert host.failure
-    assert host.failure["script"] == "10-soft"
+    # It drains no node, so it must not become the reason of one.
+    assert host.failure is None
+    assert host.failures == []
 
 
 @pytest.mark.parametrize("code", [1, 2, 100, 124, 255])
@@ -415,3 +422,61 @@ def test_a_mark_that_cannot_be_made_is_a_failure(host: Host) -> None:
 def test_other_hooks_leave_no_mark(hook: str, host: Host) -> None:
     host.run(hook, "exit 0")
     assert not list(host.run_dir.glob("*.ok"))
+
+
+# --- failures, for undo and explain
+
+
+def test_every_failure_is_listed_in_memory_also_when_the_disk_takes_nothing(host: Host) -> None:
+    command = host.place("worker_prolog", "echo why; exit 3")
+    shutil.rmtree(host.state / "worker_prolog")
+    shutil.rmtree(host.log_dir)
+    for job in ("42", "43"):
+        assert (
+            subprocess.run(command, env={**SLURM, "SLURM_JOB_ID": job}, capture_output=True, check=False).returncode
+            == 3
+        )
+    assert [(record["job"], record["exit"], record["cause"]) for record in host.failures] == [
+        ("42", 3, "exit"),
+        ("43", 3, "exit"),
+    ]
+    instead = json.loads((host.run_dir / "worker_prolog/failure.json").read_bytes())
+    assert (instead["job"], instead["output"]) == ("43", "why\n")
+
+
+# --- a release on trial
+
+
+def run_hook(command: list[str], **env: str) -> bytes:
+    return subprocess.run(command, env={**SLURM, **env}, capture_output=True, check=True, timeout=20).stdout
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "worker_epilog", "controller_prolog", "task_prolog"])
+@pytest.mark.parametrize("present", [["echo present"], []])
+def test_only_the_probe_meets_the_release_on_trial(hook: str, present: list[str], host: Host) -> None:
+    trial = host.place(hook, "echo trial")[0]
+    active = host.place(hook, *present)
+    said = b"present\n" if present else b""
+    probe = {"SLURM_JOB_RESERVATION": _release.RESERVATION}
+    assert run_hook(active, **probe) == said
+    (host.directory / "canary").symlink_to(os.path.dirname(trial))
+    assert run_hook(active, **probe) == b"trial\n"
+    assert run_hook(active) == said
+    assert run_hook(active, SLURM_JOB_RESERVATION="another") == said
+
+
+@pytest.mark.parametrize("scripts", [["echo same"], []])
+def test_a_release_that_is_active_and_on_trial_runs_once(scripts: list[str], host: Host) -> None:
+    command = host.place("worker_prolog", *scripts)
+    release = os.path.dirname(command[0])
+    for name in ("canary", "current"):
+        (host.directory / name).symlink_to(release)
+    path = str(host.directory / "current/worker_prolog")
+    said = run_hook([path], SLURM_JOB_RESERVATION=_release.RESERVATION)
+    assert said == b"".join(b"same\n" for _script in scripts)
+
+
+def test_a_trial_that_points_at_nothing_is_no_trial(host: Host) -> None:
+    active = host.place("worker_prolog", "echo present")
+    (host.directory / "canary").symlink_to(host.directory / "gone")
+    assert run_hook(active, SLURM_JOB_RESERVATION=_release.RESERVATION) == b"present\n"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_the_next_job_runs_what_is_left_without_a_reconfigure(lab):
     job = lab.sbatch("true", "-w worker1")
@@ -17,5 +19,8 @@ def test_the_script_that_was_taken_out_is_gone(lab):
 
 
 def test_the_previous_release_is_kept(lab):
-    releases = lab.run("worker1", "ls /etc/nodecycle/releases").split()
-    assert len(releases) == 2
+    # The first one, which runs nothing, and the one whose scripts the jobs met, are there to go back to.
+    history = [entry["id"] for entry in json.loads(lab.read("worker1", "/etc/nodecycle/history.json"))]
+    assert len(history) == 3
+    assert sorted(history) == lab.run("worker1", "ls /etc/nodecycle/releases").split()
+    assert lab.run("worker1", "readlink /etc/nodecycle/current").strip() == f"releases/{history[0]}"

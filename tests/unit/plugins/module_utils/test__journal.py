@@ -45,6 +45,7 @@ def rollout(name: str = "a", **hosts: t.Any) -> dict[str, t.Any]:
         "name": name,
         "hosts": entries,
         "nodes": {"w1": {"state": "IDLE"}},
+        "phase": "opened",
         "conf": {"text": "x", "adopt": []},
         "controllers": ["c"],
         "slurm_user": "slurm",
@@ -89,6 +90,14 @@ def test_what_was_before_a_killed_run_stays_what_was_before(journal: Journal, cl
     assert {host: entry["from"] for host, entry in again["hosts"].items()} == {"w1": "good", "w2": "good", "w3": "good"}
     assert again["nodes"] == {"w1": {"state": "IDLE"}, "w3": {"state": "IDLE"}}
     assert (again["activated"], again["passed"], again["opened"]) == ({"w1": 1000}, True, 1000)
+
+
+@pytest.mark.parametrize(("name", "phase"), [("b", "batches"), ("a", "undo")])
+def test_another_release_or_one_to_be_undone_has_to_pass_anew(journal: Journal, name: str, phase: str) -> None:
+    journal.open(rollout("a", w1="good"))
+    journal.note(passed=True, phase=phase, failed={"w1": "why"})
+    again = journal.open(rollout(name, w1="new"))
+    assert (again["passed"], again["failed"], again["hosts"]["w1"]["from"]) == (False, {}, "good")
 
 
 def test_the_first_activation_of_a_host_counts(journal: Journal, clock: Clock) -> None:

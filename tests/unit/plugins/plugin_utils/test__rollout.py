@@ -323,6 +323,16 @@ def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
     assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == ([], [], None)
 
 
+def put_back() -> dict[str, dict[str, t.Any]]:
+    """What the hosts say after an undo that succeeded."""
+    done = {"changed": True}
+    return {
+        "c": {"__slurm_restored_conf": done},
+        "w1": {"__slurm_restored": done, "__slurm_proven": done},
+        "w2": {"__slurm_removed": done},
+    }
+
+
 def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     record = {
         "hook": "worker_prolog",
@@ -334,7 +344,8 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
         "output": "no disk\n",
     }
     epilog = {**record, "hook": "worker_epilog", "job": "8"}
-    facts: dict[str, dict[str, t.Any]] = {"c": {}, "w1": {"__slurm_log": {"failures": [record, epilog]}}, "w2": {}}
+    facts = put_back()
+    facts["w1"]["__slurm_log"] = {"failures": [record, epilog]}
     undo = _rollout.undo_plan(journal())
     outcome = _rollout.undo_outcome(undo, facts)
     assert outcome["jobs"] == ["7"]
@@ -357,9 +368,36 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     ],
 )
 def test_a_host_that_is_not_put_back_is_named_and_its_node_not_given_back(said: dict[str, t.Any]) -> None:
-    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), {"c": {}, "w1": said, "w2": {}})
+    facts = put_back()
+    facts["w1"].update(said)
+    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
     assert list(outcome["not_restored"]) == ["w1"]
     assert (outcome["not_restored_nodes"], outcome["restored_nodes"]) == (["n1"], [])
+
+
+def test_a_host_that_said_nothing_is_not_put_back() -> None:
+    facts = put_back()
+    del facts["w1"]["__slurm_proven"]
+    del facts["w2"]
+    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
+    assert sorted(outcome["not_restored"]) == ["w1", "w2"]
+    assert "--limit" in outcome["not_restored"]["w1"]
+
+
+def test_a_killed_undo_remembers_the_jobs_that_wait() -> None:
+    record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": "7", "time": "t"}
+    undo = _rollout.undo_plan(journal(failures=[record]))
+    assert _rollout.undo_outcome(undo, put_back())["jobs"] == ["7"]
+
+
+def test_undo_gives_back_the_nodes_that_the_rollout_drained_as_unreachable() -> None:
+    nodes = {"n1": node(), "n2": node("IDLE+DRAIN")}
+    assert _rollout.undo_plan(journal(drained=["n1", "n2"], nodes=nodes))["unreachable"] == ["n1"]
+
+
+def test_where_there_was_no_release_an_undo_begins_with_an_empty_one() -> None:
+    plan = _rollout.undo_plan(journal(activated={"w1": 1000, "w2": 1000}))
+    assert (plan["activate"], plan["restore"], plan["remove"]) == (["w1", "w2"], ["w1"], ["w2"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's containers, with pipelining: one `podman exec` a module call, where containers.podman.podman needs five and more."""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.connection.local import Connection as Local
+
+DOCUMENTATION = r"""
+name: container
+short_description: Execute in a container of the lab
+description:
+  - Runs C(podman exec) on this machine. Modules come through its standard input, as over ssh with pipelining.
+options:
+  remote_addr:
+    description: Name of the container.
+    type: str
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: ansible_host
+"""
+
+
+class Connection(Local):
+    """See DOCUMENTATION."""
+
+    transport = "container"
+    has_pipelining = True
+
+    def _inside(self, command: str) -> str:
+        return shlex.join(["exec", "podman", "exec", "-i", self.get_option("remote_addr"), "/bin/sh", "-c", command])
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.Any:
+        """As Local's, in the container."""
+        return super().exec_command(self._inside(cmd), in_data=in_data, sudoable=sudoable)
+
+    def _copy(self, command: str, data: bytes | None = None) -> bytes:
+        code, out, err = super().exec_command(self._inside(command), in_data=data, sudoable=False)
+        if code:
+            raise AnsibleError(f"{command} in {self.get_option('remote_addr')}: {err.decode(errors='replace')}")
+        return t.cast(bytes, out)
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file into the container."""
+        self._copy(f"cat >{shlex.quote(out_path)}", pathlib.Path(in_path).read_bytes())
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file out of the container."""
+        pathlib.Path(out_path).write_bytes(self._copy(f"cat {shlex.quote(in_path)}"))

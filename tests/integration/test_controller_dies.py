@@ -1,0 +1,97 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slurm 22.05, whose controller ends when it is told to read a bad slurm.conf: refused before, and undone where that was not wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ENVIRONMENT = {
+    **os.environ,
+    "LAB_NAME": f"{os.environ.get('LAB_NAME') or 'nodecycle'}-22-05",
+    "LAB_SLURM_VERSION": "22.05",
+    "ANSIBLE_NOCOLOR": "1",
+    "COLUMNS": "10000",
+}
+#: Slurm's commands do not notice it; our own checker does, and is told to be silent.
+BAD = {"slurm_extra_conf": "PartitionName=night Nodes=worker[1-9]\n", "slurm_lint_disable": ["undefined-node"]}
+
+
+def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / "lab/lab"), *arguments],
+        check=False,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=600,
+    )
+
+
+def controller(command: str) -> str:
+    done = lab("exec", "controller", "sh", "-c", command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def play(variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
+    return lab("play", "site.yml", "-e", json.dumps(variables))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> t.Iterator[None]:
+    """A cluster of 22.05 with a line of ours, a job that runs and one that waits."""
+    done = lab("up")
+    assert done.returncode == 0, done.stderr
+    try:
+        assert play({"slurm_extra_conf": "PrologEpilogTimeout=77\n"}).returncode == 0
+        for _time in range(2):
+            assert (
+                lab("exec", "-u", "alice", "login", "sbatch", "-w", "worker1", "-n2", "--wrap", "sleep 900").returncode
+                == 0
+            )
+        yield
+    finally:
+        lab("down")
+
+
+def state() -> list[str]:
+    """What must be the same afterwards: the files, the jobs, the nodes."""
+    return [
+        controller("sha256sum /etc/slurm/* 2>/dev/null"),
+        controller("squeue -h -o '%A %T %S %B'"),
+        controller("sinfo -h -N -o '%n %T'"),
+        controller("scontrol ping"),
+        controller("ls /var/lib/nodecycle"),
+    ]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_refuses_what_would_end_it() -> None:
+    before = state()
+    done = play(BAD)
+    assert done.returncode != 0
+    assert "Invalid node names in partition night" in done.stdout + done.stderr
+    assert "so nothing was changed" in done.stdout + done.stderr
+    assert state() == before
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_controller_that_has_ended_runs_again_with_the_files_of_before() -> None:
+    before = state()
+    ended = "grep -c 'fatal: Invalid node names in partition night' /var/log/slurm/slurmctld.log || true"
+    assert controller(ended).strip() == "0"
+    done = play({**BAD, "slurm_try_controller": False})
+    assert done.returncode != 0
+    assert "is undone" in done.stdout + done.stderr
+    assert "fatal: Invalid node names in partition night" in done.stdout + done.stderr
+    assert controller(ended).strip() == "1", "it did not end, so this proves nothing"
+    assert state() == before
