@@ -99,6 +99,13 @@ class Journal:
         """The rollout under way, or None."""
         return t.cast("Document | None", self._read("journal"))
 
+    def require_rollout(self) -> Document:
+        """The rollout under way. Raises JournalError where there is none."""
+        present = self.current()
+        if present is None:
+            raise JournalError("no rollout is under way")
+        return present
+
     def committed(self) -> list[Document]:
         """The committed rollouts, newest first."""
         return self._read("committed") or []
@@ -118,6 +125,12 @@ class Journal:
             raise LockHeldError(present)
         since = present["since"] if present and present["run"] == holder["run"] else int(self._now())
         self._write("lock", {**holder, "since": since, "seen": int(self._now())})
+
+    def require_holder(self, holder: t.Mapping[str, t.Any]) -> None:
+        """Raise JournalError where it is not this run that has the lock: a task of a killed run may end long after another run has begun."""
+        present = self.holder()
+        if present is None or present["run"] != holder["run"]:
+            raise JournalError("this run does not hold the lock any more: another one has taken over from it")
 
     def open(self, rollout: Document) -> Document:
         """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
@@ -144,9 +157,7 @@ class Journal:
 
     def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
         """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
-        present = self.current()
-        if present is None:
-            raise JournalError("no rollout is under way")
+        present = self.require_rollout()
         now = int(self._now())
         activated = {**dict.fromkeys(activating, now), **present["activated"]}
         rollout = {**present, **fields, "activated": activated}

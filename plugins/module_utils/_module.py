@@ -77,16 +77,18 @@ def to_bytes(text: str) -> bytes:
 
 #: Held while a module changes this host: the module of a killed run may still be at work when the next run begins.
 LOCK = "/run/nodecycle.lock"
+#: Held by a probe as long as it runs, which may be minutes; other modules need not wait for it.
+PROBE_LOCK = "/run/nodecycle-probe.lock"
 LOCK_WITHIN = 60
 
 
 @contextlib.contextmanager
-def exclusive(module: AnsibleModule) -> t.Iterator[None]:
-    """Be the only module of this collection that changes this host; in check mode nothing is taken."""
+def exclusive(module: AnsibleModule, lock: str = LOCK) -> t.Iterator[None]:
+    """Be the only module of this collection that changes this host, or that holds another lock; in check mode nothing is taken."""
     if module.check_mode:
         yield
         return
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + LOCK_WITHIN
     try:
         while True:
@@ -96,7 +98,7 @@ def exclusive(module: AnsibleModule) -> t.Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     module.fail_json(
-                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it holds {LOCK}): "
+                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it holds {lock}): "
                         "wait for it, or see what it hangs on (`fuser` names it), then run again"
                     )
                 time.sleep(0.2)

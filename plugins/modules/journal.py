@@ -144,9 +144,7 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
     slurm = Slurm(_module.runner(module, params["bin_dir"]))
     deadline = time.monotonic() + params["seconds"]
     while True:
-        rollout = journal.current()
-        if rollout is None:
-            raise JournalError("no rollout is under way")
+        rollout = journal.require_rollout()
         failed = {**rollout.get("failed", {}), **params["failures"]}
         try:
             nodes = slurm.nodes()
@@ -165,10 +163,13 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
         if not go or time.monotonic() >= deadline:
             break
         time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
-    # Before the run acts on it: from now on a killed run is undone, not finished.
-    journal.note(failed=failed, **({} if go else {"phase": "undo"}))
-    journal.lock(holder, is_dead=False)
-    return {"changed": False, "failed_nodes": failed, "go": go, "journal": journal.current()}
+    # Only now, so that a second run is told at once that there is a first.
+    with _module.exclusive(module):
+        journal.require_holder(holder)
+        # Before the run acts on it: from now on a killed run is undone, not finished.
+        journal.note(failed=failed, **({} if go else {"phase": "undo"}))
+        journal.lock(holder, is_dead=False)
+        return {"changed": False, "failed_nodes": failed, "go": go, "journal": journal.current()}
 
 
 def main() -> t.NoReturn:
@@ -204,9 +205,12 @@ def main() -> t.NoReturn:
             )
         if module.check_mode:
             module.exit_json(changed=state != "judged", journal=params["rollout"], go=True, failed_nodes={})
+        if state == "judged":
+            module.exit_json(**judge(module, journal, holder))
         with _module.exclusive(module):
-            if state == "judged":
-                module.exit_json(**judge(module, journal, holder))
+            if state != "opened":
+                # Before the lock is taken: nobody would let go of it again.
+                journal.require_rollout()
             journal.lock(holder, params["is_dead"])
             if state == "opened":
                 nodes = Slurm(_module.runner(module, params["bin_dir"])).nodes()

@@ -228,9 +228,19 @@ def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> lis
 
 
 def probe(
-    slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]
+    module: AnsibleModule, slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd
 ) -> tuple[list[_probe.Job], list[str]]:
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
+    remove(slurm)
+    # The probe of a killed run may still follow its jobs. It ends, now that they are gone; before that it would remove ours with its own.
+    with _module.exclusive(module, _module.PROBE_LOCK):
+        return reserve_and_run(slurm, nodes, user, module.params)
+
+
+def reserve_and_run(
+    slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]
+) -> tuple[list[_probe.Job], list[str]]:
+    """The same, where no other probe is under way."""
     remove(slurm)
     jobs: list[_probe.Job] = []
     try:
@@ -321,7 +331,7 @@ def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
         problems: list[str] = []
         completing: list[str] = []
     else:
-        jobs, completing = probe(slurm, nodes, user, params)
+        jobs, completing = probe(module, slurm, nodes, user)
         if not all(map(_probe.has_passed, jobs)):
             # The node's drain may come a moment after the job's end.
             time.sleep(1)

@@ -64,7 +64,7 @@ def test_a_disk_that_a_script_fills_is_no_obstacle_to_the_undo(lab, good):
             message = failure_of(lab.play(good, extra(variables)))
             # Nobody has cleaned up, and jobs run nevertheless.
             assert lab.run("worker2", "df --output=avail /var/lib/nodecycle").split()[-1] == "0", message
-        lab.run("worker2", "rm /var/lib/nodecycle/full.$$")
+        lab.run("worker2", "rm /var/lib/nodecycle/full.*")
     assert "worker_prolog: script 10-fill ended with exit code 1 on worker2" in message
     assert "No space left on device" in message
     assert "is undone; each host has proven it by sha256" in message

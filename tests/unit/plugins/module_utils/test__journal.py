@@ -80,6 +80,24 @@ def test_a_dead_run_loses_its_lock(journal: Journal, clock: Clock, later: int, i
     assert present["run"] == "second"
 
 
+def test_what_a_killed_run_left_running_says_nothing_of_the_rollout_of_another(journal: Journal) -> None:
+    journal.lock(holder("first"), is_dead=False)
+    journal.require_holder(holder("first"))
+    journal.lock(holder("second"), is_dead=True)
+    with pytest.raises(JournalError, match="another one has taken over"):
+        journal.require_holder(holder("first"))
+    journal.unlock()
+    with pytest.raises(JournalError, match="another one has taken over"):
+        journal.require_holder(holder("first"))
+
+
+def test_what_a_killed_run_left_running_finds_no_rollout_where_it_has_ended(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="no rollout is under way"):
+        journal.require_rollout()
+    opened = journal.open(rollout("a", w1="good"))
+    assert journal.require_rollout() == opened
+
+
 def test_what_was_before_a_killed_run_stays_what_was_before(journal: Journal, clock: Clock) -> None:
     journal.open(rollout("a", w1="good", w2="good"))
     journal.note(activating=["w1"], passed=True)
