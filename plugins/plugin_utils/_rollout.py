@@ -230,6 +230,7 @@ def plan(
             "phase": "opened",
             "controllers": settings["controllers"],
             "slurm_user": cluster["slurm_user"],
+            "conf_path": cluster["conf_path"],
             "drained": todo["drain"],
             "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
             "hosts": {
@@ -308,7 +309,7 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
         "conf": [host for host in ordered if hosts[host]["conf"] is not None] if changed else [],
         "reconfigure": journal["controllers"][:1] if changed else [],
         "restore": restore,
-        "remove": [host for host in ordered if not hosts[host]["from"]],
+        "remove": [host for host in ordered if hosts[host]["to"] and not hosts[host]["from"]],
         # What the controller's file said is what every configless node gets.
         "conf_text": next(
             (hosts[host]["conf"]["text"] for host in reversed(ordered) if changed and hosts[host]["conf"]), None

@@ -68,6 +68,7 @@ class World:
             "committed": {"name": "before", "hosts": dict.fromkeys(hosts, OLD)},
             "reconfigure_due": False,
             "slurm_user": "slurm",
+            "conf_path": "/etc/slurm/slurm.conf",
         }
         self.settings: dict[str, t.Any] = {
             "controllers": ["c"],
@@ -316,6 +317,13 @@ def test_undo_goes_back_where_the_release_was_activated_and_takes_away_where_the
     assert (plan["restore"], plan["remove"]) == (["w1"], ["w2"])
     assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == (["c"], ["c"], "old\n")
     assert plan["nodes"] == {"n1": 1000}
+
+
+def test_undo_takes_nothing_away_from_a_host_that_only_has_lines_of_ours() -> None:
+    hosts = journal()["hosts"]
+    hosts["c"].update({"from": "", "to": ""})
+    plan = _rollout.undo_plan(journal(hosts=hosts))
+    assert (plan["remove"], plan["conf"]) == (["w2"], ["c"])
 
 
 def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
