@@ -355,9 +355,11 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
             not_restored[host] = "it was not part of this run (--limit, or it is not in the inventory any more)"
     node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
     lost = [node_of[host] for host in not_restored if host in node_of]
+    # A node whose init scripts fail is drained with a better reason already.
+    explained = [host for host in not_restored if host in facts and _init_failed(facts[host])]
     return {
         "not_restored": not_restored,
-        "not_restored_nodes": lost,
+        "nodes_to_drain": [node_of[host] for host in not_restored if host in node_of and host not in explained],
         "restored_nodes": [node for node in undo["nodes"] if node not in lost],
         "failures": failures,
         # A job is held by the prolog only; its id is in the record of the node on which it failed.
@@ -365,6 +367,10 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
             dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])
         ),
     }
+
+
+def _init_failed(said: t.Mapping[str, t.Any]) -> bool:
+    return bool(said.get("__slurm_undo_failure") and (said.get("__slurm_init") or {}).get("failure"))
 
 
 def undo_message(

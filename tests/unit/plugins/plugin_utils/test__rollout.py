@@ -380,7 +380,14 @@ def test_a_host_that_is_not_put_back_is_named_and_its_node_not_given_back(said: 
     facts["w1"].update(said)
     outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
     assert list(outcome["not_restored"]) == ["w1"]
-    assert (outcome["not_restored_nodes"], outcome["restored_nodes"]) == (["n1"], [])
+    assert (outcome["nodes_to_drain"], outcome["restored_nodes"]) == (["n1"], [])
+
+
+def test_a_node_whose_init_scripts_fail_keeps_the_reason_that_says_so() -> None:
+    facts = put_back()
+    facts["w1"].update(__slurm_undo_failure="init failed", __slurm_init={"failure": {"hook": "worker_init"}})
+    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
+    assert (list(outcome["not_restored"]), outcome["nodes_to_drain"], outcome["restored_nodes"]) == (["w1"], [], [])
 
 
 def test_a_host_that_said_nothing_is_not_put_back() -> None:
