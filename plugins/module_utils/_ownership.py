@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _runs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch
 
 #: Every reason of ours begins with it.
@@ -37,9 +37,6 @@ _OTHERS = "somebody else's"
 
 #: Clocks of a cluster may differ by so many seconds, or munge would not let them talk.
 _CLOCKS = 300
-
-#: The dispatcher's clock: local time and its offset.
-_STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([+-])(\d\d):?(\d\d)$")
 
 
 class BeforeError(ValueError):
@@ -222,14 +219,8 @@ def _explains(failure: t.Any, node: Node) -> bool:
         or not failure.get("script")
     ):
         return False
-    match = _STAMP.match(str(failure.get("time", "")))
-    begin, drained = epoch(match.group(1)) if match else None, epoch(node.reason_time)
-    if match is None or begin is None or drained is None:
-        return False
-    sign, hours, minutes = match.group(2), int(match.group(3)), int(match.group(4))
-    offset = (hours * 60 + minutes) * 60 * (-1 if sign == "-" else 1)
-    ended = begin - offset + _integer(failure.get("ms")) / 1000
-    return abs(ended - drained) <= _CLOCKS
+    ended, drained = _runs.ended(failure), epoch(node.reason_time)
+    return ended is not None and drained is not None and abs(ended - drained) <= _CLOCKS
 
 
 def _integer(value: t.Any) -> int:

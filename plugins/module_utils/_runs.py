@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import typing as t
@@ -74,6 +75,30 @@ def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
             elif not release or record.get("release") == release[:ID_LENGTH]:
                 found.append(record)
     return found
+
+
+def ended(record: Record) -> float | None:
+    """When a script ended, in seconds since the epoch by its host's clock; None where the record does not say it."""
+    try:
+        begin = datetime.datetime.strptime(str(record.get("time")), "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        return begin + int(record.get("ms") or 0) / 1000
+    except (TypeError, ValueError):
+        return None
+
+
+def failures_since(
+    activated: t.Mapping[str, float], releases: t.Mapping[str, str], records: t.Iterable[Record]
+) -> list[Record]:
+    """The failures on this host under one of these releases, by the host that has it, since that host met it."""
+    return [
+        record
+        for record in records
+        for host, release in releases.items()
+        if host in activated
+        and record.get("release") == release[:ID_LENGTH]
+        # The clock of the records counts whole seconds and begins with the script.
+        and (ended(record) or 0) + 1 >= activated[host]
+    ]
 
 
 def _identity(record: Record) -> tuple[t.Any, ...]:

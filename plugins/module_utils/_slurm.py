@@ -126,7 +126,7 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
             base, *flags = [*_listed(item["state"]), *_listed(item.get("state_flags"))]
             changed = _number(item.get("reason_changed_at"))
             # Of a reason of several lines the text form gives the first one, and so does this.
-            reason = str(item.get("reason") or "").split("\n")[0]
+            reason = str(item.get("reason") or "").split("\n", maxsplit=1)[0]
             found[item["name"]] = Node(
                 name=item["name"],
                 state=base,

@@ -155,10 +155,9 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
             break
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
         failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
-        controller_releases = [entry["to"] for entry in rollout["hosts"].values() if "controller" in entry["kinds"]]
-        for record in _runs.failures_of("", CONTROLLER_HOOKS):
-            if any(release.startswith(record.get("release", "-")) for release in controller_releases):
-                failed["controller"] = _runs.describe(record)
+        controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
+        for record in _runs.failures_since(rollout["activated"], controllers, _runs.failures_of("", CONTROLLER_HOOKS)):
+            failed["controller"] = _runs.describe(record)
         go = len(failed) <= params["tolerated"]
         if not go or time.monotonic() >= deadline:
             break

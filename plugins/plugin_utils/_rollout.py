@@ -397,7 +397,8 @@ def undo_message(
             reasons.setdefault(reason, []).append(host)
     lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
     shown: set[tuple[str, str]] = set()
-    for record in outcome["failures"]:
+    # The newest one: the same scripts may have failed in an earlier try.
+    for record in sorted(outcome["failures"], key=lambda record: str(record["time"]), reverse=True):
         key = (record["hook"], record["script"])
         if key in shown:
             continue
@@ -526,7 +527,8 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
         )
     if plan_["trial"]:
         lines.append(
-            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; no user's job meets the release"
+            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; "
+            "no user's job meets the release"
         )
     if plan_["batches"]:
         sizes = ", ".join(str(size) for size in plan_["serial"])

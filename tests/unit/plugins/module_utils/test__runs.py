@@ -95,3 +95,25 @@ def test_a_script_of_a_release_is_seen_while_it_runs(tmp_path: pathlib.Path) -> 
     )
     assert _runs.still_running("/etc/nodecycle", RELEASE, str(tmp_path))
     assert not _runs.still_running("/etc/nodecycle", "f" * 64, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("record", "moment"),
+    [
+        ({"time": "1970-01-01T00:00:10+0000", "ms": 1500}, 11.5),
+        ({"time": "1970-01-01T01:00:10+0100", "ms": 0}, 10),
+        ({"time": "1970-01-01T00:00:10-0130"}, 5410),
+        ({"time": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_a_record_says_when_its_script_ended(record: dict[str, t.Any], moment: float | None) -> None:
+    assert _runs.ended(record) == moment
+
+
+def test_a_failure_counts_against_a_rollout_only_since_its_host_met_the_release() -> None:
+    late, early = ({**run(code=1), "time": f"1970-01-01T00:{minute}:00+0000"} for minute in ("20", "10"))
+    other = {**late, "release": "another"}
+    releases = {"c": RELEASE}
+    assert _runs.failures_since({"c": 1000}, releases, [late, early, other]) == [late]
+    assert _runs.failures_since({}, releases, [late]) == []
