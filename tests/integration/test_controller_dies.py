@@ -66,11 +66,11 @@ def cluster() -> t.Iterator[None]:
 def state() -> list[str]:
     """What must be the same afterwards: the files, the jobs, the nodes."""
     return [
-        controller("sha256sum /etc/slurm/* 2>/dev/null"),
-        controller("squeue -h -o '%A %T %S %B'"),
+        controller("find /etc/slurm -type f -exec sha256sum {} + | sort"),
+        controller("squeue -h -o '%A %T %B' | sort"),
         controller("sinfo -h -N -o '%n %T'"),
         controller("scontrol ping"),
-        controller("ls /var/lib/nodecycle"),
+        controller("ls -d /var/lib/nodecycle/reconfigure.due 2>/dev/null; true"),
     ]
 
 

@@ -46,7 +46,7 @@ class Connection(Local):
         code, out, err = super().exec_command(self._inside(command), in_data=data, sudoable=False)
         if code:
             raise AnsibleError(f"{command} in {self.get_option('remote_addr')}: {err.decode(errors='replace')}")
-        return t.cast(bytes, out)
+        return out
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Copy a file into the container."""
