@@ -434,9 +434,14 @@ class Killer:
         return log.read_text().splitlines()[number - 1]
 
     @classmethod
+    def tasks(cls, name: str) -> list[str]:
+        """The tasks that were counted."""
+        return (cls.CACHE / name).read_text().splitlines()
+
+    @classmethod
     def points(cls, name: str, how_many: int) -> list[tuple[int, str]]:
         """So many points, evenly spread over the tasks that were counted: each with the number and name of the task."""
-        tasks = (cls.CACHE / name).read_text().splitlines()
+        tasks = cls.tasks(name)
         numbers = [round((position + 0.5) * len(tasks) / how_many + 0.5) for position in range(how_many)]
         return [(number, tasks[number - 1]) for number in numbers]
 

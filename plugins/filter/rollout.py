@@ -18,6 +18,7 @@ class FilterModule:
         """See Ansible."""
         return {
             "batch_outline": _rollout.batch_outline,
+            "failed_jobs": _rollout.failed_jobs,
             "last_failures": _rollout.last_failures,
             "rollback": _rollout.rollback,
             "rollback_target": _rollout.rollback_target,

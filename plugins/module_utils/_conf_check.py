@@ -14,7 +14,8 @@ Such a controller must not act on the world. It has namespaces of its own: netwo
 controller, and nobody reaches it), processes (whatever it starts ends with it, however that is) and mounts (a hosts file in
 which every node is the namespace itself). It starts without state (-c), so it has no job, step or reservation for which
 PrologSlurmctld, EpilogSlurmctld, ResvProlog, ResvEpilog, MailProg, UnkillableStepProgram or RebootProgram would run: these stay as
-they are, and Slurm's look at their paths counts. HealthCheckProgram, Prolog, Epilog and the task hooks are the nodes' and run nowhere. The rest is changed for the trial:
+they are, and Slurm's look at their paths counts. HealthCheckProgram, Prolog, Epilog and the task hooks are the nodes' and run
+nowhere. The rest is changed for the trial:
 
 =========================================  ===============================================================================
 key                                        why

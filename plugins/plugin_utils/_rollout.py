@@ -362,15 +362,17 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
         "nodes_to_drain": [node_of[host] for host in not_restored if host in node_of and host not in explained],
         "restored_nodes": [node for node in undo["nodes"] if node not in lost],
         "failures": failures,
-        # A job is held by the prolog only; its id is in the record of the node on which it failed.
-        "jobs": list(
-            dict.fromkeys(record["job"] for record in failures if record["hook"] == "worker_prolog" and record["job"])
-        ),
+        "jobs": _held_through(failures),
     }
 
 
 def _init_failed(said: t.Mapping[str, t.Any]) -> bool:
     return bool(said.get("__slurm_undo_failure") and (said.get("__slurm_init") or {}).get("failure"))
+
+
+def _held_through(failures: t.Iterable[Document]) -> list[str]:
+    """The jobs that Slurm held for these failures: only the prolog's does; the id is in the record of the node on which it failed."""
+    return list(dict.fromkeys(each["job"] for each in failures if each["hook"] == "worker_prolog" and each["job"]))
 
 
 def undo_message(
@@ -440,6 +442,16 @@ def last_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t
             ):
                 found[record["node"]] = record
     return found
+
+
+def failed_jobs(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """The jobs that Slurm held because the prolog of the release that was rolled out failed for them on these hosts."""
+    jobs: list[str] = []
+    for host in hosts:
+        id_ = (facts[host].get("__slurm_staged") or {}).get("id", "")[:ID_LENGTH]
+        failures = (facts[host].get("__slurm_log") or {}).get("failures", [])
+        jobs += _held_through(each for each in failures if each["release"] == id_)
+    return jobs
 
 
 def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:

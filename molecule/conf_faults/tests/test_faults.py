@@ -130,7 +130,9 @@ def disk_full(lab: Lab, _fault: dict[str, t.Any]) -> t.Iterator[None]:
 @contextlib.contextmanager
 def scontrol_killed(lab: Lab, _fault: dict[str, t.Any]) -> t.Iterator[None]:
     """The first `scontrol reconfigure` is killed as soon as it is there."""
-    in_background(lab, "controller", "until pkill -KILL -f '^[^ ]*scontrol reconfigure'; do sleep 0.02; done; touch /tmp/killed")
+    in_background(
+        lab, "controller", "until pkill -KILL -f '^[^ ]*scontrol reconfigure'; do sleep 0.02; done; touch /tmp/killed"
+    )
     yield
     lab.run("controller", "rm /tmp/killed")
 

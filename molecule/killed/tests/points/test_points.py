@@ -72,6 +72,16 @@ def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay,
     put_right(lab, traffic, clusters[clusters["now"]])
 
 
+def test_a_probe_that_goes_on_when_its_run_is_killed_harms_no_later_one(lab, traffic, clusters):
+    """The module on the controller outlives Ansible, and has a reservation of the same name."""
+    after = "b" if clusters["now"] == "a" else "a"
+    number = Killer.tasks("change").index("Send probes") + 1
+    killed = Killer(lab).kill(number, 1.5, clusters[after][0])
+    assert killed == "Send probes"
+    clusters["now"] = after
+    put_right(lab, traffic, clusters[after])
+
+
 def test_one_more_run_changes_nothing(lab, clusters):
     done = lab.play(clusters[clusters["now"]][0])
     assert (done.returncode, "changed=1" in done.stdout) == (0, False), done.stdout

@@ -502,3 +502,24 @@ def test_the_name_of_a_rollout_changes_with_every_release_and_line() -> None:
 def test_a_batch_says_where_it_stands(world: World) -> None:
     plan = world.plan()
     assert _rollout.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
+
+
+def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -> None:
+    def record(hook: str, release: str, job: str) -> dict[str, t.Any]:
+        return {"hook": hook, "release": release, "job": job}
+
+    release = "0123456789abcdef"
+    failures = [
+        record("worker_prolog", "older-release---", "1"),
+        record("worker_prolog", release, "2"),
+        record("worker_prolog", release, "2"),
+        record("worker_epilog", release, "3"),
+        record("worker_prolog", release, ""),
+        record("worker_prolog", release, "4"),
+    ]
+    facts = {
+        "w1": {"__slurm_staged": {"id": f"{release}and more"}, "__slurm_log": {"failures": failures}},
+        "w2": {"__slurm_staged": {"id": "another"}, "__slurm_log": {"unreachable": True}},
+        "w3": {},
+    }
+    assert _rollout.failed_jobs(facts, facts) == ["2", "4"]

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rollback.yml: the cluster is again what it was, proven file by file, and no user notices."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import WORKERS, extra, failure_of, undone, users, wait
+
+
+@pytest.fixture(scope="module")
+def rollouts(lab, request):
+    """Three rollouts, the oldest first, the present one last: each with its name and the files that it made of the cluster."""
+    good = f"--extra-vars=@{request.path.parent.parent}/vars/good.yml"
+    changes = [
+        # With another key in slurm.conf.
+        {"slurm_worker_epilog": "#!/bin/sh\necho second\n", "slurm_extra_conf": "PrologEpilogTimeout=62"},
+        {"slurm_worker_epilog": "#!/bin/sh\necho third\n", "slurm_extra_conf": "PrologEpilogTimeout=62"},
+    ]
+    found = [(re.findall(r'"name": "(\w{16})"', lab.read("controller", HISTORY))[0], lab.snapshot())]
+    for change in changes:
+        done = lab.play(good, extra(change))
+        name = re.search(r"Rollout (\w+) is committed", done.stdout)
+        assert name, done.stdout
+        found.append((name.group(1), lab.snapshot()))
+    return found
+
+
+HISTORY = "/var/lib/nodecycle/rollout/committed.json"
+
+
+def roll_back(lab, to=""):
+    """Run the playbook."""
+    return lab.play(*([extra({"slurm_rollback_to": to})] if to else []), playbook="playbooks/rollback.yml")
+
+
+@pytest.mark.parametrize(("named", "present", "wanted"), [(False, 2, 1), (False, 1, 2), (True, 2, 0), (True, 0, 2)])
+def test_it_is_again_what_it_was(lab, rollouts, named, present, wanted):
+    """To the rollout before, back again by another rollback, and to a named one and back."""
+    name, files = rollouts[wanted]
+    with users(lab):
+        done = roll_back(lab, name if named else "")
+        assert done.returncode == 0, done.stdout
+    assert f"Rolled back from {rollouts[present][0]} to {name}; each host has proven it by sha256" in done.stdout
+    assert lab.snapshot() == files
+
+
+def test_an_unknown_name_is_refused(lab, rollouts):
+    with undone(lab):
+        message = failure_of(roll_back(lab, "0123456789abcdef"))
+    assert message.startswith("Nothing was changed: slurm_rollback_to names '0123456789abcdef'")
+    assert rollouts[0][0] in message
+
+
+def test_a_release_that_is_gone_from_one_host_is_refused_on_all(lab, rollouts):
+    link = rollouts[1][1]["worker2"]["etc/nodecycle/current"]
+    release = f"/etc/nodecycle/{link.removeprefix('->')}"
+    lab.run("worker2", f"mv {release} /tmp/gone")
+    with undone(lab):
+        message = failure_of(roll_back(lab, rollouts[1][0]))
+    lab.run("worker2", f"mv /tmp/gone {release}")
+    assert message.startswith("Nothing was changed.")
+    assert "worker2: " in message
+    assert "is not staged on this host" in message
+
+
+def test_a_bad_script_that_nobody_tried_is_rolled_back_with_all_that_it_did(lab, good):
+    """Without probe and watch it drains node after node and holds their jobs."""
+    before = lab.snapshot()
+    bad = {"slurm_worker_prolog": "#!/bin/sh\necho no scratch here\nexit 1\n", "slurm_probe": False}
+    with users(lab):
+        done = lab.play(
+            good,
+            extra(
+                {**bad, "slurm_worker_epilog": "#!/bin/sh\necho third\n", "slurm_extra_conf": "PrologEpilogTimeout=62"}
+            ),
+        )
+        assert done.returncode == 0, done.stdout
+        wait(lambda: all(lab.in_service().values()), 30, "every worker to be drained")
+        assert lab.held_jobs()
+        back = roll_back(lab)
+        assert back.returncode == 0, back.stdout
+        assert lab.in_service() == dict.fromkeys(WORKERS, "")
+    assert lab.snapshot() == before
