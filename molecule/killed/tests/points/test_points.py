@@ -90,3 +90,13 @@ def test_one_more_run_changes_nothing(lab, clusters):
 def test_no_user_has_noticed(traffic):
     traffic.stop()
     assert traffic.problems == []
+
+
+def test_a_controller_that_died_with_the_run_is_brought_back(lab, clusters, traffic):
+    """As when a slurm.conf ends the controller (22.05) and Ansible is killed before it can undo that."""
+    before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
+    number = Killer.tasks("change").index("Let Slurm read its changed slurm.conf") + 1
+    Killer(lab).kill(number, 0, clusters[after][0])
+    lab.run("controller", "systemctl stop slurmctld")
+    clusters["now"] = before
+    put_right(lab, traffic, clusters[before])
