@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every fault of vars/faults.yml on the real cluster: where it ends, what is read, and that no user noticed anything."""
+"""Every fault of faults.yml on the real cluster: where it ends, what is read, and that no user noticed anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import HOSTS, Lab, Traffic, wait
 
-FAULTS = yaml.safe_load((pathlib.Path(__file__).parents[1] / "vars/faults.yml").read_text())
+FAULTS = yaml.safe_load((pathlib.Path(__file__).parent / "faults.yml").read_text())
 BEFORE = "PrologEpilogTimeout=77\n"
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 LONG = ",".join(["bf_continue"] * 420)

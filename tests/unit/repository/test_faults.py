@@ -19,7 +19,7 @@ def row(fault: dict[str, t.Any], ends: dict[str, str]) -> str:
 
 
 def test_the_table_is_what_the_scenario_runs(root: pathlib.Path) -> None:
-    faults = yaml.safe_load((root / "molecule/conf_faults/vars/faults.yml").read_text())
+    faults = yaml.safe_load((root / "molecule/conf_faults/tests/faults.yml").read_text())
     expected = [row(fault, faults["ends"]) for fault in [*faults["lines"], *faults["events"]]]
     page = (root / "docs/guide/slurm-conf-faults.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
