@@ -222,6 +222,11 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
+        "out": {
+            node.name: _ownership.describe(node)
+            for node in _ownership.from_facts({name: nodes[name] for name in node_of.values() if name in nodes})
+            if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["drain"])
+        },
         "lead": settings["controllers"][:1] if is_due else [],
         "problems": problems,
         "warnings": warnings,
@@ -574,6 +579,7 @@ def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[s
         lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
     if plan_["conf"] or plan_["reconfigure"]:
         lines.append("slurm.conf has changed and Slurm has taken it.")
+    lines += [f"Out of service before, and left so: {node}: {words}" for node, words in plan_["out"].items()]
     lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
     lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
     lines += (

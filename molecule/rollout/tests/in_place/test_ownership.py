@@ -24,7 +24,7 @@ def in_service(lab):
     """Each test begins and ends with all nodes in service and no job held."""
     yield
     for host in WORKERS:
-        lab.run(host, "rm -f /tmp/fail")
+        lab.run(host, "rm -f /tmp/fail && systemctl start slurmd")
         if lab.in_service()[host]:
             lab.run("controller", f"scontrol update NodeName={host} State=RESUME")
     for host in WORKERS:
@@ -38,6 +38,8 @@ def administrator(lab, what):
 
 def test_what_others_did_before_stays_through_an_undo_and_through_a_commit(lab, good):
     administrator(lab, "NodeName=worker1 State=DRAIN Reason='broken fan'")
+    # Its slurmd, too, is down: the lab's ReturnToService=2 would bring it back as soon as it registers.
+    lab.run("worker2", "systemctl stop slurmd")
     administrator(lab, "NodeName=worker2 State=DOWN Reason='power supply'")
     service = lab.in_service()
     own = lab.sbatch("true", "--hold", "-w worker3")
@@ -109,7 +111,9 @@ def test_a_drain_by_an_administrator_during_the_rollout_wins(lab, good):
 def broken(tmp_path):
     """An inventory in which the connection to worker2 is broken."""
     path = tmp_path / "broken.json"
-    path.write_text(json.dumps({"all": {"hosts": {"worker2": {"ansible_host": "nowhere"}}}}))
+    # A podman container that is not there is a failure for Ansible; an ssh that nobody answers is what it calls unreachable.
+    nobody = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    path.write_text(json.dumps({"all": {"hosts": {"worker2": nobody}}}))
     return [path]
 
 

@@ -523,3 +523,13 @@ def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -
         "w3": {},
     }
     assert _rollout.failed_jobs(facts, facts) == ["2", "4"]
+
+
+def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(world: World) -> None:
+    world.cluster["nodes"]["w1"] = node("DOWN", reason="power supply", user="root", time="2026-11-22T12:00:00")
+    world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+    planned = world.plan()
+    assert planned["out"] == {"w1": "DOWN, power supply [root@2026-11-22T12:00:00]"}
+    assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in _rollout.summary(
+        planned, {}
+    )
