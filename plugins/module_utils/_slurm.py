@@ -31,6 +31,12 @@ _SUFFIXES = "*~#!%$@^-+"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
+#: What a command says when the controller did not answer within MessageTimeout (seen on 24.11 while a node was down), and how
+#: often it is asked again.
+TIMED_OUT = "Socket timed out on send/recv operation"
+ASK_AGAIN = 3
+
+
 class SlurmError(Exception):
     """A Slurm command failed; the message has the command and Slurm's own words."""
 
@@ -181,9 +187,19 @@ class Slurm:
     def __init__(self, run: Runner) -> None:
         self._run = run
 
+    def _patiently(self, command: t.Sequence[str]) -> tuple[int, str, str]:
+        """Run a command; a question that a busy controller did not answer in time is asked again, for it changes nothing."""
+        is_question = command[0] == "squeue" or tuple(command[:2]) == ("scontrol", "show")
+        code, out, err = self._run(list(command))
+        for _again in range(ASK_AGAIN if is_question else 0):
+            if not (code and TIMED_OUT in err):
+                break
+            code, out, err = self._run(list(command))
+        return code, out, err
+
     def call(self, *command: str) -> str:
         """Run a command and return what it printed. Raises SlurmError where it does not end with 0."""
-        code, out, err = self._run(list(command))
+        code, out, err = self._patiently(command)
         if code:
             said = (err.strip() or out.strip() or "nothing").splitlines()
             raise SlurmError(f"{' '.join(command)} ended with exit code {code} and said: {'; '.join(said[-5:])}")
@@ -217,7 +233,7 @@ class Slurm:
 
     def _nodes_json(self, command: list[str]) -> dict[str, Node] | None:
         """None where this scontrol has no JSON (22.05, or built without it)."""
-        code, out, _err = self._run([*command, "--json"])
+        code, out, _err = self._patiently([*command, "--json"])
         try:
             return None if code else parse_nodes_json(out)
         except ValueError:

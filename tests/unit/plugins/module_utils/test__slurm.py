@@ -215,3 +215,23 @@ def test_times() -> None:
     assert _slurm.epoch("2026-11-22T14:40:33") == 1795358433
     assert _slurm.utc(1795358433.9) == "2026-11-22T14:40:33"
     assert _slurm.epoch("Unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "times"), [(("squeue",), 4), (("scontrol", "show", "config"), 4), (("scontrol", "reconfigure"), 1)]
+)
+def test_a_question_is_asked_again_where_a_busy_controller_did_not_answer(command: tuple[str, ...], times: int) -> None:
+    asked = []
+
+    def run(words: list[str]) -> tuple[int, str, str]:
+        asked.append(words)
+        return 1, "", "slurm_load_jobs error: Socket timed out on send/recv operation"
+
+    with pytest.raises(_slurm.SlurmError, match="timed out"):
+        _slurm.Slurm(run).call(*command)
+    assert len(asked) == times
+
+
+def test_an_answer_after_a_silence_is_an_answer() -> None:
+    answers = iter([(1, "", "Socket timed out on send/recv operation"), (0, "said", "")])
+    assert _slurm.Slurm(lambda words: next(answers)).call("squeue") == "said"
