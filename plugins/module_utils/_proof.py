@@ -60,16 +60,18 @@ def called_paths(conf: str, read: Read) -> dict[str, str]:
     }
 
 
-def prove(store: Store, conf: str, read: Read) -> dict[str, t.Any]:
+def prove(store: Store, conf: str, read: Read, is_running: bool = True) -> dict[str, t.Any]:
     """What the next job will run here, by sha256.
 
-    C(called): whether slurm.conf names our dispatcher for each hook of the active release that has scripts and a key;
+    C(called): whether slurm.conf names our dispatcher for each hook of the active release that has scripts and a key. Nothing where slurmd
+    does not run and takes its slurm.conf from the controller: the copy is old, or went with the daemon, and the next start brings a new one.
     C(files): the sha256 of each file as it is on disk; C(intact): whether those are the release's.
     """
     current = store.current()
     manifest = store.manifest(current) if current else None
     if not manifest:
         return {"release": "", "intact": False, "files": {}, "called": {}, "conf": conf}
+    is_copy = os.path.dirname(conf) == _conf.CACHE
     try:
         named = called_paths(conf, read)
     except _conf.ConfError:
@@ -81,7 +83,7 @@ def prove(store: Store, conf: str, read: Read) -> dict[str, t.Any]:
         "called": {
             hook: named.get(hook) == dispatcher_path(store.root, hook)
             for hook, scripts in manifest["hooks"].items()
-            if scripts and HOOKS[hook].conf_key
+            if scripts and HOOKS[hook].conf_key and (is_running or not is_copy)
         },
         "conf": conf,
     }

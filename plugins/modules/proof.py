@@ -146,7 +146,7 @@ def main() -> t.NoReturn:
             f"the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
         )
     try:
-        proof = _proof.prove(store, conf, _module.read_text)
+        proof = _proof.prove(store, conf, _module.read_text, bool(arguments))
         if staged:
             store.require(staged)
     except (StoreError, OSError) as exc:

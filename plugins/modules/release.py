@@ -247,8 +247,9 @@ def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
 
 def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """What the next job runs here."""
-    conf = _proof.conf_in_use(module.params["conf_path"], _proof.daemon_arguments("slurmd"))
-    return _proof.prove(store, conf, _module.read_text)
+    arguments = _proof.daemon_arguments("slurmd")
+    conf = _proof.conf_in_use(module.params["conf_path"], arguments)
+    return _proof.prove(store, conf, _module.read_text, bool(arguments))
 
 
 def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:

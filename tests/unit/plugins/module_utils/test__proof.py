@@ -65,3 +65,35 @@ GOOD: dict[str, t.Any] = {"release": "a" * 64, "intact": True, "called": {"worke
 )
 def test_a_proof_shows_the_release_intact_and_called(changed: dict[str, t.Any], words: list[str]) -> None:
     assert _proof.shortfalls({**GOOD, **changed}, "a" * 64) == words
+
+
+class OneRelease:
+    """A store with one active release that has a prolog."""
+
+    root = "/etc/nodecycle"
+
+    def current(self) -> str:
+        return "a" * 16
+
+    def manifest(self, _id: str) -> dict[str, t.Any]:
+        return {"id": "a" * 64, "hooks": {"worker_prolog": ["10-x"]}, "files": {}}
+
+    def damaged(self, _manifest: dict[str, t.Any]) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("conf", "is_running", "called"),
+    [
+        (LOCAL, True, {"worker_prolog": False}),
+        (LOCAL, False, {"worker_prolog": False}),
+        (CACHE, True, {"worker_prolog": False}),
+        # systemd takes /run/slurm away with the daemon.
+        (CACHE, False, {}),
+    ],
+)
+def test_a_node_that_is_down_is_not_asked_for_the_copy_of_slurm_conf(
+    conf: str, is_running: bool, called: dict[str, bool]
+) -> None:
+    proof = _proof.prove(t.cast(t.Any, OneRelease()), conf, lambda _path: None, is_running)
+    assert (proof["release"], proof["called"]) == ("a" * 64, called)
