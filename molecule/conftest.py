@@ -125,7 +125,7 @@ class Lab:
         found = {}
         for name in WORKERS:
             now = self.node(name)
-            flags = set(now["State"].split("+")) - {"COMPLETING", "RESERVED", "PLANNED"}
+            flags = set(now["State"].split("+")) - {"COMPLETING", "RESERVED", "PLANNED", "NOT_RESPONDING"}
             # 24.11 goes on showing the reason of a drain that is over.
             found[name] = "" if flags <= {"IDLE", "MIXED", "ALLOCATED"} else f"{sorted(flags)} {now['Reason']}"
         return found

@@ -140,6 +140,11 @@ def plan(
     problems: list[str] = []
     unreachable = _unreachable(staged, kinds, node_of, definition, cluster, settings)
     problems += unreachable.pop("problems")
+    problems += [
+        f"{host}: {str(result.get('msg') or 'unknown error').rstrip('.')}"
+        for host, result in staged.items()
+        if result.get("failed") and not result.get("unreachable")
+    ]
 
     pending = [host for host, result in results.items() if result["id"] and not result["active"]]
     first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]

@@ -533,3 +533,8 @@ def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(worl
     assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in _rollout.summary(
         planned, {}
     )
+
+
+def test_a_host_on_which_the_staging_failed_keeps_the_rollout_from_beginning(world: World) -> None:
+    world.staged["w2"] = {"failed": True, "msg": "no space left."}
+    assert world.plan()["problems"] == ["w2: no space left"]
