@@ -26,6 +26,16 @@ options:
     vars:
       - name: inventory_hostname
       - name: ansible_host
+  become_success_timeout:
+    description: As of C(local), on which this is built; in seconds.
+    type: int
+    default: 10
+  become_strip_preamble:
+    description: As of C(local).
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - connection_pipelining
 """
 
 
