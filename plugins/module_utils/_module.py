@@ -75,10 +75,11 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-#: Held while a module changes this host: the module of a killed run may still be at work when the next run begins.
-LOCK = "/run/nodecycle.lock"
+#: Locked while a module changes this host: the module of a killed run may still be at work when the next run begins. A directory that
+#: every host has, so that nothing is left behind.
+LOCK = "/run"
 #: Held by a probe as long as it runs, which may be minutes; other modules need not wait for it.
-PROBE_LOCK = "/run/nodecycle-probe.lock"
+PROBE_LOCK = "/var/lib"
 LOCK_WITHIN = 60
 
 
@@ -88,7 +89,7 @@ def exclusive(module: AnsibleModule, lock: str = LOCK) -> t.Iterator[None]:
     if module.check_mode:
         yield
         return
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     deadline = time.monotonic() + LOCK_WITHIN
     try:
         while True:
@@ -98,8 +99,8 @@ def exclusive(module: AnsibleModule, lock: str = LOCK) -> t.Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     module.fail_json(
-                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it holds {lock}): "
-                        "wait for it, or see what it hangs on (`fuser` names it), then run again"
+                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it has {lock} locked): "
+                        "wait for it, or see what it hangs on (`lslocks` names it), then run again"
                     )
                 time.sleep(0.2)
         yield

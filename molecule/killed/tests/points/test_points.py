@@ -64,7 +64,7 @@ def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     put_right(lab, traffic, clusters[clusters["now"]])
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 6, ["before"]))
+@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 4, ["before"]))
 def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay, then):
     assert then == "before"
     argument, _files = clusters[clusters["now"]]
