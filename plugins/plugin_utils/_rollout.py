@@ -430,7 +430,7 @@ def undo_message(
                 "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
             )
     lines += [
-        f"- Not put back on {host}: {reason}. Run again when this is mended."
+        f"- Not put back on {host}: {reason.rstrip('.')}. Run again when this is mended."
         for host, reason in outcome["not_restored"].items()
     ]
     if resumed.get("changed_nodes"):
