@@ -227,6 +227,7 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
+        "idle": {host: node_of[host] for host in in_service if nodes[node_of[host]]["state"] == "IDLE"},
         "out": {
             node.name: _ownership.describe(node)
             for node in _ownership.from_facts({name: nodes[name] for name in node_of.values() if name in nodes})

@@ -105,6 +105,12 @@ def test_controllers_and_logins_then_canary_then_batches(world: World) -> None:
     assert plan["problems"] == []
 
 
+def test_only_idle_workers_get_probes_in_their_batch(world: World) -> None:
+    world.cluster["nodes"]["w1"] = node("ALLOCATED")
+    world.cluster["nodes"]["w2"] = node("IDLE+DRAIN")
+    assert world.plan()["idle"] == {"w3": "w3", "w4": "w4"}
+
+
 def test_nothing_is_due_where_everything_is_as_it_should_be(world: World) -> None:
     world.settle(*world.staged)
     plan = world.plan()
