@@ -66,21 +66,22 @@ def test_a_release_that_is_gone_from_one_host_is_refused_on_all(lab, rollouts):
     assert "is not staged on this host" in message
 
 
-def test_a_bad_script_that_nobody_tried_is_rolled_back_with_all_that_it_did(lab, good):
-    """Without probe and watch it drains node after node and holds their jobs."""
+def test_a_script_that_goes_bad_later_is_rolled_back_with_all_that_it_did(lab, good):
+    """It passed its canary; days later it drains node after node, and Slurm holds their jobs."""
+    assert lab.play(good).returncode == 0
     before = lab.snapshot()
-    bad = {"slurm_worker_prolog": "#!/bin/sh\necho no scratch here\nexit 1\n", "slurm_probe": False}
+    script = "#!/bin/sh\necho no scratch here\ntest ! -e /tmp/fail\n"
     with users(lab):
-        done = lab.play(
-            good,
-            extra(
-                {**bad, "slurm_worker_epilog": "#!/bin/sh\necho third\n", "slurm_extra_conf": "PrologEpilogTimeout=62"}
-            ),
-        )
+        done = lab.play(good, extra({"slurm_worker_prolog": script}))
         assert done.returncode == 0, done.stdout
-        wait(lambda: all(lab.in_service().values()), 30, "every worker to be drained")
+        for host in WORKERS:
+            lab.run(host, "touch /tmp/fail")
+        wait(lambda: all(lab.in_service().values()), 60, "every worker to be drained")
         assert lab.held_jobs()
         back = roll_back(lab)
         assert back.returncode == 0, back.stdout
         assert lab.in_service() == dict.fromkeys(WORKERS, "")
+    for host in WORKERS:
+        lab.run(host, "rm /tmp/fail")
+    assert "worker_prolog: script 10-script ended with exit code 1 on worker" in back.stdout
     assert lab.snapshot() == before
