@@ -26,6 +26,12 @@ options:
     vars:
       - name: inventory_hostname
       - name: ansible_host
+  remote_user:
+    description: User in the container; empty for the container's own, which is root.
+    type: str
+    default: ""
+    vars:
+      - name: ansible_user
   become_success_timeout:
     description: As of C(local), on which this is built; in seconds.
     type: int
@@ -46,7 +52,11 @@ class Connection(Local):
     has_pipelining = True
 
     def _inside(self, command: str) -> str:
-        return shlex.join(["exec", "podman", "exec", "-i", self.get_option("remote_addr"), "/bin/sh", "-c", command])
+        user = self.get_option("remote_user")
+        as_user = ["--user", user] if user else []
+        return shlex.join(
+            ["exec", "podman", "exec", "-i", *as_user, self.get_option("remote_addr"), "/bin/sh", "-c", command]
+        )
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.Any:
         """As Local's, in the container."""
