@@ -69,6 +69,11 @@ def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
     return bool(node) and "DRAIN" not in node["flags"] and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
 
 
+def was_unreachable(node: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether we drained a node because it could not be reached."""
+    return bool(node) and str(node["reason"]).startswith(_ownership.mark(UNREACHABLE))  # type: ignore[index]
+
+
 def choose_canaries(
     spec: t.Any,
     candidates: t.Sequence[str],
@@ -196,12 +201,7 @@ def plan(
         "probed": [node_of[host] for host in probed],
         "batches": [*first, *canary, *rest],
         "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
-        "resume": [
-            node_of[host]
-            for host in results
-            if host in node_of
-            and nodes.get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
-        ],
+        "resume": [node for host, node in node_of.items() if host in results and was_unreachable(nodes.get(node))],
         "drain": unreachable["drain"],
         "withdraw": withdraw,
     }
@@ -209,11 +209,7 @@ def plan(
         # What follows has nothing to look at where nothing was staged, placed or activated.
         todo.update(base=[], prove_conf=[], trial=[])
     # A node that is drained for it already is no work.
-    drained = [
-        node
-        for node in todo["drain"]
-        if not nodes.get(node, {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
-    ]
+    drained = [node for node in todo["drain"] if not was_unreachable(nodes.get(node))]
     is_due = bool(
         pending
         or conf
@@ -283,12 +279,7 @@ def _unreachable(
         )
     in_service = [host for host in gone if host not in node_of or is_in_service(cluster["nodes"].get(node_of[host]))]
     in_service = [host for host in in_service if host not in controllers]
-    ours = [
-        host
-        for host in gone
-        if host in node_of
-        and cluster["nodes"].get(node_of[host], {}).get("reason", "").startswith(_ownership.mark(UNREACHABLE))
-    ]
+    ours = [host for host in gone if host in node_of and was_unreachable(cluster["nodes"].get(node_of[host]))]
     if len(in_service) > settings["tolerated"]:
         problems.append(
             f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Repair the connection, leave it out with --limit, "
