@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import glob
 import json
 import os
+import signal
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
@@ -25,13 +28,19 @@ LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hoo
 #: The end of a log that is read. A line has some 250 bytes, so this is the last half million script runs of a hook.
 TAIL = 128 * 1024 * 1024
 
+#: As much of what a script printed last as the dispatcher keeps, too.
+_KEPT_LINES, _KEPT_BYTES = 20, 4000
+
 
 def parse(data: bytes) -> list[Record]:
-    """The records of a log; a line that a full disk has cut off is passed over."""
+    """The records of a log; a line that a full disk has cut off is passed over.
+
+    A script may have printed anything, and its last lines may begin in the middle of a character.
+    """
     found = []
     for line in data.splitlines():
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode("utf-8", "replace"))
         except ValueError:
             continue
         if isinstance(record, dict):
@@ -39,11 +48,10 @@ def parse(data: bytes) -> list[Record]:
     return found
 
 
-def _tail(path: str) -> bytes:
+def _tail(path: str, size: int = TAIL) -> bytes:
     try:
         with open(path, "rb") as handle:
-            size = handle.seek(0, os.SEEK_END)
-            handle.seek(max(0, size - TAIL))
+            handle.seek(max(0, handle.seek(0, os.SEEK_END) - size))
             return handle.read()
     except FileNotFoundError:
         return b""
@@ -58,11 +66,11 @@ def runs_of(jobs: t.Container[str], hooks: t.Iterable[str]) -> list[Record]:
 def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
     """The failures of these hooks under a release, oldest first, the last one of each hook with what its script printed.
 
-    They come from memory (the list of failures since the boot) and from the record on disk.
+    They come from memory (the list of failures since the boot, and what dispatchers left that were killed) and from the record on disk.
     """
     found: list[Record] = []
     for hook in hooks:
-        listed = parse(_files.read_bytes(f"{RUN_DIR}/{hook}/failures") or b"")
+        listed = parse(_files.read_bytes(f"{RUN_DIR}/{hook}/failures") or b"") + _killed_outright(hook)
         last = [
             record
             for place in (STATE_DIR, RUN_DIR)
@@ -74,6 +82,27 @@ def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
                 known[0].update(record)
             elif not release or record.get("release") == release[:ID_LENGTH]:
                 found.append(record)
+    return sorted(found, key=lambda record: ended(record) or 0)
+
+
+def _killed_outright(hook: str, proc: str = "/proc") -> list[Record]:
+    """The scripts whose dispatcher got no time to say that they failed: Slurm's SIGKILL follows its SIGTERM after 10 ms (22.05: at once)."""
+    found = []
+    for path in glob.glob(f"{RUN_DIR}/{hook}/running.*"):
+        pid = path.rpartition(".")[2]
+        command = b""
+        with contextlib.suppress(OSError):
+            command = _files.read_bytes(os.path.join(proc, pid, "cmdline")) or b""
+        if any(word.endswith(f"/{hook}".encode()) for word in command.split(b"\0")):
+            continue
+        output = f"{RUN_DIR}/{hook}/output.{pid}"
+        last = b"\n".join(_tail(output, _KEPT_BYTES).splitlines()[-_KEPT_LINES:]).decode("utf-8", "replace")
+        for record in parse(_files.read_bytes(path) or b""):
+            began = ended(record)
+            with contextlib.suppress(FileNotFoundError):
+                # It lived at least until it printed something.
+                record["ms"] = max(0, int((os.stat(output).st_mtime - (began or 0)) * 1000)) if began else 0
+            found.append({**record, "exit": 128 + signal.SIGKILL, "cause": "killed", "output": last})
     return found
 
 
@@ -150,6 +179,11 @@ def shortfalls(
                     missing.append(message)
                     break
     return missing, tolerated
+
+
+def not_passed(release: str, missing: t.Iterable[str]) -> str:
+    """What jobs should have met and did not, as a sentence."""
+    return f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}."
 
 
 def cause(record: Record) -> str:

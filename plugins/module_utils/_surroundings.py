@@ -115,8 +115,9 @@ def surroundings(
             f"{LOG_DIR}/*.log {{\n    weekly\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
         )
         at_boot = [f"d {RUN_DIR} 0755 root root -\n"]
+        # The age is for what killed dispatchers leave.
         at_boot += [
-            f"d {RUN_DIR}/{name} 0700 {users[HOOKS[name].user]} - -\n" for name in hooks if HOOKS[name].user != "job"
+            f"d {RUN_DIR}/{name} 0700 {users[HOOKS[name].user]} - 30d\n" for name in hooks if HOOKS[name].user != "job"
         ]
         files[TMPFILES] = "# Managed by nodecycle.slurm.\n" + "".join(at_boot)
     return Surroundings(files, links, dirs, logs)

@@ -65,23 +65,12 @@ failure:
   type: dict
 """
 
-import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _module, _surroundings, _systemd
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs, _surroundings, _systemd
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, init_pending
-
-
-def failure_of(hook: str) -> dict[str, t.Any]:
-    """What the dispatcher noted of the hook's last failure."""
-    data = _files.read_bytes(f"{STATE_DIR}/{hook}/failure.json")
-    try:
-        # A script may have written anything, and the last lines may begin in the middle of a character.
-        return t.cast("dict[str, t.Any]", json.loads(data.decode("utf-8", "replace"))) if data else {}
-    except ValueError:
-        return {}
 
 
 def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
@@ -126,7 +115,7 @@ def main() -> t.NoReturn:
         for hook in pending:
             code = run_hook(module, store, manifest["id"], hook)
             if code:
-                failure = failure_of(hook)
+                failure = next(reversed(_runs.failures_of(manifest["id"], [hook])), {})
                 module.fail_json(
                     msg=f"{hook}: script {failure.get('script', '?')} ended with exit code {failure.get('exit', code)} "
                     f"({failure.get('cause', 'it could not be started')}). The release is not activated on this host. "

@@ -41,18 +41,26 @@ ascii() {
     json "${1//[! -~]/?}"
 }
 
-# One line of JSON about the script that has just ended.
-record() {
+# The beginning of a line of JSON about the script that starts now.
+introduce() {
     local stamp job user
+    now_us
+    begin=$us
     printf -v stamp '%(%Y-%m-%dT%H:%M:%S%z)T' "$((begin / 1000000))"
     ascii "${SLURM_JOB_ID-}"
     job=$quoted
     ascii "${SLURM_JOB_USER-${USER-}}"
     user=$quoted
     ascii "${SLURMD_NODENAME-${HOSTNAME-}}"
-    printf -v line '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s","exit":%d,"ms":%d' \
-        "$stamp" "$hook" "$name" "${release:0:16}" "$job" "$user" "$quoted" \
-        "$code" "$(((us - begin) / 1000))"
+    printf -v introduction '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s"' \
+        "$stamp" "$hook" "$name" "${release:0:16}" "$job" "$user" "$quoted"
+    # Slurm's SIGKILL leaves no time for anything, and then this is who was killed: what goes at the end is still there.
+    if [[ $running ]]; then { printf '%s}\n' "$introduction" >"$running"; } 2>/dev/null; fi
+}
+
+# The whole line, when it has ended.
+record() {
+    printf -v line '%s,"exit":%d,"ms":%d' "$introduction" "$code" "$(((us - begin) / 1000))"
     if [[ $kind == task ]]; then
         # The job's user may not write our logs; he tells syslog, and only of failures.
         if ((code)); then /usr/bin/logger -t nodecycle -- "$line}" 2>/dev/null; fi
@@ -96,8 +104,7 @@ run() {
     if ((limit)); then
         command=(/usr/bin/timeout --foreground --kill-after=5 "$limit" "${command[@]}")
     fi
-    now_us
-    begin=$us
+    introduce
     if [[ $capture ]]; then
         "${command[@]}" >"$capture" 2>&1 </dev/null
     else
@@ -115,13 +122,14 @@ run() {
     return "$code"
 }
 
-capture=''
+capture='' running=''
 if [[ $kind != task ]]; then
     # In memory: a full disk must not fail a script that prints a line.
     capture=$run/output.$$
+    running=$run/running.$$
     # Slurm's own limit kills the whole group: leave word of it in the moment that is left.
     trap 'code=143; now_us; record; record_failure killed; exit 143' TERM
-    trap '[[ $capture ]] && rm -f -- "$capture"' EXIT
+    trap 'rm -f -- "$running" ${capture:+"$capture"}' EXIT
     { : >"$capture"; } 2>/dev/null || capture=''
 fi
 if [[ $kind == init ]]; then

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _runs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
 
 BODY = (pathlib.Path(__file__).parents[3] / "roles/common/files/dispatcher.sh").read_text()
@@ -210,7 +210,7 @@ def test_a_script_within_its_time_is_left_alone(host: Host) -> None:
     assert host.failure["cause"] == "exit"
 
 
-def terminated(host: Host, hook: str, *scripts: Script | str) -> tuple[int, bytes]:
+def terminated(host: Host, hook: str, *scripts: Script | str, by: signal.Signals = signal.SIGTERM) -> tuple[int, bytes]:
     """Start a hook, wait for its first output file or line, and end its group as Slurm does at PrologEpilogTimeout."""
     begun = host.directory / "begun"
     command = host.place(hook, *scripts)
@@ -218,7 +218,7 @@ def terminated(host: Host, hook: str, *scripts: Script | str) -> tuple[int, byte
         deadline = time.monotonic() + 10
         while not begun.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, by)
         out, _err = process.communicate(timeout=10)
         return process.returncode, out
 
@@ -232,6 +232,45 @@ def test_word_is_left_when_slurm_ends_the_hook(timeout: int, host: Host) -> None
     assert host.failure
     assert (host.failure["script"], host.failure["cause"], host.failure["output"]) == ("10-slow", "killed", "hello\n")
     assert host.left == []
+
+
+def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm's SIGKILL comes 10 ms after its SIGTERM; a busy machine, or 22.05, gives no time at all."""
+    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    script = f"echo hello; touch {host.directory}/begun; exec sleep 30"
+    assert _runs.failures_of("", ["worker_prolog"]) == []
+    code, _out = terminated(host, "worker_prolog", "echo first", script, by=signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert host.failure is None
+    [record] = _runs.failures_of(host.release.id, ["worker_prolog"])
+    assert {**record, "time": "", "ms": 0, "release": ""} == {
+        "time": "",
+        "hook": "worker_prolog",
+        "script": "20-s1",
+        "release": "",
+        "job": "42",
+        "user": "alice",
+        "node": "worker1",
+        "exit": 137,
+        "ms": 0,
+        "cause": "killed",
+        "output": "hello",
+    }
+    assert _runs.failures_of("another release", ["worker_prolog"]) == []
+
+
+def test_a_script_that_still_runs_was_not_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    command = host.place("worker_prolog", f"touch {host.directory}/begun; exec sleep 30")
+    with subprocess.Popen(command, env=SLURM, start_new_session=True) as process:
+        while not (host.directory / "begun").exists():
+            time.sleep(0.02)
+        assert _runs.failures_of("", ["worker_prolog"]) == []
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 # --- what a script finds
