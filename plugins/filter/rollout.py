@@ -20,6 +20,7 @@ class FilterModule:
             "batch_outline": _rollout.batch_outline,
             "failed_jobs": _rollout.failed_jobs,
             "last_failures": _rollout.last_failures,
+            "missed_scripts": _rollout.missed_scripts,
             "rollback": _rollout.rollback,
             "rollback_target": _rollout.rollback_target,
             "rollout_outline": _rollout.outline,

@@ -39,6 +39,12 @@ options:
     description: Seconds to wait until no script of O(release) runs here any more, so that the failure of one that does is not missed.
     type: int
     default: 0
+  required:
+    description:
+      - Whether the module fails where a job has not met what it should have. Else it only returns RV(missing), for a caller who has to hear
+        several hosts first, as those that may be the controller.
+    type: bool
+    default: true
   root:
     description: Directory of the releases.
     type: path
@@ -78,6 +84,11 @@ failures:
   returned: always
   type: list
   elements: dict
+missing:
+  description: What O(jobs) should have met under O(release) and did not, or not with success, in words.
+  returned: always
+  type: list
+  elements: str
 tolerated:
   description: The failures of scripts with V(on_failure=ignore) for O(jobs).
   returned: with O(jobs)
@@ -90,7 +101,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
 
@@ -115,6 +125,7 @@ def main() -> t.NoReturn:
             "release": {"type": "str", "default": ""},
             "wait": {"type": "int", "default": 10},
             "settle": {"type": "int", "default": 0},
+            "required": {"type": "bool", "default": True},
             "root": {"type": "path", "default": "/etc/nodecycle"},
         },
         supports_check_mode=True,
@@ -146,9 +157,9 @@ def main() -> t.NoReturn:
         failures = _runs.failures_of(release, [*_runs.LOGGED, "worker_init"])
     except (StoreError, OSError) as exc:
         module.fail_json(msg=f"Reading the logs of the hooks: {exc}")
-    result: dict[str, t.Any] = {"runs": runs, "failures": failures, "tolerated": tolerated}
-    if missing:
-        module.fail_json(msg=f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}.", **result)
+    result: dict[str, t.Any] = {"runs": runs, "failures": failures, "missing": missing, "tolerated": tolerated}
+    if missing and module.params["required"]:
+        module.fail_json(msg=_runs.not_passed(release, missing), **result)
     module.exit_json(changed=False, **result)
 
 

@@ -64,14 +64,19 @@ def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
     return sizes
 
 
+def is_drained(node: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether somebody or something drained a node."""
+    return bool(node) and "DRAIN" in node["flags"]  # type: ignore[index]
+
+
 def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
     """Whether a node may get jobs now."""
-    return bool(node) and "DRAIN" not in node["flags"] and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
+    return bool(node) and not is_drained(node) and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
 
 
 def was_unreachable(node: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether we drained a node because it could not be reached."""
-    return bool(node) and str(node["reason"]).startswith(_ownership.mark(UNREACHABLE))  # type: ignore[index]
+    """Whether we drained a node because it could not be reached, and it still is drained: 24.11 keeps the reason of one that is over."""
+    return is_drained(node) and str(node["reason"]).startswith(_ownership.mark(UNREACHABLE))  # type: ignore[index]
 
 
 def choose_canaries(
@@ -454,6 +459,25 @@ def failed_jobs(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.A
         failures = (facts[host].get("__slurm_log") or {}).get("failures", [])
         jobs += _held_through(each for each in failures if each["release"] == id_)
     return jobs
+
+
+def missed_scripts(
+    hosts: t.Sequence[str], facts: t.Mapping[str, t.Mapping[str, t.Any]], controllers: t.Container[str]
+) -> dict[str, str]:
+    """The hosts on which the probes did not meet every script, each with what is missing.
+
+    Of several controllers one is active and runs the hooks; that the others ran nothing is no fault, as long as one did.
+    """
+    met = {host: facts[host].get("__slurm_met") or {} for host in hosts}
+    is_any_active = any(host in controllers and said.get("runs") for host, said in met.items())
+    found = {}
+    for host, said in met.items():
+        stands_by = is_any_active and host in controllers and not said.get("runs")
+        if said.get("unreachable"):
+            found[host] = "it cannot be reached any more"
+        elif said.get("missing") and not stands_by:
+            found[host] = _runs.not_passed(facts[host]["__slurm_staged"]["id"], said["missing"])
+    return found
 
 
 def step_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:

@@ -271,6 +271,17 @@ class TestUnreachable:
         world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
         assert world.plan()["resume"] == ["w2"]
 
+    def test_the_reason_of_a_drain_that_is_over_is_none(self, world: World) -> None:
+        """24.11 goes on showing it."""
+        world.settle(*world.staged)
+        world.cluster["nodes"]["w2"] = node("IDLE", reason="nodecycle: unreachable for Ansible", user="root")
+        assert (world.plan()["resume"], world.plan()["lead"]) == ([], [])
+        world.staged["w2"] = {"unreachable": True}
+        world.cluster["nodes"]["w2"] = node(
+            "IDLE+POWERED_DOWN", reason="nodecycle: unreachable for Ansible", user="root"
+        )
+        assert (world.plan()["drain"], world.plan()["left"]) == ([], ["w2"])
+
     def test_still_unreachable_is_no_new_work(self, world: World) -> None:
         world.settle(*world.staged)
         world.staged["w2"] = {"unreachable": True}
@@ -544,3 +555,29 @@ def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(worl
 def test_a_host_on_which_the_staging_failed_keeps_the_rollout_from_beginning(world: World) -> None:
     world.staged["w2"] = {"failed": True, "msg": "no space left."}
     assert world.plan()["problems"] == ["w2: no space left"]
+
+
+RAN = [{"hook": "controller_prolog", "exit": 0}]
+
+
+@pytest.mark.parametrize(
+    ("met", "missed"),
+    [
+        ({"c1": {"runs": RAN, "missing": []}, "c2": {"runs": [], "missing": ["x did not run"]}}, []),
+        ({"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": RAN, "missing": ["x exit 1"]}}, ["c2"]),
+        # Nobody ran anything: then it is nobody's standing by.
+        (
+            {"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": [], "missing": ["x did not run"]}},
+            ["c1", "c2"],
+        ),
+        ({"c1": {"runs": [], "missing": []}, "c2": {"runs": [], "missing": []}}, []),
+        # Only controllers stand by.
+        ({"c1": {"runs": RAN, "missing": []}, "w1": {"runs": [], "missing": ["x did not run"]}}, ["w1"]),
+        ({"c1": {"runs": RAN, "missing": []}, "w1": {"unreachable": True}}, ["w1"]),
+        ({"c1": {"runs": RAN, "missing": []}, "w1": {}}, []),
+    ],
+)
+def test_of_several_controllers_one_runs_the_hooks(met: dict[str, t.Any], missed: list[str]) -> None:
+    facts = {host: {"__slurm_met": said, "__slurm_staged": {"id": "0" * 64}} for host, said in met.items()}
+    found = _rollout.missed_scripts(list(met), facts, ["c1", "c2"])
+    assert list(found) == missed

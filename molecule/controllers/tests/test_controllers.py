@@ -1,0 +1,124 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster with a controller that stands by, before, while and after it takes over."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import WORKERS, extra, failure_of, wait
+
+CONTROLLERS = ("controller", "login")
+FRAGMENT = "/etc/slurm/nodecycle.conf"
+LOG = "/var/log/slurm/slurmctld.log"
+#: Only slurmctld notices it; our own checker does, and is told to be silent.
+BAD = {"slurm_extra_conf": "PartitionName=night Nodes=worker[1-9]\n", "slurm_lint_disable": ["undefined-node"]}
+
+
+@pytest.fixture
+def play(lab, request):
+    """Apply the scenario's definition, with changes."""
+    scenario = request.path.parents[1]
+
+    def run(variables=None):
+        return lab.play(
+            f"--extra-vars=@{scenario}/vars/definition.yml",
+            extra(variables or {}),
+            inventory=[scenario / "inventory/two.yml"],
+        )
+
+    return run
+
+
+def up(lab):
+    """The controllers that answer, the primary first."""
+    return re.findall(r"at (\S+) is UP", lab.try_run("worker1", "scontrol ping").stdout)
+
+
+def reconfigured(lab):
+    """How often each controller was told to reconfigure."""
+    count = f"grep -c 'Processing Reconfiguration Request' {LOG} || true"
+    return {host: int(lab.run(host, count)) for host in CONTROLLERS}
+
+
+def everywhere(lab, value):
+    """Both have the same files with this value, agree with the running controller, and so does each node."""
+    assert [f"PrologEpilogTimeout={value}" in lab.read(host, FRAGMENT) for host in CONTROLLERS] == [True, True]
+    assert lab.read("controller", FRAGMENT) == lab.read("login", FRAGMENT)
+    for host in CONTROLLERS:
+        config = lab.run(host, "scontrol show config")
+        assert f"PrologEpilogTimeout     = {value}\n" in config
+        assert "HASH_VAL                = Match" in config
+    for host in WORKERS:
+        assert f"PrologEpilogTimeout={value}" in lab.read(host, "/run/slurm/conf/nodecycle.conf")
+
+
+def lines(lab, host):
+    """What a host's log tells of the controller's hook."""
+    return lab.read(host, "/var/log/nodecycle/controller_prolog.log").splitlines()
+
+
+@pytest.fixture
+def failed_over(lab):
+    """The primary's daemon has ended, and the other controller has taken over; it stays so."""
+    if up(lab) == list(CONTROLLERS):
+        lab.run("controller", "systemctl stop slurmctld")
+    wait(lambda: up(lab) == ["login"] and "Running as primary" in lab.read("login", LOG), 60, "login to take over")
+
+
+def test_both_have_the_files(lab):
+    assert up(lab) == list(CONTROLLERS)
+    everywhere(lab, 61)
+    links = {lab.run(host, "readlink /etc/nodecycle/current") for host in CONTROLLERS}
+    assert len(links) == 1
+    assert reconfigured(lab)["login"] == 0
+
+
+def test_the_active_one_runs_the_hook(lab):
+    before = {host: len(lines(lab, host)) for host in CONTROLLERS}
+    assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
+    assert {host: len(lines(lab, host)) - before[host] for host in CONTROLLERS} == {"controller": 1, "login": 0}
+
+
+@pytest.mark.usefixtures("failed_over")
+def test_the_one_that_took_over_is_told_to_reconfigure_and_tries_the_scripts(lab, play):
+    count, before = reconfigured(lab), {host: len(lines(lab, host)) for host in CONTROLLERS}
+    done = play({"slurm_extra_conf": "PrologEpilogTimeout=62", "slurm_controller_prolog": "#!/bin/sh\necho 2\n"})
+    assert done.returncode == 0, done.stdout
+    everywhere(lab, 62)
+    assert reconfigured(lab) == {**count, "login": count["login"] + 1}
+    assert len(lines(lab, "controller")) == before["controller"]
+    assert len(lines(lab, "login")) > before["login"]
+
+
+@pytest.mark.usefixtures("failed_over")
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"slurm_controller_prolog": "#!/bin/sh\necho no licence server\nexit 3\n"},
+            "controller_prolog: script 10-script ended with exit code 3 on login",
+        ),
+        ({**BAD, "slurm_try_controller": True}, "so nothing was changed"),
+        ({**BAD, "slurm_try_controller": False}, "is undone; each host has proven it"),
+    ],
+)
+def test_what_fails_there_is_undone_on_both(lab, play, variables, words):
+    files = lab.snapshot()
+    message = failure_of(play(variables))
+    assert words in message
+    assert up(lab) == ["login"]
+    assert lab.snapshot() == files
+    assert lab.leftovers() == []
+    assert lab.in_service() == dict.fromkeys(WORKERS, "")
+
+
+def test_the_primary_comes_back_with_the_same_files(lab, play):
+    lab.run("controller", "systemctl start slurmctld")
+    wait(lambda: up(lab) == list(CONTROLLERS), 60, "the primary to take over again")
+    count = reconfigured(lab)
+    done = play({"slurm_extra_conf": "PrologEpilogTimeout=63"})
+    assert done.returncode == 0, done.stdout
+    everywhere(lab, 63)
+    assert reconfigured(lab) == {**count, "controller": count["controller"] + 1}
