@@ -117,22 +117,9 @@ def minutes(timeout: int) -> int:
     return max(1, -(-timeout // 60))
 
 
-def reservation(nodes: t.Iterable[str], user: str, timeout: int) -> list[str]:
-    """The arguments of C(scontrol create).
-
-    MAINT lets it lie over the reservations of others, IGNORE_JOBS lets running jobs go on. A job may start at the very end of the time
-    and has to fit with its limit before the end of the reservation, which comes by itself if nobody is left to delete it.
-    """
-    users = "root" if user == "root" else f"root,{user}"
-    return [
-        "reservation",
-        f"ReservationName={RESERVATION}",
-        "StartTime=now",
-        f"Duration={2 * minutes(timeout) + 1}",
-        f"Users={users}",
-        "Flags=MAINT,IGNORE_JOBS",
-        f"Nodes={_hostlist.fold(nodes)}",
-    ]
+def reserved_minutes(timeout: int) -> int:
+    """How long the nodes are reserved: a job may start at the very end of the time and has to fit with its limit before the end."""
+    return 2 * minutes(timeout) + 1
 
 
 def submission(node: str, partition: str, user: str, group: int, home: str, params: t.Mapping[str, t.Any]) -> list[str]:

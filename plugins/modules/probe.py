@@ -158,7 +158,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership, _probe
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _probe
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
@@ -201,7 +201,7 @@ def remove(slurm: Slurm) -> tuple[bool, list[str]]:
     if stuck:
         raise SlurmError(f"the jobs {', '.join(stuck)} are still there {CANCEL_TIMEOUT} seconds after scancel")
     if reserved:
-        slurm.call("scontrol", "delete", f"reservation={RESERVATION}")
+        slurm.unreserve(RESERVATION)
     return found, list(jobs)
 
 
@@ -244,7 +244,8 @@ def reserve_and_run(
     remove(slurm)
     jobs: list[_probe.Job] = []
     try:
-        slurm.call("scontrol", "create", *_probe.reservation(nodes, user.pw_name, params["timeout"]))
+        users = dict.fromkeys(["root", user.pw_name])
+        slurm.reserve(RESERVATION, _hostlist.fold(nodes), users, _probe.reserved_minutes(params["timeout"]))
         for node, partition in _probe.wanted(nodes, params["partitions"]):
             jobs.append(submit(slurm, node, partition, user, params))
         jobs = follow(slurm, jobs, params["name"], params["timeout"])

@@ -23,6 +23,10 @@ description:
   - A controller that has ended is started first. So after a failure the caller puts the files of before back and calls this
     module again; it then brings the controller back, reconfigures and proves as ever. That second reconfigure matters also
     where the controller has survived the failure, because 25.11 and later send the refused files to the nodes.
+  - No new job starts during those seconds. The nodes are in the reservation C(nodecycle_reconfigure) (MAINT, IGNORE_JOBS) until
+    the controller answers again, because slurmctld forgets a job whose launch is under way when it replaces itself (seen on 24.11.5;
+    such a job counts as running for many minutes and runs nowhere). It waits up to 30 seconds for the jobs that are being
+    prepared (C(CONFIGURING)). A reservation that a killed module leaves ends by itself after three minutes.
   - Runs on a controller host. The active controller may be another one, except when a controller has to be started or
     restarted.
 options:
@@ -159,6 +163,13 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 ANSWER_WITHIN = 30
 #: One that ends after scontrol came back has done so by then (22.05.8, and 24.11.5 with -D).
 SETTLED_AFTER = 2
+#: Keeps new jobs off all nodes meanwhile, and ends by itself.
+PAUSE = "nodecycle_reconfigure"
+PAUSE_MINUTES = 3
+#: Jobs that are being prepared start within this time, or they wait for something slow, as a node that is switched on.
+QUIET_WITHIN = 30
+#: The launch of a job that was prepared reaches its node in this time.
+LAUNCH_WITHIN = 1
 #: slurmd of 23.11 and later replaces itself, too, and registers again.
 NODES_WITHIN = 30
 UNIT = "slurmctld"
@@ -224,6 +235,32 @@ class Controller:
         )
         if code:
             raise SlurmError(f"systemctl {verb} {UNIT} ended with exit code {code} and said: {(err or out).strip()}")
+
+    @contextlib.contextmanager
+    def no_job_starts(self) -> t.Iterator[None]:
+        """Let no job start meanwhile. A cluster that does not allow that goes without it, with a warning."""
+        try:
+            if PAUSE in self.slurm.reservations():
+                self.slurm.unreserve(PAUSE)
+            self.slurm.reserve(PAUSE, "ALL", ["root"], PAUSE_MINUTES)
+        except SlurmError as exc:
+            self._module.warn(
+                f"Jobs could not be kept from starting during the reconfigure, which may lose one that does: {exc}"
+            )
+            yield
+            return
+        try:
+            deadline = time.monotonic() + QUIET_WITHIN
+            while (
+                self.slurm.call("squeue", "-h", "-a", "-t", "CONFIGURING", "-o", "%A") and time.monotonic() < deadline
+            ):
+                time.sleep(0.2)
+            time.sleep(LAUNCH_WITHIN)
+            yield
+        finally:
+            # A controller that has died knows of it when it runs again, and the reconfigure that mends it begins here.
+            with contextlib.suppress(SlurmError):
+                self.slurm.unreserve(PAUSE)
 
     def has_read_files(self) -> bool:
         """Whether the controller answers and runs what its files say."""
@@ -319,14 +356,16 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
         return was_started
     note.begun = True
     write_note(note)
-    if needs == "restart" and restart_allowed and not was_started:
-        active = controller.active()
-        if active.split(".")[0] != os.uname().nodename.split(".")[0]:
-            raise SlurmError(f"a restart is due, and the active controller is {active}: run this there")
-        controller.systemctl("restart")
+    with controller.no_job_starts():
+        if needs == "restart" and restart_allowed and not was_started:
+            active = controller.active()
+            if active.split(".")[0] != os.uname().nodename.split(".")[0]:
+                raise SlurmError(f"a restart is due, and the active controller is {active}: run this there")
+            controller.systemctl("restart")
+            controller.wait_for_answer()
+        # Also after a start: that alone sends no file to the nodes of a configless cluster.
+        controller.slurm.call("scontrol", "reconfigure")
         controller.wait_for_answer()
-    # Also after a start: that alone sends no file to the nodes of a configless cluster.
-    controller.slurm.call("scontrol", "reconfigure")
     return was_started
 
 

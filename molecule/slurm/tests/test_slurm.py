@@ -275,3 +275,23 @@ def test_what_a_killed_probe_leaves(lab):
     assert lab.run("controller", "squeue -h -a -o '%A %j'").split() == [users, "nodecycle_probe"]
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
     assert not lab.module("probe", state="absent")["changed"]
+
+
+# -- reconfigure
+
+
+def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_other(lab):
+    """Else 24.11 kills its PrologSlurmctld and begins it anew, or forgets its launch: it would be RUNNING for ever and run nowhere."""
+    lab.run("controller", "mkdir -p /tmp/slow && echo 4 >/tmp/slow/controller_prolog")
+    prepared = lab.sbatch("true", "-w worker1")
+    wait(lambda: lab.job(prepared)["JobState"] == "CONFIGURING", 10, "the job to be prepared")
+    lab.run("controller", "rm /tmp/slow/controller_prolog")
+    done = lab.module("reconfigure", due=True)
+    assert done["needs"] == "reconfigure"
+    assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
+    later = lab.sbatch("true", "-w worker2")
+    for job in (prepared, later):
+        assert (lab.finish(job)["JobState"], lab.job(job)["Restarts"]) == ("COMPLETED", "0")
+    log = [json.loads(line) for line in lab.read("controller", "/var/log/nodecycle/controller_prolog.log").splitlines()]
+    assert [line["exit"] for line in log if line["job"] == prepared] == [0]
+    assert lab.run("controller", "ls /run/nodecycle/controller_prolog").split() == []

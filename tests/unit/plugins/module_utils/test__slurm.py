@@ -235,3 +235,25 @@ def test_a_question_is_asked_again_where_a_busy_controller_did_not_answer(comman
 def test_an_answer_after_a_silence_is_an_answer() -> None:
     answers = iter([(1, "", "Socket timed out on send/recv operation"), (0, "said", "")])
     assert _slurm.Slurm(lambda words: next(answers)).call("squeue") == "said"
+
+
+def test_a_reservation_lies_over_those_of_others_and_over_running_jobs() -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        return 0, "", ""
+
+    _slurm.Slurm(run).reserve("r", "n[1-2]", ["root", "alice"], 5)
+    _slurm.Slurm(run).unreserve("r")
+    create, delete = asked
+    assert create[:3] == ["scontrol", "create", "reservation"]
+    assert {
+        "ReservationName=r",
+        "StartTime=now",
+        "Duration=5",
+        "Users=root,alice",
+        "Flags=MAINT,IGNORE_JOBS",
+        "Nodes=n[1-2]",
+    } == set(create[3:])
+    assert delete == ["scontrol", "delete", "reservation=r"]
