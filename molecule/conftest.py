@@ -67,6 +67,18 @@ class Lab:
         """A file's text, empty where there is none."""
         return t.cast(str, self.hosts[host].run("cat %s 2>/dev/null", path).stdout)
 
+    def switch_off(self, host: str) -> None:
+        """Take a host's power away."""
+        subprocess.run(["podman", "kill", f"{NAME}-{host}"], check=True, capture_output=True)
+
+    def boot(self, host: str) -> None:
+        """Restart a host, or switch it on, and wait until its systemd has finished to start."""
+        subprocess.run(["podman", "restart", f"{NAME}-{host}"], check=True, capture_output=True)
+        started = ("running", "degraded")
+        wait(
+            lambda: self.try_run(host, "systemctl is-system-running").stdout.strip() in started, 120, f"{host} to boot"
+        )
+
     # -- jobs, all of them alice's, from the login node
 
     def sbatch(self, script: str, *options: str) -> str:
@@ -409,11 +421,26 @@ def failure_of(done: subprocess.CompletedProcess[str]) -> str:
     return str(json.loads(said[-1])["msg"])
 
 
+def summary(done: subprocess.CompletedProcess[str]) -> str:
+    """What a run says at its end."""
+    return done.stdout[done.stdout.index("TASK [nodecycle.slurm.common : Say how it ended]") :].split("\n\n")[0]
+
+
+def active(lab: Lab, host: str) -> str:
+    """The release that the next job on a host runs."""
+    return lab.run(host, "readlink /etc/nodecycle/current").strip()
+
+
+def administrator(lab: Lab, what: str) -> None:
+    """What an administrator does by hand."""
+    lab.run("controller", f"scontrol update {what}")
+
+
 class Killer:
     """Runs of a playbook whose tasks are counted, and which are killed at one of them (molecule/killed/plugins/killer.py)."""
 
     #: Where one step of the scenario leaves the tasks that it has counted for the next one.
-    CACHE = ROOT / ".cache/killed"
+    CACHE = ROOT / ".cache/killer" / NAME
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -431,12 +458,17 @@ class Killer:
         """A run that goes to its end; its tasks are kept under this name."""
         return self._play(self.CACHE / name, *arguments)
 
-    def kill(self, number: int, delay: float, *arguments: str) -> str:
-        """A run that is killed so many seconds after the start of the task with this number; the task."""
-        log = self.CACHE / "run"
-        done = self._play(log, *arguments, KILLER_AT=str(number), KILLER_DELAY=str(delay))
+    def kill(self, task: int | str, delay: float, *arguments: str) -> None:
+        """A run that is killed so many seconds after the start of the task with this number or name."""
+        done = self._play(self.CACHE / "run", *arguments, KILLER_AT=str(task), KILLER_DELAY=str(delay))
         assert done.returncode == -signal.SIGKILL, done.stdout
-        return log.read_text().splitlines()[number - 1]
+
+    def lose(self, host: str, task: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A run during which the power of a host fails, at the start of the task of this name; its result."""
+        log = self.CACHE / "run"
+        done = self._play(log, *arguments, KILLER_AT=task, KILLER_COMMAND=f"podman kill {NAME}-{host}")
+        assert task in log.read_text().splitlines()
+        return done
 
     @classmethod
     def tasks(cls, name: str) -> list[str]:

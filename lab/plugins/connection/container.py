@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import shlex
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection.local import Connection as Local
 
 DOCUMENTATION = r"""
@@ -45,6 +46,12 @@ extends_documentation_fragment:
 """
 
 
+#: What podman itself says.
+NOT_THERE = re.compile(
+    r"^Error: (?:no container with name|can only create exec sessions on running containers)", re.MULTILINE
+)
+
+
 class Connection(Local):
     """See DOCUMENTATION."""
 
@@ -59,8 +66,18 @@ class Connection(Local):
         )
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.Any:
-        """As Local's, in the container."""
-        return super().exec_command(self._inside(cmd), in_data=in_data, sudoable=sudoable)
+        """As Local's, in the container; one that is not there, or does not run, is a host that cannot be reached."""
+        try:
+            code, out, err = super().exec_command(self._inside(cmd), in_data=in_data, sudoable=sudoable)
+            said = err.decode(errors="replace") if code else ""
+        except AnsibleError as exc:
+            # While become waits for its word.
+            if not NOT_THERE.search(str(exc)):
+                raise
+            said = str(exc)
+        if NOT_THERE.search(said):
+            raise AnsibleConnectionFailure(said.strip())
+        return code, out, err
 
     def _copy(self, command: str, data: bytes | None = None) -> bytes:
         code, out, err = super().exec_command(self._inside(command), in_data=data, sudoable=False)

@@ -4,13 +4,8 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 import yaml
-from conftest import NAME, wait
-
-STARTED = ("running", "degraded")
 
 
 @pytest.fixture
@@ -29,12 +24,6 @@ def mended(lab):
     lab.resume()
 
 
-def boot(lab, host):
-    """Restart a container and wait until its systemd has finished to start."""
-    subprocess.run(["podman", "restart", f"{NAME}-{host}"], check=True, capture_output=True)
-    wait(lambda: lab.try_run(host, "systemctl is-system-running").stdout.strip() in STARTED, 120, f"{host} to boot")
-
-
 def apply(lab, tmp_path, definition):
     """Apply a definition."""
     path = tmp_path / "definition.yml"
@@ -44,7 +33,7 @@ def apply(lab, tmp_path, definition):
 
 def test_at_each_boot_init_runs_before_slurmd(lab):
     before = len(lab.read("worker1", "/var/tmp/init-log").splitlines())
-    boot(lab, "worker1")
+    lab.boot("worker1")
     lines = lab.read("worker1", "/var/tmp/init-log").splitlines()
     assert len(lines) == before + 1
     assert lines[-1].endswith("slurmd inactive")
@@ -53,13 +42,13 @@ def test_at_each_boot_init_runs_before_slurmd(lab):
 
 
 def test_at_a_boot_of_a_login_node_init_runs_before_users_may_log_in(lab):
-    boot(lab, "login")
+    lab.boot("login")
     assert lab.read("login", "/var/tmp/init-log").splitlines()[-1] == "sessions inactive"
 
 
 def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
     lab.run("worker1", "touch /var/tmp/fail-init")
-    boot(lab, "worker1")
+    lab.boot("worker1")
     assert lab.run("worker1", "systemctl show nodecycle-worker-init -p Result --value").strip() == "exit-code"
     assert lab.try_run("worker1", "pgrep -x slurmd").rc != 0
     assert "the disk is not there" in lab.run("worker1", "journalctl -u nodecycle-worker-init --no-pager")
@@ -69,7 +58,7 @@ def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
 
 def test_a_mended_script_brings_back_a_node_that_it_kept_down(lab, tmp_path, definition):
     lab.run("worker1", "touch /var/tmp/fail-init")
-    boot(lab, "worker1")
+    lab.boot("worker1")
     assert lab.try_run("worker1", "pgrep -x slurmd").rc != 0
     definition["slurm_worker_init"].pop()
     done = apply(lab, tmp_path, definition)
@@ -81,7 +70,7 @@ def test_a_mended_script_brings_back_a_node_that_it_kept_down(lab, tmp_path, def
 def test_a_mended_host_is_brought_back_by_the_same_definition(lab, tmp_path, definition):
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.run("worker1", "touch /var/tmp/fail-init")
-    boot(lab, "worker1")
+    lab.boot("worker1")
     lab.run("worker1", "rm /var/tmp/fail-init")
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)

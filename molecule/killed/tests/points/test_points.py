@@ -75,9 +75,7 @@ def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay,
 def test_a_probe_that_goes_on_when_its_run_is_killed_harms_no_later_one(lab, traffic, clusters):
     """The module on the controller outlives Ansible, and has a reservation of the same name."""
     after = "b" if clusters["now"] == "a" else "a"
-    number = Killer.tasks("change").index("Send probes") + 1
-    killed = Killer(lab).kill(number, 1.5, clusters[after][0])
-    assert killed == "Send probes"
+    Killer(lab).kill("Send a job through the hooks of each node, in each of its partitions", 1.5, clusters[after][0])
     clusters["now"] = after
     put_right(lab, traffic, clusters[after])
 
@@ -95,8 +93,7 @@ def test_no_user_has_noticed(traffic):
 def test_a_controller_that_died_with_the_run_is_brought_back(lab, clusters, traffic):
     """As when a slurm.conf ends the controller (22.05) and Ansible is killed before it can undo that."""
     before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
-    number = Killer.tasks("change").index("Let Slurm read its changed slurm.conf") + 1
-    Killer(lab).kill(number, 0, clusters[after][0])
+    Killer(lab).kill("Let Slurm read its changed slurm.conf", 0, clusters[after][0])
     lab.run("controller", "systemctl stop slurmctld")
     clusters["now"] = before
     put_right(lab, traffic, clusters[before])

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts whose power fails in the middle of a rollout, and hosts that are switched off for a while."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import WORKERS, Killer, active, administrator, extra, failure_of, summary, undone, users
+
+#: The default canary is worker3, for it is in every partition.
+MOMENTS = (
+    ("worker3", "Put the release on trial"),
+    ("worker3", "Look which scripts each probe met"),
+    ("worker2", "Note which hosts are next"),
+)
+
+
+@pytest.mark.parametrize(("host", "task"), MOMENTS)
+def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, host, task):
+    with undone(lab, "-w worker1"):
+        message = failure_of(Killer(lab).lose(host, task, good, extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n"})))
+        assert f"{host}: it cannot be reached any more" in message
+        assert f"Not put back on {host}: it cannot be reached. Run again when this is mended." in message
+        assert "nodecycle: unreachable" in lab.in_service()[host]
+        others = [worker for worker in WORKERS if worker != host]
+        assert [lab.in_service()[worker] for worker in others] == ["", ""]
+        lab.boot(host)
+        mended = lab.play(good)
+        assert mended.returncode == 0, mended.stdout
+        lab.wait_for_state(host, lambda state: state == "IDLE")
+
+
+#: Makes power saving possible, and lets no node fall asleep by itself.
+POWER = """
+PrologEpilogTimeout={limit}
+SuspendProgram=/usr/bin/true
+ResumeProgram=/usr/bin/true
+SuspendTime=86400
+SuspendTimeout=2
+ResumeTimeout=90
+"""
+
+
+def test_a_node_that_is_switched_off_is_listed_and_completed_when_it_is_back(lab, good):
+    begun = lab.play(good, extra({"slurm_extra_conf": POWER.format(limit=6)}))
+    assert begun.returncode == 0, begun.stdout
+    administrator(lab, "NodeName=worker2 State=POWER_DOWN")
+    lab.switch_off("worker2")
+    lab.wait_for_state("worker2", lambda state: "POWERED_DOWN" in state, 60)
+    before = active(lab, "worker1")
+    changed = extra({"slurm_extra_conf": POWER.format(limit=7), "slurm_worker_epilog": "#!/bin/sh\necho 2\n"})
+    with users(lab, "-w worker1"):
+        done = lab.play(good, changed)
+        assert done.returncode == 0, done.stdout
+        assert "Not reached, left as they are until the next run: worker2" in summary(done)
+        assert "POWERED_DOWN" in lab.node("worker2")["State"]
+        assert active(lab, "worker1") != before
+        administrator(lab, "NodeName=worker2 State=POWER_UP")
+        lab.boot("worker2")
+        lab.wait_for_state("worker2", lambda state: state == "IDLE", 90)
+        assert active(lab, "worker2") == before
+        again = lab.play(good, changed)
+        assert again.returncode == 0, again.stdout
+    assert active(lab, "worker2") == active(lab, "worker1")
+    assert "PrologEpilogTimeout=7" in lab.read("worker2", "/run/slurm/conf/nodecycle.conf")
+    back = lab.play(good)
+    assert back.returncode == 0, back.stdout
