@@ -1,6 +1,7 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slurm 22.05, whose controller ends when it is told to read a bad slurm.conf: refused before, and undone where that was not wanted."""
+"""Slurm 22.05, whose controller ends when it is told to read a bad slurm.conf (refused before, and undone where that was not wanted),
+and which applies a page of keys only when it is restarted."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -58,6 +60,11 @@ def cluster() -> t.Iterator[None]:
                 lab("exec", "-u", "alice", "login", "sbatch", "-w", "worker1", "-n2", "--wrap", "sleep 900").returncode
                 == 0
             )
+        # One runs and one waits for its CPUs, from the first test to the last.
+        deadline = time.monotonic() + 60
+        while "RUNNING" not in controller("squeue -h -o %T"):
+            assert time.monotonic() < deadline, controller("squeue")
+            time.sleep(0.5)
         yield
     finally:
         lab("down")
@@ -95,3 +102,28 @@ def test_a_controller_that_has_ended_runs_again_with_the_files_of_before() -> No
     assert "fatal: Invalid node names in partition night" in done.stdout + done.stderr
     assert controller(ended).strip() == "1", "it did not end, so this proves nothing"
     assert state() == before
+
+
+def started() -> str:
+    """When the controller's daemon was started."""
+    return controller("systemctl show slurmctld --property=ExecMainStartTimestampMonotonic --value").strip()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() -> None:
+    jobs, nodes = (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'"))
+    since = started()
+    waits = play({"slurm_extra_conf": "PrologEpilogTimeout=78\nMaxJobCount=5000\n"})
+    assert waits.returncode == 0, waits.stdout
+    assert "maxjobcount: only a restart of the Slurm daemons applies that" in waits.stdout
+    # The rest is in effect.
+    assert "PrologEpilogTimeout     = 78" in controller("scontrol show config")
+    assert started() == since
+
+    leave = play({"slurm_extra_conf": "PrologEpilogTimeout=78\nMaxJobCount=6000\n", "slurm_restart_allowed": True})
+    assert leave.returncode == 0, leave.stdout
+    assert "only a restart" not in leave.stdout
+    assert started() != since
+    assert "MaxJobCount             = 6000" in controller("scontrol show config")
+    assert (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'")) == (jobs, nodes)
+    assert "is UP" in controller("scontrol ping")
