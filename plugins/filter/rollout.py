@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout, _rollout_texts
 
 
 class FilterModule:
@@ -17,18 +17,18 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """See Ansible."""
         return {
-            "batch_outline": _rollout.batch_outline,
+            "batch_outline": _rollout_texts.batch_outline,
             "failed_jobs": _rollout.failed_jobs,
             "last_failures": _rollout.last_failures,
             "missed_scripts": _rollout.missed_scripts,
             "rollback": _rollout.rollback,
             "rollback_target": _rollout.rollback_target,
-            "rollout_outline": _rollout.outline,
+            "rollout_outline": _rollout_texts.outline,
             "rollout_plan": _rollout.plan,
-            "rollout_summary": _rollout.summary,
-            "status_lines": _rollout.status_lines,
+            "rollout_summary": _rollout_texts.summary,
+            "status_lines": _rollout_texts.status_lines,
             "step_failures": _rollout.step_failures,
-            "undo_message": _rollout.undo_message,
+            "undo_message": _rollout_texts.undo_message,
             "undo_outcome": _rollout.undo_outcome,
             "undo_plan": _rollout.undo_plan,
             "what_to_do_first": _rollout.what_to_do_first,

@@ -18,7 +18,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 MARK = "nodecycle: "
 
 #: States and flags of a node that takes no jobs although nobody drained it. Slurm sets them, or an administrator.
-_OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE"})
+_OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE", "UNKNOWN"})
+#: Those of a node that was switched off to save power, or is about to be; a job brings it back.
+_SWITCHED_OFF = frozenset({"POWERED_DOWN", "POWERED_OFF", "POWERING_DOWN"})
 #: The hook that ends in each of the two reasons.
 HOOK_REASONS = {"Prolog error": "worker_prolog", "Epilog error": "worker_epilog"}
 
@@ -116,6 +118,11 @@ def mark(reason: str) -> str:
 def is_out(node: Node) -> bool:
     """Whether the node takes no new jobs, whoever is the cause."""
     return node.is_drained or not _OUT_OF_SERVICE.isdisjoint({node.state, *node.flags})
+
+
+def is_in_service(node: Node | None) -> bool:
+    """Whether a node may get jobs now."""
+    return node is not None and not is_out(node) and _SWITCHED_OFF.isdisjoint({node.state, *node.flags})
 
 
 def _words(node: Node) -> str:

@@ -4,7 +4,10 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The order of a rollout and of its undo: which host takes which step. Pure: what the hosts said goes in, lists of hosts come out."""
+"""The order of a rollout and of its undo: which host takes which step. Pure: what the hosts said goes in, lists of hosts come out.
+
+What is said of it to a person is in _rollout_texts.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 Document = dict[str, t.Any]
 
 #: The beginning of the reason with which a node is drained that could not be reached; the next run resumes it by that.
 UNREACHABLE = "unreachable"
-
-#: Flags and states of a node that takes no jobs now and comes back by itself or by an administrator.
-_ABSENT = frozenset({"DOWN", "FUTURE", "POWERED_DOWN", "POWERING_DOWN", "POWERED_OFF", "UNKNOWN", "ERROR", "FAIL"})
 
 
 class RolloutError(ValueError):
@@ -64,44 +65,38 @@ def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
     return sizes
 
 
-def is_drained(node: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether somebody or something drained a node."""
-    return bool(node) and "DRAIN" in node["flags"]  # type: ignore[index]
-
-
-def is_in_service(node: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether a node may get jobs now."""
-    return bool(node) and not is_drained(node) and _ABSENT.isdisjoint({node["state"], *node["flags"]})  # type: ignore[index]
-
-
-def was_unreachable(node: t.Mapping[str, t.Any] | None) -> bool:
+def was_unreachable(node: Node | None) -> bool:
     """Whether we drained a node because it could not be reached, and it still is drained: 24.11 keeps the reason of one that is over."""
-    return is_drained(node) and str(node["reason"]).startswith(_ownership.mark(UNREACHABLE))  # type: ignore[index]
+    return node is not None and _ownership.is_ours(node) and node.reason.startswith(_ownership.mark(UNREACHABLE))
+
+
+def _by_name(facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Node]:
+    return {node.name: node for node in _ownership.from_facts(facts)}
 
 
 def choose_canaries(
     spec: t.Any,
     candidates: t.Sequence[str],
     host_nodes: t.Mapping[str, str],
-    nodes: t.Mapping[str, t.Mapping[str, t.Any]],
+    nodes: t.Mapping[str, Node],
 ) -> list[str]:
     """The hosts that meet a release first: by default as few as hold a node of each partition, idle ones where there are any."""
 
     def is_busy(host: str) -> bool:
-        return bool(nodes[host_nodes[host]]["state"] != "IDLE")
+        return nodes[host_nodes[host]].state != "IDLE"
 
     ordered = sorted(candidates, key=lambda host: (is_busy(host), candidates.index(host)))
     text = str(spec).strip()
     if text in ("", "None"):
         chosen: list[str] = []
-        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]]["partitions"]}
+        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]].partitions}
         while open_partitions:
             best = max(
                 ordered,
-                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]]["partitions"])), not is_busy(host)),
+                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]].partitions)), not is_busy(host)),
             )
             chosen.append(best)
-            open_partitions -= set(nodes[host_nodes[best]]["partitions"])
+            open_partitions -= set(nodes[host_nodes[best]].partitions)
         return chosen or ordered[:1]
     if text.rstrip("%").isdigit():
         return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]
@@ -143,12 +138,12 @@ def plan(
     settings: t.Mapping[str, t.Any],
 ) -> Document:
     """Who takes which step of a rollout, in the order of the keys; C(problems) says why there can be none."""
-    known, nodes = definition["hosts"], cluster["nodes"]
+    known, nodes = definition["hosts"], _by_name(cluster["nodes"])
     results = {host: result for host, result in staged.items() if "id" in result}
     kinds = {host: known[host]["kinds"] for host in staged}
     node_of = {host: known[host]["node"] for host in staged if "worker" in kinds[host]}
     problems: list[str] = []
-    unreachable = _unreachable(staged, kinds, node_of, definition, cluster, settings)
+    unreachable = _unreachable(staged, kinds, node_of, nodes, definition, cluster, settings)
     problems += unreachable.pop("problems")
     problems += [
         f"{host}: {str(result.get('msg') or 'unknown error').rstrip('.')}"
@@ -172,7 +167,7 @@ def plan(
         # A host whose slurm.conf forgets us last has nothing but its backup left.
         if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
     ]
-    in_service = [host for host in workers if is_in_service(nodes.get(node_of[host]))]
+    in_service = [host for host in workers if _ownership.is_in_service(nodes.get(node_of[host]))]
     canary: list[str] = []
     try:
         canary = choose_canaries(settings["canary"], in_service, node_of, nodes) if in_service else []
@@ -188,7 +183,7 @@ def plan(
         settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
     )
     # The controller's hooks need a node to be tried on, too: any that is there.
-    stand_ins = [host for host in results if host in node_of and is_in_service(nodes.get(node_of[host]))]
+    stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
     probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_trial_due else []
     warnings = []
     if is_trial_due and not probed:
@@ -228,10 +223,10 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
-        "idle": {host: node_of[host] for host in in_service if nodes[node_of[host]]["state"] == "IDLE"},
+        "idle": {host: node_of[host] for host in in_service if nodes[node_of[host]].state == "IDLE"},
         "out": {
             node.name: _ownership.describe(node)
-            for node in _ownership.from_facts({name: nodes[name] for name in node_of.values() if name in nodes})
+            for node in (nodes[name] for name in node_of.values() if name in nodes)
             if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["drain"])
         },
         "lead": settings["controllers"][:1] if is_due else [],
@@ -263,6 +258,7 @@ def _unreachable(
     staged: t.Mapping[str, t.Mapping[str, t.Any]],
     kinds: t.Mapping[str, t.Sequence[str]],
     node_of: t.Mapping[str, str],
+    nodes: t.Mapping[str, Node],
     definition: t.Mapping[str, t.Any],
     cluster: t.Mapping[str, t.Any],
     settings: t.Mapping[str, t.Any],
@@ -282,9 +278,9 @@ def _unreachable(
             f"{_hostlist.fold(bare)} cannot be reached and has none of our files yet: slurm.conf would name a dispatcher that is not there, "
             "which drains the node at its first job. Repair it, or take it out of the inventory and name it in slurm_unmanaged_nodes"
         )
-    in_service = [host for host in gone if host not in node_of or is_in_service(cluster["nodes"].get(node_of[host]))]
+    in_service = [host for host in gone if host not in node_of or _ownership.is_in_service(nodes.get(node_of[host]))]
     in_service = [host for host in in_service if host not in controllers]
-    ours = [host for host in gone if host in node_of and was_unreachable(cluster["nodes"].get(node_of[host]))]
+    ours = [host for host in gone if host in node_of and was_unreachable(nodes.get(node_of[host]))]
     if len(in_service) > settings["tolerated"]:
         problems.append(
             f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Repair the connection, leave it out with --limit, "
@@ -309,6 +305,7 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
     is_rollback = bool(journal.get("commit"))
     touched = [host for host in ordered if is_rollback or host in journal["activated"]]
     restore = [host for host in touched if hosts[host]["from"]]
+    before = _by_name(journal["nodes"])
     return {
         "begin": journal["controllers"][:1],
         # Where there was no release one that runs nothing comes first, until slurm.conf has forgotten it.
@@ -328,7 +325,7 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
         "slurm_user": journal["slurm_user"],
         "commit": journal.get("commit"),
         "failures": journal.get("failures", []),
-        "unreachable": [node for node in journal.get("drained", []) if is_in_service(journal["nodes"].get(node))],
+        "unreachable": [node for node in journal.get("drained", []) if _ownership.is_in_service(before.get(node))],
     }
 
 
@@ -380,62 +377,6 @@ def _init_failed(said: t.Mapping[str, t.Any]) -> bool:
 def _held_through(failures: t.Iterable[Document]) -> list[str]:
     """The jobs that Slurm held for these failures: only the prolog's does; the id is in the record of the node on which it failed."""
     return list(dict.fromkeys(each["job"] for each in failures if each["hook"] == "worker_prolog" and each["job"]))
-
-
-def undo_message(
-    undo: t.Mapping[str, t.Any],
-    outcome: t.Mapping[str, t.Any],
-    failed: t.Mapping[str, str],
-    resumed: t.Mapping[str, t.Any],
-    released: t.Mapping[str, t.Any],
-) -> str:
-    """Why a rollout was undone and what was put back, for a person."""
-    what = (
-        f"Rolled back from {undo['name']} to {undo['commit']['name']}"
-        if undo["commit"]
-        else f"The rollout {undo['name']} is undone"
-    )
-    lines = [
-        f"{what}, but not everywhere." if outcome["not_restored"] else f"{what}; each host has proven it by sha256."
-    ]
-    told = {record["node"] for record in outcome["failures"]}
-    reasons: dict[str, list[str]] = {}
-    for host, reason in failed.items():
-        # Slurm's own two words say less than the record of the script, which follows.
-        if not (host in told and reason.startswith(tuple(_ownership.SCRIPT_REASONS))):
-            reasons.setdefault(reason, []).append(host)
-    lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
-    shown: set[tuple[str, str]] = set()
-    # The newest one: the same scripts may have failed in an earlier try.
-    for record in sorted(outcome["failures"], key=lambda record: str(record["time"]), reverse=True):
-        key = (record["hook"], record["script"])
-        if key in shown:
-            continue
-        shown.add(key)
-        job = f" for job {record['job']}" if record.get("job") else ""
-        lines.append(
-            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_runs.cause(record)} "
-            f"on {record['node']}{job}."
-        )
-        output = [
-            record.get("output", "")
-            for record in outcome["failures"]
-            if (record["hook"], record["script"]) == key and record.get("output")
-        ]
-        if output:
-            lines.append(
-                "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
-            )
-    lines += [
-        f"- Not put back on {host}: {reason.rstrip('.')}. Run again when this is mended."
-        for host, reason in outcome["not_restored"].items()
-    ]
-    if resumed.get("changed_nodes"):
-        lines.append(f"Given back: {resumed['changed_nodes']}.")
-    lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
-    if released.get("released"):
-        lines.append(f"Released the held jobs {', '.join(released['released'])}.")
-    return "\n".join(lines)
 
 
 def last_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Document]:
@@ -552,87 +493,3 @@ def rollback(target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str
         "nodes": present.get("nodes", {}),
         "commit": {**kept, "controllers": present["controllers"]},
     }
-
-
-def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
-    """What a rollout is going to do, a line a step."""
-    lines = [f"Rollout {plan_['rollout']['name']}"]
-    if plan_["base"]:
-        lines.append(f"1. {_count(plan_['base'])} without a release get one that runs nothing")
-    if plan_["conf"] or plan_["reconfigure"]:
-        lines.append(
-            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it"
-        )
-    if plan_["trial"]:
-        lines.append(
-            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; "
-            "no user's job meets the release"
-        )
-    if plan_["batches"]:
-        sizes = ", ".join(str(size) for size in plan_["serial"])
-        lines.append(
-            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds"
-        )
-    lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
-    lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
-    return lines
-
-
-def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:
-    """Which batch this is."""
-    done = plan_["batches"].index(batch[0])
-    number = 1
-    while sum(plan_["serial"][:number]) <= done:
-        number += 1
-    return (
-        f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); "
-        f"{done} of {len(plan_['batches'])} done before"
-    )
-
-
-def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
-    """How a rollout ended, in a few lines."""
-    done = [host for host in plan_["batches"] if host not in failed]
-    lines = [f"Rollout {plan_['rollout']['name']} is committed."]
-    if done:
-        lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
-    if plan_["probed"]:
-        lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
-    if plan_["conf"] or plan_["reconfigure"]:
-        lines.append("slurm.conf has changed and Slurm has taken it.")
-    lines += [f"Out of service before, and left so: {node}: {words}" for node, words in plan_["out"].items()]
-    lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
-    lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
-    lines += (
-        [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
-    )
-    return lines
-
-
-def status_lines(
-    hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]], history: t.Mapping[str, t.Any]
-) -> list[str]:
-    """What the hosts run, those with the same in one line, and what the journal says."""
-    committed = history["committed"][0] if history["committed"] else None
-    open_ = history["journal"]
-    lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
-    if open_:
-        lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
-    groups: dict[str, list[str]] = {}
-    for host in hosts:
-        answer = facts[host].get("__slurm_proven") or {}
-        proof = answer.get("proof")
-        if answer.get("unreachable") or proof is None:
-            text = answer.get("msg") or "no answer"
-        elif not proof["release"]:
-            text = "no release"
-        else:
-            wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
-            lacks = shortfalls(proof, wanted)
-            text = f"release {proof['release'][:ID_LENGTH]}, " + ("; ".join(lacks) if lacks else "proven")
-        groups.setdefault(text, []).append(host)
-    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
-
-
-def _count(hosts: t.Sequence[str]) -> str:
-    return "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"

@@ -249,3 +249,25 @@ def test_a_long_script_is_known_by_its_end() -> None:
 def test_what_takes_jobs_or_is_ours_needs_no_explanation() -> None:
     present = [drained("Prolog error", flags="MAINTENANCE"), drained(OURS, "root")]
     assert _ownership.to_explain(present, {"n1": FAILURE}, "slurm") == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("state", "is_in"),
+    [
+        ("IDLE", True),
+        ("MIXED+PLANNED", True),
+        ("ALLOCATED+MAINTENANCE", True),
+        # It may answer in a moment, and gets jobs until then.
+        ("IDLE+NOT_RESPONDING", True),
+        ("IDLE+DRAIN", False),
+        ("DOWN", False),
+        ("UNKNOWN", False),
+        ("FUTURE", False),
+        ("IDLE+FAIL", False),
+        ("IDLE+POWERED_DOWN", False),
+        ("IDLE+POWERING_DOWN", False),
+    ],
+)
+def test_who_may_get_jobs_now(state: str, is_in: bool) -> None:
+    assert _ownership.is_in_service(node(state, "")) == is_in
+    assert not _ownership.is_in_service(None)

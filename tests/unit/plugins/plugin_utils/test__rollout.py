@@ -6,7 +6,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout, _rollout_texts
 
 HOOKS = ["worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
 NEW, OLD = "n" * 64, "o" * 64
@@ -170,15 +171,19 @@ def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
     assert plan["batches"]
 
 
+def canaries(spec: str, **facts: dict[str, t.Any]) -> list[str]:
+    nodes = {found.name: found for found in _ownership.from_facts(facts)}
+    return _rollout.choose_canaries(spec, list(nodes), {name: name for name in nodes}, nodes)
+
+
 def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
-    nodes = {
-        "a": node("ALLOCATED", ["x", "y"]),
-        "b": node("IDLE", ["x"]),
-        "d": node("IDLE", ["x", "y"]),
-        "e": node("IDLE", ["z"]),
-    }
-    names = {name: name for name in nodes}
-    assert _rollout.choose_canaries("", list(nodes), names, nodes) == ["d", "e"]
+    assert canaries(
+        "",
+        a=node("ALLOCATED", ["x", "y"]),
+        b=node("IDLE", ["x"]),
+        d=node("IDLE", ["x", "y"]),
+        e=node("IDLE", ["z"]),
+    ) == ["d", "e"]
 
 
 @pytest.mark.parametrize(
@@ -186,12 +191,11 @@ def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
 )
 def test_canaries_by_number_percentage_or_name(spec: str, chosen: list[str] | None) -> None:
     nodes = {"a": node("ALLOCATED"), "b": node(), "c": node(), "d": node()}
-    names = {name: name for name in nodes}
     if chosen is None:
         with pytest.raises(_rollout.RolloutError, match="slurm_canary"):
-            _rollout.choose_canaries(spec, list(nodes), names, nodes)
+            canaries(spec, **nodes)
     else:
-        assert _rollout.choose_canaries(spec, list(nodes), names, nodes) == chosen
+        assert canaries(spec, **nodes) == chosen
 
 
 def test_an_unknown_canary_is_refused_by_name(world: World) -> None:
@@ -375,7 +379,7 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     outcome = _rollout.undo_outcome(undo, facts)
     assert outcome["jobs"] == ["7"]
     assert outcome["not_restored"] == {}
-    text = _rollout.undo_message(
+    text = _rollout_texts.undo_message(
         undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}
     )
     assert "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7" in text
@@ -518,7 +522,7 @@ def test_the_name_of_a_rollout_changes_with_every_release_and_line() -> None:
 
 def test_a_batch_says_where_it_stands(world: World) -> None:
     plan = world.plan()
-    assert _rollout.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
+    assert _rollout_texts.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
 
 
 def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -> None:
@@ -547,8 +551,9 @@ def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(worl
     world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
     planned = world.plan()
     assert planned["out"] == {"w1": "DOWN, power supply [root@2026-11-22T12:00:00]"}
-    assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in _rollout.summary(
-        planned, {}
+    assert (
+        "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]"
+        in _rollout_texts.summary(planned, {})
     )
 
 
