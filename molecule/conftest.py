@@ -476,10 +476,11 @@ class Killer:
         return (cls.CACHE / name).read_text().splitlines()
 
     @classmethod
-    def points(cls, name: str, how_many: int) -> list[tuple[int, str]]:
-        """So many points, evenly spread over the tasks that were counted: each with the number and name of the task."""
+    def points(cls, name: str, how_many: int, since: str = "") -> list[tuple[int, str]]:
+        """So many points, evenly spread over the tasks that were counted, or over those from one on: number and name of each task."""
         tasks = cls.tasks(name)
-        numbers = [round((position + 0.5) * len(tasks) / how_many + 0.5) for position in range(how_many)]
+        first = tasks.index(since) if since else 0
+        numbers = [first + round((at + 0.5) * (len(tasks) - first) / how_many + 0.5) for at in range(how_many)]
         return [(number, tasks[number - 1]) for number in numbers]
 
 

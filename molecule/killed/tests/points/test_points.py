@@ -15,10 +15,10 @@ DELAYS = (0, 0.4)
 WANTED = ("after", "after", "before")
 
 
-def points(name, how_many, wanted):
+def points(name, how_many, wanted, since=""):
     """Number of the task, delay and what the next run wants, as parameters."""
     found = []
-    for index, (number, task) in enumerate(Killer.points(name, how_many)):
+    for index, (number, task) in enumerate(Killer.points(name, how_many, since)):
         delay, then = DELAYS[index % len(DELAYS)], wanted[index % len(wanted)]
         found.append(pytest.param(number, delay, then, id=f"{number} {task}{f' + {delay} s' if delay else ''}, {then}"))
     return found
@@ -64,7 +64,7 @@ def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     put_right(lab, traffic, clusters[clusters["now"]])
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 4, ["before"]))
+@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 4, ["before"], "Note that the rollout is undone"))
 def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay, then):
     assert then == "before"
     argument, _files = clusters[clusters["now"]]

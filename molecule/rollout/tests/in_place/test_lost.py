@@ -41,6 +41,17 @@ ResumeTimeout=90
 """
 
 
+def switch_on(lab, host):
+    """What a ResumeProgram does. A container has the boot time of its machine, so slurmd has to be told that this was a boot (-b)."""
+    administrator(lab, f"NodeName={host} State=POWER_UP")
+    lab.boot(host)
+    drop_in = "/run/systemd/system/slurmd.service.d/zz-boot.conf"
+    text = r"[Service]\nExecStart=\nExecStart=/usr/sbin/slurmd --systemd --conf-server=controller -b\n"
+    lab.run(host, f"mkdir -p $(dirname {drop_in}) && printf '{text}' >{drop_in}")
+    lab.run(host, "systemctl daemon-reload && systemctl restart slurmd")
+    lab.wait_for_state(host, lambda state: state == "IDLE", 60)
+
+
 def test_a_node_that_is_switched_off_is_listed_and_completed_when_it_is_back(lab, good):
     begun = lab.play(good, extra({"slurm_extra_conf": POWER.format(limit=6)}))
     assert begun.returncode == 0, begun.stdout
@@ -55,9 +66,7 @@ def test_a_node_that_is_switched_off_is_listed_and_completed_when_it_is_back(lab
         assert "Not reached, left as they are until the next run: worker2" in summary(done)
         assert "POWERED_DOWN" in lab.node("worker2")["State"]
         assert active(lab, "worker1") != before
-        administrator(lab, "NodeName=worker2 State=POWER_UP")
-        lab.boot("worker2")
-        lab.wait_for_state("worker2", lambda state: state == "IDLE", 90)
+        switch_on(lab, "worker2")
         assert active(lab, "worker2") == before
         again = lab.play(good, changed)
         assert again.returncode == 0, again.stdout
