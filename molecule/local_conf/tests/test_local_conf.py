@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from conftest import Killer, extra, failure_of
 
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 EMPTY = {"slurm_worker_prolog": [], "slurm_extra_conf": ""}
@@ -33,6 +34,28 @@ def test_the_workers_run_the_prolog(lab):
     job = lab.sbatch("true", "-w worker2")
     assert lab.finish(job)["JobState"] == "COMPLETED"
     assert f"prolog {job}" in lab.read("worker2", "/var/log/hooks")
+
+
+def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from_changing(lab, request):
+    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
+    others = [host for host in HOSTS if host != "worker2"]
+    before = {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS}
+    since = lab.run("controller", "stat -c %i /etc/slurm/nodecycle.conf")
+    done = Killer(lab).lose("worker2", "Change it", definition, extra({"slurm_extra_conf": "PrologEpilogTimeout=78\n"}))
+    message = failure_of(done)
+    assert "worker2: it cannot be reached any more" in message
+    assert "Not put back on worker2" in message
+    assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in others} == {
+        host: before[host] for host in others
+    }
+    # It was never another file, not even for a moment: each change is one of its own.
+    assert lab.run("controller", "stat -c %i /etc/slurm/nodecycle.conf") == since
+    lab.boot("worker2")
+    again = lab.play(definition)
+    assert again.returncode == 0, again.stdout
+    assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS} == before
+    lab.wait_for_state("worker2", lambda state: state == "IDLE")
+    assert "HASH_VAL                = Match" in lab.run("worker2", "scontrol show config")
 
 
 def test_a_key_is_adopted_and_given_back_to_the_byte_on_every_host(lab, request):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from conftest import HOSTS, extra, failure_of, undone
+from conftest import HOSTS, Killer, extra, failure_of, undone
 
 
 def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
@@ -23,3 +23,16 @@ def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
     assert found == {host: [] for host in HOSTS}
     config = lab.run("controller", "scontrol show config")
     assert "nodecycle" not in config
+
+
+def test_a_host_that_is_lost_on_the_first_day_is_as_bare_as_the_others_when_it_is_back(lab):
+    wanted = extra({"slurm_worker_prolog": "#!/bin/sh\necho good\n"})
+    with undone(lab, "-w worker1"):
+        message = failure_of(Killer(lab).lose("worker2", "Activate an empty release", wanted))
+        assert "worker2: it cannot be reached any more" in message
+        assert "Not put back on worker2" in message
+        assert "nodecycle: unreachable" in lab.in_service()["worker2"]
+        lab.boot("worker2")
+        nothing = lab.play()
+        assert nothing.returncode == 0, nothing.stdout
+        lab.wait_for_state("worker2", lambda state: state == "IDLE")

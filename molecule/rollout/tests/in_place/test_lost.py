@@ -15,6 +15,13 @@ MOMENTS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def settled(lab, good):
+    """Each test begins with the good definition, for that is what it ends with."""
+    done = lab.play(good)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(("host", "task"), MOMENTS)
 def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, host, task):
     with undone(lab, "-w worker1"):
@@ -42,8 +49,7 @@ ResumeTimeout=90
 
 
 def switch_on(lab, host):
-    """What a ResumeProgram does. A container has the boot time of its machine, so slurmd has to be told that this was a boot (-b)."""
-    administrator(lab, f"NodeName={host} State=POWER_UP")
+    """By hand. A container has the boot time of its machine, so slurmd has to be told that this was a boot (-b)."""
     lab.boot(host)
     drop_in = "/run/systemd/system/slurmd.service.d/zz-boot.conf"
     text = r"[Service]\nExecStart=\nExecStart=/usr/sbin/slurmd --systemd --conf-server=controller -b\n"
