@@ -157,7 +157,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist, _module, _reconfigure
 from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import Note
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Slurm, SlurmError
 
 #: The controller of 23.11 and later replaces itself by a new process, which takes 2 to 5 seconds.
 ANSWER_WITHIN = 30
@@ -235,6 +235,21 @@ class Controller:
         )
         if code:
             raise SlurmError(f"systemctl {verb} {UNIT} ended with exit code {code} and said: {(err or out).strip()}")
+
+    def reconfigure(self) -> None:
+        """Tell the controller to read its files. Raises SlurmError.
+
+        A busy one may have done it and answered too late (MessageTimeout): then it is asked what it runs.
+        """
+        try:
+            self.slurm.call("scontrol", "reconfigure")
+        except SlurmError as exc:
+            if TIMED_OUT not in str(exc):
+                raise
+            self.wait_for_answer()
+            if self.slurm.cluster().config.get("HASH_VAL", "") != "Match":
+                # 22.05 does not say it.
+                self.slurm.call("scontrol", "reconfigure")
 
     @contextlib.contextmanager
     def no_job_starts(self) -> t.Iterator[None]:
@@ -364,7 +379,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
             controller.systemctl("restart")
             controller.wait_for_answer()
         # Also after a start: that alone sends no file to the nodes of a configless cluster.
-        controller.slurm.call("scontrol", "reconfigure")
+        controller.reconfigure()
         controller.wait_for_answer()
     return was_started
 

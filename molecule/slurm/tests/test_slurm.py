@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 
 import pytest
 from conftest import wait
@@ -296,3 +297,25 @@ def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_ot
     assert [line["exit"] for line in log if line["job"] == prepared] == [0]
     # Nothing was killed.
     assert lab.run("controller", "find /run/nodecycle/controller_prolog -name 'running.*'").split() == []
+
+
+def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab):
+    """It stands still for longer than MessageTimeout when it is told, and does it then."""
+    scontrol = """#!/bin/sh
+        if [ "$1" = reconfigure ]; then
+            pkill -STOP -x slurmctld
+            (sleep 12; pkill -CONT -x slurmctld) >/dev/null 2>&1 &
+            /usr/bin/scontrol "$@" || { echo "$?" >/tmp/bin/late; exit 1; }
+        else
+            exec /usr/bin/scontrol "$@"
+        fi
+    """
+    lab.run("controller", f"mkdir -p /tmp/bin && printf %s {shlex.quote(scontrol)} >/tmp/bin/scontrol")
+    lab.run("controller", "chmod 755 /tmp/bin/scontrol && ln -sf /usr/bin/squeue /tmp/bin/squeue")
+    done = lab.module("reconfigure", due=True, bin_dir="/tmp/bin")
+    assert lab.read("controller", "/tmp/bin/late").strip() == "1", "its answer came in time, so this proves nothing"
+    assert done.get("needs") == "reconfigure", done
+    assert done["active_controller"] == "controller"
+    assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
+    lab.run("controller", "rm -r /tmp/bin")
+    assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
