@@ -18,8 +18,8 @@ description:
     holds what the cluster was then.
   - "Proven means: the controller answers, and does so two seconds later, too; it has read the files that are on disk (C(HASH_VAL)
     of C(scontrol show config)); every node that answered before does so again; and no job was lost. What is no proof is the
-    exit code of C(scontrol): with C(slurmctld -D) it is 0 although the controller has ended (24.11.5), and of the nodes it says
-    nothing in any version."
+    exit code of C(scontrol): with C(slurmctld -D) it is 0 although the controller has ended (24.11.5), it is 1 where a busy
+    controller did all it was told and answered later than C(MessageTimeout), and of the nodes it says nothing in any version."
   - A controller that has ended is started first. So after a failure the caller puts the files of before back and calls this
     module again; it then brings the controller back, reconfigures and proves as ever. That second reconfigure matters also
     where the controller has survived the failure, because 25.11 and later send the refused files to the nodes.
