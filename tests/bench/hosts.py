@@ -41,7 +41,9 @@ exec cat
 
 STUBS = {
     "systemctl": "exit 0\n",
-    "scontrol": """case "$2" in
+    "squeue": "exit 0\n",
+    "scontrol": """[ "$1" != ping ] || echo 'Slurmctld(primary) at controller is UP'
+case "$2" in
     config) cat <<'EOF'
 ClusterName = bench
 SLURM_CONF = /etc/slurm/slurm.conf
