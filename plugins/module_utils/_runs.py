@@ -85,14 +85,14 @@ def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
     return sorted(found, key=lambda record: ended(record) or 0)
 
 
-def _killed_outright(hook: str, proc: str = "/proc") -> list[Record]:
+def _killed_outright(hook: str) -> list[Record]:
     """The scripts whose dispatcher got no time to say that they failed: Slurm's SIGKILL follows its SIGTERM after 10 ms (22.05: at once)."""
     found = []
     for path in glob.glob(f"{RUN_DIR}/{hook}/running.*"):
         pid = path.rpartition(".")[2]
         command = b""
         with contextlib.suppress(OSError):
-            command = _files.read_bytes(os.path.join(proc, pid, "cmdline")) or b""
+            command = _files.read_bytes(f"/proc/{pid}/cmdline") or b""
         if any(word.endswith(f"/{hook}".encode()) for word in command.split(b"\0")):
             continue
         output = f"{RUN_DIR}/{hook}/output.{pid}"
