@@ -107,8 +107,8 @@ demo-down: lab-down ## Remove every trace of the demo
 lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
 	@PYTHONPATH=.cache/collections pytest tests/lab tests/integration $(ARGS)
 
-molecule: setup ## Scenarios against the lab (SCENARIO=name for one)
-	@tools/scenarios $(SCENARIO)
+molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
+	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
 
 bench: setup ## Measure; writes the tables of docs/
 	@tests/bench/run
