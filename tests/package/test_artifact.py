@@ -26,6 +26,7 @@ ALLOWED = {
     "COPYING",
     "LICENSES",
     "README.md",
+    "SECURITY.md",
     "changelogs",
     "docs",
     "meta",
