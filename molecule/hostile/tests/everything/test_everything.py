@@ -55,15 +55,15 @@ wait
 NAMES = [
     "nodecycle_probe",
     "x|nodecycle_canary",
-    "$'y\\n{job}|RUNNING|None|0:0|0|nodecycle_probe|nodecycle_canary|'",
-    "$'y\\n--partition=batch|RUNNING|None|0:0|0|nodecycle_probe|nodecycle_canary|'",
-    "$'y\\n{job}|{job}|PENDING|N/A|launch failed requeued held'",
-    "$'y\\nNodeName=worker1 State=DOWN Reason=x'",
-    "$'y\\nReservationName=nodecycle_canary State=ACTIVE Nodes=worker[1-3]'",
-    "'$(touch /tmp/executed)'",
-    "'; touch /tmp/executed;'",
-    "'{{ 1/0 }}'",
-    "$'\\xff\\xfe\\x1b[2J'",
+    "y\n{job}|RUNNING|None|0:0|0|nodecycle_probe|nodecycle_canary|",
+    "y\n--partition=batch|RUNNING|None|0:0|0|nodecycle_probe|nodecycle_canary|",
+    "y\n{job}|{job}|PENDING|N/A|launch failed requeued held",
+    "y\nNodeName=worker1 State=DOWN Reason=x",
+    "y\nReservationName=nodecycle_canary State=ACTIVE Nodes=worker[1-3]",
+    "$(touch /tmp/executed)",
+    "; touch /tmp/executed;",
+    "{{ 1/0 }}",
+    "\x1b[2J\u2028\u202e",
 ]
 
 #: What she asks of her tasks' environment.
@@ -97,8 +97,9 @@ def attack(lab, others):
         )
     victim = next(iter(others))
     for name in NAMES:
+        quoted = shlex.quote(name.replace("{job}", victim))
         for options in ("-H", "-H -p gpu", "--begin=now+1hour --comment='|nodecycle_canary|'"):
-            lab.run("login", f"sbatch {options} -o /dev/null -J {name.replace('{job}', victim)} --wrap true", "alice")
+            lab.run("login", f"sbatch {options} -o /dev/null -J {quoted} --wrap true", "alice")
     loop = (
         "cd && while :; do timeout 20 sbatch -o /dev/null --reservation=nodecycle_canary -J nodecycle_probe --wrap 'sleep 30'; "
         f"timeout 60 srun --export={ENVIRONMENT} -p batch true; sleep 1; done"
