@@ -15,7 +15,7 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     LOG_DIR,
@@ -29,7 +29,7 @@ LOGROTATE = "/etc/logrotate.d/nodecycle"
 TMPFILES = "/etc/tmpfiles.d/nodecycle.conf"
 
 #: The daemon that an init hook holds back until it has succeeded.
-_HELD_BACK = {"worker_init": "slurmd.service", "controller_init": "slurmctld.service"}
+_HELD_BACK = {"worker_init": _daemons.UNITS["slurmd"], "controller_init": _daemons.UNITS["slurmctld"]}
 
 
 @dataclasses.dataclass(frozen=True)

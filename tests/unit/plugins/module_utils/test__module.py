@@ -128,7 +128,7 @@ def test_what_stands_in_the_place_of_a_lock_is_named(kind: str, tmp_path: pathli
 def test_a_full_or_read_only_run_is_told_so(options: str, tmp_path: pathlib.Path) -> None:
     script = (
         f"mount -t tmpfs -o {options} tmpfs {tmp_path} || exit 77; "
-        f"exec {sys.executable} -c 'import sys; sys.path[:0] = sys.argv[1].split(\":\");\n"
+        f'exec {sys.executable} -c \'import sys; sys.path[:0] = sys.argv[1].split(":");\n'
         "from ansible_collections.nodecycle.slurm.plugins.module_utils import _module\n"
         f'_module.open_lock("{tmp_path}/lock")\' "$1"'
     )
