@@ -81,6 +81,8 @@ def to_bytes(text: str) -> bytes:
 LOCK = "/run/nodecycle.lock"
 #: Held by a probe as long as it runs, which may be minutes; other modules need not wait for it.
 PROBE_LOCK = "/run/nodecycle-probe.lock"
+#: Held as long as init scripts run, which may be half an hour.
+INIT_LOCK = "/run/nodecycle-init.lock"
 LOCK_WITHIN = 60
 
 

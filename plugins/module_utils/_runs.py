@@ -191,6 +191,8 @@ def not_passed(release: str, missing: t.Iterable[str]) -> str:
 def cause(record: Record) -> str:
     """Why a script ended that did not end by itself, in parentheses; empty where it did."""
     causes = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}
+    if record.get("cause") == "killed" and str(record.get("hook")).endswith("_init"):
+        return " (killed by the time limit of its unit)"
     return causes.get(str(record.get("cause")), "")
 
 

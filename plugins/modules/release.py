@@ -79,6 +79,10 @@ options:
     elements: str
     choices: [worker_init, controller_init]
     default: [worker_init]
+  init_timeouts:
+    description: How long the scripts of an init hook may take at a boot, as O(nodecycle.slurm.init#module:timeouts).
+    type: dict
+    default: {}
   conf:
     description:
       - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
@@ -235,7 +239,12 @@ FORGET_WITHIN = 60
 def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
     """What belongs around this release on this host."""
     return _surroundings.surroundings(
-        manifest["hooks"], manifest["init"], params["root"], params["gate"], params["slurm_user"]
+        manifest["hooks"],
+        manifest["init"],
+        params["root"],
+        params["gate"],
+        params["slurm_user"],
+        params["init_timeouts"],
     )
 
 
@@ -414,6 +423,7 @@ def main() -> t.NoReturn:
                 "choices": ["worker_init", "controller_init"],
                 "default": ["worker_init"],
             },
+            "init_timeouts": {"type": "dict", "default": {}},
             "conf": {
                 "type": "dict",
                 "options": {
@@ -438,7 +448,7 @@ def main() -> t.NoReturn:
     try:
         with _module.exclusive(module):
             result = step[module.params["state"]](module, store)
-    except (StoreError, _conf.ConfError, OSError) as exc:
+    except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")
     module.exit_json(**result)
 

@@ -84,7 +84,7 @@ def test_what_a_user_locks_stops_nobody(run_dir: pathlib.Path) -> None:
 
 def test_the_locks_are_files_of_roots_in_run() -> None:
     """The directories themselves can be opened, and so locked, by everybody."""
-    for path in (_module.LOCK, _module.PROBE_LOCK):
+    for path in (_module.LOCK, _module.PROBE_LOCK, _module.INIT_LOCK):
         assert os.path.dirname(path) == "/run"
         assert not os.path.isdir(path)
 
