@@ -123,7 +123,7 @@ def _tree(
         raise ConfError(f"{path} cannot be read")
     if depth > _MAX_DEPTH:
         raise ConfError(f"{path}: Include lines are nested more than {_MAX_DEPTH} deep")
-    found = entries(text, path)
+    parts = [(entry.line, [entry]) for entry in entries(text, path)]
     for name, line in includes(text):
         if name in skip or "%" in name:
             continue
@@ -132,8 +132,9 @@ def _tree(
             raise ConfError(
                 f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail"
             )
-        found.extend(_tree(included, beside, read, skip, depth + 1))
-    return found
+        parts.append((line, _tree(included, beside, read, skip, depth + 1)))
+    # Slurm reads an included file where it is included, and of some keys the last line counts.
+    return [entry for _line, part in sorted(parts, key=lambda part: part[0]) for entry in part]
 
 
 def conflicts(present: t.Iterable[Entry], wanted: t.Iterable[str]) -> list[Entry]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 import typing as t
 
@@ -75,12 +76,62 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-#: Locked while a module changes this host: the module of a killed run may still be at work when the next run begins. A directory that
-#: every host has, so that nothing is left behind.
-LOCK = "/run"
+#: Locked while a module changes this host: the module of a killed run may still be at work when the next run begins. A file that only
+#: root can open, because flock needs no more than that; it stays for the boot, because a lock whose file is removed holds nobody off.
+LOCK = "/run/nodecycle.lock"
 #: Held by a probe as long as it runs, which may be minutes; other modules need not wait for it.
-PROBE_LOCK = "/var/lib"
+PROBE_LOCK = "/run/nodecycle-probe.lock"
+#: Held as long as init scripts run, which may be half an hour.
+INIT_LOCK = "/run/nodecycle-init.lock"
 LOCK_WITHIN = 60
+
+
+class LockError(Exception):
+    """A lock cannot be had; the message says which, why and what to do."""
+
+
+def open_lock(path: str) -> int:
+    """A descriptor of a lock's file that nobody else on this host can open. Raises LockError."""
+    try:
+        # O_NONBLOCK: what stands there may be anything.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as exc:
+        directory = os.path.dirname(path)
+        raise LockError(
+            f"the lock {path} cannot be made ({exc.strerror}), so nothing was changed: {directory} is full or read-only, or something else has "
+            f"this name. See `df -h {directory}; df -i {directory}; ls -ld {path}`, mend it, then run again"
+        ) from exc
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        os.close(descriptor)
+        raise LockError(
+            f"{path} is not the file that this collection made (a regular file of root's with mode 0600), so another user may hold it: remove "
+            "it, then run again"
+        )
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked(path: str = LOCK, within: float = LOCK_WITHIN) -> t.Iterator[None]:
+    """Hold a lock. Raises LockError where another process has it for so many seconds."""
+    descriptor = open_lock(path)
+    deadline = time.monotonic() + within
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as exc:
+                if time.monotonic() > deadline:
+                    raise LockError(
+                        f"another module of this collection has been changing this host for {within:g} seconds (it has {path} locked): "
+                        "wait for it, or see what it hangs on (`lslocks` names it), then run again"
+                    ) from exc
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -89,20 +140,9 @@ def exclusive(module: AnsibleModule, lock: str = LOCK) -> t.Iterator[None]:
     if module.check_mode:
         yield
         return
-    descriptor = os.open(lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    deadline = time.monotonic() + LOCK_WITHIN
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    module.fail_json(
-                        msg=f"another module of this collection has been changing this host for {LOCK_WITHIN} seconds (it has {lock} locked): "
-                        "wait for it, or see what it hangs on (`lslocks` names it), then run again"
-                    )
-                time.sleep(0.2)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock))
+        except LockError as exc:
+            module.fail_json(msg=str(exc))
         yield
-    finally:
-        os.close(descriptor)

@@ -8,31 +8,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import dispatcher_path
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store
 
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
 Read = t.Callable[[str], t.Optional[str]]
+#: The release of the daemon that reads slurm.conf, None where nobody can tell. It is asked only where it makes a difference.
+AskVersion = t.Callable[[], t.Optional[tuple[int, int]]]
+
+#: The keys whose lines add up, and since when: before, and for all others, the last line of a key is the one that counts.
+_ADDING_UP = frozenset({"prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
+_ADDING_UP_SINCE = (24, 5)
 
 
-def daemon_arguments(name: str, proc: str = "/proc") -> list[str]:
-    """The command line of a running daemon; empty where it does not run."""
-    for entry in os.listdir(proc):
-        try:
-            if (
-                entry.isdigit()
-                and (_files.read_bytes(os.path.join(proc, entry, "comm")) or b"").strip() == name.encode()
-            ):
-                line = _files.read_bytes(os.path.join(proc, entry, "cmdline")) or b""
-                return [word.decode("utf-8", "surrogateescape") for word in line.split(b"\0") if word]
-        except OSError:
-            # It has just ended.
-            continue
-    return []
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """The daemon of a host that reads its slurm.conf and runs its hooks: slurmd, else slurmctld."""
+
+    name: str
+    #: 0 where neither runs.
+    pid: int
+    arguments: tuple[str, ...]
+
+    @property
+    def is_slurmd(self) -> bool:
+        """Whether slurmd runs."""
+        return bool(self.pid) and self.name == "slurmd"
+
+
+def reader(module: AnsibleModule, slurm_uid: int | None = None) -> Reader:
+    """Who reads slurm.conf on the host of a module."""
+    for name in ("slurmd", "slurmctld"):
+        if pid := _daemons.find_on(module, name, slurm_uid):
+            return Reader(name, pid, tuple(_daemons.arguments(pid)))
+    return Reader("slurmd", 0, ())
 
 
 def conf_in_use(conf_path: str, arguments: t.Sequence[str], exists: t.Callable[[str], bool] = os.path.exists) -> str:
@@ -49,53 +66,121 @@ def conf_in_use(conf_path: str, arguments: t.Sequence[str], exists: t.Callable[[
     return conf_path if exists(conf_path) else cached
 
 
-def called_paths(conf: str, read: Read) -> dict[str, str]:
-    """For each hook with a key in slurm.conf the path that the configuration names; the last line of a key is the one that counts.
+@dataclasses.dataclass(frozen=True)
+class Called:
+    """What slurm.conf makes Slurm run, and the lines that say so, by hook; in the order in which Slurm reads them."""
 
-    Raises ConfError where the file, or one that it includes, cannot be read.
+    lines: dict[str, list[_conf.Entry]]
+
+    def paths(self, hook: str) -> list[str]:
+        """What runs for a hook."""
+        return [entry.value for entry in self.lines.get(hook, [])]
+
+
+def called(conf: str, read: Read, version: AskVersion) -> Called:
+    """What slurm.conf makes Slurm run for each hook with a key. Raises ConfError where the file, or one that it includes, cannot be read."""
+    hooks = {hook.conf_key.lower(): name for name, hook in HOOKS.items() if hook.conf_key}
+    lines: dict[str, list[_conf.Entry]] = {}
+    for entry in _conf.tree(conf, read):
+        if entry.key.lower() in hooks:
+            lines.setdefault(hooks[entry.key.lower()], []).append(entry)
+    for hook, found in lines.items():
+        key = (HOOKS[hook].conf_key or "").lower()
+        if len(found) > 1 and not (key in _ADDING_UP and _adds_up(version())):
+            lines[hook] = found[-1:]
+    return Called(lines)
+
+
+def _adds_up(release: tuple[int, int] | None) -> bool:
+    return release is not None and release >= _ADDING_UP_SINCE
+
+
+def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> list[str]:
+    """The hooks for which text names our dispatcher and slurm.conf as a whole makes Slurm run something else; each with the line that does it.
+
+    Raises ConfError.
     """
-    values = {entry.key.lower(): entry.value for entry in _conf.tree(conf, read)}
-    return {
-        name: values[key.lower()] for name, hook in HOOKS.items() if (key := hook.conf_key) and key.lower() in values
+    keys = {hook.conf_key: name for name, hook in HOOKS.items() if hook.conf_key}
+    ours = {
+        name: entry.key
+        for entry in _conf.entries(text)
+        if (name := keys.get(entry.key)) and entry.value == dispatcher_path(root, name)
     }
+    found = called(conf, read, version)
+    problems = []
+    for name, key in ours.items():
+        if dispatcher_path(root, name) not in found.paths(name):
+            last = found.lines.get(name, [])[-1:]
+            where = f"{last[0].file}:{last[0].line} sets {key}={last[0].value}" if last else f"no line sets {key}"
+            problems.append(f"{name} would not run: {where}")
+    return problems
 
 
-def prove(store: Store, conf: str, read: Read, is_running: bool = True) -> dict[str, t.Any]:
+def prove(
+    store: Store, conf: str, read: Read, is_running: bool = True, version: AskVersion = lambda: None
+) -> dict[str, t.Any]:
     """What the next job will run here, by sha256.
 
     C(called): whether slurm.conf names our dispatcher for each hook of the active release that has scripts and a key. Nothing where slurmd
     does not run and takes its slurm.conf from the controller: the copy is old, or went with the daemon, and the next start brings a new one.
-    C(files): the sha256 of each file as it is on disk; C(intact): whether those are the release's.
+    C(also): what Slurm runs for such a hook beside our dispatcher.
+    C(files): the sha256 of each file as it is on disk; C(intact): whether those are the release's, and nothing around them is another's
+    or open to others; C(drift): which of them are not.
     """
     current = store.current()
     manifest = store.manifest(current) if current else None
     if not manifest:
-        return {"release": "", "intact": False, "files": {}, "called": {}, "conf": conf}
+        nothing: dict[str, t.Any] = {"files": {}, "called": {}, "also": {}, "drift": []}
+        return {"release": "", "intact": False, **nothing, "conf": conf}
     is_copy = os.path.dirname(conf) == _conf.CACHE
     try:
-        named = called_paths(conf, read)
+        named = called(conf, read, version)
     except _conf.ConfError:
-        named = {}
+        named = Called({})
+    hooks = [
+        hook
+        for hook, scripts in manifest["hooks"].items()
+        if scripts and HOOKS[hook].conf_key and (is_running or not is_copy)
+    ]
+    drift = store.damaged(manifest)
+    others = {hook: [path for path in named.paths(hook) if path != dispatcher_path(store.root, hook)] for hook in hooks}
     return {
         "release": manifest["id"],
-        "intact": not store.damaged(manifest),
+        "intact": not drift,
+        "drift": drift,
         "files": {path: _files.sha256(store.content(manifest["id"], path)) for path in manifest["files"]},
-        "called": {
-            hook: named.get(hook) == dispatcher_path(store.root, hook)
-            for hook, scripts in manifest["hooks"].items()
-            if scripts and HOOKS[hook].conf_key and (is_running or not is_copy)
-        },
+        "called": {hook: dispatcher_path(store.root, hook) in named.paths(hook) for hook in hooks},
+        "also": {hook: paths for hook, paths in others.items() if paths},
         "conf": conf,
     }
+
+
+def slurm_user(conf: str, read: Read) -> str:
+    """The SlurmUser of a slurm.conf, or what Slurm takes where it names none; of one that cannot be read the usual one."""
+    try:
+        found = [entry.value for entry in _conf.tree(conf, read) if entry.key.lower() == "slurmuser"]
+    except _conf.ConfError:
+        return "slurm"
+    return found[-1] if found else "root"
 
 
 def shortfalls(proof: t.Mapping[str, t.Any], wanted: str) -> list[str]:
     """What keeps this proof from showing that the next job runs the wanted release; empty where it does."""
     if proof["release"] != wanted:
         return [f"release {proof['release'][:16] or 'none'} is active instead of {wanted[:16]}"]
-    found = [] if proof["intact"] else ["files of the release were changed after it was staged"]
+    found = [] if proof["intact"] else [f"changed since it was staged: {_some(proof.get('drift', []))}"]
     return found + [
         f"{proof['conf']} does not name the dispatcher of {hook}"
         for hook, called in proof["called"].items()
         if not called
     ]
+
+
+def _some(paths: t.Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(paths[:limit]) or "files of the release"
+    return shown if len(paths) <= limit else f"{shown} and {len(paths) - limit} more"
+
+
+def additions(proof: t.Mapping[str, t.Any]) -> list[str]:
+    """What Slurm runs beside our dispatchers, in words."""
+    return [f"for {hook} Slurm runs {', '.join(paths)} as well" for hook, paths in proof.get("also", {}).items()]

@@ -16,7 +16,7 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, RUN_DIR, STATE_DIR
 
@@ -134,8 +134,8 @@ def _identity(record: Record) -> tuple[t.Any, ...]:
     return tuple(record.get(key) for key in ("time", "hook", "script", "job", "release"))
 
 
-def still_running(root: str, release: str, proc: str = "/proc") -> bool:
-    """Whether a script of a release runs on this host now."""
+def still_running(root: str, release: str, users: t.Collection[int] = (0,), proc: str = "/proc") -> bool:
+    """Whether a script of a release runs on this host now, as one of these users: anybody may give his process such a command line."""
     directory = os.path.join(root, "releases", release[:ID_LENGTH], "").encode()
     for entry in os.listdir(proc):
         if not entry.isdigit():
@@ -146,7 +146,9 @@ def still_running(root: str, release: str, proc: str = "/proc") -> bool:
             # It has just ended.
             continue
         if any(word.startswith(directory) for word in line.split(b"\0")):
-            return True
+            found = _daemons.uids(entry, proc)
+            if found and found <= set(users):
+                return True
     return False
 
 
@@ -189,6 +191,8 @@ def not_passed(release: str, missing: t.Iterable[str]) -> str:
 def cause(record: Record) -> str:
     """Why a script ended that did not end by itself, in parentheses; empty where it did."""
     causes = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}
+    if record.get("cause") == "killed" and str(record.get("hook")).endswith("_init"):
+        return " (killed by the time limit of its unit)"
     return causes.get(str(record.get("cause")), "")
 
 

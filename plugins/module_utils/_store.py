@@ -73,6 +73,11 @@ class Store:
         self.releases = os.path.join(root, "releases")
         self.owners = Owners(slurm_user)
 
+    @property
+    def slurm_uid(self) -> int | None:
+        """The user id of SlurmUser, None where this host does not know him."""
+        return self.owners["slurm"][0] if "slurm" in self.owners else None
+
     def path(self, id_: str, *parts: str) -> str:
         """A path in a release's directory."""
         return os.path.join(self.releases, id_[:ID_LENGTH], *parts)

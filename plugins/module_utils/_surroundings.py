@@ -15,7 +15,7 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     LOG_DIR,
@@ -29,7 +29,15 @@ LOGROTATE = "/etc/logrotate.d/nodecycle"
 TMPFILES = "/etc/tmpfiles.d/nodecycle.conf"
 
 #: The daemon that an init hook holds back until it has succeeded.
-_HELD_BACK = {"worker_init": "slurmd.service", "controller_init": "slurmctld.service"}
+_HELD_BACK = {"worker_init": _daemons.UNITS["slurmd"], "controller_init": _daemons.UNITS["slurmctld"]}
+
+
+#: Seconds after which the scripts of an init hook are ended, all of them together. Logins wait for login_init.
+INIT_TIMEOUTS = {"worker_init": 1800, "login_init": 90, "controller_init": 1800}
+#: A day. A host that is longer at it is one that hangs.
+_LONGEST = 86400
+#: What is still there after this many seconds more is killed.
+STOP_WITHIN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +65,16 @@ def drop_in_path(hook: str) -> str:
     return f"{SYSTEMD_DIR}/{_HELD_BACK[hook]}.d/nodecycle.conf" if hook in _HELD_BACK else ""
 
 
-def _unit(hook: str, root: str) -> str:
+def init_timeouts(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
+    """The limit of each init hook, in seconds. Raises ValueError for what is none."""
+    for hook, seconds in (given or {}).items():
+        variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
+        if hook not in INIT_TIMEOUTS or not str(seconds).isdigit() or not 1 <= int(seconds) <= _LONGEST:
+            raise ValueError(f"{variable} ({hook}) is {seconds!r}: write whole seconds, from 1 to {_LONGEST}")
+    return {**INIT_TIMEOUTS, **{hook: int(seconds) for hook, seconds in (given or {}).items()}}
+
+
+def _unit(hook: str, root: str, timeout: int) -> str:
     # Logins must find what login_init prepares, but a failing script must never lock the administrator out:
     # an order, no requirement.
     before = "Before=systemd-user-sessions.service\n" if hook == "login_init" else ""
@@ -71,6 +88,8 @@ After=network-online.target remote-fs.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={dispatcher_path(root, hook)}
+TimeoutStartSec={timeout}
+TimeoutStopSec={STOP_WITHIN}
 
 [Install]
 WantedBy=multi-user.target
@@ -88,9 +107,15 @@ AssertPathExists={RUN_DIR}/{hook}.ok
 
 
 def surroundings(
-    hooks: t.Collection[str], init: t.Iterable[str], root: str, gate: t.Container[str], slurm_user: str = "slurm"
+    hooks: t.Collection[str],
+    init: t.Iterable[str],
+    root: str,
+    gate: t.Container[str],
+    slurm_user: str = "slurm",
+    timeouts: t.Mapping[str, int] | None = None,
 ) -> Surroundings:
     """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
+    limits = init_timeouts(timeouts)
     users = {"root": "root", "slurm": slurm_user}
     # In the table's order, whatever the order of the manifest: the files must come out the same.
     hooks = [name for name in HOOKS if name in hooks]
@@ -105,14 +130,14 @@ def surroundings(
             dirs[f"{RUN_DIR}/{name}"] = owner
             logs[f"{LOG_DIR}/{name}.log"] = owner
     for name in init:
-        files[f"{SYSTEMD_DIR}/{unit_name(name)}"] = _unit(name, root)
+        files[f"{SYSTEMD_DIR}/{unit_name(name)}"] = _unit(name, root, limits[name])
         links[f"{SYSTEMD_DIR}/multi-user.target.wants/{unit_name(name)}"] = f"{SYSTEMD_DIR}/{unit_name(name)}"
         if name in gate and drop_in_path(name):
             files[drop_in_path(name)] = _drop_in(name)
     if logs:
         files[LOGROTATE] = (
             "# Managed by nodecycle.slurm.\n"
-            f"{LOG_DIR}/*.log {{\n    weekly\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
+            f"{LOG_DIR}/*.log {{\n    weekly\n    maxsize 100M\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
         )
         at_boot = [f"d {RUN_DIR} 0755 root root -\n"]
         # The age is for what killed dispatchers leave.

@@ -8,10 +8,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _surroundings
+
+#: A unit that has not come to rest.
+_ON_THE_WAY = ("activating", "deactivating", "reloading")
+#: systemd's words are read.
+_PLAIN = {"LC_ALL": "C", "LANGUAGE": "C"}
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -31,6 +38,64 @@ def stop(module: AnsibleModule, paths: t.Iterable[str]) -> None:
     if systemctl and units:
         module.run_command([systemctl, "stop", *units], check_rc=True)
         module.run_command([systemctl, "reset-failed", *units])
+
+
+def is_under_way(shown: str) -> bool:
+    """Whether a unit whose properties C(systemctl show) has listed runs now, or is about to."""
+    for block in re.split(r"\n\s*\n", shown):
+        found = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        is_active = found.get("ActiveState") == "active" and found.get("SubState") == "running"
+        if is_active or found.get("ActiveState") in _ON_THE_WAY or found.get("Job", "0") not in ("", "0"):
+            return True
+    return False
+
+
+def running_init(module: AnsibleModule, hook: str) -> bool:
+    """Whether the scripts of an init hook run on this host now: at the boot, or for a run of the playbook that was killed."""
+    systemctl = module.get_bin_path("systemctl")
+    if not systemctl:
+        return False
+    units = [_surroundings.unit_name(hook), apply_unit(hook)]
+    command = [systemctl, "show", "--property=Id,ActiveState,SubState,Job", *units]
+    return is_under_way(module.run_command(command, environ_update=_PLAIN)[1])
+
+
+def apply_unit(hook: str) -> str:
+    """The transient unit in which a run of the playbook runs an init hook's scripts."""
+    return _surroundings.unit_name(hook).replace(".service", "-apply.service")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a command ended that had a limit."""
+
+    code: int
+    by_limit: bool
+    said: str
+
+
+def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int) -> Ended:
+    """Run an init hook's dispatcher outside of the connection's own session, for so many seconds at most."""
+    systemd_run = module.get_bin_path("systemd-run")
+    if not systemd_run:
+        timeout = module.get_bin_path("timeout", required=True)
+        kill_after = f"--kill-after={_surroundings.STOP_WITHIN}"
+        code, _out, err = module.run_command([timeout, kill_after, str(limit), *command])
+        return Ended(int(code), code in (124, 137), err.strip())
+    code, _out, err = module.run_command(
+        [
+            systemd_run,
+            "--wait",
+            "--collect",
+            f"--unit={apply_unit(hook)}",
+            f"--description=nodecycle.slurm: {hook}",
+            f"--property=RuntimeMaxSec={limit}",
+            f"--property=TimeoutStopSec={_surroundings.STOP_WITHIN}",
+            *command,
+        ],
+        environ_update=_PLAIN,
+    )
+    return Ended(int(code), "result: timeout" in err, err.strip())
 
 
 def start_held_back(module: AnsibleModule, hooks: t.Iterable[str]) -> list[str]:

@@ -27,6 +27,10 @@ options:
     elements: str
     choices: [worker_init, controller_init]
     default: [worker_init]
+  init_timeouts:
+    description: How long the scripts of an init hook may take at a boot, as O(nodecycle.slurm.init#module:timeouts).
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
@@ -140,12 +144,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(store: Store, gate: t.Container[str], slurm_user: str) -> str:
+def intact_release(store: Store, gate: t.Container[str], slurm_user: str, timeouts: t.Mapping[str, int]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest):
         return ""
-    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user)
+    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
     return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
 
 
@@ -161,6 +165,7 @@ def main() -> t.NoReturn:
                 "choices": ["worker_init", "controller_init"],
                 "default": ["worker_init"],
             },
+            "init_timeouts": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -174,10 +179,10 @@ def main() -> t.NoReturn:
         conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
         fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
         store = Store(module.params["root"], cluster.slurm_user)
-        intact = intact_release(store, module.params["gate"], cluster.slurm_user)
+        intact = intact_release(store, module.params["gate"], cluster.slurm_user, module.params["init_timeouts"])
         journal = Journal().current()
         committed = Journal().committed()
-    except (JournalError, SlurmError, _conf.ConfError, StoreError, OSError) as exc:
+    except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
     module.exit_json(
         changed=False,

@@ -117,7 +117,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _daemons, _module, _proof
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 if t.TYPE_CHECKING:
@@ -229,11 +229,21 @@ def main() -> t.NoReturn:
     def note(severity: str, messages: t.Iterable[str]) -> None:
         findings.extend(_conf_check.finding(severity, message, text, root, path) for message in messages)
 
+    def version_here() -> tuple[int, int] | None:
+        return _daemons.version(module, _daemons.find_on(module, "slurmctld"), "slurmctld")
+
     fatal: tuple[str, ...] = ()
     try:
         changes = _conf.changes(path, text, module.params["adopt"], _module.read_text)
         candidate = _conf_check.overlay(changes, _module.read_text)
         check.parse(changes, candidate)
+        if lost := _proof.stolen(path, text, root, candidate, version_here):
+            why = "the configuration names other scripts"
+            module.fail_json(
+                msg=f"With the new configuration Slurm would not run our dispatchers, so nothing was changed. {'; '.join(lost)}. Take that "
+                "line away, or the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook.",
+                **results(),
+            )
         if not why:
             fragment = _conf.Change(
                 os.path.join(os.path.dirname(path), _conf.FRAGMENT), None, _conf_check.without_hooks(text, root)

@@ -139,7 +139,8 @@ def main() -> t.NoReturn:
     tolerated: list[str] = []
     try:
         settled_by = time.monotonic() + module.params["settle"]
-        while release and time.monotonic() < settled_by and _runs.still_running(module.params["root"], release):
+        users = {uid for uid, _gid in Store(module.params["root"]).owners.values()}
+        while release and time.monotonic() < settled_by and _runs.still_running(module.params["root"], release, users):
             time.sleep(0.5)
         if jobs and release:
             manifest = Store(module.params["root"]).require(release)

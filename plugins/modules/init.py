@@ -15,6 +15,8 @@ author:
 description:
   - Runs the init scripts of a release that is staged on this host and not yet active, in a transient systemd unit, just as they
     will run at each boot. Scripts that already succeeded since the boot are not run again.
+  - Where scripts of the same hook run already, at the boot or for a run of a playbook that was killed, it waits for their end, for as long as
+    O(timeouts) allows. If they were the same and succeeded, nothing is run again.
   - A daemon that did not start at the boot because its init hook failed is started after the success.
   - Fails with the script's name, its exit code and its last lines when one fails. The release should then not be activated.
 options:
@@ -26,6 +28,13 @@ options:
     description: Directory of the releases.
     type: path
     default: /etc/nodecycle
+  timeouts:
+    description:
+      - For init hooks the seconds, from 1 to 86400, after which all scripts of the hook together are ended and count as failed. What is left
+        10 seconds later is killed.
+      - Without a value they are 90 for V(login_init), for which logins wait at each boot, and 1800 for V(worker_init) and V(controller_init).
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
 attributes:
@@ -55,7 +64,7 @@ started:
   type: list
   elements: str
 ran:
-  description: The init hooks whose scripts were run.
+  description: The init hooks whose scripts were run, or were running already and were waited for.
   returned: always
   type: list
   elements: str
@@ -65,32 +74,51 @@ failure:
   type: dict
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs, _surroundings, _systemd
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
-from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, init_pending
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, init_pending
+
+#: How long a limit takes to be carried out, and to be told.
+GRACE = 30
+#: A record's clock counts whole seconds.
+CLOCK = 2
 
 
-def run_hook(module: AnsibleModule, store: Store, id_: str, hook: str) -> int:
-    """Run the staged dispatcher of an init hook outside of the connection's own session; its exit code."""
+def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
+    """Wait until no scripts of this hook run: those of a boot, or of a run that was killed. Whether there were any."""
+    deadline = time.monotonic() + limit + GRACE
+    found = False
+    while _systemd.running_init(module, hook):
+        found = True
+        if time.monotonic() > deadline:
+            units = f"{_surroundings.unit_name(hook)} {_systemd.apply_unit(hook)}"
+            module.fail_json(
+                msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. See "
+                f"what they hang on (systemctl status {units}), end them (systemctl stop {units}), then run again",
+                ran=[],
+            )
+        time.sleep(1)
+    return found
+
+
+def run_hook(module: AnsibleModule, store: Store, manifest: Manifest, hook: str, limit: int) -> dict[str, t.Any] | None:
+    """Run an init hook from the staged release; what failed, nothing where nothing did."""
     store.make_state(hook)
-    command = [store.path(id_, hook)]
-    systemd_run = module.get_bin_path("systemd-run")
-    if systemd_run:
-        unit = _surroundings.unit_name(hook).replace(".service", "-apply")
-        command = [
-            systemd_run,
-            "--quiet",
-            "--wait",
-            "--collect",
-            f"--unit={unit}",
-            f"--description=nodecycle.slurm: {hook}",
-            *command,
-        ]
-    code, _out, _err = module.run_command(command)
-    return int(code)
+    began = time.time()
+    ended = _systemd.run_bounded(module, hook, [store.path(manifest["id"], hook)], limit)
+    if not ended.code and hook not in init_pending(manifest):
+        return None
+    records = _runs.failures_of(manifest["id"], [hook])
+    record = next((each for each in reversed(records) if (_runs.ended(each) or 0) >= began - CLOCK), {})
+    failure = {"hook": hook, "exit": ended.code, **record}
+    if ended.by_limit:
+        variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
+        return {**failure, "cause": f"the limit of {limit} seconds for all scripts of this hook, {variable}"}
+    return failure if record else {**failure, "cause": "it could not be started", "output": ended.said}
 
 
 def main() -> t.NoReturn:
@@ -99,6 +127,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "id": {"type": "str", "required": True},
             "root": {"type": "path", "default": "/etc/nodecycle"},
+            "timeouts": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -109,24 +138,38 @@ def main() -> t.NoReturn:
         if module.check_mode:
             module.exit_json(changed=True, ran=[])
         module.fail_json(msg=f"release {module.params['id'][:16]} is not staged on this host", ran=[])
-    pending = init_pending(manifest)
+    if module.check_mode:
+        pending = init_pending(manifest)
+        module.exit_json(changed=bool(pending), ran=pending, started=[])
+    ran: list[str] = []
     started: list[str] = []
-    if not module.check_mode:
-        for hook in pending:
-            code = run_hook(module, store, manifest["id"], hook)
-            if code:
-                failure = next(reversed(_runs.failures_of(manifest["id"], [hook])), {})
-                module.fail_json(
-                    msg=f"{hook}: script {failure.get('script', '?')} ended with exit code {failure.get('exit', code)} "
-                    f"({failure.get('cause', 'it could not be started')}). The release is not activated on this host. "
-                    f"Its last lines:\n{failure.get('output', '').rstrip() or '(none)'}",
-                    ran=pending[: pending.index(hook) + 1],
-                    failure={"hook": hook, "exit": code, **failure},
-                )
-        if store.current() == manifest["id"][:ID_LENGTH]:
-            # Otherwise the daemon's start would run the active release's init scripts, which may be what kept it down.
-            started = _systemd.start_held_back(module, pending)
-    module.exit_json(changed=bool(pending), ran=pending, started=started)
+    try:
+        limits = _surroundings.init_timeouts(module.params["timeouts"])
+        # Another module may be at it, also one of a run that was killed; it is not ended, for it may be half way through an installation.
+        wait = sum(limits[hook] + GRACE for hook in manifest["init"])
+        with _module.locked(_module.INIT_LOCK, within=wait):
+            waited_for = [hook for hook in init_pending(manifest) if wait_for_others(module, hook, limits[hook])]
+            # What they did counts, where it was the same.
+            pending = init_pending(manifest)
+            for hook in pending:
+                ran.append(hook)
+                failure = run_hook(module, store, manifest, hook, limits[hook])
+                if failure:
+                    module.fail_json(
+                        msg=f"{hook}: script {failure.get('script', '?')} ended with exit code {failure['exit']} "
+                        f"({failure.get('cause')}). The release is not activated on this host. "
+                        f"Its last lines:\n{str(failure.get('output', '')).rstrip() or '(none)'}",
+                        ran=ran,
+                        failure=failure,
+                    )
+            if store.current() == manifest["id"][:ID_LENGTH]:
+                # Otherwise the daemon's start would run the active release's init scripts, which may be what kept it down.
+                started = _systemd.start_held_back(module, [*waited_for, *pending])
+    except (_module.LockError, ValueError, OSError) as exc:
+        module.fail_json(msg=f"Running the init scripts: {exc}", ran=ran)
+    module.exit_json(
+        changed=bool(ran or waited_for), ran=[*(h for h in waited_for if h not in ran), *ran], started=started
+    )
 
 
 if __name__ == "__main__":

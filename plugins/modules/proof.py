@@ -31,7 +31,8 @@ options:
   conf_text:
     description:
       - What the file of our own beside slurm.conf should say on this host. Where it does not within O(wait) seconds, the module fails.
-      - A node whose slurmd does not run is not asked, for it reads slurm.conf anew when it starts.
+      - The module fails, too, where slurm.conf with all that it includes makes Slurm run something else than the dispatchers that this text names.
+      - A host without a running slurmd or slurmctld is not asked, for they read slurm.conf anew when they start.
     type: str
   wait:
     description: Seconds within which a node has to have O(conf_text). It comes a second or two after the controller's reconfigure.
@@ -74,13 +75,21 @@ proof:
       description: The sha256 of the active release; empty where there is none.
       type: str
     intact:
-      description: Whether each of its files is what it was when the release was made.
+      description:
+        - Whether each of its files is what it was when the release was made, and nothing around them, from O(root) down, belongs to
+          another user, is open to others or was put there by somebody else.
       type: bool
+    drift:
+      description: What is not so, files of the release without its directory, everything else with the whole path.
+      type: list
     files:
       description: The sha256 of each of its files as they are on disk now.
       type: dict
     called:
-      description: For each of its hooks with scripts whether slurm.conf names its dispatcher.
+      description: For each of its hooks with scripts whether Slurm runs its dispatcher, by its slurm.conf and the rules of its version.
+      type: dict
+    also:
+      description: What Slurm runs beside the dispatchers, for hooks whose lines in slurm.conf add up (24.05 and later).
       type: dict
     conf:
       description: The slurm.conf that was read.
@@ -102,7 +111,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _proof
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _module, _proof
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
@@ -135,22 +144,32 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     _module.require_root(module)
-    wanted, staged = module.params["release"], module.params["staged"]
-    store = Store(module.params["root"])
-    arguments = _proof.daemon_arguments("slurmd")
-    conf = _proof.conf_in_use(module.params["conf_path"], arguments)
-    text = module.params["conf_text"]
-    if text is not None and arguments and not has_text(conf, text, module.params["wait"]):
-        module.fail_json(
-            msg=f"slurmd on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does not include "
-            f"the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
-        )
+    wanted, staged, text = (module.params[name] for name in ("release", "staged", "conf_text"))
+    root, conf_path = module.params["root"], module.params["conf_path"]
+    store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _module.read_text))
     try:
-        proof = _proof.prove(store, conf, _module.read_text, bool(arguments))
+        reader = _proof.reader(module, store.slurm_uid)
+        conf = _proof.conf_in_use(conf_path, reader.arguments)
+
+        def version() -> tuple[int, int] | None:
+            return _daemons.version(module, reader.pid, reader.name)
+
+        if text is not None and reader.pid:
+            if not has_text(conf, text, module.params["wait"]):
+                module.fail_json(
+                    msg=f"{reader.name} on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does "
+                    f"not include the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
+                )
+            if lost := _proof.stolen(conf, text, root, _module.read_text, version):
+                module.fail_json(
+                    msg=f"With the new slurm.conf Slurm would not run our dispatchers on this host. {'; '.join(lost)}. Take that line away, or "
+                    "the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook"
+                )
+        proof = _proof.prove(store, conf, _module.read_text, reader.is_slurmd, version)
         if staged:
             store.require(staged)
-    except (StoreError, OSError) as exc:
-        module.fail_json(msg=f"Reading the release in {store.root}: {exc}")
+    except (StoreError, _conf.ConfError, OSError) as exc:
+        module.fail_json(msg=f"Reading the release in {store.root}, or slurm.conf: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof
     if wanted and (found := _proof.shortfalls(shown, wanted)):
         module.fail_json(
@@ -158,7 +177,7 @@ def main() -> t.NoReturn:
             proof=proof,
         )
     lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
-    module.exit_json(changed=False, proof=proof, daemon=bool(arguments), conf_lines=lines)
+    module.exit_json(changed=False, proof=proof, daemon=reader.is_slurmd, conf_lines=lines)
 
 
 if __name__ == "__main__":

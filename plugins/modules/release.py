@@ -79,6 +79,10 @@ options:
     elements: str
     choices: [worker_init, controller_init]
     default: [worker_init]
+  init_timeouts:
+    description: How long the scripts of an init hook may take at a boot, as O(nodecycle.slurm.init#module:timeouts).
+    type: dict
+    default: {}
   conf:
     description:
       - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
@@ -210,6 +214,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
+    _daemons,
     _interpreter,
     _module,
     _proof,
@@ -234,7 +239,12 @@ FORGET_WITHIN = 60
 def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
     """What belongs around this release on this host."""
     return _surroundings.surroundings(
-        manifest["hooks"], manifest["init"], params["root"], params["gate"], params["slurm_user"]
+        manifest["hooks"],
+        manifest["init"],
+        params["root"],
+        params["gate"],
+        params["slurm_user"],
+        params["init_timeouts"],
     )
 
 
@@ -247,9 +257,11 @@ def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
 
 def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """What the next job runs here."""
-    arguments = _proof.daemon_arguments("slurmd")
-    conf = _proof.conf_in_use(module.params["conf_path"], arguments)
-    return _proof.prove(store, conf, _module.read_text, bool(arguments))
+    reader = _proof.reader(module, store.slurm_uid)
+    conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
+    return _proof.prove(
+        store, conf, _module.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
+    )
 
 
 def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
@@ -352,7 +364,7 @@ def link_diff(previous: str, id_: str) -> dict[str, str]:
     return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
 
 
-def forget_cached_conf(module: AnsibleModule) -> None:
+def forget_cached_conf(module: AnsibleModule, slurm_uid: int | None) -> None:
     """Wait until this node's daemon has dropped our lines, and take away the copy that it leaves behind.
 
     While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
@@ -367,7 +379,7 @@ def forget_cached_conf(module: AnsibleModule) -> None:
         if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
-        if module.run_command(["pgrep", "-x", "slurmd|sackd"])[0]:
+        if not any(_daemons.find_on(module, name, slurm_uid) for name in ("slurmd", "sackd")):
             # Nobody runs with it, and at its start the daemon asks the controller anew.
             return
         if time.monotonic() > deadline:
@@ -386,7 +398,7 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     changed = store.exists() or bool(present) or bool(state)
     removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
-        forget_cached_conf(module)
+        forget_cached_conf(module, store.slurm_uid)
         _systemd.stop(module, present)
         _surroundings.remove()
         store.remove()
@@ -411,6 +423,7 @@ def main() -> t.NoReturn:
                 "choices": ["worker_init", "controller_init"],
                 "default": ["worker_init"],
             },
+            "init_timeouts": {"type": "dict", "default": {}},
             "conf": {
                 "type": "dict",
                 "options": {
@@ -435,7 +448,7 @@ def main() -> t.NoReturn:
     try:
         with _module.exclusive(module):
             result = step[module.params["state"]](module, store)
-    except (StoreError, _conf.ConfError, OSError) as exc:
+    except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")
     module.exit_json(**result)
 

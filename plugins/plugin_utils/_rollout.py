@@ -192,11 +192,20 @@ def plan(
         warnings.append(
             "slurm_probe is false: no job of ours runs through the hooks first; a bad script is seen when it fails a user's job"
         )
+    if not conf and not cluster["reconfigure_due"]:
+        warnings += [
+            f"{host}: what runs is not what is defined: {'; '.join(lacks)}"
+            for host, result in results.items()
+            if host not in pending and result["id"] and (lacks := shortfalls(result["proof"], result["id"]))
+        ]
     todo: Document = {
         "base": base,
         "conf": conf,
         "reconfigure": settings["controllers"][:1] if conf or cluster["reconfigure_due"] else [],
-        "prove_conf": [host for host in results if host in node_of] if conf or cluster["reconfigure_due"] else [],
+        # Login nodes run no hook of slurm.conf.
+        "prove_conf": [host for host in results if {"worker", "controller"} & set(kinds[host])]
+        if conf or cluster["reconfigure_due"]
+        else [],
         "trial": [*canary, *new_controllers] if probed else [],
         "probed": [node_of[host] for host in probed],
         "batches": [*first, *canary, *rest],

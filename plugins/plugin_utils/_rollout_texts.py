@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership, _runs
-from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
+from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import additions, shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 
 
@@ -146,7 +146,8 @@ def status_lines(
         else:
             wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
             lacks = shortfalls(proof, wanted)
-            text = f"release {proof['release'][:ID_LENGTH]}, " + ("; ".join(lacks) if lacks else "proven")
+            said = lacks or ["proven"]
+            text = f"release {proof['release'][:ID_LENGTH]}, " + "; ".join([*said, *additions(proof)])
         groups.setdefault(text, []).append(host)
     return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
 

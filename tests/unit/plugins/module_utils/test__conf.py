@@ -91,14 +91,14 @@ def reader(**files: str) -> t.Callable[[str], str | None]:
     return paths.get
 
 
-def test_tree_follows_includes_and_says_where_a_key_stands() -> None:
+def test_tree_follows_includes_as_slurm_does_and_says_where_a_key_stands() -> None:
     read = reader(slurm="A=1\nInclude more.conf\nD=4\n", more="B=2\n\nInclude /etc/slurm/abs.conf\n", abs="C=3\n")
     found = _conf.tree("/etc/slurm/slurm.conf", read)
     assert [(entry.key, entry.file, entry.line) for entry in found] == [
         ("A", "/etc/slurm/slurm.conf", 1),
-        ("D", "/etc/slurm/slurm.conf", 3),
         ("B", "/etc/slurm/more.conf", 1),
         ("C", "/etc/slurm/abs.conf", 1),
+        ("D", "/etc/slurm/slurm.conf", 3),
     ]
 
 

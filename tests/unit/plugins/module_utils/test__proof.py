@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import typing as t
 
 import pytest
@@ -30,24 +29,77 @@ def test_the_slurm_conf_in_use_is_the_one_that_slurmd_was_told(
     assert _proof.conf_in_use(LOCAL, arguments, exists=lambda path: has_local) == conf
 
 
-def test_the_last_line_of_a_key_counts_across_includes() -> None:
+PROLOG, TASK = "/etc/nodecycle/current/worker_prolog", "/etc/nodecycle/current/task_prolog"
+TEXT = f"Prolog={PROLOG}\nTaskProlog={TASK}\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "prologs", "lost"),
+    [
+        ((22, 5), ["/site/last"], ["worker_prolog"]),
+        ((23, 11), ["/site/last"], ["worker_prolog"]),
+        ((24, 5), ["/site/first", PROLOG, "/site/last"], []),
+        ((26, 5), ["/site/first", PROLOG, "/site/last"], []),
+        (None, ["/site/last"], ["worker_prolog"]),
+    ],
+)
+def test_which_lines_count_depends_on_key_and_version(
+    version: tuple[int, int] | None, prologs: list[str], lost: list[str]
+) -> None:
     files = {
-        "/e/slurm.conf": "prolog=/site/prolog\nInclude nodecycle.conf\n",
-        "/e/nodecycle.conf": "Prolog=/etc/nodecycle/current/worker_prolog\nTaskProlog=/x\n",
+        "/e/slurm.conf": "prolog=/site/first\nTaskProlog=/site/task\nInclude nodecycle.conf\n",
+        "/e/nodecycle.conf": TEXT + "Include site.conf\n",
+        "/e/site.conf": "Prolog=/site/last\n",
     }
-    assert _proof.called_paths("/e/slurm.conf", files.get) == {
-        "worker_prolog": "/etc/nodecycle/current/worker_prolog",
-        "task_prolog": "/x",
-    }
+    found = _proof.called("/e/slurm.conf", files.get, lambda: version)
+    assert found.paths("worker_prolog") == prologs
+    assert found.paths("task_prolog") == [TASK], "of the task hooks the last line counts, whatever the version"
+    said = _proof.stolen("/e/slurm.conf", TEXT, "/etc/nodecycle", files.get, lambda: version)
+    assert [problem.split()[0] for problem in said] == lost
+    assert all("/e/site.conf:1 sets Prolog=/site/last" in problem for problem in said)
 
 
-def test_a_daemon_is_found_by_its_name(tmp_path: pathlib.Path) -> None:
-    for pid, name in (("1", "systemd"), ("42", "slurmd")):
-        (tmp_path / pid).mkdir()
-        (tmp_path / pid / "comm").write_text(f"{name}\n")
-        (tmp_path / pid / "cmdline").write_bytes(f"/usr/sbin/{name}\0--conf-server\0c\0".encode())
-    assert _proof.daemon_arguments("slurmd", str(tmp_path)) == ["/usr/sbin/slurmd", "--conf-server", "c"]
-    assert _proof.daemon_arguments("sackd", str(tmp_path)) == []
+@pytest.mark.parametrize("version", [(22, 5), (24, 11), (26, 5)])
+def test_a_task_hook_that_an_included_file_takes_away_is_found(version: tuple[int, int]) -> None:
+    files = {
+        "/e/slurm.conf": "Include nodecycle.conf\n",
+        "/e/nodecycle.conf": TEXT + "Include site.conf\n",
+        "/e/site.conf": "\ntaskprolog = /site/task\n",
+    }
+    (problem,) = _proof.stolen("/e/slurm.conf", TEXT, "/etc/nodecycle", files.get, lambda: version)
+    assert problem == "task_prolog would not run: /e/site.conf:2 sets TaskProlog=/site/task"
+
+
+def test_a_line_after_our_include_counts_although_it_is_in_the_main_file() -> None:
+    files = {"/e/slurm.conf": "Include nodecycle.conf\nTaskProlog=/site/task\n", "/e/nodecycle.conf": TEXT}
+    (problem,) = _proof.stolen("/e/slurm.conf", TEXT, "/etc/nodecycle", files.get, lambda: None)
+    assert "/e/slurm.conf:2" in problem
+
+
+def test_a_missing_line_is_found() -> None:
+    files = {"/e/slurm.conf": "ClusterName=x\n"}
+    said = _proof.stolen("/e/slurm.conf", TEXT, "/etc/nodecycle", files.get, lambda: None)
+    assert said == [
+        "worker_prolog would not run: no line sets Prolog",
+        "task_prolog would not run: no line sets TaskProlog",
+    ]
+
+
+def test_nobody_is_asked_for_a_version_where_it_makes_no_difference() -> None:
+    files = {"/e/slurm.conf": TEXT}
+
+    def ask() -> None:
+        pytest.fail("a process for nothing")
+
+    assert _proof.called("/e/slurm.conf", files.get, ask).paths("worker_prolog") == [PROLOG]
+
+
+@pytest.mark.parametrize(
+    ("text", "user"),
+    [("ClusterName=x\n", "root"), ("SlurmUser=slurm\nslurmuser=other\n", "other"), (None, "slurm")],
+)
+def test_slurm_user_is_read_as_slurm_reads_him(text: str | None, user: str) -> None:
+    assert _proof.slurm_user("/e/slurm.conf", {"/e/slurm.conf": text}.get) == user
 
 
 GOOD: dict[str, t.Any] = {"release": "a" * 64, "intact": True, "called": {"worker_prolog": True}, "conf": LOCAL}
@@ -59,7 +111,15 @@ GOOD: dict[str, t.Any] = {"release": "a" * 64, "intact": True, "called": {"worke
         ({}, []),
         ({"release": "b" * 64}, ["release bbbbbbbbbbbbbbbb is active instead of aaaaaaaaaaaaaaaa"]),
         ({"release": ""}, ["release none is active instead of aaaaaaaaaaaaaaaa"]),
-        ({"intact": False}, ["files of the release were changed after it was staged"]),
+        ({"intact": False}, ["changed since it was staged: files of the release"]),
+        (
+            {"intact": False, "drift": ["worker_prolog.d", "/etc/nodecycle"]},
+            ["changed since it was staged: worker_prolog.d, /etc/nodecycle"],
+        ),
+        (
+            {"intact": False, "drift": list("abcdefg")},
+            ["changed since it was staged: a, b, c, d, e and 2 more"],
+        ),
         ({"called": {"worker_prolog": False}}, [f"{LOCAL} does not name the dispatcher of worker_prolog"]),
     ],
 )
@@ -97,3 +157,12 @@ def test_a_node_that_is_down_is_not_asked_for_the_copy_of_slurm_conf(
 ) -> None:
     proof = _proof.prove(t.cast(t.Any, OneRelease()), conf, lambda _path: None, is_running)
     assert (proof["release"], proof["called"]) == ("a" * 64, called)
+
+
+@pytest.mark.parametrize(("version", "also"), [((22, 5), {}), ((24, 11), {"worker_prolog": ["/site/prolog"]})])
+def test_what_runs_beside_our_dispatcher_is_told(version: tuple[int, int], also: dict[str, list[str]]) -> None:
+    text = f"Prolog=/site/prolog\nProlog={PROLOG}\n"
+    proof = _proof.prove(t.cast(t.Any, OneRelease()), LOCAL, {LOCAL: text}.get, version=lambda: version)
+    assert (proof["called"], proof["also"]) == ({"worker_prolog": True}, also)
+    said = ["for worker_prolog Slurm runs /site/prolog as well"] if also else []
+    assert _proof.additions(proof) == said

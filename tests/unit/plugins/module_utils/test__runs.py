@@ -88,15 +88,6 @@ def test_a_failure_is_known_without_any_disk(places: pathlib.Path) -> None:
     assert [record["output"] for record in _runs.failures_of("", ["worker_prolog"])] == ["why\n"]
 
 
-def test_a_script_of_a_release_is_seen_while_it_runs(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "17").mkdir()
-    (tmp_path / "17/cmdline").write_bytes(
-        f"/bin/sh\0/etc/nodecycle/releases/{RELEASE[:16]}/worker_prolog.d/10-a\0".encode()
-    )
-    assert _runs.still_running("/etc/nodecycle", RELEASE, str(tmp_path))
-    assert not _runs.still_running("/etc/nodecycle", "f" * 64, str(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("record", "moment"),
     [

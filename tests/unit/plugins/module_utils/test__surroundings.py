@@ -84,6 +84,27 @@ def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
     assert not any(".service.d/" in path for path in wanted.files)
 
 
+@pytest.mark.parametrize(("hook", "seconds"), [("worker_init", 1800), ("login_init", 90), ("controller_init", 1800)])
+def test_each_unit_has_an_end(hook: str, seconds: int) -> None:
+    for timeouts, wanted in (({}, seconds), ({hook: 7}, 7)):
+        found = _surroundings.surroundings([hook], [hook], ROOT, [], timeouts=timeouts)
+        (unit,) = [text for path, text in found.files.items() if path.endswith(".service")]
+        assert f"\nTimeoutStartSec={wanted}\nTimeoutStopSec=10\n" in unit
+
+
+@pytest.mark.parametrize("value", [0, -1, 86401, "1.5", "infinity", "", None, True, "10m"])
+@pytest.mark.parametrize("hook", ["worker_init", "login_init"])
+def test_a_limit_that_is_none_is_refused(value: object, hook: str) -> None:
+    variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
+    with pytest.raises(ValueError, match=f"{variable} .* whole seconds, from 1 to 86400"):
+        _surroundings.init_timeouts({hook: value})
+
+
+def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:
+    text = worker().files[str(host / "etc/logrotate.d/nodecycle")]
+    assert "\n    weekly\n    maxsize 100M\n" in text
+
+
 DAMAGE = {
     "unit gone": (UNIT, lambda path: path.unlink()),
     "unit edited": (UNIT, lambda path: path.write_text("[Unit]\n")),

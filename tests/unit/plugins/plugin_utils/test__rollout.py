@@ -86,7 +86,7 @@ class World:
 
     def settle(self, *hosts: str) -> None:
         for host in hosts:
-            self.staged[host].update(active=True)
+            self.staged[host].update(active=True, proof=proof(NEW))
 
     def plan(self) -> dict[str, t.Any]:
         return _rollout.plan(self.definition, self.staged, self.cluster, self.settings)
@@ -117,6 +117,19 @@ def test_nothing_is_due_where_everything_is_as_it_should_be(world: World) -> Non
     plan = world.plan()
     assert not plan["lead"]
     assert [key for key in ("base", "conf", "trial", "batches", "withdraw", "resume", "drain") if plan[key]] == []
+
+
+def test_a_host_that_runs_something_else_is_told_although_nothing_is_left_to_do(world: World) -> None:
+    world.settle(*world.staged)
+    assert world.plan()["warnings"] == []
+    world.staged["w2"]["proof"] = {**proof(), "called": {"task_prolog": False}}
+    plan = world.plan()
+    assert plan["warnings"] == [
+        "w2: what runs is not what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
+    ]
+    # What this run changes is proven after the change.
+    world.staged["c"]["conf_pending"] = True
+    assert world.plan()["warnings"] == []
 
 
 def test_a_journal_alone_makes_a_rollout_due(world: World) -> None:
@@ -155,11 +168,11 @@ def test_a_host_that_lacks_only_init_hooks_needs_no_empty_release(world: World) 
     assert world.plan()["base"] == []
 
 
-def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_every_worker(world: World) -> None:
+def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_everybody_who_runs_hooks(world: World) -> None:
     world.settle(*world.staged)
     world.staged["c"]["conf_pending"] = True
     plan = world.plan()
-    assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], world.workers)
+    assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], ["c", *world.workers])
 
 
 def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
@@ -444,7 +457,7 @@ def test_where_there_was_no_release_an_undo_begins_with_an_empty_one() -> None:
         ({"__slurm_failure": "no"}, "no"),
         ({"__slurm_step": {"unreachable": True}}, "cannot be reached"),
         ({"__slurm_step": {"active": True, "id": NEW, "proof": proof(OLD)}}, "oooo"),
-        ({"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "intact": False}}}, "changed after"),
+        ({"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "intact": False}}}, "changed since"),
         (
             {"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "called": {"worker_prolog": False}}}},
             "does not name",

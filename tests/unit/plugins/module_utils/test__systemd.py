@@ -1,0 +1,33 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of units; its answers are those of systemd 252 and 257."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _systemd
+
+DONE = "Id=nodecycle-worker-init.service\nActiveState=active\nSubState=exited\n"
+FAILED = "Id=nodecycle-worker-init.service\nActiveState=failed\nSubState=failed\n"
+NONE = "Id=nodecycle-worker-init-apply.service\nActiveState=inactive\nSubState=dead\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "runs"),
+    [
+        (DONE + "\n" + NONE, False),
+        (FAILED + "\n" + NONE, False),
+        ("", False),
+        ("Id=a\nActiveState=activating\nSubState=start\n\n" + NONE, True),
+        (DONE + "\nId=nodecycle-worker-init-apply.service\nActiveState=active\nSubState=running\n", True),
+        (DONE + "\nId=nodecycle-worker-init-apply.service\nActiveState=deactivating\nSubState=stop-sigterm\n", True),
+        # In the queue of a boot that waits for the network.
+        ("Job=123\nId=nodecycle-worker-init.service\nActiveState=inactive\nSubState=dead\n\n" + NONE, True),
+    ],
+)
+def test_whether_init_scripts_run(shown: str, runs: bool) -> None:
+    assert _systemd.is_under_way(shown) == runs
+
+
+def test_the_unit_of_a_run_is_another_than_that_of_the_boot() -> None:
+    assert _systemd.apply_unit("worker_init") == "nodecycle-worker-init-apply.service"
