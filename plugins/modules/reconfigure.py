@@ -370,7 +370,9 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
     if needs == "nothing":
         return was_started
     note.begun = True
-    write_note(note)
+    # An undo goes this way, too, and must not end at a full disk; what was announced is there.
+    with contextlib.suppress(_files.NoRoomError):
+        write_note(note)
     with controller.no_job_starts():
         if needs == "restart" and restart_allowed and not was_started:
             active = controller.active()
