@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -108,6 +109,13 @@ class Disk:
                         handle.write(b"x" * size)
                 except OSError:
                     continue
+
+    @staticmethod
+    def fill_inodes(place: pathlib.Path) -> None:
+        """Leave no room for the name of another file."""
+        with contextlib.suppress(OSError):
+            for number in range(1000):
+                (place / str(number)).touch()
 
 
 @pytest.fixture

