@@ -29,6 +29,8 @@ LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hoo
 
 #: The end of a log that is looked through. A line has some 250 bytes, so this is the last half million script runs of a hook.
 TAIL = 128 * 1024 * 1024
+#: The end of it that may be new when somebody looks again a moment later.
+NEW_TAIL = 4 * 1024 * 1024
 #: The end of a list of failures that is looked through, some 4,000 of them.
 FAILURES_TAIL = 1024 * 1024
 #: So many failures of a hook are returned, the newest ones. Whoever has more looks into the log.
@@ -101,18 +103,21 @@ def _lines_backwards(path: str, size: int, owner: int | None) -> t.Iterator[byte
             yield rest
 
 
-def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str]) -> list[Record]:
-    """The runs of these hooks for these jobs, oldest first."""
+def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Record] | None = None) -> list[Record]:
+    """The runs of these hooks for these jobs, those of a hook oldest first.
+
+    known: what the same call has returned a moment ago; then only what has come since is looked for.
+    """
     wanted = set(jobs)
     if not wanted:
         return []
     # Most lines are of other jobs: only those that may fit are parsed.
     may_fit = re.compile(b'"(?:' + b"|".join(re.escape(job.encode()) for job in sorted(wanted)) + b')"').search
-    found: list[Record] = []
+    found: list[Record] = list(known or [])
     for hook in hooks:
-        lines = _lines_backwards(f"{LOG_DIR}/{hook}.log", TAIL, None)
+        lines = _lines_backwards(f"{LOG_DIR}/{hook}.log", TAIL if known is None else NEW_TAIL, None)
         own = [record for line in lines if may_fit(line) for record in _parsed(line) if record["job"] in wanted]
-        found += reversed(own)
+        found += [record for record in reversed(own) if not known or record not in known]
     return found
 
 

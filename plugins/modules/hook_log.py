@@ -145,8 +145,9 @@ def main() -> t.NoReturn:
             manifest = Store(module.params["root"]).require(release)
             scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}
             deadline = time.monotonic() + module.params["wait"]
+            known: list[_runs.Record] | None = None
             while True:
-                runs = _runs.runs_of([job["id"] for job in jobs], scripts)
+                runs = known = _runs.runs_of([job["id"] for job in jobs], scripts, known)
                 missing, tolerated = judge(scripts, release, jobs, runs)
                 has_failed = len([run for run in runs if run["exit"]]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:

@@ -159,6 +159,12 @@ def test_a_run_is_found_in_a_large_log_with_little_memory_and_work(places: pathl
     assert [record["script"] for record in found] == ["first", "last"]
     assert len(parsed) == 2
     assert peak < 4_000_000
+    # Looking again is less work, and finds what has come.
+    with open(log, "a", encoding="utf-8") as handle:
+        handle.write(lines([run(job="7", script="new")]))
+    again = _runs.runs_of(["7"], ["worker_prolog"], found)
+    assert [record["script"] for record in again] == ["first", "last", "new"]
+    assert len(parsed) == 4
 
 
 @pytest.mark.parametrize("size", [_runs._CHUNK - 1, _runs._CHUNK, _runs._CHUNK + 1, 3 * _runs._CHUNK])
