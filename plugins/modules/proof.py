@@ -140,7 +140,11 @@ def main() -> t.NoReturn:
     arguments = _proof.daemon_arguments("slurmd")
     conf = _proof.conf_in_use(module.params["conf_path"], arguments)
     text = module.params["conf_text"]
-    if text is not None and arguments and not has_text(conf, text, module.params["wait"]):
+    try:
+        is_taken = text is None or not arguments or has_text(conf, text, module.params["wait"])
+    except OSError as exc:
+        module.fail_json(msg=f"Reading the slurm.conf of slurmd: {exc}")
+    if not is_taken:
         module.fail_json(
             msg=f"slurmd on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does not include "
             f"the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
@@ -149,6 +153,7 @@ def main() -> t.NoReturn:
         proof = _proof.prove(store, conf, _module.read_text, bool(arguments))
         if staged:
             store.require(staged)
+        lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
     except (StoreError, OSError) as exc:
         module.fail_json(msg=f"Reading the release in {store.root}: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof
@@ -157,7 +162,6 @@ def main() -> t.NoReturn:
             msg=f"The next job on this host would not run release {wanted[:ID_LENGTH]}: {'; '.join(found)}.",
             proof=proof,
         )
-    lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
     module.exit_json(changed=False, proof=proof, daemon=bool(arguments), conf_lines=lines)
 
 

@@ -433,7 +433,10 @@ def main() -> t.NoReturn:
     _module.require_root(module)
     allowed = module.params["restart_allowed"]
     controller = Controller(module)
-    present = _files.read_bytes(_module.RECONFIGURE_DUE)
+    try:
+        present = _files.read_bytes(_module.RECONFIGURE_DUE, follow=False)
+    except OSError as exc:
+        module.fail_json(msg=f"Reading what an earlier run has left: {exc}.")
     was_due = present is not None
     is_due = was_due or module.params["due"]
     result: dict[str, t.Any] = {"was_due": was_due}

@@ -18,7 +18,7 @@ TASKS = sorted(pathlib.Path(__file__).parents[3].glob("roles/common/tasks/*.yml"
 BEGINNINGS = ("open.yml", "rollback_look.yml")
 UNDO = ("undo_begin.yml", "undo_note.yml", "undo_end.yml")
 
-Task = t.Dict[str, t.Any]
+Task = dict[str, t.Any]
 
 
 def tasks_of(listed: list[Task], *, is_rescued: bool = False) -> t.Iterator[tuple[Task, bool]]:

@@ -48,10 +48,17 @@ def test_a_living_process_on_this_machine_never_loses_its_lock(lab, good):
     change = extra({"slurm_worker_epilog": f"#!/bin/sh\necho alive {os.getpid()}\n"})
     with subprocess.Popen(["sleep", "600"]) as process:
         holder = {
-            **{"format": 1, "run": "x", "machine": f"{boot} {os.readlink('/proc/self/ns/pid')}", "pid": process.pid},
-            **{"started": started(process.pid), "user": "bob", "host": "here", "since": 0},
+            "format": 1,
+            "run": "x",
+            "machine": f"{boot} {os.readlink('/proc/self/ns/pid')}",
+            "pid": process.pid,
+            "started": started(process.pid),
+            "user": "bob",
+            "host": "here",
+            "since": 0,
             # An hour and more ago, by the clock of the controller that nobody can set.
-            **{"boot": boot, "seen": int(time.clock_gettime(time.CLOCK_BOOTTIME)) - 4000},
+            "boot": boot,
+            "seen": int(time.clock_gettime(time.CLOCK_BOOTTIME)) - 4000,
         }
         with undone(lab):
             directory = os.path.dirname(LOCK)
