@@ -9,13 +9,35 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 import tempfile
+import typing as t
 
 #: How the names of files begin that are not yet in place.
 _TEMPORARY = ".nodecycle-"
+
+#: The largest file that is read whole where the caller says nothing else. Scripts and configuration are far below it.
+LIMIT = 64 * 1024 * 1024
+
+_CHUNK = 1024 * 1024
+
+
+class UnsuitableFileError(OSError):
+    """What is at a path is nothing that root should read: no regular file, somebody else's, or too large."""
+
+
+class WriteError(OSError):
+    """A file system takes nothing; the message names the file, the file system and the remedy."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class NoRoomError(WriteError):
+    """It takes nothing because it, or a quota, is full."""
 
 
 def sha256(data: bytes) -> str:
@@ -23,13 +45,109 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_bytes(path: str) -> bytes | None:
-    """The content of a file, or None where there is no file."""
+def _require_suitable(path: str, present: os.stat_result, owner: int | None) -> None:
+    """Raise UnsuitableFileError where reading could hang, have an effect, or show a file to somebody who may not read it."""
+    kinds = {
+        stat.S_ISFIFO: "a FIFO",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+        stat.S_ISDIR: "a directory",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISLNK: "a symbolic link",
+    }
+    what = next((word for is_kind, word in kinds.items() if is_kind(present.st_mode)), "")
+    if what:
+        raise UnsuitableFileError(f"{path} is {what} and no regular file: move it away")
+    if owner is not None and (present.st_uid != owner or present.st_nlink != 1):
+        raise UnsuitableFileError(
+            f"{path} belongs to the user with the id {present.st_uid} and has {present.st_nlink} names, where one name and the user {owner} "
+            "are expected: move it away"
+        )
+
+
+def open_regular(path: str, *, follow: bool = True, owner: int | None = None) -> int | None:
+    """A descriptor for reading a regular file, or None where there is no file.
+
+    owner: the file lies where this user may write. Then no link is followed, and the file must be his and have no second name.
+    Raises UnsuitableFileError instead of waiting for a FIFO or waking a device.
+    """
+    follow = follow and owner is None
     try:
-        with open(path, "rb") as handle:
-            return handle.read()
+        # Before it is opened: opening a device may do something. After it: it may be another one by then.
+        _require_suitable(path, os.stat(path, follow_symlinks=follow), owner)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as exc:
+        if exc.errno == errno.ELOOP and not follow:
+            raise UnsuitableFileError(f"{path} is a symbolic link and no regular file: move it away") from exc
+        raise
+    try:
+        _require_suitable(path, os.fstat(descriptor), owner)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_bytes(
+    path: str, limit: int = LIMIT, *, follow: bool = True, owner: int | None = None, cut: bool = False
+) -> bytes | None:
+    """The content of a regular file, or None where there is no file.
+
+    limit: bytes beyond which a file is refused, or with cut the rest of it is left. follow, owner: as in open_regular.
+    """
+    descriptor = open_regular(path, follow=follow, owner=owner)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as handle:
+        parts: list[bytes] = []
+        size = 0
+        # Not by st_size: files in /proc say 0, and a file may grow while it is read.
+        while size <= limit and (data := handle.read(min(_CHUNK, limit + 1 - size))):
+            parts.append(data)
+            size += len(data)
+    if size > limit and not cut:
+        raise UnsuitableFileError(
+            f"{path} is larger than {limit} bytes, which no file of its kind is: move it away or make it smaller"
+        )
+    return b"".join(parts)[:limit]
+
+
+def mount_point(path: str) -> str:
+    """Where the file system is mounted on which a path lies, or would lie."""
+    place = os.path.realpath(path)
+    while not os.path.ismount(place):
+        place = os.path.dirname(place)
+    return place
+
+
+@contextlib.contextmanager
+def writing(path: str) -> t.Iterator[None]:
+    """Say which file and file system it is where there is no room for a file. For everything of ours that writes."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as exc:
+        if exc.errno == errno.EROFS:
+            message = f"{path} cannot be written: the file system {mount_point(path)} is read-only. Mount it writable, then run again"
+            raise WriteError(exc.errno, message) from exc
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoomError(exc.errno, _no_room(path, exc.errno)) from exc
+        raise
+
+
+def _no_room(path: str, number: int) -> str:
+    place = mount_point(path)
+    if number == errno.EDQUOT:
+        return f"{path} cannot be written: the quota of the file system {place} is used up. Raise it, or remove files there, then run again"
+    what = "is full"
+    with contextlib.suppress(OSError):
+        room = os.statvfs(place)
+        what = "has no free inode" if room.f_files and not room.f_favail else what
+    return f"{path} cannot be written: the file system {place} {what}. Remove files there (`df -h {place}`, `df -i {place}`), then run again"
 
 
 def sync_dir(path: str) -> None:
@@ -42,22 +160,23 @@ def sync_dir(path: str) -> None:
 
 
 def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
-    """Put data at path in one step: a reader sees the whole old file or the whole new one."""
+    """Put data at path in one step: a reader sees the whole old file or the whole new one. Raises NoRoomError where it has no room."""
     directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=directory)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fchown(handle.fileno(), uid, gid)
-            os.fchmod(handle.fileno(), mode)
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    sync_dir(directory)
+    with writing(path):
+        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=directory)
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fchown(handle.fileno(), uid, gid)
+                os.fchmod(handle.fileno(), mode)
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        sync_dir(directory)
 
 
 def replace_atomic(path: str, data: bytes) -> None:
@@ -71,11 +190,21 @@ def link_atomic(path: str, target: str) -> None:
     """Make path a symbolic link to target in one step."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f"{_TEMPORARY}{name}")
-    with contextlib.suppress(FileNotFoundError):
+    # Of a killed run. A directory of this name is somebody else's.
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
         os.unlink(temporary)
-    os.symlink(target, temporary)
-    os.replace(temporary, path)
-    sync_dir(directory)
+    with writing(path):
+        try:
+            os.symlink(target, temporary)
+        except FileExistsError:
+            temporary = f"{temporary}-{os.getpid()}"
+            os.symlink(target, temporary)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        sync_dir(directory)
 
 
 def make_parents(path: str) -> None:
@@ -89,15 +218,18 @@ def make_parents(path: str) -> None:
 def sweep(directory: str) -> None:
     """Take away the temporary files that a killed write_atomic or link_atomic left in a directory of ours."""
     for name in os.listdir(directory) if os.path.isdir(directory) else []:
-        if name.startswith(_TEMPORARY):
-            os.unlink(os.path.join(directory, name))
+        path = os.path.join(directory, name)
+        # We never make directories of this name.
+        if name.startswith(_TEMPORARY) and not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
 
 
 def make_dir(path: str, mode: int, uid: int = 0, gid: int = 0) -> bool:
     """Make a directory with this owner and mode; True when anything was changed."""
     changed = False
     try:
-        os.mkdir(path, mode)
+        with writing(path):
+            os.mkdir(path, mode)
         changed = True
     except FileExistsError:
         pass

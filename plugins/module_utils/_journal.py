@@ -9,6 +9,7 @@
     rollout/journal.json    while a rollout is under way; written before each step
     rollout/lock.json       who does it; his last sign of life is the time of this file's newest writing
     rollout/committed.json  the rollouts that were committed, newest first
+    rollout/reserve         room for the last words of the next rollout, where a disk is full
 
 A run may be killed between any two lines here: each file is replaced in one step, and the journal says what was about to be done,
 never what is hoped for.
@@ -17,12 +18,11 @@ never what is hoped for.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files, _ownership, _runs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR, STATE_DIR
 
 Document = dict[str, t.Any]
@@ -34,8 +34,110 @@ LOCK_STALE = 3600
 KEEP = 50
 
 
+#: The room that is kept at least, and how many journals go into it: an undo writes some ten documents, and each needs the room of two
+#: for a moment.
+RESERVE = 128 * 1024
+_JOURNALS = 4
+
+_CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
+_NODE = _documents.fields(
+    {},
+    {
+        **dict.fromkeys(("state", "reason", "reason_user", "reason_time", "owner"), _documents.text),
+        **dict.fromkeys(("flags", "partitions"), _documents.many(_documents.text)),
+    },
+)
+_ABOUT = {"node": _documents.text, "kinds": _documents.many(_documents.text)}
+
+
+def _nodes(value: t.Any, where: str) -> None:
+    """Nodes as _ownership.facts() tells of them."""
+    _documents.each(_NODE)(value, where)
+    try:
+        _ownership.from_facts(value)
+        _ownership.change({}, value)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise _documents.DocumentError(f"{where} does not say what the nodes were like ({exc!r})") from exc
+
+
+_BEFORE: dict[str, _documents.Shape] = {"activated": _documents.each(_documents.number), "nodes": _nodes}
+_COMMIT: dict[str, _documents.Shape] = {
+    "name": _documents.text,
+    "hosts": _documents.each(_documents.text),
+    "about": _documents.each(_documents.fields(_ABOUT)),
+    "conf": _CONF,
+    "controllers": _documents.many(_documents.text),
+}
+_HOST = _documents.fields({**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)})
+
+
+def _commit(more: t.Mapping[str, _documents.Shape]) -> _documents.Shape:
+    """A committed rollout, or what is going to be one."""
+    has_fields = _documents.fields({**_COMMIT, **more}, _BEFORE)
+
+    def check(value: t.Any, where: str) -> None:
+        has_fields(value, where)
+        unknown = [host for host in value["hosts"] if host not in value["about"]]
+        if unknown:
+            raise _documents.DocumentError(f"{where}.about says nothing of {unknown[0]!r}")
+
+    return check
+
+
+_SHAPES: dict[str, _documents.Shape] = {
+    "journal": _documents.fields(
+        {
+            "name": _documents.text,
+            "phase": _documents.text,
+            "opened": _documents.number,
+            "passed": _documents.flag,
+            "conf_changed": _documents.flag,
+            "failed": _documents.each(_documents.text),
+            "hosts": _documents.each(_HOST),
+            "controllers": _documents.many(_documents.text),
+            "slurm_user": _documents.text,
+            "conf": _CONF,
+            **_BEFORE,
+        },
+        {
+            "conf_path": _documents.text,
+            "drained": _documents.many(_documents.text),
+            "failures": _documents.many(_runs.FAILURE),
+            "commit": _documents.maybe(_commit({})),
+        },
+    ),
+    "committed": _documents.fields({"rollouts": _documents.many(_commit({"committed": _documents.number}))}),
+    "lock": _documents.fields(
+        {
+            **dict.fromkeys(("run", "machine", "started", "user", "host", "boot"), _documents.text),
+            "pid": _documents.whole,
+            **dict.fromkeys(("since", "seen"), _documents.number),
+        }
+    ),
+}
+
+#: What to do about a document that cannot be read. Never guessed at: what was before a rollout is known from here alone.
+_REMEDIES = {
+    "journal": "Run the version of the collection that wrote it, put it right, or move it away and bring back by hand what it tells of",
+    "committed": "Run the version of the collection that wrote it, or move it away: then there is no rollout to go back to until the next commit",
+    "lock": "Where no run is under way run again with `-e slurm_take_lock=true`",
+}
+
+
 class JournalError(Exception):
     """The journal cannot be read, or another run holds the lock; the message says what to do."""
+
+
+class UnreadableError(JournalError):
+    """A document of the journal is none of ours."""
+
+
+class UnreadableLockError(UnreadableError):
+    """The lock is none of ours."""
+
+
+class MisfitError(JournalError):
+    """What is to be written is no document of the journal: it could not be read again."""
 
 
 class LockHeldError(JournalError):
@@ -44,6 +146,19 @@ class LockHeldError(JournalError):
     def __init__(self, holder: Document) -> None:
         super().__init__(held_by(holder))
         self.holder = holder
+
+
+class Boot(t.NamedTuple):
+    """The controller's boot, and the seconds since then, also those of a sleep: no clock that somebody may set."""
+
+    name: str
+    seconds: float
+
+
+def this_boot() -> Boot:
+    """The boot of this machine and its age."""
+    name = _files.read_bytes("/proc/sys/kernel/random/boot_id") or b""
+    return Boot(name.decode().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 def commit_of(
@@ -71,29 +186,97 @@ def commit_of(
 class Journal:
     """The files of the journal below one directory."""
 
-    def __init__(self, directory: str = ROLLOUT_DIR, now: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: str = ROLLOUT_DIR,
+        now: t.Callable[[], float] = time.time,
+        boot: t.Callable[[], Boot] = this_boot,
+    ) -> None:
         self.directory = directory
         self._now = now
+        self._boot = boot
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, f"{name}.json")
 
     def _read(self, name: str) -> t.Any:
-        data = _files.read_bytes(self._path(name))
-        if data is None:
-            return None
         try:
-            return json.loads(data)
-        except ValueError as exc:
-            # Never guessed at: what was before the rollout is known from here alone.
-            raise JournalError(
-                f"{self._path(name)} is no JSON: somebody edited it. Put it right, or move it away and bring back by hand what it tells of"
-            ) from exc
+            data = _files.read_bytes(self._path(name), follow=False)
+            return None if data is None else _documents.load(data, _SHAPES[name])
+        except (_documents.DocumentError, _files.UnsuitableFileError) as exc:
+            kind = UnreadableLockError if name == "lock" else UnreadableError
+            raise kind(f"{self._path(name)} is no document of this collection: {exc}. {_REMEDIES[name]}") from exc
 
-    def _write(self, name: str, document: t.Any) -> None:
+    def _write(self, name: str, document: t.Mapping[str, t.Any]) -> None:
+        data = self._dump(name, document)
         _files.make_parents(self._path(name))
         _files.make_dir(self.directory, 0o700)
-        _files.write_atomic(self._path(name), (json.dumps(document, sort_keys=True) + "\n").encode(), 0o600)
+        while True:
+            try:
+                _files.write_atomic(self._path(name), data, 0o600)
+                return
+            except _files.NoRoomError:
+                if not self._give_up(len(data)):
+                    raise
+
+    def _dump(self, name: str, document: t.Mapping[str, t.Any]) -> bytes:
+        try:
+            return _documents.dump(document, _SHAPES[name])
+        except _documents.DocumentError as exc:
+            raise MisfitError(f"what is to be written into {self._path(name)} does not fit: {exc}") from exc
+
+    @property
+    def _reserve(self) -> str:
+        return os.path.join(self.directory, "reserve")
+
+    def _give_up(self, size: int) -> bool:
+        """Make room from the reserve. No more than is needed: whatever has filled the disk may go on filling it."""
+        try:
+            room = os.statvfs(self.directory)
+            block = max(4096, room.f_frsize)
+            left = os.lstat(self._reserve).st_size - (size // block + 4) * block
+            # The last of it brings an inode as well.
+            if left <= 0 or (room.f_files and not room.f_ffree):
+                os.unlink(self._reserve)
+                return True
+            descriptor = os.open(self._reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.ftruncate(descriptor, left)
+                # Some file systems give blocks back only then.
+                with contextlib.suppress(OSError):
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return False
+        return True
+
+    def keep_room(self, document: t.Mapping[str, t.Any] | None = None) -> None:
+        """Reserve room for the last words of a rollout with this journal, or of any. Raises NoRoomError where there is none."""
+        wanted = RESERVE
+        if document is not None:
+            wanted += _JOURNALS * len(self._dump("journal", document))
+        with contextlib.suppress(OSError):
+            # It is written anew at the end of a rollback.
+            wanted += 2 * os.lstat(self._path("committed")).st_size
+        _files.make_parents(self._reserve)
+        _files.make_dir(self.directory, 0o700)
+        with _files.writing(self._reserve):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._reserve, flags, 0o600)
+            try:
+                present = os.fstat(descriptor).st_size
+                try:
+                    while (lacking := wanted - os.fstat(descriptor).st_size) > 0:
+                        # Bytes, not a hole: and no zeros, which a file system may leave out.
+                        os.write(descriptor, os.urandom(min(lacking, 1024 * 1024)))
+                    os.fsync(descriptor)
+                except OSError:
+                    # What there was stays reserved.
+                    os.ftruncate(descriptor, present)
+                    raise
+            finally:
+                os.close(descriptor)
 
     def current(self) -> Document | None:
         """The rollout under way, or None."""
@@ -108,23 +291,40 @@ class Journal:
 
     def committed(self) -> list[Document]:
         """The committed rollouts, newest first."""
-        return self._read("committed") or []
+        found = self._read("committed")
+        return t.cast("list[Document]", found["rollouts"]) if found else []
 
     def holder(self) -> Document | None:
         """Who holds the lock, with the age of his last sign of life in seconds; None where nobody does."""
         holder = self._read("lock")
-        return {**holder, "age": int(self._now() - holder["seen"])} if holder else None
+        if not holder:
+            return None
+        boot = self._boot()
+        # From before a restart of the controller it is at least as old as that.
+        age = boot.seconds - (holder["seen"] if holder["boot"] == boot.name else 0)
+        return {**holder, "age": max(0, int(age))}
 
-    def lock(self, holder: t.Mapping[str, t.Any], is_dead: bool) -> None:
-        """Take the lock for holder, or show a sign of life. is_dead: that whoever has it now is known to be gone.
+    def lock(self, holder: t.Mapping[str, t.Any], instead_of: str = "", is_known: bool = False) -> None:
+        """Take the lock for holder, or show a sign of life.
 
-        Raises JournalError where another run has it.
+        instead_of: the run that may lose it, by its name, or C(*) for any. is_known: that this one is known to be gone; a run that nobody
+        can look at loses it after an hour without a sign of life. Raises JournalError where another run has it.
         """
-        present = self.holder()
-        if present and present["run"] != holder["run"] and not is_dead and present["age"] < LOCK_STALE:
-            raise LockHeldError(present)
-        since = present["since"] if present and present["run"] == holder["run"] else int(self._now())
-        self._write("lock", {**holder, "since": since, "seen": int(self._now())})
+        try:
+            present = self.holder()
+        except UnreadableError:
+            if instead_of != "*":
+                raise
+            present = None
+        is_own = present is not None and present["run"] == holder["run"]
+        if present and not is_own:
+            is_named = instead_of in (present["run"], "*")
+            if not is_named or not (is_known or present["age"] >= LOCK_STALE):
+                raise LockHeldError(present)
+        since = present["since"] if present and is_own else int(self._now())
+        boot = self._boot()
+        who = {key: holder[key] for key in ("run", "machine", "pid", "started", "user", "host")}
+        self._write("lock", {**who, "since": since, "boot": boot.name, "seen": int(boot.seconds)})
 
     def require_holder(self, holder: t.Mapping[str, t.Any]) -> None:
         """Raise JournalError where it is not this run that has the lock: a task of a killed run may end long after another run has begun."""
@@ -152,15 +352,21 @@ class Journal:
         else:
             empty: Document = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
             rollout = {**empty, **rollout, "opened": int(self._now())}
+        if rollout.get("commit") is None:
+            # A rollback may begin on a full disk, and what it takes back was begun with room for it.
+            self.keep_room(rollout)
         self._write("journal", rollout)
         return rollout
 
+    def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
+        """The rollout under way as it would be with this note."""
+        present = self.require_rollout()
+        activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
+        return {**present, **fields, "activated": activated}
+
     def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
         """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
-        present = self.require_rollout()
-        now = int(self._now())
-        activated = {**dict.fromkeys(activating, now), **present["activated"]}
-        rollout = {**present, **fields, "activated": activated}
+        rollout = self.noted(activating, **fields)
         self._write("journal", rollout)
         return rollout
 
@@ -170,26 +376,33 @@ class Journal:
         Then the lock goes, and where nothing is left to remember all of it.
         """
         rollout = self.current()
-        present = self.committed()
         entry = None
-        if rollout is not None:
-            entry = (
-                commit_of(rollout, present[0] if present else None, withdrawn)
-                if is_committed
-                else rollout.get("commit")
-            )
-        if entry is not None:
+        if rollout is not None and (is_committed or rollout.get("commit")):
+            present = self.committed()
+            newest = present[0] if present else None
+            entry = commit_of(rollout, newest, withdrawn) if is_committed else rollout["commit"]
             # How the nodes were before is of use for the newest one only.
             older = [{key: value for key, value in old.items() if key not in ("activated", "nodes")} for old in present]
             committed = [{**entry, "committed": int(self._now())}, *older]
             # A definition that was emptied leaves nothing to go back to.
-            self._write("committed", committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else [])
+            kept = committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else []
+            self._write("committed", {"rollouts": kept})
         for name in ("journal", "lock"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path(name))
-        if not self.committed():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path("committed"))
+        is_remembered = os.path.lexists(self._path("committed"))
+        with contextlib.suppress(UnreadableError):
+            # Of one that nobody can read nothing is taken away.
+            is_remembered = bool(self.committed())
+        if is_remembered:
+            # Where there is none now the next rollout makes it, or is refused.
+            with contextlib.suppress(_files.WriteError):
+                self.keep_room()
+        else:
+            _files.sweep(self.directory)
+            for path in (self._path("committed"), self._reserve):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
             for directory in (self.directory, STATE_DIR):
                 with contextlib.suppress(OSError):
                     os.rmdir(directory)
@@ -204,7 +417,10 @@ def activated_nodes(rollout: t.Mapping[str, t.Any]) -> dict[str, float]:
     """The nodes whose hosts met the release of a rollout, with the time."""
     hosts = rollout["hosts"]
     return {
-        hosts[host]["node"]: moment for host, moment in rollout["activated"].items() if "worker" in hosts[host]["kinds"]
+        hosts[host]["node"]: moment
+        for host, moment in rollout["activated"].items()
+        # A rollback does not tell of hosts that have been withdrawn since.
+        if host in hosts and "worker" in hosts[host]["kinds"]
     }
 
 

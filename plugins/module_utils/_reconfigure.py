@@ -13,7 +13,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _restart
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _documents, _files, _restart
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 _PING = re.compile(r"^Slurmctld\(\w+\) at (\S+) is (UP|DOWN)", re.MULTILINE)
@@ -57,14 +57,29 @@ class Note:
         return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n").encode()
 
 
+_NOTE = _documents.fields(
+    {},
+    {
+        "time": _documents.number,
+        "digest": _documents.text,
+        "keys": _documents.each(_documents.many(_documents.text)),
+        "config": _documents.each(_documents.text),
+        "jobs": _documents.many(_documents.text),
+        "nodes": _documents.many(_documents.text),
+        "begun": _documents.flag,
+    },
+)
+
+
 def load_note(data: bytes) -> Note:
     """A note from its file; an empty one where that says nothing that we know."""
     try:
-        found = json.loads(data)
-        names = {field.name for field in dataclasses.fields(Note)}
-        return Note(**{name: value for name, value in found.items() if name in names})
-    except (ValueError, TypeError, AttributeError):
+        found = _documents.parse(data)
+        _documents.require(_NOTE, found)
+    except _documents.DocumentError:
         return Note()
+    names = {field.name for field in dataclasses.fields(Note)}
+    return Note(**{name: value for name, value in found.items() if name in names})
 
 
 def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[str]]:

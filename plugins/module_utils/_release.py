@@ -16,6 +16,7 @@ import shlex
 import typing as t
 import zlib
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils._documents import FORMAT
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, Hook
 
@@ -85,6 +86,7 @@ class Release:
     def manifest(self) -> dict[str, t.Any]:
         """What is written beside the files and what proof compares with."""
         return {
+            "format": FORMAT,
             "id": self.id,
             "hooks": self.hooks,
             "init": self.init,

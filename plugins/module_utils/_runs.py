@@ -8,15 +8,17 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime
-import glob
-import json
+import heapq
 import os
+import re
 import signal
+import stat
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _documents, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, RUN_DIR, STATE_DIR
 
@@ -25,85 +27,227 @@ Record = dict[str, t.Any]
 #: The hooks whose runs are logged; the task hooks run as the job's user, who may not write our logs.
 LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hook.is_init]
 
-#: The end of a log that is read. A line has some 250 bytes, so this is the last half million script runs of a hook.
+#: The end of a log that is looked through. A line has some 250 bytes, so this is the last half million script runs of a hook.
 TAIL = 128 * 1024 * 1024
+#: The end of it that may be new when somebody looks again a moment later.
+NEW_TAIL = 4 * 1024 * 1024
+#: The end of a list of failures that is looked through, some 4,000 of them.
+FAILURES_TAIL = 1024 * 1024
+#: So many failures of a hook are returned, the newest ones. Whoever has more looks into the log.
+MOST_FAILURES = 1000
+#: So many notes of scripts that were begun are looked at, the newest ones: a killed dispatcher leaves its own for 30 days.
+MOST_NOTES = 1000
 
+#: A line is far shorter; the rest of a longer one is not kept in memory.
+_LINE = 64 * 1024
+_CHUNK = 256 * 1024
 #: As much of what a script printed last as the dispatcher keeps, too.
 _KEPT_LINES, _KEPT_BYTES = 20, 4000
 
+_TEXTS = ("time", "hook", "script", "release", "job", "user", "node")
+_RECORD = _documents.fields(
+    {},
+    {
+        **dict.fromkeys(_TEXTS, _documents.text),
+        **dict.fromkeys(("exit", "ms"), _documents.whole),
+        **dict.fromkeys(("cause", "output"), _documents.text),
+    },
+)
+#: A failure as failures_of() tells of it, where it is kept for longer.
+FAILURE = _documents.fields(
+    {**dict.fromkeys(_TEXTS, _documents.text), "exit": _documents.whole},
+    {"ms": _documents.whole, "cause": _documents.text, "output": _documents.text},
+)
+
 
 def parse(data: bytes) -> list[Record]:
-    """The records of a log; a line that a full disk has cut off is passed over.
+    """The records of a log; a line that a full disk has cut off, or that is none of ours, is passed over.
 
     A script may have printed anything, and its last lines may begin in the middle of a character.
     """
-    found = []
-    for line in data.splitlines():
-        try:
-            record = json.loads(line.decode("utf-8", "replace"))
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            found.append(record)
+    return [record for line in data.splitlines() for record in _parsed(line)]
+
+
+def _parsed(line: bytes) -> list[Record]:
+    try:
+        # As text first: what is no UTF-8 is replaced.
+        found = _documents.parse(line.decode("utf-8", "replace").encode())
+        _documents.require(_RECORD, found)
+    except _documents.DocumentError:
+        return []
+    return [{**dict.fromkeys(_TEXTS, ""), **found}]
+
+
+def _lines_backwards(path: str, size: int, owner: int | None) -> t.Iterator[bytes]:
+    """The last lines of a file, the last one first, in a bounded memory. Nothing where there is no file that may be read."""
+    try:
+        descriptor = _files.open_regular(path, follow=False, owner=owner)
+    except _files.UnsuitableFileError:
+        return
+    if descriptor is None:
+        return
+    with os.fdopen(descriptor, "rb", buffering=0) as handle:
+        position = handle.seek(0, os.SEEK_END)
+        end = max(0, position - size)
+        # The beginning of a line whose end was read already.
+        rest = b""
+        while position > end:
+            length = min(_CHUNK, position - end)
+            position -= length
+            handle.seek(position)
+            lines = ((handle.read(length) or b"") + rest).split(b"\n")
+            rest = lines[0][:_LINE]
+            yield from reversed(lines[1:])
+        # At the beginning of the file a line is whole; elsewhere nobody knows.
+        if end == 0:
+            yield rest
+
+
+def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Record] | None = None) -> list[Record]:
+    """The runs of these hooks for these jobs, those of a hook oldest first.
+
+    known: what the same call has returned a moment ago; then only what has come since is looked for.
+    """
+    wanted = set(jobs)
+    if not wanted:
+        return []
+    # Most lines are of other jobs: only those that may fit are parsed.
+    may_fit = re.compile(b'"(?:' + b"|".join(re.escape(job.encode()) for job in sorted(wanted)) + b')"').search
+    found: list[Record] = list(known or [])
+    for hook in hooks:
+        lines = _lines_backwards(f"{LOG_DIR}/{hook}.log", TAIL if known is None else NEW_TAIL, None)
+        own = [record for line in lines if may_fit(line) for record in _parsed(line) if record["job"] in wanted]
+        found += [record for record in reversed(own) if not known or record not in known]
     return found
 
 
-def _tail(path: str, size: int = TAIL) -> bytes:
-    try:
-        with open(path, "rb") as handle:
-            handle.seek(max(0, handle.seek(0, os.SEEK_END) - size))
-            return handle.read()
-    except FileNotFoundError:
-        return b""
-
-
-def runs_of(jobs: t.Container[str], hooks: t.Iterable[str]) -> list[Record]:
-    """The runs of these hooks for these jobs."""
-    # Most lines are of other jobs: only those that may fit are parsed.
-    return [record for hook in hooks for record in parse(_tail(f"{LOG_DIR}/{hook}.log")) if record.get("job") in jobs]
-
-
-def failures_of(release: str, hooks: t.Iterable[str]) -> list[Record]:
+def failures_of(release: str, hooks: t.Iterable[str], most: int = MOST_FAILURES) -> list[Record]:
     """The failures of these hooks under a release, oldest first, the last one of each hook with what its script printed.
 
-    They come from memory (the list of failures since the boot, and what dispatchers left that were killed) and from the record on disk.
+    They come from memory (the list of failures since the boot, and what dispatchers left that were killed) and from the record on disk. Of
+    each hook come the newest ones, C(most) at most: what it costs does not grow with what has failed before.
     """
-    found: list[Record] = []
+    found: dict[tuple[t.Any, ...], Record] = {}
     for hook in hooks:
-        listed = parse(_files.read_bytes(f"{RUN_DIR}/{hook}/failures") or b"") + _killed_outright(hook)
+        listed = _listed(release, hook, most) + _killed_outright(hook)
         last = [
             record
             for place in (STATE_DIR, RUN_DIR)
-            for record in parse(_files.read_bytes(f"{place}/{hook}/failure.json") or b"")
+            for record in parse(_own_bytes(f"{place}/{hook}", "failure.json") or b"")
         ]
         for record in [*listed, *last]:
-            known = [other for other in found if _identity(other) == _identity(record)]
-            if known:
-                known[0].update(record)
-            elif not release or record.get("release") == release[:ID_LENGTH]:
-                found.append(record)
-    return sorted(found, key=lambda record: ended(record) or 0)
+            if "exit" not in record:
+                continue
+            if _identity(record) in found:
+                found[_identity(record)].update(record)
+            elif not release or record["release"] == release[:ID_LENGTH]:
+                found[_identity(record)] = record
+    return sorted(found.values(), key=lambda record: ended(record) or 0)
+
+
+def _listed(release: str, hook: str, most: int) -> list[Record]:
+    """The newest failures under a release in the list of a hook, oldest first."""
+    mark = release[:ID_LENGTH].encode()
+    owner = _owner(f"{RUN_DIR}/{hook}")
+    found: collections.deque[Record] = collections.deque()
+    for line in _lines_backwards(f"{RUN_DIR}/{hook}/failures", FAILURES_TAIL, owner):
+        if not line or mark not in line:
+            continue
+        found.extendleft(record for record in _parsed(line) if not release or record["release"] == release[:ID_LENGTH])
+        if len(found) >= most:
+            break
+    return list(found)
+
+
+def _owner(directory: str) -> int | None:
+    """Whose directory this is: what lies there has to be his. SlurmUser's, where the controller's hooks run, may hold anything."""
+    try:
+        present = os.lstat(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    # Ours, or nobody's: no user has the id -1.
+    return present.st_uid if stat.S_ISDIR(present.st_mode) else -1
+
+
+def _own_bytes(directory: str, name: str, limit: int = _LINE) -> bytes | None:
+    """The beginning of a file in one of the dispatchers' directories; nothing where somebody has put something else there."""
+    try:
+        return _files.read_bytes(f"{directory}/{name}", limit, owner=_owner(directory), cut=True)
+    except _files.UnsuitableFileError:
+        return None
+
+
+def planted(hooks: t.Iterable[str]) -> list[str]:
+    """What stands in the way in the dispatchers' directories, each with the reason: it is not read."""
+    found = []
+    for hook in hooks:
+        for directory in (f"{STATE_DIR}/{hook}", f"{RUN_DIR}/{hook}"):
+            for name in ("failure.json", "failures"):
+                try:
+                    descriptor = _files.open_regular(f"{directory}/{name}", owner=_owner(directory))
+                    if descriptor is not None:
+                        os.close(descriptor)
+                except _files.UnsuitableFileError as exc:
+                    found.append(str(exc))
+    return found
+
+
+def _notes(directory: str) -> list[str]:
+    """The newest of the notes that dispatchers write before a script begins."""
+    times: dict[str, float] = {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith("running.") and entry.name[len("running.") :].isdigit():
+                with contextlib.suppress(FileNotFoundError):
+                    times[entry.name] = entry.stat(follow_symlinks=False).st_mtime
+    return heapq.nlargest(MOST_NOTES, times, key=lambda name: times[name])
 
 
 def _killed_outright(hook: str) -> list[Record]:
     """The scripts whose dispatcher got no time to say that they failed: Slurm's SIGKILL follows its SIGTERM after 10 ms (22.05: at once)."""
+    directory = f"{RUN_DIR}/{hook}"
+    owner = _owner(directory)
     found = []
-    for path in glob.glob(f"{RUN_DIR}/{hook}/running.*"):
-        pid = path.rpartition(".")[2]
-        command = b""
-        with contextlib.suppress(OSError):
-            command = _files.read_bytes(f"/proc/{pid}/cmdline") or b""
-        if any(word.endswith(f"/{hook}".encode()) for word in command.split(b"\0")):
+    for name in _notes(directory):
+        pid = name.rpartition(".")[2]
+        # The number may by now be another process's, and anybody may name his own as he likes.
+        if _uid_of(pid) == owner and any(word.endswith(f"/{hook}".encode()) for word in _command(pid)):
             continue
-        output = f"{RUN_DIR}/{hook}/output.{pid}"
-        last = b"\n".join(_tail(output, _KEPT_BYTES).splitlines()[-_KEPT_LINES:]).decode("utf-8", "replace")
-        for record in parse(_files.read_bytes(path) or b""):
+        printed = b"\n".join(reversed(list(_last_lines(f"{directory}/output.{pid}", owner))))
+        for record in parse(_own_bytes(directory, name) or b""):
             began = ended(record)
+            record["ms"] = 0
             with contextlib.suppress(FileNotFoundError):
                 # It lived at least until it printed something.
-                record["ms"] = max(0, int((os.stat(output).st_mtime - (began or 0)) * 1000)) if began else 0
-            found.append({**record, "exit": 128 + signal.SIGKILL, "cause": "killed", "output": last})
+                if began:
+                    record["ms"] = max(0, int((os.lstat(f"{directory}/output.{pid}").st_mtime - began) * 1000))
+            output = printed[-_KEPT_BYTES:].decode("utf-8", "replace")
+            found.append({**record, "exit": 128 + signal.SIGKILL, "cause": "killed", "output": output})
     return found
+
+
+def _last_lines(path: str, owner: int | None) -> t.Iterator[bytes]:
+    for number, line in enumerate(_lines_backwards(path, _KEPT_BYTES, owner)):
+        # The last line ends with its newline.
+        if number > _KEPT_LINES:
+            return
+        if number or line:
+            yield line
+
+
+def _command(pid: str, proc: str = "/proc") -> list[bytes]:
+    """The command line of a process; empty where there is none."""
+    try:
+        return (_files.read_bytes(f"{proc}/{pid}/cmdline", _LINE, cut=True) or b"").split(b"\0")
+    except OSError:
+        # It has just ended.
+        return []
+
+
+def _uid_of(pid: str) -> int | None:
+    """As whom a process runs; None where it has ended, or is between two users."""
+    found = _daemons.uids(pid) or set()
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def ended(record: Record) -> float | None:
@@ -111,7 +255,7 @@ def ended(record: Record) -> float | None:
     try:
         begin = datetime.datetime.strptime(str(record.get("time")), "%Y-%m-%dT%H:%M:%S%z").timestamp()
         return begin + int(record.get("ms") or 0) / 1000
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -135,21 +279,17 @@ def _identity(record: Record) -> tuple[t.Any, ...]:
 
 
 def still_running(root: str, release: str, users: t.Collection[int] = (0,), proc: str = "/proc") -> bool:
-    """Whether a script of a release runs on this host now, as one of these users: anybody may give his process such a command line."""
+    """Whether a script of a release runs on this host now, as one of these users: anybody may give his process such a command line.
+
+    The scripts of the task hooks do not count: Slurm drains no node for them.
+    """
     directory = os.path.join(root, "releases", release[:ID_LENGTH], "").encode()
-    for entry in os.listdir(proc):
-        if not entry.isdigit():
-            continue
-        try:
-            line = _files.read_bytes(os.path.join(proc, entry, "cmdline")) or b""
-        except OSError:
-            # It has just ended.
-            continue
-        if any(word.startswith(directory) for word in line.split(b"\0")):
-            found = _daemons.uids(entry, proc)
-            if found and found <= set(users):
-                return True
-    return False
+    return any(
+        any(word.startswith(directory) for word in _command(entry, proc))
+        and (_daemons.uids(entry, proc) or {-1}) <= set(users)
+        for entry in os.listdir(proc)
+        if entry.isdigit()
+    )
 
 
 def shortfalls(

@@ -15,16 +15,17 @@ becomes active by another, and everything before is invisible to jobs.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
     LOG_DIR,
@@ -41,7 +42,64 @@ _HALF_DONE = ".half-"
 #: A dispatcher of a release that was just replaced may still be between two of its scripts.
 PRUNE_AFTER = 3600
 
+#: The name of a release's directory.
+_OURS = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
+
+#: How many activations are remembered.
+_HISTORY = 100
+
 Manifest = dict[str, t.Any]
+
+_HOOK = _documents.matching("|".join(HOOKS), f"a hook ({', '.join(HOOKS)})")
+_SHA256 = _documents.matching("[0-9a-f]{64}", "a sha256")
+#: Nothing that leads out of the release's directory.
+_PATH = _documents.matching(r"(?!\.\.?(/|$))[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*", "a path below the release")
+
+_MANIFEST = _documents.fields(
+    {
+        "id": _SHA256,
+        "hooks": _documents.each(_documents.many(_documents.text), _HOOK),
+        "init": _documents.each(_SHA256, _HOOK),
+        "scripts": _documents.each(
+            _documents.many(
+                _documents.fields(
+                    {
+                        "file": _documents.text,
+                        "partitions": _documents.many(_documents.text),
+                        "timeout": _documents.whole,
+                        "on_failure": _documents.text,
+                    }
+                )
+            ),
+            _HOOK,
+        ),
+        "summary": _documents.many(_documents.text),
+        "files": _documents.each(
+            _documents.fields(
+                {
+                    "sha256": _SHA256,
+                    "mode": _documents.matching("[0-7]{4}", "a mode"),
+                    "group": _documents.matching("root|slurm", "root or slurm"),
+                    "no_log": _documents.flag,
+                }
+            ),
+            _PATH,
+        ),
+    }
+)
+
+_ENTRIES = _documents.fields(
+    {
+        "entries": _documents.many(
+            _documents.fields(
+                {
+                    "id": _documents.matching(_OURS.pattern, "the name of a release's directory"),
+                    "activated": _documents.number,
+                }
+            )
+        )
+    }
+)
 
 
 class StoreError(Exception):
@@ -99,24 +157,44 @@ class Store:
             raise StoreError(f"{self.root}/{name} exists and is no symbolic link of ours: move it away") from exc
 
     def manifest(self, id_: str) -> Manifest | None:
-        """The manifest of a release on disk, or None where it has none that can be read."""
-        data = _files.read_bytes(self.path(id_, MANIFEST))
+        """The manifest of a release on disk, or None where it has none of ours: then the release is damaged, and staging it mends it."""
         try:
-            return t.cast(Manifest, json.loads(data)) if data else None
-        except ValueError:
+            data = _files.read_bytes(self.path(id_, MANIFEST), follow=False)
+            found = _documents.load(data, _MANIFEST) if data else None
+        except (_documents.DocumentError, _files.UnsuitableFileError):
             return None
+        return t.cast(Manifest, found) if id_ and found and found["id"].startswith(id_[:ID_LENGTH]) else None
 
     def content(self, id_: str, path: str) -> bytes:
         """A file of a release; empty where it is not there."""
-        return _files.read_bytes(self.path(id_, path)) or b""
+        try:
+            return _files.read_bytes(self.path(id_, path), follow=False) or b""
+        except _files.UnsuitableFileError:
+            return b""
 
     def history(self) -> list[dict[str, t.Any]]:
         """Which release was active from when (seconds since the epoch), newest first."""
-        data = _files.read_bytes(os.path.join(self.root, "history.json"))
         try:
-            return t.cast("list[dict[str, t.Any]]", json.loads(data)) if data else []
-        except ValueError:
-            return []
+            data = _files.read_bytes(os.path.join(self.root, "history.json"), follow=False)
+            return t.cast("list[dict[str, t.Any]]", _documents.load(data, _ENTRIES)["entries"]) if data else []
+        except (_documents.DocumentError, _files.UnsuitableFileError):
+            return self._guessed()
+
+    def _guessed(self) -> list[dict[str, t.Any]]:
+        """A history made of what is on disk, in place of one that cannot be read: without any, pruning would take what a rollback needs."""
+        current = self.current()
+        times = {name: int(os.lstat(self.path(name)).st_mtime) for name in self._own()}
+        names = sorted(times, key=lambda name: (name == current, times[name]), reverse=True)
+        return [{"id": name, "activated": times[name]} for name in names[:_HISTORY]]
+
+    def _own(self) -> list[str]:
+        """The directories below releases/ that are releases of ours. Whatever else is there belongs to somebody else."""
+        names = os.listdir(self.releases) if os.path.isdir(self.releases) else []
+        return sorted(
+            name
+            for name in names
+            if _OURS.fullmatch(name) and stat.S_ISDIR(os.lstat(self.path(name)).st_mode) and self.manifest(name)
+        )
 
     def previous(self) -> str | None:
         """The release that was active before the current one and is still on disk."""
@@ -158,15 +236,24 @@ class Store:
         _files.make_dir(self.releases, 0o755)
         self._sweep()
         final = self.path(manifest["id"])
-        if os.path.isdir(final):
+        if os.path.isdir(final) and not os.path.islink(final):
             self._fill(final, manifest, {path: content[path] for path in self.damaged(manifest) if path != MANIFEST})
             return
+        if os.path.lexists(final):
+            raise StoreError(f"{final} exists and is no directory of ours: move it away")
         temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
-        os.mkdir(temporary, 0o755)
-        os.chmod(temporary, 0o755)
-        self._fill(temporary, manifest, content)
-        os.rename(temporary, final)
-        _files.sync_dir(self.releases)
+        try:
+            with _files.writing(temporary):
+                os.mkdir(temporary, 0o755)
+                os.chmod(temporary, 0o755)
+            self._fill(temporary, manifest, content)
+            with _files.writing(final):
+                os.rename(temporary, final)
+                _files.sync_dir(self.releases)
+        except OSError:
+            # On a full disk the half of a release takes the last room of others.
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
     def _fill(self, directory: str, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         for path, data in content.items():
@@ -176,17 +263,24 @@ class Store:
             if os.path.dirname(path):
                 _files.make_dir(os.path.dirname(full), mode, 0, group)
             if os.path.isdir(full) and not os.path.islink(full):
-                shutil.rmtree(full)
+                _remove(full)
             _files.write_atomic(full, data, mode, 0, group)
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         _files.write_atomic(os.path.join(directory, MANIFEST), text.encode(), 0o644)
 
     def _sweep(self) -> None:
-        """Take away what a killed run has left half done."""
+        """Take away what a killed run has left half done. What only looks like it is somebody else's and stays."""
+        places = [self.root, self.releases]
         for name in os.listdir(self.releases):
-            if name.startswith(_HALF_DONE):
-                shutil.rmtree(os.path.join(self.releases, name))
-        for directory in [self.root, *(place for place, _directories, _files_there in os.walk(self.releases))]:
+            full = os.path.join(self.releases, name)
+            is_half = name.startswith(_HALF_DONE) and _OURS.fullmatch(name[len(_HALF_DONE) :])
+            if not (is_half or _OURS.fullmatch(name)):
+                continue
+            if is_half:
+                _remove(full)
+            elif stat.S_ISDIR(os.lstat(full).st_mode):
+                places += [place for place, _directories, _files_there in os.walk(full)]
+        for directory in places:
             _files.sweep(directory)
 
     def require(self, id_: str) -> Manifest:
@@ -218,17 +312,21 @@ class Store:
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
+        history = os.path.join(self.root, "history.json")
+        # The way back from a script that filled the disk; a link needs no room.
+        with contextlib.suppress(_files.NoRoomError):
+            _files.write_atomic(history, _documents.dump({"entries": entries[:_HISTORY]}, _ENTRIES), 0o644)
+        target = os.path.join("releases", name)
         try:
-            data = (json.dumps(entries[:100]) + "\n").encode()
-            _files.write_atomic(os.path.join(self.root, "history.json"), data, 0o644)
-        except OSError as exc:
-            # The way back from a script that filled the disk; a link needs no room.
-            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            _files.link_atomic(os.path.join(self.root, "current"), target)
+        except _files.NoRoomError:
+            # A link needs an inode: those of the oldest releases are given for it.
+            if not self.prune(2, keep_also={name}):
                 raise
-        _files.link_atomic(os.path.join(self.root, "current"), os.path.join("releases", name))
+            _files.link_atomic(os.path.join(self.root, "current"), target)
 
-    def prune(self, keep: int, now: float | None = None) -> list[str]:
-        """Remove the releases beyond the newest C(keep), but none that was active within the last hour."""
+    def prune(self, keep: int, now: float | None = None, keep_also: t.Container[str] = ()) -> list[str]:
+        """Remove the releases beyond the newest C(keep), but none that was active within the last hour, and nothing that is not ours."""
         moment = time.time() if now is None else now
         current = self.current()
         order: list[str] = [current] if current else []
@@ -242,17 +340,20 @@ class Store:
                 order.append(entry["id"])
         wanted = set(order[:keep]) | recent | {self.canary()}
         gone = []
-        for name in sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []:
+        for name in os.listdir(self.releases) if os.path.isdir(self.releases) else []:
             full = os.path.join(self.releases, name)
+            present = os.lstat(full)
+            if not _OURS.fullmatch(name) or not stat.S_ISDIR(present.st_mode) or name in wanted or name in keep_also:
+                continue
             # A staged release that was never active may be the one of a run that goes on right now.
-            known = name in order or os.stat(full).st_mtime < moment - PRUNE_AFTER
-            if known and name not in wanted and not name.startswith(".") and os.path.isdir(full):
+            if name in order or (present.st_mtime < moment - PRUNE_AFTER and self.manifest(name)):
                 # Gone as a whole first: a killed run must not leave the half of a release under its name.
                 half = os.path.join(self.releases, f"{_HALF_DONE}{name}")
+                _remove(half)
                 os.rename(full, half)
-                shutil.rmtree(half)
+                _remove(half)
                 gone.append(name)
-        return gone
+        return sorted(gone)
 
     def make_state(self, hook: str) -> None:
         """The places in which the dispatcher of a hook that root runs keeps output and failure records."""
@@ -261,9 +362,9 @@ class Store:
             _files.make_parents(path)
             _files.make_dir(path, 0o700)
         # The dispatcher of a first init would make it readable by all.
-        os.close(
-            os.open(os.path.join(LOG_DIR, f"{hook}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
-        )
+        log = os.path.join(LOG_DIR, f"{hook}.log")
+        with _files.writing(log):
+            os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640))
 
     def exists(self) -> bool:
         """Whether anything of ours is below the root."""
@@ -278,11 +379,23 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
-        for directory in (self.releases, *state_paths(), RUN_DIR):
+        for name in os.listdir(self.releases) if os.path.isdir(self.releases) else []:
+            if _OURS.fullmatch(name[len(_HALF_DONE) :] if name.startswith(_HALF_DONE) else name):
+                _remove(os.path.join(self.releases, name))
+        for directory in (*state_paths(), RUN_DIR):
             shutil.rmtree(directory, ignore_errors=True)
-        for directory in (self.root, STATE_DIR):
+        for directory in (self.releases, self.root, STATE_DIR):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
+
+
+def _remove(path: str) -> None:
+    """Take away whatever is at a path, if anything is."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
 
 
 def state_paths() -> list[str]:
@@ -293,5 +406,12 @@ def state_paths() -> list[str]:
 
 def init_pending(manifest: Manifest) -> list[str]:
     """The init hooks whose present scripts have not succeeded on this host since it booted."""
-    done = {hook: (_files.read_bytes(f"{RUN_DIR}/{hook}.ok") or b"").decode().strip() for hook in manifest["init"]}
-    return [hook for hook, digest in manifest["init"].items() if done[hook] != digest]
+    return [hook for hook, digest in manifest["init"].items() if _mark(hook) != digest.encode()]
+
+
+def _mark(hook: str) -> bytes:
+    """With which scripts an init hook has succeeded since the boot; empty where it has not, or where that cannot be read."""
+    try:
+        return (_files.read_bytes(f"{RUN_DIR}/{hook}.ok", 4096, follow=False, cut=True) or b"").strip()
+    except _files.UnsuitableFileError:
+        return b""

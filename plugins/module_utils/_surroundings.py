@@ -179,7 +179,8 @@ def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> 
     for path, owner in wanted.dirs.items():
         _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR, RUN_DIR) else 0o700, *owners[owner])
     for path, owner in wanted.logs.items():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
+        with _files.writing(path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
         try:
             os.fchown(descriptor, *owners[owner])
         finally:

@@ -34,6 +34,11 @@ options:
     type: list
     elements: str
     default: []
+  is_undo:
+    description:
+      - Whether this takes a change of ours back. Then it does not need the copy of what it replaces, for which a full disk may have no room.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
@@ -84,14 +89,18 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ST
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
-def apply(changes: list[_conf.Change], path: str) -> str:
+def apply(changes: list[_conf.Change], path: str, *, is_undo: bool) -> str:
     """Put the files in place in the safe order; where the old slurm.conf is kept."""
     backup = ""
     for change in changes:
         if change.after is None:
             os.unlink(change.path)
         elif change.path == path:
-            backup = keep(change)
+            try:
+                backup = keep(change)
+            except _files.NoRoomError:
+                if not is_undo:
+                    raise
             _files.replace_atomic(path, _module.to_bytes(change.after))
         else:
             # Every user's Slurm commands read it.
@@ -103,6 +112,8 @@ def keep(change: _conf.Change) -> str:
     """Keep a copy of what is about to be replaced, named by its content."""
     data = _module.to_bytes(change.before or "")
     path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
+    if os.path.exists(path):
+        return path
     _files.make_parents(path)
     _files.write_atomic(path, data, 0o600)
     return path
@@ -115,6 +126,7 @@ def main() -> t.NoReturn:
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "text": {"type": "str", "required": True},
             "adopt": {"type": "list", "elements": "str", "default": []},
+            "is_undo": {"type": "bool", "default": False},
             **_module.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
@@ -131,7 +143,7 @@ def main() -> t.NoReturn:
             finally:
                 shutil.rmtree(directory)
         if not module.check_mode:
-            backup = apply(changes, path)
+            backup = apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
             msg=f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."

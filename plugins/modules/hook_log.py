@@ -80,7 +80,7 @@ runs:
 failures:
   description:
     - The failures under O(release), oldest first, with C(cause) (V(exit), V(timeout) or V(killed)). The last one of each hook has
-      C(output), what the script printed last.
+      C(output), what the script printed last. Of each hook come the newest ones, a thousand at most.
   returned: always
   type: list
   elements: dict
@@ -146,8 +146,9 @@ def main() -> t.NoReturn:
             manifest = Store(module.params["root"]).require(release)
             scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}
             deadline = time.monotonic() + module.params["wait"]
+            known: list[_runs.Record] | None = None
             while True:
-                runs = _runs.runs_of([job["id"] for job in jobs], scripts)
+                runs = known = _runs.runs_of([job["id"] for job in jobs], scripts, known)
                 missing, tolerated = judge(scripts, release, jobs, runs)
                 has_failed = len([run for run in runs if run["exit"]]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
@@ -156,6 +157,8 @@ def main() -> t.NoReturn:
         elif jobs:
             runs = _runs.runs_of([job["id"] for job in jobs], _runs.LOGGED)
         failures = _runs.failures_of(release, [*_runs.LOGGED, "worker_init"])
+        for what in _runs.planted(_runs.LOGGED):
+            module.warn(f"This is not read: {what}.")
     except (StoreError, OSError) as exc:
         module.fail_json(msg=f"Reading the logs of the hooks: {exc}")
     result: dict[str, t.Any] = {"runs": runs, "failures": failures, "missing": missing, "tolerated": tolerated}

@@ -15,8 +15,11 @@ author:
 description:
   - Writes down on the first controller what a rollout is about to do and what was before, so that a run that is killed at any moment
     is finished or undone by the next one.
-  - Each call is a sign of life of the run that holds the lock. An action plugin of the same name says who that is, and looks whether
-    the process that holds it still lives where both run on the same machine.
+  - Each call is a sign of life of the run that holds the lock, and a long watch gives one at least every minute. An action plugin of the
+    same name says who that is. On the same machine it looks whether the process that holds the lock lives, and then nothing takes it away.
+    Elsewhere an hour without a sign of life counts, by the controller's clock since its start, which nobody can set.
+  - Room for the last words of a rollout is kept in V(/var/lib/nodecycle/rollout/reserve), and used when the disk is full. Without that room
+    no rollout begins. Where not even that helps, an undo goes on without its notes, and a step forward ends in an undo.
 options:
   state:
     description: What to write down.
@@ -25,7 +28,7 @@ options:
       read: Nothing; only return what is written. No lock is needed.
       opened: That a rollout begins. Takes the lock.
       noted: What is about to be done next.
-      judged: Nothing new; watch the nodes for O(seconds), then say whether the rollout may go on.
+      judged: What failed; watch the nodes for O(seconds), then say whether the rollout may go on, and with O(note) that it does.
       closed: That the rollout ended. Lets go of the lock.
       unlocked: That the run ends and leaves the rollout to the next one.
     default: read
@@ -40,6 +43,7 @@ options:
   note:
     description:
       - With O(state=noted), what to write down; V(activating), a list of hosts, is kept with the time.
+      - With O(state=judged), the same for a rollout that may go on.
     type: dict
     default: {}
   failures:
@@ -51,7 +55,7 @@ options:
     type: int
     default: 0
   tolerated:
-    description: With O(state=judged), how many nodes may fail without ending the rollout.
+    description: With O(state=judged), how many nodes may fail without ending the rollout. A failure on a controller always ends it.
     type: int
     default: 0
   committed:
@@ -68,7 +72,7 @@ options:
     type: dict
     default: {}
   is_dead:
-    description: Whether whoever holds the lock is known to be gone. Set by the action plugin, or true to take the lock from a run that is.
+    description: Take the lock from a run on another machine that is known to be gone, or replace a lock that cannot be read.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -108,6 +112,10 @@ holder:
   description: Who holds the lock.
   returned: O(state=read), or when it is the reason of a failure
   type: dict
+lock_unreadable:
+  description: Whether the reason is a lock that cannot be read.
+  returned: failure
+  type: bool
 failed_nodes:
   description: The nodes and hosts that failed in the rollout, each with the reason.
   returned: O(state=judged)
@@ -118,6 +126,7 @@ go:
   type: bool
 """
 
+import contextlib
 import time
 import typing as t
 
@@ -128,6 +137,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     Journal,
     JournalError,
     LockHeldError,
+    MisfitError,
+    UnreadableError,
+    UnreadableLockError,
     activated_nodes,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
@@ -137,6 +149,11 @@ LOOK_EVERY = 2
 
 CONTROLLER_HOOKS = ("controller_prolog",)
 
+#: As what the controller is known among the hosts and nodes that failed.
+CONTROLLER = "controller"
+
+T = t.TypeVar("T")
+
 
 def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
     """Watch until the time is over or more has failed than is tolerated."""
@@ -145,30 +162,125 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
     deadline = time.monotonic() + params["seconds"]
     while True:
         rollout = journal.require_rollout()
-        failed = {**rollout.get("failed", {}), **params["failures"]}
+        failed = {**rollout.get("failed", {}), **{host: as_text(why) for host, why in params["failures"].items()}}
+        controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
         try:
             nodes = slurm.nodes()
         except SlurmError as exc:
             # The undo starts it again; without a judgement there would be none.
-            failed.setdefault("controller", str(exc))
+            failed.setdefault(CONTROLLER, as_text(exc))
             go = False
             break
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
         failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
-        controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
-        for record in _runs.failures_since(rollout["activated"], controllers, _runs.failures_of("", CONTROLLER_HOOKS)):
-            failed["controller"] = _runs.describe(record)
-        go = len(failed) <= params["tolerated"]
+        for id_ in set(controllers.values()):
+            records = _runs.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
+            for record in _runs.failures_since(rollout["activated"], controllers, records):
+                failed[CONTROLLER] = as_text(_runs.describe(record))
+        # What fails there fails for every job.
+        go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
         if not go or time.monotonic() >= deadline:
             break
         time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
     # Only now, so that a second run is told at once that there is a first.
     with _module.exclusive(module):
         journal.require_holder(holder)
-        # Before the run acts on it: from now on a killed run is undone, not finished.
-        journal.note(failed=failed, **({} if go else {"phase": "undo"}))
-        journal.lock(holder, is_dead=False)
-        return {"changed": False, "failed_nodes": failed, "go": go, "journal": journal.current()}
+        if go:
+            try:
+                rollout = journal.note(**{**params["note"], "failed": failed})
+                journal.lock(holder)
+            except (OSError, MisfitError) as exc:
+                # No step is taken that cannot be noted.
+                failed[CONTROLLER] = as_text(exc)
+                go = False
+        if not go:
+            # Before the run acts on it: from now on a killed run is undone, not finished.
+            undo = {"failed": failed, "phase": "undo"}
+            rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
+            in_an_undo(module, lambda: journal.lock(holder))
+        return {"changed": False, "failed_nodes": failed, "go": go, "journal": rollout}
+
+
+def as_text(said: t.Any) -> str:
+    """What somebody said, as it can be written down."""
+    return str(said).encode("utf-8", "replace").decode()
+
+
+def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
+    """Write something, or say that the undo goes on without it: what is on disk already says what to put back."""
+    try:
+        return write()
+    except (OSError, MisfitError) as exc:
+        module.warn(f"The undo goes on without writing this down: {exc}.")
+        return None
+
+
+def close(module: AnsibleModule, journal: Journal) -> bool:
+    """End an undo; whether it is written down that it ended."""
+    try:
+        journal.close(is_committed=False)
+    except OSError as exc:
+        module.warn(
+            f"Everything is put back, but that cannot be written down: {exc}. The next run puts back once more what is back already."
+        )
+        in_an_undo(module, journal.unlock)
+        return False
+    return True
+
+
+def read(module: AnsibleModule, journal: Journal) -> t.NoReturn:
+    """Return what is written."""
+    holder = None
+    try:
+        holder = journal.holder()
+    except UnreadableError as exc:
+        module.warn(f"The lock of the rollout: {exc}.")
+    module.exit_json(changed=False, journal=journal.current(), committed=journal.committed(), holder=holder)
+
+
+def begin(module: AnsibleModule, journal: Journal) -> Document:
+    """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
+    rollout = module.params["rollout"]
+    try:
+        nodes = Slurm(_module.runner(module, module.params["bin_dir"])).nodes()
+        before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
+        # A rollback knows how the nodes were before what it takes back.
+        return journal.open({"nodes": before, **rollout})
+    except BaseException:
+        with contextlib.suppress(OSError):
+            journal.unlock()
+        raise
+
+
+def write(module: AnsibleModule, journal: Journal, holder: Document) -> Document | None:
+    """Write down what was asked for; the rollout as it is then."""
+    params = module.params
+    state, note = params["state"], params["note"]
+    claim = (holder.get("instead_of", ""), holder.get("is_known", False))
+    if state == "opened":
+        journal.lock(holder, *claim)
+        return begin(module, journal)
+    # Before the lock is taken: nobody would let go of it again.
+    rollout = journal.require_rollout()
+    is_undo = {
+        "noted": "undo" in (rollout["phase"], note.get("phase")),
+        "closed": not params["committed"],
+        "unlocked": True,
+    }[state]
+    if not is_undo:
+        journal.lock(holder, *claim)
+        if state == "noted":
+            return journal.note(**note)
+        journal.close(True, params["withdrawn"])
+        return journal.current()
+    in_an_undo(module, lambda: journal.lock(holder, *claim))
+    if state == "noted":
+        return in_an_undo(module, lambda: journal.note(**note)) or journal.noted(**note)
+    if state == "closed":
+        close(module, journal)
+    else:
+        in_an_undo(module, journal.unlock)
+    return journal.current()
 
 
 def main() -> t.NoReturn:
@@ -199,35 +311,20 @@ def main() -> t.NoReturn:
     journal = Journal()
     try:
         if state == "read":
-            module.exit_json(
-                changed=False, journal=journal.current(), committed=journal.committed(), holder=journal.holder()
-            )
+            read(module, journal)
         if module.check_mode:
             module.exit_json(changed=state != "judged", journal=params["rollout"], go=True, failed_nodes={})
         if state == "judged":
             module.exit_json(**judge(module, journal, holder))
         with _module.exclusive(module):
-            if state != "opened":
-                # Before the lock is taken: nobody would let go of it again.
-                journal.require_rollout()
-            journal.lock(holder, params["is_dead"])
-            if state == "opened":
-                nodes = Slurm(_module.runner(module, params["bin_dir"])).nodes()
-                user = params["rollout"]["slurm_user"]
-                before = {name: _ownership.facts(node, user) for name, node in nodes.items()}
-                # A rollback knows how the nodes were before what it takes back.
-                journal.open({"nodes": before, **params["rollout"]})
-            elif state == "noted":
-                journal.note(**params["note"])
-            elif state == "closed":
-                journal.close(params["committed"], params["withdrawn"])
-            else:
-                journal.unlock()
-            module.exit_json(changed=True, journal=journal.current())
+            module.exit_json(changed=True, journal=write(module, journal, holder))
     except LockHeldError as exc:
         module.fail_json(msg=f"The rollout: {exc}.", holder=exc.holder)
     except (JournalError, SlurmError, OSError) as exc:
-        module.fail_json(msg=f"The journal of the rollout: {exc}.")
+        nothing = "Nothing was changed for any job. " if state == "opened" else ""
+        module.fail_json(
+            msg=f"{nothing}The journal of the rollout: {exc}.", lock_unreadable=isinstance(exc, UnreadableLockError)
+        )
 
 
 if __name__ == "__main__":

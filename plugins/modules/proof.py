@@ -146,8 +146,8 @@ def main() -> t.NoReturn:
     _module.require_root(module)
     wanted, staged, text = (module.params[name] for name in ("release", "staged", "conf_text"))
     root, conf_path = module.params["root"], module.params["conf_path"]
-    store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _module.read_text))
     try:
+        store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _module.read_text))
         reader = _proof.reader(module, store.slurm_uid)
         conf = _proof.conf_in_use(conf_path, reader.arguments)
 
@@ -168,15 +168,15 @@ def main() -> t.NoReturn:
         proof = _proof.prove(store, conf, _module.read_text, reader.is_slurmd, version)
         if staged:
             store.require(staged)
+        lines = _conf.lines_of(conf_path, _module.read_text)
     except (StoreError, _conf.ConfError, OSError) as exc:
-        module.fail_json(msg=f"Reading the release in {store.root}, or slurm.conf: {exc}")
+        module.fail_json(msg=f"Reading the release in {root}, or slurm.conf: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof
     if wanted and (found := _proof.shortfalls(shown, wanted)):
         module.fail_json(
             msg=f"The next job on this host would not run release {wanted[:ID_LENGTH]}: {'; '.join(found)}.",
             proof=proof,
         )
-    lines = _conf.lines_of(module.params["conf_path"], _module.read_text)
     module.exit_json(changed=False, proof=proof, daemon=reader.is_slurmd, conf_lines=lines)
 
 

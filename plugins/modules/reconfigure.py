@@ -370,7 +370,9 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
     if needs == "nothing":
         return was_started
     note.begun = True
-    write_note(note)
+    # An undo goes this way, too, and must not end at a full disk; what was announced is there.
+    with contextlib.suppress(_files.NoRoomError):
+        write_note(note)
     with controller.no_job_starts():
         if needs == "restart" and restart_allowed and not was_started:
             active = controller.active()
@@ -431,7 +433,10 @@ def main() -> t.NoReturn:
     _module.require_root(module)
     allowed = module.params["restart_allowed"]
     controller = Controller(module)
-    present = _files.read_bytes(_module.RECONFIGURE_DUE)
+    try:
+        present = _files.read_bytes(_module.RECONFIGURE_DUE, follow=False)
+    except OSError as exc:
+        module.fail_json(msg=f"Reading what an earlier run has left: {exc}.")
     was_due = present is not None
     is_due = was_due or module.params["due"]
     result: dict[str, t.Any] = {"was_due": was_due}

@@ -215,6 +215,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
     _daemons,
+    _files,
     _interpreter,
     _module,
     _proof,
@@ -348,7 +349,11 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     unplaced = _surroundings.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced)
     if not module.check_mode:
-        _surroundings.make_dirs(wanted, store.owners)
+        try:
+            _surroundings.make_dirs(wanted, store.owners)
+        except _files.NoRoomError as exc:
+            # The dispatchers do without, and the way back must not end here.
+            module.warn(f"The hooks keep no record of what fails: {exc}.")
         store.activate(id_)
         store.end_trial()
         if _surroundings.place(wanted, store.owners):

@@ -45,6 +45,8 @@ def this_run() -> dict[str, t.Any]:
     }
 
 
-def is_dead(holder: t.Mapping[str, t.Any]) -> bool:
-    """Whether a run is known to be gone: it was on this machine, and its process is not there any more."""
-    return bool(holder["machine"] == machine() and started(holder["pid"]) != holder["started"])
+def lives(holder: t.Mapping[str, t.Any]) -> bool | None:
+    """Whether a run is still there; None where nobody can tell, for it is on another machine, or was on another boot of this one."""
+    if holder["machine"] != machine():
+        return None
+    return bool(started(holder["pid"]) == holder["started"])

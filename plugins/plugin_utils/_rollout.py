@@ -209,6 +209,12 @@ def plan(
         "trial": [*canary, *new_controllers] if probed else [],
         "probed": [node_of[host] for host in probed],
         "batches": [*first, *canary, *rest],
+        # A batch with one of these is watched: their hooks run for jobs, and so can fail.
+        "watched": [
+            host
+            for host in (*first, *canary, *rest)
+            if "worker" in kinds[host] or any(HOOKS[hook].user == "slurm" for hook in known[host]["hooks"])
+        ],
         "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
         "resume": [node for host, node in node_of.items() if host in results and was_unreachable(nodes.get(node))],
         "drain": unreachable["drain"],

@@ -32,7 +32,7 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
     if plan_["batches"]:
         sizes = ", ".join(str(size) for size in plan_["serial"])
         lines.append(
-            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each with workers watched for {settings['watch']} seconds"
+            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each watched for {settings['watch']} seconds where it has hooks of jobs"
         )
     lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
     lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pathlib
+import signal
+import traceback
 import typing as t
 
 import pytest
@@ -41,6 +45,83 @@ def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fchown", chown)
     monkeypatch.setattr(os, "stat", lambda *args, **options: seen(real_stat(*args, **options)))
     monkeypatch.setattr(os, "lstat", lambda *args, **options: seen(real_lstat(*args, **options)))
+
+
+@pytest.fixture
+def soon() -> t.Iterator[None]:
+    """The test fails where it hangs."""
+
+    def fail(*_arguments: object) -> None:
+        raise TimeoutError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+class Disk:
+    """A small file system of its own, which only the function sees that is run on it."""
+
+    def __init__(self, place: pathlib.Path) -> None:
+        self.place = place
+        place.mkdir()
+
+    def run(self, function: t.Callable[[pathlib.Path], None], size: str = "256k", options: str = "") -> None:
+        """Run a function in a process with a tmpfs of this size; what it raises fails the test."""
+        receive, send = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                self._mount(f"size={size}{options}")
+                function(self.place)
+            except BaseException:
+                os.write(send, traceback.format_exc().encode()[-60000:])
+            finally:
+                os._exit(0)
+        os.close(send)
+        with os.fdopen(receive, encoding="utf-8") as handle:
+            said = handle.read()
+        os.waitpid(child, 0)
+        assert not said, said
+
+    def _mount(self, options: str) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        new_user, new_mounts, recursive_private = 0x10000000, 0x20000, 0x44000
+        uid = os.geteuid()
+        steps = [libc.unshare(new_mounts | (0 if uid == 0 else new_user))]
+        if uid:
+            # Without root a name space of users makes us root in it.
+            pathlib.Path("/proc/self/setgroups").write_text("deny")
+            pathlib.Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+        steps.append(libc.mount(b"none", b"/", None, recursive_private, None))
+        steps.append(libc.mount(b"none", bytes(self.place), b"tmpfs", 0, options.encode()))
+        assert steps == [0, 0, 0], os.strerror(ctypes.get_errno())
+
+    @staticmethod
+    def fill(place: pathlib.Path) -> None:
+        """Leave no byte, as a script that writes until it cannot any more."""
+        with open(place / "filled", "ab", buffering=0) as handle:
+            for size in (4096, 1):
+                try:
+                    while True:
+                        handle.write(b"x" * size)
+                except OSError:
+                    continue
+
+    @staticmethod
+    def fill_inodes(place: pathlib.Path) -> None:
+        """Leave no room for the name of another file."""
+        with contextlib.suppress(OSError):
+            for number in range(1000):
+                (place / str(number)).touch()
+
+
+@pytest.fixture
+def disk(tmp_path: pathlib.Path) -> Disk:
+    """A small file system."""
+    return Disk(tmp_path / "disk")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def test_the_script_that_was_taken_out_is_gone(lab):
 
 def test_the_previous_release_is_kept(lab):
     # The first one, which runs nothing, and the one whose scripts the jobs met, are there to go back to.
-    history = [entry["id"] for entry in json.loads(lab.read("worker1", "/etc/nodecycle/history.json"))]
+    history = [entry["id"] for entry in json.loads(lab.read("worker1", "/etc/nodecycle/history.json"))["entries"]]
     assert len(history) == 3
     assert sorted(history) == lab.run("worker1", "ls /etc/nodecycle/releases").split()
     assert lab.run("worker1", "readlink /etc/nodecycle/current").strip() == f"releases/{history[0]}"

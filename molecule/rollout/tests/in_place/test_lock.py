@@ -7,7 +7,9 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import pathlib
 import re
+import subprocess
 import time
 
 import pytest
@@ -34,9 +36,51 @@ def test_the_second_of_two_runs_refuses_and_harms_nothing(lab, good, wanted):
     assert (settled.returncode, "changed=1" in settled.stdout) == (0, False), settled.stdout
 
 
+def started(pid):
+    """When a process began (proc(5)), as long as it lives."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[19]
+
+
+def test_a_living_process_on_this_machine_never_loses_its_lock(lab, good):
+    """Neither to an hour of silence nor to a word; a dead one loses it at once."""
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    change = extra({"slurm_worker_epilog": f"#!/bin/sh\necho alive {os.getpid()}\n"})
+    with subprocess.Popen(["sleep", "600"]) as process:
+        holder = {
+            "format": 1,
+            "run": "x",
+            "machine": f"{boot} {os.readlink('/proc/self/ns/pid')}",
+            "pid": process.pid,
+            "started": started(process.pid),
+            "user": "bob",
+            "host": "here",
+            "since": 0,
+            # An hour and more ago, by the clock of the controller that nobody can set.
+            "boot": boot,
+            "seen": int(time.clock_gettime(time.CLOCK_BOOTTIME)) - 4000,
+        }
+        with undone(lab):
+            directory = os.path.dirname(LOCK)
+            lab.run("controller", f"mkdir -p -m 0700 {directory} && printf %s '{json.dumps(holder)}' >{LOCK}")
+            for word in ({}, {"slurm_take_lock": True}):
+                message = failure_of(lab.play(good, change, extra(word)))
+                assert f"process {process.pid}" in message
+                assert "Its process lives on this machine" in message
+            text = lab.read("controller", LOCK)
+            lab.run("controller", f"rm {LOCK}")
+        process.kill()
+    lab.run("controller", f"printf %s '{text}' >{LOCK}")
+    with users(lab):
+        done = lab.play(good, change)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_lock_of_a_run_on_a_machine_that_cannot_be_looked_at_is_taken_on_demand_only(lab, good):
     holder = {"run": "x", "machine": "x", "pid": 1, "started": "1", "user": "bob", "host": "laptop", "since": 0}
-    text = json.dumps({**holder, "seen": int(time.time())})
+    boot = lab.run("controller", "cat /proc/sys/kernel/random/boot_id").strip()
+    seen = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    text = json.dumps({**holder, "format": 1, "boot": boot, "seen": seen})
     change = extra({"slurm_worker_epilog": f"#!/bin/sh\necho {os.getpid()}\n"})
     with undone(lab):
         lab.run("controller", f"mkdir -p -m 0700 {os.path.dirname(LOCK)} && printf %s '{text}' >{LOCK}")

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import subprocess
+import time
+import tracemalloc
 import typing as t
 
 import pytest
@@ -51,7 +55,17 @@ def test_a_probe_has_to_meet_every_script(
 
 
 def test_a_line_that_a_full_disk_cut_off_is_passed_over() -> None:
-    assert _runs.parse(b'{"job":"1"}\n{"job":"2","ex\n"text"\n{"job":"3"}') == [{"job": "1"}, {"job": "3"}]
+    found = _runs.parse(b'{"job":"1"}\n{"job":"2","ex\n"text"\n{"job":"3"}')
+    assert [record["job"] for record in found] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"job": 1}', b'{"exit": "1"}', b'{"exit": 1e99}', b'{"ms": NaN}', b'{"time": null}', b"[" * 99999, b"[]"]
+)
+def test_a_line_of_another_shape_is_passed_over(line: bytes) -> None:
+    assert _runs.parse(b'{"job":"1"}\n' + line) == _runs.parse(b'{"job":"1"}')
+    # So that whoever reads it may ask for all of it.
+    assert {"time", "hook", "script", "release", "job", "user", "node"} <= _runs.parse(b"{}")[0].keys()
 
 
 @pytest.fixture
@@ -86,6 +100,135 @@ def test_a_failure_is_known_without_any_disk(places: pathlib.Path) -> None:
         json.dumps({**run(code=1), "cause": "exit", "output": "why\n"})
     )
     assert [record["output"] for record in _runs.failures_of("", ["worker_prolog"])] == ["why\n"]
+
+
+def lines(records: t.Iterable[dict[str, t.Any]]) -> str:
+    """As a dispatcher writes them."""
+    return "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The lines that were parsed."""
+    seen: list[bytes] = []
+    parse = _runs._parsed
+
+    def count(line: bytes) -> list[_runs.Record]:
+        seen.append(line)
+        return parse(line)
+
+    monkeypatch.setattr(_runs, "_parsed", count)
+    return seen
+
+
+def test_old_failures_cost_nothing(places: pathlib.Path, parsed: list[bytes]) -> None:
+    """A night with 100,000 failed jobs, of which this release is innocent, and then two of its own."""
+    old = [
+        {**run(code=1, job=str(number), time=f"{number}", release="f" * 16), "cause": "exit"} for number in range(100)
+    ]
+    own = [{**run(code=1, job=job, time=job), "cause": "exit"} for job in ("7", "8")]
+    path = places / "RUN_DIR/worker_prolog/failures"
+    path.write_text(lines(old) * 1000 + lines(own))
+    assert [record["job"] for record in _runs.failures_of(RELEASE, ["worker_prolog"])] == ["7", "8"]
+    assert len(parsed) == 2
+
+
+def test_of_a_storm_of_failures_the_newest_are_looked_at(places: pathlib.Path, parsed: list[bytes]) -> None:
+    path = places / "RUN_DIR/worker_prolog/failures"
+    path.write_text(lines({**run(code=1, job=str(number), time=f"{number:06}")} for number in range(100_000)))
+    for release in (RELEASE, ""):
+        parsed.clear()
+        found = _runs.failures_of(release, ["worker_prolog"])
+        assert [found[0]["job"], found[-1]["job"], len(found)] == ["99000", "99999", 1000]
+        assert len(parsed) == 1000
+
+
+def test_a_run_is_found_in_a_large_log_with_little_memory_and_work(places: pathlib.Path, parsed: list[bytes]) -> None:
+    others = lines(run(job=str(number)) for number in range(1000, 11_000))
+    log = places / "LOG_DIR/worker_prolog.log"
+    with open(log, "w", encoding="utf-8") as handle:
+        handle.write(lines([run(job="7", script="first")]))
+        for _ in range(20):
+            handle.write(others)
+        handle.write(lines([run(job="7", script="last")]))
+    assert log.stat().st_size > 20_000_000
+    tracemalloc.start()
+    found = _runs.runs_of(["7"], ["worker_prolog"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [record["script"] for record in found] == ["first", "last"]
+    assert len(parsed) == 2
+    assert peak < 4_000_000
+    # Looking again is less work, and finds what has come.
+    with open(log, "a", encoding="utf-8") as handle:
+        handle.write(lines([run(job="7", script="new")]))
+    again = _runs.runs_of(["7"], ["worker_prolog"], found)
+    assert [record["script"] for record in again] == ["first", "last", "new"]
+    assert len(parsed) == 4
+
+
+@pytest.mark.parametrize("size", [_runs._CHUNK - 1, _runs._CHUNK, _runs._CHUNK + 1, 3 * _runs._CHUNK])
+def test_no_line_is_lost_between_two_chunks(places: pathlib.Path, size: int) -> None:
+    wanted = lines(run(job=str(job), script=str(job)) for job in range(6000))
+    path = places / "LOG_DIR/worker_prolog.log"
+    path.write_bytes(b"x" * size + b"\n" + wanted.encode())
+    assert len(_runs.runs_of([str(job) for job in range(6000)], ["worker_prolog"])) == 6000
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("name", ["failures", "failure.json", "running.4194305", "output.4194305"])
+def test_what_the_controllers_user_plants_is_not_read(places: pathlib.Path, tmp_path: pathlib.Path, name: str) -> None:
+    """Root reads in his directory; a link to a file of root's, or a FIFO, gets him nothing."""
+    directory = places / "RUN_DIR/worker_prolog"
+    secret = tmp_path / "shadow"
+    secret.write_text(json.dumps(run(code=1, script="secret", output="secret")) + "\nsecret\n")
+    (directory / "running.4194305").write_text(lines([run(script="hung")]))
+    (directory / name).unlink(missing_ok=True)
+    for plant in (lambda path: path.symlink_to(secret), os.mkfifo, lambda path: os.link(secret, path)):
+        plant(directory / name)
+        found = _runs.failures_of("", ["worker_prolog"])
+        assert "secret" not in str(found)
+        # What is not read is told.
+        told = [what for what in _runs.planted(["worker_prolog"]) if str(directory / name) in what]
+        assert bool(told) == name.startswith("failure")
+        (directory / name).unlink()
+
+
+def test_a_killed_dispatcher_is_not_hidden_by_a_process_of_the_same_number(
+    places: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers are given again, and anybody may call his process as he likes."""
+    directory = places / "RUN_DIR/worker_prolog"
+    with subprocess.Popen(["/bin/bash", "-c", "exec -a /etc/nodecycle/current/worker_prolog sleep 60"]) as process:
+        (directory / f"running.{process.pid}").write_text(lines([run(time="1970-01-01T00:00:10+0000")]))
+        time.sleep(0.2)
+        assert _runs.failures_of("", ["worker_prolog"]) == []
+        uid = os.stat(f"/proc/{process.pid}").st_uid
+        monkeypatch.setattr(_runs, "_uid_of", lambda _pid: uid + 1)
+        found = _runs.failures_of("", ["worker_prolog"])
+        assert [(record["exit"], record["cause"]) for record in found] == [(137, "killed")]
+        assert not _runs.still_running("/etc/nodecycle", RELEASE)
+        process.kill()
+
+
+def test_what_killed_dispatchers_leave_is_bounded(places: pathlib.Path) -> None:
+    directory = places / "RUN_DIR/worker_prolog"
+    for number in range(1500):
+        note = directory / f"running.{5_000_000 + number}"
+        note.write_text(lines([run(job=str(number), time=f"{number}")]))
+        os.utime(note, (number, number))
+    found = _runs.failures_of("", ["worker_prolog"])
+    assert {int(record["job"]) for record in found} == set(range(500, 1500))
+
+
+def test_a_script_of_a_release_is_seen_while_it_runs(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "17").mkdir()
+    (tmp_path / "17/cmdline").write_bytes(
+        f"/bin/sh\0/etc/nodecycle/releases/{RELEASE[:16]}/worker_prolog.d/10-a\0".encode()
+    )
+    (tmp_path / "17/status").write_text("Uid:\t0\t0\t0\t0\n")
+    assert _runs.still_running("/etc/nodecycle", RELEASE, proc=str(tmp_path))
+    assert not _runs.still_running("/etc/nodecycle", "f" * 64, proc=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
 import pathlib
@@ -12,7 +10,7 @@ import stat
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _store
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _release, _store
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
@@ -183,21 +181,50 @@ def test_activate_turns_one_link(store: Store, make_release: Make) -> None:
     assert len(store.history()) == 3, "an activation that changes nothing is none"
 
 
-@pytest.mark.parametrize(("code", "is_active"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, False)])
-def test_a_full_disk_is_no_obstacle_to_the_way_back(
-    store: Store, make_release: Make, monkeypatch: pytest.MonkeyPatch, code: int, is_active: bool
-) -> None:
-    first, second = make_release("one"), make_release("two")
-    run(store, first)
-    run(store, second)
-
-    def full(*_arguments: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr("ansible_collections.nodecycle.slurm.plugins.module_utils._files.write_atomic", full)
-    with contextlib.nullcontext() if is_active else pytest.raises(OSError, match="Read-only"):
+def test_a_full_disk_is_no_obstacle_to_the_way_back(disk: t.Any, make_release: Make) -> None:
+    def go_back(place: pathlib.Path) -> None:
+        store = Store(str(place / "etc/nodecycle"))
+        first, second = make_release("one"), make_release("two")
+        run(store, first)
+        run(store, second)
+        disk.fill(place)
         store.activate(first.id)
-    assert store.current() == (first if is_active else second).id[:16]
+        assert store.current() == first.id[:16]
+
+    disk.run(go_back)
+
+
+def test_a_disk_without_inodes_is_no_obstacle_where_an_old_release_can_be_given(
+    disk: t.Any, make_release: Make
+) -> None:
+    def go_back(place: pathlib.Path) -> None:
+        store = Store(str(place / "etc/nodecycle"))
+        releases = [make_release(str(number)) for number in range(4)]
+        for release in releases:
+            run(store, release)
+        disk.fill_inodes(place)
+        # The oldest but one: neither itself nor what was active last is given.
+        store.activate(releases[1].id)
+        assert store.current() == releases[1].id[:16]
+        assert store.manifest(releases[3].id)
+        assert not store.manifest(releases[0].id)
+
+    disk.run(go_back, options=",nr_inodes=60")
+
+
+def test_staging_on_a_full_disk_leaves_what_was_there(disk: t.Any, make_release: Make) -> None:
+    def stage_(place: pathlib.Path) -> None:
+        store = Store(str(place / "etc/nodecycle"))
+        first = make_release("one")
+        run(store, first)
+        size = "x" * 100_000
+        with pytest.raises(_files.NoRoomError, match=f"the file system {place} is full. Remove files there"):
+            stage(store, make_release(f"{size} {size} {size}"))
+        assert os.listdir(store.releases) == [first.id[:16]]
+        assert store.damaged(first.manifest()) == []
+        assert store.current() == first.id[:16]
+
+    disk.run(stage_)
 
 
 def test_only_what_is_staged_can_be_activated(store: Store, make_release: Make) -> None:
@@ -212,13 +239,16 @@ def test_the_previous_release_has_been_active(store: Store, make_release: Make) 
     run(store, second)
     stage(store, third)
     noted = [{"id": third.id[:16], "activated": 2}, *store.history()]
-    pathlib.Path(store.root, "history.json").write_text(json.dumps(noted))
+    pathlib.Path(store.root, "history.json").write_text(json.dumps({"format": 1, "entries": noted}))
     assert (store.current(), store.previous()) == (second.id[:16], first.id[:16])
 
 
-def test_a_broken_history_is_an_empty_one(store: Store, make_release: Make) -> None:
+def test_a_broken_history_is_made_anew_from_what_is_there(store: Store, make_release: Make) -> None:
     run(store, make_release())
     pathlib.Path(store.root, "history.json").write_text("{")
+    # Without any, the next pruning would take what a rollback needs.
+    assert [entry["id"] for entry in store.history()] == [store.current()]
+    pathlib.Path(store.root, "history.json").unlink()
     assert store.history() == []
     assert store.previous() is None
 
@@ -273,6 +303,34 @@ def test_prune_leaves_files_that_are_not_ours(store: Store, make_release: Make) 
     os.utime(note, (0, 0))
     assert store.prune(2) == []
     assert note.exists()
+
+
+def test_prune_and_staging_leave_what_is_not_ours(store: Store, make_release: Make) -> None:
+    """Whatever its name, and also where it is no directory at all: nothing of it stops an activation."""
+    run(store, make_release())
+    releases = pathlib.Path(store.releases)
+    for name in ("my-notes", "lost+found", "0123456789abcdef", ".half-done", "my-notes/.nodecycle-mine"):
+        (releases / name).mkdir()
+    (releases / "my-notes/.nodecycle-file").touch()
+    (releases / "dangling").symlink_to("nowhere")
+    (releases / "fedcba9876543210").symlink_to("nowhere")
+    (releases / ".half-link").symlink_to("nowhere")
+    (releases / ".nodecycle-dir").mkdir()
+    (releases.parent / ".nodecycle-current").mkdir()
+    ours = make_release("next")
+    # The name of what it is going to make itself.
+    (releases / f".half-{ours.id[:16]}").symlink_to("nowhere")
+    for path in releases.iterdir():
+        os.utime(path, (0, 0), follow_symlinks=False)
+    before = sorted(path for path in releases.rglob("*") if not path.name.startswith(f".half-{ours.id[:16]}"))
+    stage(store, ours)
+    store.activate(ours.id)
+    assert store.current() == ours.id[:16]
+    assert store.prune(2) == []
+    assert set(before) < set(releases.rglob("*"))
+    store.remove()
+    left = {str(path.relative_to(releases)) for path in releases.rglob("*")}
+    assert {"my-notes/.nodecycle-file", "lost+found", "dangling", ".half-done"} <= left
 
 
 # --- remove

@@ -15,25 +15,25 @@ def holder(pid: int) -> dict[str, object]:
 
 
 def test_a_run_that_lives_is_not_dead() -> None:
-    assert not _process.is_dead(holder(os.getpid()))
+    assert _process.lives(holder(os.getpid()))
 
 
 def test_a_run_that_ended_is_dead_also_as_a_zombie() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         seen = holder(process.pid)
-        assert not _process.is_dead(seen)
+        assert _process.lives(seen)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert _process.is_dead(seen)
-    assert _process.is_dead(seen)
+        assert not _process.lives(seen)
+    assert not _process.lives(seen)
 
 
 def test_the_number_alone_says_nothing() -> None:
-    assert _process.is_dead({**holder(os.getpid()), "started": "1"})
+    assert not _process.lives({**holder(os.getpid()), "started": "1"})
 
 
 def test_a_run_on_another_machine_cannot_be_judged() -> None:
-    assert not _process.is_dead({**holder(os.getpid()), "started": "1", "machine": "another"})
+    assert _process.lives({**holder(os.getpid()), "started": "1", "machine": "another"}) is None
 
 
 def test_a_name_with_spaces_and_parentheses_does_not_shift_the_fields(tmp_path: pathlib.Path) -> None:

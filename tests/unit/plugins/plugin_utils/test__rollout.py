@@ -158,6 +158,21 @@ def test_controller_hooks_are_tried_on_a_worker_that_stands_in(world: World) -> 
     assert (plan["trial"], plan["probed"]) == (["c"], ["w1"])
 
 
+@pytest.mark.parametrize(
+    ("hooks", "watched"),
+    [(["controller_prolog", "controller_epilog", "controller_init"], ["c"]), (["controller_init"], []), ([], [])],
+)
+def test_a_controller_whose_hooks_run_for_jobs_is_watched_and_a_login_node_is_not(
+    world: World, hooks: list[str], watched: list[str]
+) -> None:
+    world.definition["hosts"]["c"]["hooks"] = hooks
+    world.definition["hosts"]["l"]["hooks"] = ["login_init"]
+    world.settle("w2")
+    assert world.plan()["watched"] == [*watched, "w1", "w3", "w4"]
+    world.settle("c")
+    assert "c" not in world.plan()["watched"]
+
+
 def test_hosts_without_a_release_get_an_empty_one_first(world: World) -> None:
     world.staged["w2"].update(previous="", missing_hooks=HOOKS)
     assert world.plan()["base"] == ["w2"]

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A script fills the disk on which its own undo is written down: the rollout is undone, and a rollback works."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+
+import pytest
+from conftest import active, differences, extra, failure_of, summary, wait
+
+STATE = "/var/lib/nodecycle"
+
+FILL = f"""#!/bin/sh
+[ "$SLURM_JOB_USER" = {{user}} ] || exit 0
+dd if=/dev/zero of={STATE}/controller_prolog/filled bs=4k 2>/dev/null
+dd if=/dev/zero of={STATE}/controller_prolog/filled.1 bs=1 2>/dev/null
+exit 4
+"""
+
+
+@pytest.fixture
+def definition(request):
+    """What the cluster runs."""
+    return f"--extra-vars=@{request.path.parents[2]}/vars/disk.yml"
+
+
+@pytest.fixture
+def small(lab, definition):
+    """The state directory is a file system of 256 kB, with everything that was in it."""
+    done = lab.play(definition)
+    assert done.returncode == 0, done.stdout
+    move = (
+        f"cp -a {STATE} /tmp/state && mount -t tmpfs -o size=256k,mode=755 tmpfs {STATE} && cp -a /tmp/state/. {STATE}"
+    )
+    lab.run("controller", move)
+    yield
+    # What the test has made of it.
+    lab.run(
+        "controller", f"rm -rf /tmp/state {STATE}/controller_prolog/filled*; cp -a {STATE} /tmp/state; umount {STATE}"
+    )
+    lab.run("controller", f"rm -rf {STATE} && mv /tmp/state {STATE}")
+
+
+def is_full(lab):
+    """Whether the script has filled it; what an undo needs no more is free again."""
+    return int(lab.run("controller", f"df --output=avail {STATE} | tail -1")) < 50
+
+
+def committed(lab):
+    """The name of the rollout that is committed."""
+    return json.loads(lab.read("controller", f"{STATE}/rollout/committed.json"))["rollouts"][0]["name"]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_prolog_that_fills_the_disk_fails_on_the_canary_and_is_undone(lab, definition):
+    files, name = lab.snapshot(), committed(lab)
+    done = lab.play(definition, extra({"slurm_controller_prolog": FILL.format(user="slurm"), "slurm_batch_watch": 10}))
+    assert is_full(lab)
+    assert re.search(r"The rollout \w+ is undone; each host has proven it by sha256", failure_of(done)), done.stdout
+    assert "controller_prolog: script 10-script ended with exit code 4" in failure_of(done)
+    assert (lab.leftovers(), differences(files, lab.snapshot()), committed(lab)) == ([], [], name)
+    # The disk is still full, and the cluster works.
+    assert lab.srun("hostname").rc == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_what_the_probe_does_not_meet_is_undone_in_the_watch(lab, definition):
+    """Only alice's jobs fill the disk; the one that she submits in the watch gives it away."""
+    files = lab.snapshot()
+    change = {"slurm_controller_prolog": FILL.format(user="alice"), "slurm_batch_watch": 60}
+    before = active(lab, "controller")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(lab.play, definition, extra(change))
+        wait(lambda: active(lab, "controller") != before, 90, "the activation")
+        assert lab.srun("hostname").rc != 0
+        done = run.result()
+    assert is_full(lab)
+    assert "is undone; each host has proven it by sha256" in failure_of(done), done.stdout
+    assert (lab.leftovers(), differences(files, lab.snapshot())) == ([], [])
+    assert lab.srun("hostname").rc == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_rollback_works_on_a_full_disk(lab, definition):
+    """The script was committed before it filled the disk."""
+    files, name = lab.snapshot(), committed(lab)
+    done = lab.play(definition, extra({"slurm_controller_prolog": FILL.format(user="alice")}))
+    assert done.returncode == 0, done.stdout
+    assert "is committed" in summary(done)
+    assert lab.srun("hostname").rc != 0
+    wait(lambda: is_full(lab), 30, "the disk to be full")
+    refused = failure_of(lab.play(definition, extra({"slurm_controller_prolog": "#!/bin/sh\necho mended\n"})))
+    assert "Nothing was changed for any job" in refused
+    assert f"{STATE}/rollout/reserve cannot be written: the file system {STATE} is full. Remove files there" in refused
+    back = lab.play(playbook="playbooks/rollback.yml")
+    assert back.returncode == 0, back.stdout
+    assert is_full(lab)
+    assert (lab.leftovers(), differences(files, lab.snapshot()), committed(lab)) == ([], [], name)
+    assert lab.srun("hostname").rc == 0
