@@ -9,21 +9,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 import typing as t
 
-#: For squeue. Without -r a task that came back is hidden in the line of its array; the reason is last, because it may be any text.
-OPTIONS = ("-h", "-a", "-r", "-o", "%A|%i|%T|%S|%r")
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _slurm
 
-#: What squeue says of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
+#: For squeue, which shows the tasks of arrays one by one with -r: the id of its own, the id that users write, state, priority, start.
+COLUMNS = "%A|%i|%T|%Q|%S"
+
+#: What Slurm says of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
 _LAUNCH_FAILURES = frozenset({"launch failed requeued held", "launch failure limit exceeded requeued held"})
 
 #: Slurm's hold after a failed launch is the kind that the job's owner may lift. An administrator's hold on top of it changes only
 #: this kind, which the text forms hide behind the description.
 _SLURMS_HOLD = "JobHeldUser"
-
-_ID = re.compile(r"^[0-9]+(_[0-9]+)?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +33,29 @@ class Job:
     #: As users write it: V(4711), or V(4711_2) for an array task.
     id: str
     state: str
-    #: When it will start, if Slurm knows.
+    priority: str
+    #: When it will start, in UTC, if Slurm knows.
     start: str
-    reason: str
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits until somebody releases it, whoever holds it."""
+        return self.priority == "0" and self.state not in ("RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hold:
+    """Why a held job is held."""
+
+    #: Slurm's word for it, as V(JobHeldUser).
+    kind: str
+    #: What else it says; of a failed launch that it was one.
+    description: str
 
     @property
     def is_launch_failure(self) -> bool:
-        """Whether it is held because its launch failed."""
-        return self.reason.replace("_", " ") in _LAUNCH_FAILURES
+        """Whether the job is held because its launch failed."""
+        return self.description.replace("_", " ") in _LAUNCH_FAILURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,49 +66,49 @@ class Verdict:
     foreign: dict[str, str]
 
 
-def parse_queue(text: str) -> list[Job]:
-    """What squeue prints for OPTIONS."""
-    fields = (line.split("|", 4) for line in text.splitlines())
-    return [Job(*values) for values in fields if len(values) == 5]
+def parse_queue(rows: t.Iterable[t.Sequence[str]]) -> list[Job]:
+    """What squeue says for COLUMNS."""
+    return [Job(*row) for row in rows if len(row) == 5]
 
 
-def parse_holds(text: str) -> dict[str, str]:
-    """C(state_reason) of C(squeue --json) by the job's own id. Raises ValueError where it is no such document."""
-    document = json.loads(text)
+def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
+    """The holds in the jobs of C(squeue --json) by the job's own id. Raises ValueError where they are no such list."""
     try:
-        return {str(job["job_id"]): str(job["state_reason"]) for job in document["jobs"]}
-    except (KeyError, TypeError) as exc:
+        return {
+            str(job["job_id"]): Hold(str(job["state_reason"]), str(job.get("state_description") or "")) for job in jobs
+        }
+    except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError(f"no list of jobs: {exc!r}") from exc
 
 
 def malformed(ids: t.Iterable[str]) -> list[str]:
     """Those that are no ids of jobs or array tasks."""
-    return [id_ for id_ in ids if not _ID.match(id_)]
+    return [id_ for id_ in ids if not _slurm.JOB_ID.fullmatch(id_)]
 
 
 def candidates(queue: t.Iterable[Job], asked: t.Collection[str] | None) -> list[Job]:
-    """The jobs, among those asked for if there are any, of which has to be known who holds them."""
-    return [job for job in queue if job.is_launch_failure and (asked is None or job.id in asked or job.own_id in asked)]
+    """The held jobs, among those asked for if there are any, of which has to be known who holds them, and why."""
+    return [job for job in queue if job.is_held and (asked is None or job.id in asked or job.own_id in asked)]
 
 
-def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, str] | None) -> Verdict:
+def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, Hold] | None) -> Verdict:
     """Which jobs are held by a failed launch alone. Without C(holds) nobody can say, and so none is."""
     held, foreign = [], {}
     for job in candidates(queue, asked):
         hold = None if holds is None else holds.get(job.own_id)
-        if hold == _SLURMS_HOLD:
+        if hold is None:
+            foreign[job.id] = "held; by whom and why is not known without squeue --json"
+        elif hold.is_launch_failure and hold.kind == _SLURMS_HOLD:
             held.append(job)
-        elif hold is None:
-            foreign[job.id] = (
-                f"{job.reason}; whether an administrator holds it, too, is not known without squeue --json"
-            )
-        else:
-            foreign[job.id] = f"{job.reason}; and {hold} since then"
+        elif hold.is_launch_failure:
+            foreign[job.id] = f"{hold.description}; and {hold.kind} since then"
+        elif asked is not None:
+            foreign[job.id] = f"{job.state}, {hold.kind}"
     by_id = {id_: job for job in queue for id_ in (job.own_id, job.id)}
     for id_ in asked or ():
         found = by_id.get(id_)
         if found is None:
             foreign[id_] = "not in the queue"
-        elif not found.is_launch_failure:
-            foreign[id_] = f"{found.state}, {found.reason}"
+        elif not found.is_held:
+            foreign[id_] = f"{found.state}, not held"
     return Verdict(held, foreign)

@@ -12,14 +12,20 @@ Grammar: hostlist functions of src/common/hostlist.c (22.05 to 26.05), one brack
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import typing as t
 
 #: More names than any cluster has: a typing error like n[1-99999999] must not eat the memory.
 MAX_NAMES = 1_000_000
+#: More characters than any node name has (a host's has 255 at most).
+MAX_LENGTH = 256
+#: More digits than any number of a name has. Python itself converts no more than 4,300.
+MAX_DIGITS = 30
 
-_RANGE = re.compile(r"^([0-9]+)(?:-([0-9]+))?$")
-_NAME = re.compile(r"^[A-Za-z0-9._-]+$")
+_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+#: Never with a dash first: a command would take such a name for an option.
+_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*")
 _NUMBERED = re.compile(r"^(.*?)([0-9]+)$")
 
 
@@ -37,29 +43,48 @@ def _split(expression: str) -> t.Iterator[str]:
         elif char == "]":
             depth -= 1
         if depth not in (0, 1):
-            raise HostlistError(f"unbalanced brackets in {expression!r}")
+            raise HostlistError(f"unbalanced brackets in {_short(expression)}")
         if char == "," and depth == 0:
             yield expression[start:position].strip()
             start = position + 1
     if depth:
-        raise HostlistError(f"unbalanced brackets in {expression!r}")
+        raise HostlistError(f"unbalanced brackets in {_short(expression)}")
     yield expression[start:].strip()
 
 
-def _numbers(group: str) -> t.Iterator[str]:
-    count = 0
-    for part in group.split(","):
-        match = _RANGE.match(part.strip())
+def _ranges(group: str) -> list[tuple[int, int, int]]:
+    """First number, last number and width of each range of a bracket group."""
+    found = []
+    for part in (text.strip() for text in group.split(",")):
+        match = _RANGE.fullmatch(part)
         if not match:
-            raise HostlistError(f"{part.strip()!r} is no number or range like 1-8")
+            raise HostlistError(f"{_short(part)} is no number or range like 1-8")
         first, last = match.group(1), match.group(2) or match.group(1)
+        if max(len(first), len(last)) > MAX_DIGITS:
+            raise HostlistError(f"{_short(part)} has a number of more than {MAX_DIGITS} digits")
         if int(last) < int(first):
-            raise HostlistError(f"the range {part.strip()!r} runs backwards")
-        count += int(last) - int(first) + 1
-        if count > MAX_NAMES:
-            raise HostlistError(f"the range {part.strip()!r} names more than {MAX_NAMES} hosts")
-        for number in range(int(first), int(last) + 1):
-            yield str(number).zfill(len(first))
+            raise HostlistError(f"the range {part!r} runs backwards")
+        found.append((int(first), int(last), len(first)))
+    return found
+
+
+def _count(piece: str) -> int:
+    """How many names a piece of an item makes, before any of them is made."""
+    return sum(last - first + 1 for first, last, _width in _ranges(piece[1:-1])) if piece.startswith("[") else 1
+
+
+def _choices(piece: str) -> t.Iterator[str]:
+    if not piece.startswith("["):
+        yield piece
+        return
+    for first, last, width in _ranges(piece[1:-1]):
+        for number in range(first, last + 1):
+            yield str(number).zfill(width)
+
+
+def _short(text: str) -> str:
+    """A wrong part as a message quotes it."""
+    return repr(text if len(text) <= MAX_LENGTH else f"{text[:40]}...")
 
 
 def expand(expression: str) -> list[str]:
@@ -70,16 +95,19 @@ def expand(expression: str) -> list[str]:
     names: dict[str, None] = {}
     for item in _split(expression):
         if not item:
-            raise HostlistError(f"an empty name in {expression!r}")
+            raise HostlistError(f"an empty name in {_short(expression)}")
         pieces = re.split(r"(\[[^\]]*\])", item)
-        choices = [list(_numbers(piece[1:-1])) if piece.startswith("[") else [piece] for piece in pieces]
-        for combination in itertools.product(*choices):
+        if math.prod(_count(piece) for piece in pieces) > MAX_NAMES:
+            raise HostlistError(f"{_short(item)} names more than {MAX_NAMES} hosts")
+        if sum(len(piece) for piece in pieces if not piece.startswith("[")) > MAX_LENGTH:
+            raise HostlistError(f"{_short(item)} is no node name: it has more than {MAX_LENGTH} characters")
+        for combination in itertools.product(*map(_choices, pieces)):
             name = "".join(combination)
-            if not _NAME.match(name):
-                raise HostlistError(f"{item!r} is no node name or hostlist expression")
+            if not _NAME.fullmatch(name):
+                raise HostlistError(f"{_short(item)} is no node name or hostlist expression")
             names[name] = None
             if len(names) > MAX_NAMES:
-                raise HostlistError(f"{expression!r} names more than {MAX_NAMES} hosts")
+                raise HostlistError(f"{_short(expression)} names more than {MAX_NAMES} hosts")
     return list(names)
 
 
@@ -110,3 +138,13 @@ def fold(names: t.Iterable[str]) -> str:
         text = ",".join(ranges)
         parts.append(f"{prefix}{text}" if len(ordered) == 1 else f"{prefix}[{text}]")
     return ",".join(parts)
+
+
+def parts(names: t.Iterable[str], limit: int) -> list[str]:
+    """Expressions that together name the same hosts, none longer than a limit: an argument of a command has one."""
+    ordered = sorted(set(names))
+    whole = fold(ordered)
+    if len(whole) <= limit or len(ordered) < 2:
+        return [whole] if ordered else []
+    middle = len(ordered) // 2
+    return parts(ordered[:middle], limit) + parts(ordered[middle:], limit)

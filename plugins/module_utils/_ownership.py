@@ -4,18 +4,30 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Whose drain is it? Only what this collection drained may it resume or give another reason. Pure."""
+"""Whose drain is it? Only what this collection drained may it resume or give another reason. Pure.
+
+Ours is a drain whose reason, user and time all say so. Each reason that we write ends with the moment of writing, and Slurm notes a
+moment and a user of its own with each reason that it is given. So who keeps our words and adds his own, or gives the same ones again,
+has taken the drain over: his time is another one, or his name, or the end of the reason.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _runs
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch, utc
 
 #: Every reason of ours begins with it.
 MARK = "nodecycle: "
+#: And ends with the moment at which it was written, in UTC.
+_STAMP = re.compile(r" @([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\Z")
+#: Seconds by which Slurm's own time of a reason may differ from that.
+_MOMENT = 5
+#: The user as whom our modules run, unless somebody calls them otherwise.
+WRITER = "root"
 
 #: States and flags of a node that takes no jobs although nobody drained it. Slurm sets them, or an administrator.
 _OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE", "UNKNOWN"})
@@ -64,7 +76,7 @@ class Change:
     before: dict[str, Node]
 
 
-def facts(node: Node, slurm_user: str) -> dict[str, t.Any]:
+def facts(node: Node, slurm_user: str, writer: str = WRITER) -> dict[str, t.Any]:
     """A node as the modules return it."""
     return {
         "state": node.state,
@@ -73,7 +85,7 @@ def facts(node: Node, slurm_user: str) -> dict[str, t.Any]:
         "reason": node.reason,
         "reason_user": node.reason_user,
         "reason_time": node.reason_time,
-        "owner": owner(node, slurm_user),
+        "owner": owner(node, slurm_user, writer),
     }
 
 
@@ -115,6 +127,15 @@ def mark(reason: str) -> str:
     return MARK + " ".join(reason.split())
 
 
+def stamped(marked: str, now: int) -> str:
+    """A marked reason as it is written at a moment of the controller's clock."""
+    return f"{marked} @{utc(now)}"
+
+
+def _unstamped(reason: str) -> str:
+    return _STAMP.sub("", reason)
+
+
 def is_out(node: Node) -> bool:
     """Whether the node takes no new jobs, whoever is the cause."""
     return node.is_drained or not _OUT_OF_SERVICE.isdisjoint({node.state, *node.flags})
@@ -136,17 +157,30 @@ def describe(node: Node) -> str:
     return f"{state}, {_words(node)}" if is_out(node) and node.reason else state
 
 
-def is_ours(node: Node) -> bool:
-    """Whether the node is drained, and by us."""
-    return node.is_drained and node.reason.startswith(MARK)
+def is_ours(node: Node, writer: str = WRITER) -> bool:
+    """Whether the node is drained, and by us: reason, user and time say so."""
+    stamp = _STAMP.search(node.reason)
+    if not (node.is_drained and node.reason.startswith(MARK) and stamp and node.reason_user == writer):
+        return False
+    written, given = epoch(stamp.group(1)), epoch(node.reason_time)
+    return written is not None and given is not None and abs(written - given) <= _MOMENT
 
 
-def to_drain(nodes: t.Iterable[Node], reason: str) -> Plan:
+def to_stamp_again(nodes: t.Iterable[Node], reason: str, writer: str = WRITER) -> list[str]:
+    """The nodes that have the reason just written, but with a time of Slurm's that is not that of its stamp."""
+    return [
+        node.name
+        for node in nodes
+        if node.reason == reason and node.reason_user == writer and node.is_drained and not is_ours(node, writer)
+    ]
+
+
+def to_drain(nodes: t.Iterable[Node], reason: str, writer: str = WRITER) -> Plan:
     """Which nodes have to be drained: not those that are so for this reason, nor what somebody else took out of service."""
     names, foreign = [], {}
     for node in nodes:
-        if is_ours(node):
-            if node.reason != mark(reason):
+        if is_ours(node, writer):
+            if _unstamped(node.reason) != mark(reason):
                 names.append(node.name)
         elif is_out(node):
             foreign[node.name] = _words(node)
@@ -155,16 +189,16 @@ def to_drain(nodes: t.Iterable[Node], reason: str) -> Plan:
     return Plan(names, foreign)
 
 
-def owner(node: Node, slurm_user: str) -> str:
+def owner(node: Node, slurm_user: str, writer: str = WRITER) -> str:
     """Who took the node out of service: V(ours), V(slurm), V(other), or empty where it is in service."""
-    if is_ours(node):
+    if is_ours(node, writer):
         return "ours"
     if not is_out(node):
         return ""
     return "slurm" if node.reason and node.reason_user == slurm_user else "other"
 
 
-def _not_by(node: Node, seen: Change, slurm_user: str) -> str:
+def _not_by(node: Node, seen: Change, slurm_user: str, writer: str = WRITER) -> str:
     """Why a drained node is not drained through a change; empty where it is."""
     before = seen.before.get(node.name)
     activated = seen.activated.get(node.name)
@@ -174,7 +208,7 @@ def _not_by(node: Node, seen: Change, slurm_user: str) -> str:
         return "it was out of service before the change"
     if activated is None:
         return "the change did not reach it"
-    if is_ours(node):
+    if is_ours(node, writer):
         return ""
     if node.reason not in SCRIPT_REASONS or node.reason_user != slurm_user:
         return _OTHERS
@@ -183,19 +217,21 @@ def _not_by(node: Node, seen: Change, slurm_user: str) -> str:
     return "" if since is not None and since >= int(activated) else "older than the change"
 
 
-def to_resume(nodes: t.Iterable[Node], reason: str, slurm_user: str = "", seen: Change | None = None) -> Plan:
+def to_resume(
+    nodes: t.Iterable[Node], reason: str, slurm_user: str = "", seen: Change | None = None, writer: str = WRITER
+) -> Plan:
     """Which nodes may be resumed: those that we drained, for a reason that begins like this one.
 
     With a change, only those drained through it, and those too that Slurm drained because of the scripts.
     """
     names, foreign = [], {}
     for node in nodes:
-        if not node.is_drained or (is_ours(node) and not node.reason.startswith(mark(reason))):
+        if not node.is_drained or (is_ours(node, writer) and not node.reason.startswith(mark(reason))):
             continue
         blocked = [words for flag, words in _BLOCKED.items() if flag in node.flags]
         if seen is not None:
-            blocked = [why] if (why := _not_by(node, seen, slurm_user)) else blocked
-        elif not is_ours(node):
+            blocked = [why] if (why := _not_by(node, seen, slurm_user, writer)) else blocked
+        elif not is_ours(node, writer):
             blocked = [_OTHERS]
         if blocked:
             foreign[node.name] = _words(node) if blocked[0] == _OTHERS else f"{_words(node)}: {blocked[0]}"
@@ -252,7 +288,7 @@ def explanation(failure: t.Mapping[str, t.Any]) -> str:
 
 
 def to_explain(
-    nodes: t.Iterable[Node], failures: t.Mapping[str, t.Any], slurm_user: str
+    nodes: t.Iterable[Node], failures: t.Mapping[str, t.Any], slurm_user: str, writer: str = WRITER
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The better reason of each node that Slurm drained for a failing hook, and the drained nodes of others with theirs.
 
@@ -260,7 +296,7 @@ def to_explain(
     """
     reasons, foreign = {}, {}
     for node in nodes:
-        if not node.is_drained or is_ours(node):
+        if not node.is_drained or is_ours(node, writer):
             continue
         if node.reason not in HOOK_REASONS or node.reason_user != slurm_user:
             foreign[node.name] = _words(node)

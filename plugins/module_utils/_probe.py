@@ -15,11 +15,14 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
-#: With the reservation's name, how a probe is known.
+#: With the reservation's name and the user, how a probe is known.
 JOB_NAME = "nodecycle_probe"
 
-#: C(squeue -O): widths that no value reaches, and a sign that no value has. Names of the fields as 22.05 to 26.05 know them.
-JOB_FIELDS = "JobID:24|,State:32|,Reason:160|,exit_code:16|,RestartCnt:12|,Name:160|,Reservation:160|"
+#: C(squeue -O) of a probe's own jobs, with widths that no value reaches. Names of the fields as 22.05 to 26.05 know them.
+COLUMNS = "JobID:24|,State:32|,exit_code:16|,RestartCnt:12|"
+
+#: The state of a job whose reservation was deleted, or has ended, while it waited. The job does not name the reservation any more.
+ORPHANED = "RESV_DEL_HOLD"
 
 #: Beyond which a job changes no more. COMPLETING is not among them: its epilogs run.
 _ENDED = frozenset({
@@ -63,27 +66,15 @@ class Seen:
     """A line of squeue."""
 
     state: str
-    reason: str
     exit_code: str
     restarts: int
-    name: str
-    reservation: str
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is a probe, also one that waited when the reservation ended by itself: then only the reason names it."""
-        return self.name == JOB_NAME and (self.reservation == RESERVATION or RESERVATION in self.reason)
 
 
-def parse_jobs(text: str) -> dict[str, Seen]:
-    """What squeue prints for JOB_FIELDS, by job id."""
-    found = {}
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split("|")]
-        if len(fields) >= 7:
-            restarts = int(fields[4]) if fields[4].isdigit() else 0
-            found[fields[0]] = Seen(fields[1], fields[2], _exit_code(fields[3]), restarts, fields[5], fields[6])
-    return found
+def parse_jobs(rows: t.Iterable[t.Sequence[str]]) -> dict[str, Seen]:
+    """What squeue says for COLUMNS, by job id."""
+    return {
+        id_: Seen(state, _exit_code(code), int(count) if count.isdigit() else 0) for id_, state, code, count in rows
+    }
 
 
 def _exit_code(text: str) -> str:
@@ -122,6 +113,19 @@ def reserved_minutes(timeout: int) -> int:
     return 2 * minutes(timeout) + 1
 
 
+def deadline(timeout: int) -> int:
+    """After how many minutes Slurm gives up a job that nobody removed, and that waits although its reservation has ended.
+
+    Much later than that, because clocks may differ: it must never end a job that is followed.
+    """
+    return reserved_minutes(timeout) + 10
+
+
+def users_of(reservation: t.Mapping[str, str]) -> list[str]:
+    """The users for whom a probe made a reservation."""
+    return [name for name in reservation.get("Users", "").split(",") if name and name != "(null)"]
+
+
 def submission(node: str, partition: str, user: str, group: int, home: str, params: t.Mapping[str, t.Any]) -> list[str]:
     """The command that submits a job.
 
@@ -141,6 +145,7 @@ def submission(node: str, partition: str, user: str, group: int, home: str, para
         "--nodes=1",
         "--ntasks=1",
         f"--time={minutes(params['timeout'])}",
+        f"--deadline=now+{deadline(params['timeout'])}minutes",
         "--no-requeue",
         "--output=/dev/null",
         "--chdir=/",
@@ -164,8 +169,6 @@ def looked_at(jobs: t.Iterable[Job], seen: t.Mapping[str, Seen]) -> list[Job]:
                 dataclasses.replace(
                     job,
                     state=line.state,
-                    # Of a job that has started squeue says "None".
-                    reason="" if line.reason == "None" else line.reason,
                     exit_code=line.exit_code,
                     restarts=line.restarts,
                 )
@@ -239,6 +242,14 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
     if blame_job:
         found.append(_WHAT_THE_PROBE_IS)
     return found
+
+
+def strangers_in(reservation: str, jobs: t.Iterable[str], end: str) -> str:
+    """What jobs in our reservation mean that are not ours."""
+    return (
+        f"the reservation {reservation} is used by jobs that are not ours ({', '.join(jobs)}); it ends by itself at {end} UTC. Only root and "
+        "the probes' user can put jobs there; that name is this collection's own"
+    )
 
 
 def late(completing: t.Iterable[str]) -> str:

@@ -21,10 +21,10 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 Runner = t.Callable[[list[str]], tuple[int, str, str]]
 
 _CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
-#: Behind the reason only these may follow. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.
-_REASON = re.compile(
-    r" Reason=(?P<text>.*?)(?: \[(?P<user>[^\]]*)@(?P<time>[0-9T:-]+)\]|(?= (?:Comment|Extra|InstanceId|InstanceType|ReservationName)=)|\s*$)"
-)
+#: Who gave a reason, and when, behind it. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.
+_GIVEN = re.compile(r" \[([^\]]*)@([0-9T:-]+)\]")
+#: What may stand behind the reason: texts of administrators, in which anything may stand.
+_TEXTS = re.compile(r" (?:Comment|Extra|InstanceId|InstanceType|ReservationName)=")
 #: What the short forms of a state put behind it, C(*) for a node that does not answer.
 _SUFFIXES = "*~#!%$@^-+"
 
@@ -35,6 +35,19 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 #: often it is asked again.
 TIMED_OUT = "Socket timed out on send/recv operation"
 ASK_AGAIN = 3
+
+
+#: What squeue says of one id that the controller does not know, or not any more (MinJobAge).
+NO_SUCH_JOB = "Invalid job id specified"
+
+#: Of a job, or of a task of an array.
+JOB_ID = re.compile(r"[0-9]+(?:_[0-9]+)?")
+
+#: The columns of squeue that hold numbers or Slurm's own words: id, id with task, state, uid, priority, start, exit code, restarts.
+_COLUMNS = re.compile(r"%[AiTUQS](?:\|%[AiTUQS])*|(?:(?:JobID|State|exit_code|RestartCnt):[0-9]+\|,?)+")
+
+#: Bytes of one argument; Linux takes 131,072 at most (MAX_ARG_STRLEN).
+MAX_ARGUMENT = 100_000
 
 
 class SlurmError(Exception):
@@ -90,22 +103,47 @@ def parse_node(line: str) -> Node:
     # The text form marks a node that does not answer with a star behind the state.
     if "*" in field("State"):
         words.add("NOT_RESPONDING")
-    reason = _REASON.search(line)
+    reason, user, when = _parse_reason(line)
     return Node(
         name=field("NodeName"),
         state=base,
         flags=frozenset(words),
         partitions=tuple(part for part in field("Partitions").split(",") if part),
-        reason=reason.group("text") if reason else "",
-        reason_user=(reason.group("user") or "") if reason else "",
-        reason_time=(reason.group("time") or "") if reason else "",
+        reason=reason,
+        reason_user=user,
+        reason_time=when,
     )
+
+
+def _parse_reason(line: str) -> tuple[str, str, str]:
+    """Reason, user and time in one line of C(scontrol show node -o).
+
+    Anything may stand in the texts of administrators, also what looks like the end of a reason. Where it is not certain who gave a
+    reason and when, nobody did, so that such a drain is never taken for ours.
+    """
+    before, found, behind = line.partition(" Reason=")
+    if not found or _TEXTS.search(before):
+        return "", "", ""
+    given = list(_GIVEN.finditer(behind))
+    texts = _TEXTS.search(behind)
+    end = min([match.start() for match in (*given, texts) if match], default=len(behind))
+    user, when = given[0].groups() if len(given) == 1 and not (texts and texts.start() < given[0].start()) else ("", "")
+    return behind[:end].rstrip(), user, when
 
 
 def parse_nodes(text: str) -> dict[str, Node]:
     """C(scontrol show node -o) by node name."""
-    nodes = (parse_node(line) for line in text.splitlines() if line.startswith("NodeName="))
-    return {node.name: node for node in nodes}
+    found: dict[str, Node] = {}
+    for line in text.splitlines():
+        if line.startswith("NodeName="):
+            node = parse_node(line)
+            if node.name in found:
+                raise SlurmError(
+                    f"scontrol show node names {node.name} twice: a line break in some node's Reason or Comment makes a text of it that "
+                    "looks like another node. Give that node another one"
+                )
+            found[node.name] = node
+    return found
 
 
 def _listed(value: t.Any) -> list[str]:
@@ -117,7 +155,10 @@ def _number(value: t.Any) -> int:
     """A number, which new versions wrap in an object that says whether it is set."""
     if isinstance(value, dict):
         value = value.get("number", 0) if value.get("set", True) else 0
-    return int(value or 0)
+    try:
+        return int(value or 0)
+    except (ValueError, OverflowError):
+        return 0
 
 
 def parse_nodes_json(text: str) -> dict[str, Node]:
@@ -126,7 +167,7 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
     Shapes of data_parser 0.0.39 to 0.0.45 (23.02 to 26.05): a state is a list with its flags, in the oldest beside them.
     """
     found = {}
-    document = json.loads(text)
+    document = load_json(text)
     try:
         for item in document["nodes"]:
             base, *flags = [*_listed(item["state"]), *_listed(item.get("state_flags"))]
@@ -148,9 +189,20 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
     return found
 
 
+def load_json(text: str) -> t.Any:
+    """What a command printed as JSON. Raises ValueError. 22.05 leaves control characters in the texts of users as they are."""
+    try:
+        return json.loads(text, strict=False)
+    except RecursionError as exc:
+        raise ValueError(f"no document of Slurm: {exc}") from exc
+
+
 def utc(epoch: float) -> str:
     """A moment as Slurm's text forms have it, in UTC as all our calls of Slurm ask for."""
-    return time.strftime(_TIME_FORMAT, time.gmtime(epoch))
+    try:
+        return time.strftime(_TIME_FORMAT, time.gmtime(epoch))
+    except (ValueError, OverflowError, OSError):
+        return "Unknown"
 
 
 def epoch(text: str) -> int | None:
@@ -168,10 +220,15 @@ def parse_partitions(text: str) -> list[str]:
 
 def parse_reservations(text: str) -> dict[str, dict[str, str]]:
     """C(scontrol show reservation -o) by name, with its fields as they are written there."""
-    lines = (
-        dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines() if line.startswith("ReservationName=")
-    )
-    return {fields["ReservationName"]: fields for fields in lines}
+    found: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        if line.startswith("ReservationName="):
+            fields: dict[str, str] = {}
+            for key, value in re.findall(r"(\w+)=(\S*)", line):
+                # A comment, which may hold anything, comes last.
+                fields.setdefault(key, value)
+            found.setdefault(fields["ReservationName"], fields)
+    return found
 
 
 def _expand(expression: str) -> list[str]:
@@ -179,6 +236,36 @@ def _expand(expression: str) -> list[str]:
         return _hostlist.expand(expression)
     except _hostlist.HostlistError as exc:
         raise SlurmError(str(exc)) from exc
+
+
+def _readable(text: str) -> str:
+    """Output in which bytes that are not UTF-8 are replaced: reasons and comments may have them, and no module could answer with them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _checked(ids: t.Iterable[str]) -> list[str]:
+    """Ids on their way into a command of root's: never anything else."""
+    listed = list(ids)
+    wrong = [id_ for id_ in listed if not JOB_ID.fullmatch(id_)]
+    if wrong:
+        raise SlurmError(
+            f"{', '.join(map(repr, wrong[:5]))}: an id of a job is a number like 4711, of an array task 4711_2"
+        )
+    return listed
+
+
+def _batches(words: t.Sequence[str]) -> t.Iterator[list[str]]:
+    """As many words as fit into one argument, with a sign between them, again and again."""
+    some: list[str] = []
+    length = 0
+    for word in words:
+        if some and length + len(word) + 1 > MAX_ARGUMENT:
+            yield some
+            some, length = [], 0
+        some.append(word)
+        length += len(word) + 1
+    if some:
+        yield some
 
 
 class Slurm:
@@ -189,13 +276,13 @@ class Slurm:
 
     def _patiently(self, command: t.Sequence[str]) -> tuple[int, str, str]:
         """Run a command; a question that a busy controller did not answer in time is asked again, for it changes nothing."""
-        is_question = command[0] == "squeue" or tuple(command[:2]) == ("scontrol", "show")
+        is_question = command[0] in {"squeue", "sinfo"} or command[1] == "show"
         code, out, err = self._run(list(command))
         for _again in range(ASK_AGAIN if is_question else 0):
             if not (code and TIMED_OUT in err):
                 break
             code, out, err = self._run(list(command))
-        return code, out, err
+        return code, _readable(out), _readable(err)
 
     def call(self, *command: str) -> str:
         """Run a command and return what it printed. Raises SlurmError where it does not end with 0."""
@@ -218,26 +305,111 @@ class Slurm:
             config=config,
         )
 
+    def clock(self) -> int:
+        """The seconds since the epoch on the controller's clock, which stamps reasons; this host's where it does not say."""
+        said = re.match(r"Configuration data as of (\S+)", self.call("scontrol", "show", "config"))
+        now = epoch(said.group(1)) if said else None
+        return int(time.time()) if now is None else now
+
     def nodes(self, expression: str = "") -> dict[str, Node]:
-        """All nodes, or those of a hostlist expression, in one query."""
-        command = ["scontrol", "show", "node", *([expression] if expression else [])]
-        found = self._nodes_json(command)
-        if found is None:
-            found = parse_nodes(self.call(*command, "-o"))
-        if expression:
-            # An unknown name or a bad expression is no error for scontrol (22.05 to 26.05).
-            missing = [name for name in _expand(expression) if name not in found]
-            if missing:
-                raise SlurmError(f"scontrol knows no node {_hostlist.fold(missing)}")
+        """All nodes, or those of a hostlist expression: one query, more where one argument cannot hold the names."""
+        if not expression:
+            return self._nodes([""])
+        wanted = _expand(expression)
+        found = self._nodes(_hostlist.parts(wanted, MAX_ARGUMENT))
+        # An unknown name or a bad expression is no error for scontrol (22.05 to 26.05).
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise SlurmError(f"scontrol knows no node {_hostlist.fold(missing)}")
+        return {name: found[name] for name in wanted}
+
+    def _nodes(self, expressions: t.Sequence[str]) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        commands = [["scontrol", "show", "node", *([part] if part else [])] for part in expressions]
+        for command in commands:
+            some = self._nodes_json([*command, "--json"])
+            if some is None:
+                break
+            found.update(some)
+        else:
+            return found
+        # In 22.05 scontrol has no JSON, and sinfo has it of all nodes; later it counts them by their states instead.
+        every = self._nodes_json(["sinfo", "-a", "-N", "--json"])
+        if every is not None:
+            return every
+        # Built without JSON.
+        for command in commands:
+            found.update(parse_nodes(self.call(*command, "-o")))
         return found
 
     def _nodes_json(self, command: list[str]) -> dict[str, Node] | None:
-        """None where this scontrol has no JSON (22.05, or built without it)."""
-        code, out, _err = self._patiently([*command, "--json"])
+        """None where the command has no JSON of nodes."""
+        code, out, _err = self._patiently(command)
         try:
             return None if code else parse_nodes_json(out)
         except ValueError:
             return None
+
+    # -- jobs. Nothing that a user can choose is ever asked for in lines and columns: names and comments may hold separators and line ends.
+
+    def queue(self, columns: str, *filters: str) -> list[list[str]]:
+        """The jobs that squeue's filters let through, in columns that hold numbers or Slurm's own words only; not one that has ended.
+
+        Users choose names, comments, directories, partitions and more, and may put separators and line ends into them: a column
+        with such a text is refused.
+        """
+        if not _COLUMNS.fullmatch(columns):
+            raise ValueError(f"squeue: columns {columns!r}")
+        wide = not columns.startswith("%")
+        out = self.call("squeue", "-h", "-a", *filters, "-O" if wide else "-o", columns)
+        rows = ([field.strip() for field in line.rstrip("| ").split("|")] for line in out.splitlines())
+        count = columns.count("|") + (0 if wide else 1)
+        return [row for row in rows if len(row) == count and JOB_ID.fullmatch(row[0])]
+
+    def jobs(self, ids: t.Iterable[str], columns: str) -> list[list[str]]:
+        """The same of certain jobs, also of those that have ended; one that the controller has forgotten is left out."""
+        found = []
+        for some in _batches(_checked(ids)):
+            try:
+                found += self.queue(columns, "-t", "all", "-j", ",".join(some))
+            except SlurmError as exc:
+                # Of a single unknown id this is an error; of several it is none.
+                if NO_SUCH_JOB not in str(exc):
+                    raise
+        return found
+
+    def job_reason(self, id_: str) -> str:
+        """Why a job is in its state. The whole answer is taken as text, because some plugins write what a user gave them."""
+        (checked,) = _checked([id_])
+        try:
+            said = self.call("squeue", "-h", "-a", "-t", "all", "-j", checked, "-o", "%r")
+        except SlurmError:
+            return ""
+        return " ".join(said.split())[:200]
+
+    def jobs_json(self, ids: t.Iterable[str]) -> list[t.Any] | None:
+        """All that Slurm says of some jobs, 22.05: of all jobs; None where this squeue has no JSON."""
+        found: list[t.Any] = []
+        for some in _batches(_checked(ids)):
+            code, out, err = self._patiently(["squeue", "-a", "--json", "-j", ",".join(some)])
+            if code and NO_SUCH_JOB in err:
+                continue
+            try:
+                document = {} if code else load_json(out)
+                found += document["jobs"]
+            except (ValueError, KeyError, TypeError):
+                return None
+        return found
+
+    def cancel(self, ids: t.Iterable[str]) -> None:
+        """Cancel jobs by their ids."""
+        for some in _batches(_checked(ids)):
+            self.call("scancel", "--", *some)
+
+    def release(self, ids: t.Iterable[str]) -> None:
+        """Release held jobs by their ids."""
+        for some in _batches(_checked(ids)):
+            self.call("scontrol", "release", ",".join(some))
 
     def partitions(self) -> list[str]:
         """The names of all partitions, hidden ones too."""
@@ -251,8 +423,13 @@ class Slurm:
         """Keep all new jobs off some nodes but those of these users that ask for it; running jobs go on.
 
         MAINT lets the reservation lie over those of others, IGNORE_JOBS over running jobs. It ends by itself if nobody is left to
-        delete it.
+        delete it. The nodes have to fit into one argument.
         """
+        if len(nodes) > MAX_ARGUMENT:
+            raise SlurmError(
+                f"the list of the nodes for the reservation {name} has {len(nodes)} characters, and a command takes {MAX_ARGUMENT}: choose "
+                "fewer nodes at a time"
+            )
         self.call(
             "scontrol",
             "create",
@@ -270,6 +447,7 @@ class Slurm:
         self.call("scontrol", "delete", f"reservation={name}")
 
     def update_nodes(self, names: t.Iterable[str], **fields: str) -> None:
-        """One C(scontrol update) for all names."""
+        """One C(scontrol update) for all names, more where one argument cannot hold them."""
         pairs = [f"{key}={value}" for key, value in fields.items()]
-        self.call("scontrol", "update", f"NodeName={_hostlist.fold(names)}", *pairs)
+        for part in _hostlist.parts(names, MAX_ARGUMENT):
+            self.call("scontrol", "update", f"NodeName={part}", *pairs)

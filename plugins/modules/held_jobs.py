@@ -88,21 +88,19 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs, _module
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 
 
 def queue(slurm: Slurm) -> list[_held_jobs.Job]:
-    """All jobs that have not ended."""
-    return _held_jobs.parse_queue(slurm.call("squeue", *_held_jobs.OPTIONS))
+    """All jobs that have not ended, each task of an array by itself."""
+    return _held_jobs.parse_queue(slurm.queue(_held_jobs.COLUMNS, "-r"))
 
 
-def holds(run: Runner, jobs: t.Sequence[_held_jobs.Job]) -> dict[str, str] | None:
-    """Who holds the jobs, or None where this squeue has no JSON."""
-    if not jobs:
-        return {}
-    code, out, _err = run(["squeue", "-a", "--json", "-j", ",".join(job.own_id for job in jobs)])
+def holds(slurm: Slurm, jobs: t.Sequence[_held_jobs.Job]) -> dict[str, _held_jobs.Hold] | None:
+    """Why the jobs are held, or None where this squeue has no JSON. 22.05 answers with all jobs, so nobody asks without need."""
+    found = slurm.jobs_json(dict.fromkeys(job.own_id for job in jobs))
     try:
-        return None if code else _held_jobs.parse_holds(out)
+        return None if found is None else _held_jobs.parse_holds(found)
     except ValueError:
         return None
 
@@ -124,20 +122,20 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"jobs: {', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2"
         )
-    run = _module.runner(module, module.params["bin_dir"])
-    slurm = Slurm(run)
+    slurm = Slurm(_module.runner(module, module.params["bin_dir"]))
     released: list[str] = []
     starts: dict[str, str] = {}
     try:
         jobs = queue(slurm)
-        verdict = _held_jobs.judge(jobs, asked, holds(run, _held_jobs.candidates(jobs, asked)))
+        known = holds(slurm, _held_jobs.candidates(jobs, asked))
+        verdict = _held_jobs.judge(jobs, asked, known)
         held = [job.id for job in verdict.held]
         if module.params["state"] == "released":
             released = held
         if released and not module.check_mode:
-            slurm.call("scontrol", "release", ",".join(released))
+            slurm.release(released)
             after = {job.id: job for job in queue(slurm) if job.id in released}
-            stuck = [id_ for id_, job in after.items() if job.is_launch_failure]
+            stuck = [id_ for id_, job in after.items() if job.is_held]
             if stuck:
                 raise SlurmError(f"scontrol release succeeded, and {', '.join(stuck)} are held as before")
             starts = {id_: job.start for id_, job in after.items() if job.state == "PENDING" and job.start != "N/A"}
@@ -150,7 +148,9 @@ def main() -> t.NoReturn:
         starts=starts,
         foreign=verdict.foreign,
         diff={
-            "before": "".join(f"{job.id}: {job.reason}\n" for job in verdict.held if job.id in released),
+            "before": "".join(
+                f"{job.id}: {known[job.own_id].description}\n" for job in verdict.held if known and job.id in released
+            ),
             "after": "".join(f"{id_}: released\n" for id_ in released),
         },
     )

@@ -14,10 +14,14 @@ author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Drains nodes with a reason that marks them as drained by this collection, and resumes only nodes that carry such a reason.
+  - "Such a reason begins with C(nodecycle:) and ends with the moment at which it was written, as in
+    V(nodecycle: scratch disk is full @2026-11-28T13:40:33) (UTC). It counts as this collection's own only while Slurm shows the same
+    moment and the user of this module as those of the reason. Whoever changes the reason, or gives the same one again, has taken the
+    drain over."
   - With O(activated) and O(before) it resumes what a change of the scripts drained, be it by this collection or by Slurm
     because a script failed, and nothing else.
   - A node that somebody else drained or took down keeps its state, reason, user and time, whatever is asked.
-  - All nodes are looked at in one query, right before they are changed in one update, and looked at again after a resume.
+  - All nodes are read right before they are changed, and again afterwards, as a rule each with one call of C(scontrol).
 options:
   name:
     description: Hostlist expression of the nodes.
@@ -133,6 +137,8 @@ unfinished:
   sample: {worker1: IDLE+NOT_RESPONDING}
 """
 
+import os
+import pwd
 import time
 import typing as t
 
@@ -140,34 +146,64 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
+#: How often a reason is written until Slurm's own time of it is that of its stamp.
+WRITES = 3
+
+
+def process_user() -> str:
+    """The user whom Slurm names as the one who gave a reason of ours."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
 
 def plan(
-    slurm: Slurm, nodes: t.Iterable[Node], params: dict[str, t.Any]
+    slurm: Slurm, nodes: t.Iterable[Node], params: dict[str, t.Any], writer: str
 ) -> tuple[dict[tuple[str, str], list[str]], dict[str, str]]:
     """The nodes by the State and Reason that each gets (empty: stays), and those left alone with what is said of them."""
     groups: dict[tuple[str, str], list[str]] = {}
     if params["state"] == "drained":
-        drain = _ownership.to_drain(nodes, params["reason"])
+        drain = _ownership.to_drain(nodes, params["reason"], writer)
         if drain.names:
             groups["DRAIN", _ownership.mark(params["reason"])] = drain.names
         return groups, drain.foreign
     # Who SlurmUser is matters only where Slurm's own drains do.
     if params["state"] == "explained":
-        reasons, foreign = _ownership.to_explain(nodes, params["failures"], slurm.cluster().slurm_user)
+        reasons, foreign = _ownership.to_explain(nodes, params["failures"], slurm.cluster().slurm_user, writer)
         for name, reason in reasons.items():
             groups.setdefault(("", reason), []).append(name)
         return groups, foreign
     if params["activated"] is None:
-        resume = _ownership.to_resume(nodes, params["reason"])
+        resume = _ownership.to_resume(nodes, params["reason"], writer=writer)
     else:
         seen = _ownership.change(params["activated"], params["before"])
-        resume = _ownership.to_resume(nodes, params["reason"], slurm.cluster().slurm_user, seen)
+        resume = _ownership.to_resume(nodes, params["reason"], slurm.cluster().slurm_user, seen, writer)
     states = {node.name: node.state for node in nodes}
     for name in resume.names:
         # RESUME would also undo what others asked for (FAIL, a reboot), UNDRAIN clears the drain alone; but it leaves DOWN,
         # and our reason hides the one by which Slurm would bring the node back by itself (ReturnToService).
         groups.setdefault(("RESUME" if states[name] == "DOWN" else "UNDRAIN", ""), []).append(name)
     return groups, resume.foreign
+
+
+def give_reason(slurm: Slurm, names: t.Sequence[str], state: str, reason: str, writer: str) -> list[str]:
+    """Write a reason with the moment of writing: the nodes on which Slurm's own time of it stays another one.
+
+    A busy controller, or one that has just taken over with another clock, may note another moment. So the nodes are read again, and
+    those that nobody else has touched since are written again.
+    """
+    left = list(names)
+    fields = {"State": state} if state else {}
+    for _write in range(WRITES):
+        written = _ownership.stamped(reason, slurm.clock())
+        slurm.update_nodes(left, **fields, Reason=written)
+        left = _ownership.to_stamp_again(slurm.nodes(_hostlist.fold(left)).values(), written, writer)
+        if not left:
+            break
+        fields = {}
+    return left
 
 
 def settle(slurm: Slurm, names: t.Sequence[str], seconds: int) -> dict[str, Node]:
@@ -202,14 +238,18 @@ def main() -> t.NoReturn:
         module.fail_json(msg="reason is empty: Slurm drains no node without one")
     slurm = Slurm(_module.runner(module, params["bin_dir"]))
     unfinished: dict[str, str] = {}
+    unstamped: list[str] = []
+    writer = process_user()
     try:
         nodes = slurm.nodes(params["name"])
-        groups, foreign = plan(slurm, nodes.values(), params)
+        groups, foreign = plan(slurm, nodes.values(), params, writer)
         names = [name for group in groups.values() for name in group]
         if not module.check_mode:
             for (state, reason), group in groups.items():
-                fields = {"State": state, "Reason": reason}
-                slurm.update_nodes(group, **{key: value for key, value in fields.items() if value})
+                if reason:
+                    unstamped += give_reason(slurm, group, state, reason, writer)
+                else:
+                    slurm.update_nodes(group, State=state)
             if names and params["state"] == "resumed":
                 after = settle(slurm, names, params["wait"])
                 unfinished = _ownership.unfinished(after.values())
@@ -220,6 +260,11 @@ def main() -> t.NoReturn:
             f"After {params['wait']} seconds these resumed nodes do not take jobs: "
             + ", ".join(f"{name} ({words})" for name, words in sorted(unfinished.items()))
             + ". Look at slurmd's log there, and with `scontrol show node` who drained one again."
+        )
+    if unstamped:
+        module.warn(
+            f"Slurm notes another time for the reason of {_hostlist.fold(unstamped)} than its own clock says, so a later run will not know "
+            "these drains as its own: resume the nodes by hand."
         )
     new = {name: key for key, group in groups.items() for name in group}
     module.exit_json(

@@ -70,7 +70,7 @@ nodes:
     owner:
       description:
         - Who took the node out of service; empty where it is in service.
-        - V(ours) is a drain by M(nodecycle.slurm.node), V(slurm) is one by SlurmUser, which is the daemons themselves, V(other)
+        - V(ours) is a drain by M(nodecycle.slurm.node) run as root, V(slurm) is one by SlurmUser, which is the daemons themselves, V(other)
           anybody else, and any node that is down without a reason.
       type: str
       choices: [ours, slurm, other, ""]

@@ -21,7 +21,10 @@ description:
     the same values.
   - Jobs that take too long are cancelled and given a minute more for their prologs and epilogs to end.
   - If the module is killed, the reservation ends by itself after at most twice O(timeout) and a minute; the next call and
-    O(state=absent) remove what is left.
+    O(state=absent) remove what is left. A job of its own is known by reservation, name and user together, so that nothing that
+    another user names as he likes is touched.
+  - Jobs of others in the reservation, which only root and O(user) can put there, fail O(state=passed). O(state=absent) warns of
+    them and leaves the reservation to its own end.
   - Runs as root on a controller host, because root may submit jobs for others. Not twice at the same time.
 options:
   name:
@@ -39,7 +42,10 @@ options:
     type: dict
     default: {}
   user:
-    description: The user whose jobs they are; empty for SlurmUser, or V(nobody) where that is root. He needs to exist on the nodes.
+    description:
+      - The user whose jobs they are; empty for SlurmUser, or V(nobody) where that is root. He needs to exist on the nodes.
+      - No person who works on the cluster should be able to be him, because it is by their user, name and reservation that left-over
+        jobs are found.
     type: str
     default: ""
   account:
@@ -150,8 +156,15 @@ completing:
   returned: always
   type: list
   elements: str
+strangers:
+  description: The ids of jobs of others in the reservation of the probes, which therefore was left to its own end.
+  returned: with O(state=absent)
+  type: list
+  elements: str
 """
 
+import contextlib
+import dataclasses
 import pwd
 import signal
 import time
@@ -160,49 +173,87 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _probe
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node, Slurm, SlurmError
 
 #: Seconds until cancelled jobs have left the queue, with their prologs and epilogs.
 CANCEL_TIMEOUT = 60
 
 
-def probes(slurm: Slurm, *options: str) -> dict[str, _probe.Seen]:
-    """The jobs that squeue shows with these options."""
-    return _probe.parse_jobs(slurm.call("squeue", "-h", "-a", *options, "-O", _probe.JOB_FIELDS))
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """What there is of probes."""
+
+    #: Our jobs that have not ended, each with its state.
+    jobs: dict[str, str]
+    #: Those in our reservation that are not ours.
+    strangers: list[str]
+    #: Our reservation, if there is one.
+    reservation: dict[str, str] | None
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with the strangers, if there are any."""
+        end = (self.reservation or {}).get("EndTime", "")
+        return _probe.strangers_in(RESERVATION, self.strangers, end) if self.strangers else ""
 
 
-def leftovers(slurm: Slurm) -> tuple[dict[str, _probe.Seen], bool]:
-    """Our jobs that have not ended, and whether there is our reservation. Raises SlurmError where it is used by others."""
-    jobs = {id_: job for id_, job in probes(slurm).items() if job.is_ours or job.reservation == RESERVATION}
-    strangers = sorted(id_ for id_, job in jobs.items() if not job.is_ours)
-    if strangers:
-        raise SlurmError(
-            f"the reservation {RESERVATION} is used by jobs that are not ours ({', '.join(strangers)}). Cancel them or wait until they "
-            f"have ended; that name is this collection's own"
-        )
-    return jobs, RESERVATION in slurm.reservations()
+def uids(names: t.Iterable[str]) -> str:
+    """The numbers of users for squeue, which ignores a name that it does not know."""
+    found = []
+    for name in names:
+        with contextlib.suppress(KeyError):
+            found.append(str(pwd.getpwnam(name).pw_uid))
+    return ",".join(dict.fromkeys(found))
 
 
-def remove(slurm: Slurm) -> tuple[bool, list[str]]:
-    """Remove our jobs and our reservation: whether there was anything, and the jobs whose prolog or epilog does not end.
+def leftovers(slurm: Slurm, user: str) -> Left:
+    """What is left of probes. Ours is a job on which all filters of squeue agree: no text that a user chose is read or compared here.
+
+    A user may name his job as ours are named, and more; he can neither be the probes' user nor get into their reservation.
+    """
+    reservation = slurm.reservations().get(RESERVATION)
+    jobs: dict[str, str] = {}
+    inside: list[str] = []
+    if reservation is not None:
+        owners = uids(_probe.users_of(reservation))
+        if owners:
+            rows = slurm.queue("%A|%T", "-R", RESERVATION, "-n", _probe.JOB_NAME, "-u", owners)
+            jobs = {row[0]: row[1] for row in rows}
+        inside = [id_ for (id_,) in slurm.queue("%A", "-R", RESERVATION)]
+    owner = uids([user])
+    if owner:
+        rows = slurm.queue("%A|%T", "-n", _probe.JOB_NAME, "-u", owner)
+        jobs |= {id_: state for id_, state in rows if state == _probe.ORPHANED}
+    return Left(jobs, sorted(set(inside) - set(jobs), key=int), reservation)
+
+
+def remove(slurm: Slurm, user: str) -> tuple[Left, list[str]]:
+    """Remove our jobs and our reservation: what there was, with the strangers at the end, and the jobs whose prolog or epilog does not end.
 
     Until they have ended no other job comes to their nodes: a prolog that fails late drains the node then, and not after others have
-    been told that all is well.
+    been told that all is well. A reservation in which somebody else has jobs stays until it ends by itself.
     """
-    jobs, reserved = leftovers(slurm)
-    found = bool(jobs) or reserved
-    if jobs:
-        slurm.call("scancel", *jobs)
+    first = left = leftovers(slurm, user)
+    if left.jobs:
+        slurm.cancel(left.jobs)
     deadline = time.monotonic() + CANCEL_TIMEOUT
-    while jobs and time.monotonic() < deadline:
+    while left.jobs and time.monotonic() < deadline:
         time.sleep(0.5)
-        jobs, reserved = leftovers(slurm)
-    stuck = [id_ for id_, job in jobs.items() if job.state != "COMPLETING"]
+        left = leftovers(slurm, user)
+    stuck = [id_ for id_, state in left.jobs.items() if state != "COMPLETING"]
     if stuck:
         raise SlurmError(f"the jobs {', '.join(stuck)} are still there {CANCEL_TIMEOUT} seconds after scancel")
-    if reserved:
+    if left.reservation is not None and not left.strangers:
         slurm.unreserve(RESERVATION)
-    return found, list(jobs)
+    return Left(first.jobs, left.strangers, first.reservation), list(left.jobs)
+
+
+def clear(slurm: Slurm, user: str) -> list[str]:
+    """Make room for a probe, or tidy up after one: the jobs whose prolog or epilog does not end. Raises SlurmError for strangers."""
+    found, completing = remove(slurm, user)
+    if found.strangers:
+        raise SlurmError(found.complaint)
+    return completing
 
 
 def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
@@ -211,27 +262,41 @@ def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, par
         out = slurm.call(*_probe.submission(node, partition, user.pw_name, user.pw_gid, user.pw_dir, params))
     except SlurmError as exc:
         return _probe.Job("", node, partition, "REFUSED", str(exc).rpartition(" said: ")[2])
-    return _probe.Job(out.strip().split(";")[0], node, partition)
+    id_ = out.strip().rpartition("\n")[2].split(";")[0]
+    if not JOB_ID.fullmatch(id_):
+        raise SlurmError(f"sbatch --parsable printed {out.strip()[:200]!r} instead of the job's id")
+    return _probe.Job(id_, node, partition)
 
 
 def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> list[_probe.Job]:
     """The jobs once all are over, or as they are after so many seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        jobs = _probe.looked_at(jobs, probes(slurm, "-t", "all", "-n", _probe.JOB_NAME))
+        seen = slurm.jobs((job.id for job in jobs if job.id), _probe.COLUMNS)
+        jobs = _probe.looked_at(jobs, _probe.parse_jobs(seen))
         if all(map(_probe.has_passed, jobs)) or time.monotonic() >= deadline:
-            return jobs
+            break
         nodes = slurm.nodes(name)
         if all(_probe.is_over(job, nodes[job.node]) for job in jobs):
-            return jobs
+            break
         time.sleep(1)
+    return [with_reason(slurm, job) for job in jobs]
+
+
+def with_reason(slurm: Slurm, job: _probe.Job) -> _probe.Job:
+    """A job that has not passed, with Slurm's words for it."""
+    if _probe.has_passed(job) or job.state in ("REFUSED", "GONE"):
+        return job
+    said = slurm.job_reason(job.id)
+    # Of a job that has started squeue says "None".
+    return dataclasses.replace(job, reason="" if said == "None" else said)
 
 
 def probe(
     module: AnsibleModule, slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd
 ) -> tuple[list[_probe.Job], list[str]]:
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
-    remove(slurm)
+    clear(slurm, user.pw_name)
     # The probe of a killed run may still follow its jobs. It ends, now that they are gone; before that it would remove ours with its own.
     with _module.exclusive(module, _module.PROBE_LOCK):
         return reserve_and_run(slurm, nodes, user, module.params)
@@ -241,7 +306,7 @@ def reserve_and_run(
     slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]
 ) -> tuple[list[_probe.Job], list[str]]:
     """The same, where no other probe is under way."""
-    remove(slurm)
+    clear(slurm, user.pw_name)
     jobs: list[_probe.Job] = []
     try:
         users = dict.fromkeys(["root", user.pw_name])
@@ -250,13 +315,18 @@ def reserve_and_run(
             jobs.append(submit(slurm, node, partition, user, params))
         jobs = follow(slurm, jobs, params["name"], params["timeout"])
     finally:
-        _found, completing = remove(slurm)
+        completing = clear(slurm, user.pw_name)
     return jobs, completing
 
 
-def account_of(module: AnsibleModule, slurm_user: str) -> pwd.struct_passwd:
+def user_of(params: dict[str, t.Any], slurm_user: str) -> str:
     """The user of the jobs."""
-    name = module.params["user"] or ("nobody" if slurm_user == "root" else slurm_user)
+    return str(params["user"] or ("nobody" if slurm_user == "root" else slurm_user))
+
+
+def account_of(module: AnsibleModule, slurm_user: str) -> pwd.struct_passwd:
+    """The same with his home and group."""
+    name = user_of(module.params, slurm_user)
     try:
         return pwd.getpwnam(name)
     except KeyError:
@@ -304,13 +374,20 @@ def main() -> t.NoReturn:
 
 def absent(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:
     """Remove what an earlier probe left."""
+    user = user_of(module.params, slurm.cluster().slurm_user)
     if module.check_mode:
-        jobs, reserved = leftovers(slurm)
-        module.exit_json(changed=bool(jobs) or reserved, completing=[])
-    found, completing = remove(slurm)
+        left = leftovers(slurm, user)
+        module.exit_json(
+            changed=bool(left.jobs) or left.reservation is not None, completing=[], strangers=left.strangers
+        )
+    found, completing = remove(slurm, user)
     if completing:
         module.warn(_probe.late(completing))
-    module.exit_json(changed=found, completing=completing)
+    if found.strangers:
+        # Whoever undoes a rollout has more to give back than this.
+        module.warn(f"Probe: {found.complaint}. It was left")
+    changed = bool(found.jobs) or (found.reservation is not None and not found.strangers)
+    module.exit_json(changed=changed, completing=completing, strangers=found.strangers)
 
 
 def run(module: AnsibleModule, slurm: Slurm) -> t.NoReturn:

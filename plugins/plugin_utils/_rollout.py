@@ -21,7 +21,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node
 
 Document = dict[str, t.Any]
 
@@ -47,7 +47,7 @@ def count_of(spec: t.Any, total: int, variable: str) -> int:
         if text.endswith("%"):
             return min(total, math.ceil(total * float(text[:-1]) / 100))
         return min(total, int(text))
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise RolloutError(f"{variable} is {spec!r}: write a number of nodes or a percentage like 10%") from exc
 
 
@@ -372,6 +372,8 @@ def undo_outcome(undo: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Mapping[st
             not_restored[host] = failed[-1]["msg"] if failed else said["__slurm_undo_failure"]
         elif not said.get(last):
             not_restored[host] = "it was not part of this run (--limit, or it is not in the inventory any more)"
+    for host, why in undo.get("unread", {}).items():
+        not_restored.setdefault(host, f"Slurm did not read the slurm.conf of before: {why}")
     node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}
     lost = [node_of[host] for host in not_restored if host in node_of]
     # A node whose init scripts fail is drained with a better reason already.
@@ -391,7 +393,8 @@ def _init_failed(said: t.Mapping[str, t.Any]) -> bool:
 
 def _held_through(failures: t.Iterable[Document]) -> list[str]:
     """The jobs that Slurm held for these failures: only the prolog's does; the id is in the record of the node on which it failed."""
-    return list(dict.fromkeys(each["job"] for each in failures if each["hook"] == "worker_prolog" and each["job"]))
+    jobs = (str(each["job"]) for each in failures if each["hook"] == "worker_prolog")
+    return list(dict.fromkeys(job for job in jobs if JOB_ID.fullmatch(job)))
 
 
 def last_failures(hosts: t.Iterable[str], facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Document]:

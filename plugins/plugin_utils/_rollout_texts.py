@@ -76,6 +76,7 @@ def undo_message(
     failed: t.Mapping[str, str],
     resumed: t.Mapping[str, t.Any],
     released: t.Mapping[str, t.Any],
+    absent: t.Mapping[str, t.Any],
 ) -> str:
     """Why a rollout was undone and what was put back, for a person."""
     what = (
@@ -83,9 +84,12 @@ def undo_message(
         if undo["commit"]
         else f"The rollout {undo['name']} is undone"
     )
-    lines = [
-        f"{what}, but not everywhere." if outcome["not_restored"] else f"{what}; each host has proven it by sha256."
-    ]
+    if outcome["not_restored"]:
+        lines = [f"{what}, but not everywhere."]
+    elif outcome["not_given_back"]:
+        lines = [f"{what}, and each host has proven it by sha256; but not all nodes and jobs were given back."]
+    else:
+        lines = [f"{what}; each host has proven it by sha256."]
     told = {record["node"] for record in outcome["failures"]}
     reasons: dict[str, list[str]] = {}
     for host, reason in failed.items():
@@ -118,6 +122,18 @@ def undo_message(
         f"- Not put back on {host}: {reason.rstrip('.')}. Run again when this is mended."
         for host, reason in outcome["not_restored"].items()
     ]
+    lines += [
+        f"- Not given back: {said.rstrip('.')}. Run again when this is mended." for said in outcome["not_given_back"]
+    ]
+    if absent.get("failed"):
+        lines.append(
+            f"- The probes' jobs and reservation are left: {str(absent['msg']).rstrip('.')}. They end by themselves within "
+            "minutes, and the next run removes what is left."
+        )
+    elif absent.get("strangers"):
+        lines.append(
+            f"- The probes' reservation is left to its own end, because jobs that are not ours use it: {', '.join(absent['strangers'])}."
+        )
     if resumed.get("changed_nodes"):
         lines.append(f"Given back: {resumed['changed_nodes']}.")
     lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]

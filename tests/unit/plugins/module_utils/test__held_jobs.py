@@ -3,35 +3,36 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs
 
 #: As squeue of 24.11 prints it: a batch job, a task of an array, tasks of it that never ran, one that its user holds, one that runs.
 QUEUE = """\
-26|26|PENDING|2026-11-22T18:35:33|launch failed requeued held
-23|22_1|PENDING|2026-11-22T18:31:29|launch failure limit exceeded requeued held
-22|22_2|PENDING|N/A|Priority
-22|22_3|PENDING|N/A|JobHeldUser
-19|19|PENDING|N/A|JobHeldUser
-30|30|RUNNING|2026-11-22T18:31:29|None
-31|31|PENDING|N/A|a|b
-slurm_load_jobs error
+26|26|PENDING|0|2026-11-22T18:35:33
+23|22_1|PENDING|0|2026-11-22T18:31:29
+22|22_2|PENDING|4294901757|N/A
+22|22_3|PENDING|0|N/A
+19|19|PENDING|0|N/A
+30|30|RUNNING|4294901751|2026-11-22T18:31:29
 """
-HOLDS = {"26": "JobHeldUser", "23": "JobHeldUser"}
+FAILED = _held_jobs.Hold("JobHeldUser", "launch failed requeued held")
+LIMIT = _held_jobs.Hold("JobHeldUser", "launch_failure_limit_exceeded_requeued_held")
+USERS = _held_jobs.Hold("JobHeldUser", "")
+HOLDS = {"26": FAILED, "23": LIMIT, "22": USERS, "19": USERS}
 
 
-def judge(asked: list[str] | None, holds: dict[str, str] | None) -> tuple[list[str], dict[str, str]]:
-    verdict = _held_jobs.judge(_held_jobs.parse_queue(QUEUE), asked, holds)
+def queue() -> list[_held_jobs.Job]:
+    return _held_jobs.parse_queue(line.split("|") for line in QUEUE.splitlines())
+
+
+def judge(asked: list[str] | None, holds: dict[str, _held_jobs.Hold] | None) -> tuple[list[str], dict[str, str]]:
+    verdict = _held_jobs.judge(queue(), asked, holds)
     return [job.id for job in verdict.held], verdict.foreign
 
 
 def test_the_queue() -> None:
-    queue = _held_jobs.parse_queue(QUEUE)
-    assert len(queue) == 7
-    assert queue[-1].reason == "a|b"
-    assert [job.id for job in queue if job.is_launch_failure] == ["26", "22_1"]
+    assert [job.id for job in queue() if job.is_held] == ["26", "22_1", "22_3", "19"]
+    assert [job.own_id for job in _held_jobs.candidates(queue(), ["22_1", "30"])] == ["23"]
 
 
 def test_all_that_a_failed_launch_holds() -> None:
@@ -47,7 +48,8 @@ def test_all_that_a_failed_launch_holds() -> None:
         (["23"], ["22_1"], {}),
         (["22_1", "23"], ["22_1"], {}),
         (["22_3"], [], {"22_3": "PENDING, JobHeldUser"}),
-        (["19", "30", "9"], [], {"19": "PENDING, JobHeldUser", "30": "RUNNING, None", "9": "not in the queue"}),
+        (["22_2"], [], {"22_2": "PENDING, not held"}),
+        (["19", "30", "9"], [], {"19": "PENDING, JobHeldUser", "30": "RUNNING, not held", "9": "not in the queue"}),
     ],
 )
 def test_only_what_was_asked_for(asked: list[str], held: list[str], foreign: dict[str, str]) -> None:
@@ -55,30 +57,39 @@ def test_only_what_was_asked_for(asked: list[str], held: list[str], foreign: dic
 
 
 def test_an_administrators_hold_on_top_stays() -> None:
-    held, foreign = judge(["26", "23"], {**HOLDS, "26": "JobHeldAdmin"})
+    held, foreign = judge(["26", "23"], {**HOLDS, "26": _held_jobs.Hold("JobHeldAdmin", FAILED.description)})
     assert held == ["22_1"]
     assert foreign == {"26": "launch failed requeued held; and JobHeldAdmin since then"}
 
 
 @pytest.mark.parametrize("holds", [None, {}])
-def test_without_knowing_who_holds_it_no_job_is_released(holds: dict[str, str] | None) -> None:
-    held, foreign = judge(None, holds)
+def test_without_knowing_who_holds_it_no_job_is_released(holds: dict[str, _held_jobs.Hold] | None) -> None:
+    held, foreign = judge(["26", "23"], holds)
     assert held == []
     assert sorted(foreign) == ["22_1", "26"]
     assert all("is not known without squeue --json" in why for why in foreign.values())
 
 
 def test_holds() -> None:
-    assert _held_jobs.parse_holds(json.dumps({"jobs": [{"job_id": 26, "state_reason": "JobHeldUser"}]})) == {
-        "26": "JobHeldUser"
+    job = {
+        "job_id": 26,
+        "state_reason": "JobHeldUser",
+        "state_description": "launch failed requeued held",
+        "name": "26|x\n",
+    }
+    assert _held_jobs.parse_holds([job, {"job_id": 27, "state_reason": "None"}]) == {
+        "26": FAILED,
+        "27": _held_jobs.Hold("None", ""),
     }
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": [{}]}', '{"jobs": null}'])
-def test_what_is_no_list_of_jobs(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no list of jobs|Expecting"):
-        _held_jobs.parse_holds(text)
+@pytest.mark.parametrize("jobs", [[{}], [1], [None], 1])
+def test_what_is_no_list_of_jobs(jobs: list[object]) -> None:
+    with pytest.raises(ValueError, match="no list of jobs"):
+        _held_jobs.parse_holds(jobs)
 
 
 def test_ids() -> None:
-    assert _held_jobs.malformed(["1", "1_2", "1_", "1,2", "", "1_[1-2]", "-1"]) == ["1_", "1,2", "", "1_[1-2]", "-1"]
+    assert _held_jobs.malformed(["1", "1_2", "1_", "1,2", "", "1_[1-2]", "-1", "1\n"]) == [
+        *("1_", "1,2", "", "1_[1-2]", "-1", "1\n")
+    ]

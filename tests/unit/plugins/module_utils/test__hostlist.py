@@ -54,6 +54,14 @@ BAD = [
     ("a/b", "no node name"),
     ("n$(reboot)", "no node name"),
     ("a\nb", "no node name"),
+    # A command would take it for an option.
+    ("-n1", "no node name"),
+    ("--all", "no node name"),
+    ("n[1" + "0" * 5000 + "]", "more than 30 digits"),
+    ("n[1-1" + "0" * 5000 + "]", "more than 30 digits"),
+    ("n[" + "0" * 100_000 + "1-1000]", "more than 30 digits"),
+    ("n" * 300, "more than 256 characters"),
+    ("n" * 100_000 + "[1-1000000]", "more than 256 characters"),
 ]
 
 
@@ -62,11 +70,19 @@ def test_a_bad_expression_is_named(expression: str, said: str) -> None:
     with pytest.raises(_hostlist.HostlistError) as error:
         _hostlist.expand(expression)
     assert said in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize(
     "expression",
-    ["n[1-99999999]", "n[1-1000001]", "n[1-1000][1-2000]", "n[1-600000,600001-1200000]", "n[1-99999999999999999999]"],
+    [
+        "n[1-1000][1-1000][1-1000][1-1000]",
+        "n[1-99999999]",
+        "n[1-1000001]",
+        "n[1-1000][1-2000]",
+        "n[1-600000,600001-1200000]",
+        "n[1-99999999999999999999]",
+    ],
 )
 def test_too_many_names_are_refused_before_they_fill_the_memory(
     expression: str, monkeypatch: pytest.MonkeyPatch
@@ -116,3 +132,19 @@ def test_whatever_is_folded_expands_to_the_same_names() -> None:
         folded = _hostlist.fold(names)
         assert set(_hostlist.expand(folded)) == names, folded
         assert _hostlist.fold(_hostlist.expand(folded)) == folded
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"rack{rack:02}-node{node:03}-opa" for rack in range(20) for node in range(500)],
+        [f"n{number:05}" for number in range(0, 20_000, 2)],
+        ["a"],
+        [],
+    ],
+)
+def test_a_list_is_cut_into_parts_that_fit(names: list[str]) -> None:
+    parts = _hostlist.parts(names, 20_000)
+    assert [part for part in parts if len(part) > 20_000] == []
+    assert sorted(name for part in parts for name in _hostlist.expand(part)) == sorted(names)
+    assert len(parts) <= 2 * len(_hostlist.fold(names)) // 20_000 + 1

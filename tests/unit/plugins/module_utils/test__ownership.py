@@ -9,8 +9,11 @@ import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
-OURS = "nodecycle: worker_init gpu exit 1"
-OTHER = "nodecycle: rollout 7"
+OURS = "nodecycle: worker_init gpu exit 1 @2026-11-22T14:40:33"
+OTHER = "nodecycle: rollout 7 @2026-11-22T14:40:30"
+#: What an administrator made of it: he kept our words and added his own, or typed the same without the moment.
+TAKEN_OVER = f"{OURS} hands off, I am replacing the fan"
+UNSTAMPED = "nodecycle: worker_init gpu exit 1"
 FOREIGN = "broken fan"
 
 
@@ -38,6 +41,9 @@ COMBINATIONS = [
     ("IDLE+DRAIN", "", "foreign", "foreign"),
     ("IDLE+DRAIN", "Prolog error", "foreign", "foreign"),
     ("IDLE+DRAIN", f"see {OURS}", "foreign", "foreign"),
+    ("IDLE+DRAIN", TAKEN_OVER, "foreign", "foreign"),
+    ("IDLE+DRAIN", UNSTAMPED, "foreign", "foreign"),
+    ("IDLE+DRAIN", f"{UNSTAMPED} : reboot issued", "foreign", "foreign"),
     # Down, and nobody drained it: not ours, whatever an old reason says.
     ("DOWN+NOT_RESPONDING", "Not responding", "foreign", ""),
     ("DOWN", OURS, "foreign", ""),
@@ -67,9 +73,45 @@ def test_no_reason_resumes_whatever_we_drained() -> None:
 def test_a_reason_drains_and_resumes_whatever_its_blanks() -> None:
     reason = "two  words\nand a line "
     assert _ownership.mark(reason) == "nodecycle: two words and a line"
-    present = node("IDLE+DRAIN", _ownership.mark(reason))
+    present = node("IDLE+DRAIN", _ownership.stamped(_ownership.mark(reason), DRAINED))
     assert _ownership.to_drain([present], reason).names == []
     assert _ownership.to_resume([present], reason).names == ["n1"]
+
+
+#: reason, user and time as Slurm shows them; whether the drain is ours
+GIVEN = [
+    (OURS, "root", "2026-11-22T14:40:33", True),
+    # The update took a moment.
+    (OURS, "root", "2026-11-22T14:40:37", True),
+    (OURS, "root", "2026-11-22T14:40:31", True),
+    # Given again later, with our words as they were.
+    (OURS, "root", "2026-11-22T14:41:33", False),
+    (OURS, "root", "2026-11-22T14:40:20", False),
+    (OURS, "alice", "2026-11-22T14:40:33", False),
+    (OURS, "", "", False),
+    (OURS, "root", "Unknown", False),
+    (TAKEN_OVER, "root", "2026-11-22T14:40:33", False),
+    (UNSTAMPED, "root", "2026-11-22T14:40:33", False),
+    (f"{OURS}\n", "root", "2026-11-22T14:40:33", False),
+    ("nodecycle: hands off @2026-99-22T14:40:33", "root", "2026-11-22T14:40:33", False),
+    ("Prolog error @2026-11-22T14:40:33", "root", "2026-11-22T14:40:33", False),
+]
+
+
+@pytest.mark.parametrize(("reason", "user", "time", "ours"), GIVEN)
+def test_ours_is_what_reason_user_and_time_say(reason: str, user: str, time: str, ours: bool) -> None:
+    present = Node("n1", "IDLE", frozenset({"DRAIN"}), ("batch",), reason, user, time)
+    assert _ownership.is_ours(present) is ours
+    assert not _ownership.is_ours(dataclasses.replace(present, flags=frozenset()))
+    assert not _ownership.is_ours(present, "slurm")
+
+
+def test_what_we_wrote_is_written_again_where_slurm_notes_another_time() -> None:
+    late = Node("n1", "IDLE", frozenset({"DRAIN"}), ("batch",), OURS, "root", "2026-11-22T14:41:33")
+    right = dataclasses.replace(late, name="n2", reason_time="2026-11-22T14:40:33")
+    # Somebody else has been there since.
+    admins = [dataclasses.replace(late, reason=FOREIGN), dataclasses.replace(late, reason_user="bob")]
+    assert _ownership.to_stamp_again([late, right, *admins], OURS) == ["n1"]
 
 
 def test_foreign_nodes_come_with_their_reason() -> None:

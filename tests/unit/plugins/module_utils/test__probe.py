@@ -16,16 +16,13 @@ NODES = {
 }
 DRAINED = Node("n1", "IDLE", frozenset({"DRAIN"}), ("batch",), "Prolog error", "slurm", "2026-11-22T14:40:33")
 
-#: As 24.11 and 22.05 print it, without the blanks between value and bar.
-SQUEUE = """\
-12|FAILED|NonZeroExitCode|5:0|0|nodecycle_probe|nodecycle_canary|
-13|FAILED|NonZeroExitCode|768|0|nodecycle_probe|nodecycle_canary|
-14|RUNNING|None|0|0|nodecycle_probe|nodecycle_canary|
-15|PENDING|launch failed requeued held|0:0|2|nodecycle_probe|nodecycle_canary|
-36|RESV_DEL_HOLD|Reservation nodecycle_canary was deleted|0:0|0|nodecycle_probe|(null)|
-37|PENDING|JobHeldUser|0:0|0|nodecycle_probe|(null)|
-38|PENDING|JobHeldUser|0:0|0|other|nodecycle_canary|
-"""
+#: As 24.11 and 22.05 print it; the latter prints a status as wait(2) gives it.
+SQUEUE = [
+    ["12", "FAILED", "5:0", "0"],
+    ["13", "FAILED", "768", "0"],
+    ["14", "RUNNING", "0", "0"],
+    ["15", "PENDING", "0:0", "2"],
+]
 
 
 def job(**fields: t.Any) -> _probe.Job:
@@ -77,7 +74,17 @@ def test_what_squeue_says() -> None:
     seen = _probe.parse_jobs(SQUEUE)
     assert [line.exit_code for line in seen.values()][:3] == ["5:0", "3:0", "0:0"]
     assert seen["15"].restarts == 2
-    assert [id_ for id_, line in seen.items() if line.is_ours] == ["12", "13", "14", "15", "36"]
+
+
+@pytest.mark.parametrize(("timeout", "option"), [(1, "now+13minutes"), (120, "now+15minutes")])
+def test_slurm_gives_a_forgotten_job_up_long_after_its_reservation(timeout: int, option: str) -> None:
+    params = {"timeout": timeout, "command": "true", "account": "", "qos": "", "gres": ""}
+    assert f"--deadline={option}" in _probe.submission("n1", "gpu", "alice", 2001, "/", params)
+
+
+def test_for_whom_a_reservation_was_made() -> None:
+    assert _probe.users_of({"Users": "root,slurm"}) == ["root", "slurm"]
+    assert _probe.users_of({"Users": "(null)"}) == _probe.users_of({}) == []
 
 
 def test_jobs_as_they_are_now() -> None:
@@ -90,7 +97,6 @@ def test_jobs_as_they_are_now() -> None:
     now = _probe.looked_at(jobs, _probe.parse_jobs(SQUEUE))
     assert [one.state for one in now] == ["FAILED", "GONE", "REFUSED", "RUNNING"]
     assert now[0].exit_code == "5:0"
-    assert now[3].reason == ""
 
 
 @pytest.mark.parametrize(
@@ -163,3 +169,12 @@ def test_reservations_of_others() -> None:
     )
     assert _probe.others(parse_reservations(f"{text}\n"), NODES) == ["a"]
     assert parse_reservations("No reservations in the system\n") == {}
+
+
+def test_no_comment_of_a_reservation_overwrites_what_slurm_says() -> None:
+    text = (
+        "ReservationName=nodecycle_canary StartTime=x Nodes=n1 Users=root,slurm State=ACTIVE Comment=Users=alice State=INACTIVE\n"
+        "ReservationName=nodecycle_canary Users=bob\n"
+    )
+    fields = parse_reservations(text)["nodecycle_canary"]
+    assert (fields["Users"], fields["State"], fields["Nodes"]) == ("root,slurm", "ACTIVE", "n1")

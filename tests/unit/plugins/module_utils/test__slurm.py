@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _slurm
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _slurm
 
 RECORDED = pathlib.Path(__file__).parents[2] / "fixtures" / "slurm-24.11"
 
@@ -25,6 +26,8 @@ class Recording:
 
     def __call__(self, command: list[str]) -> tuple[int, str, str]:
         self.asked.append(command)
+        if command[0] == "sinfo":
+            return 0, '{"sinfo": []}', ""
         return self._answers[command[2] if command[1] == "show" else command[1]]
 
 
@@ -98,6 +101,11 @@ REASONS = [
     ("Reason=spare part ", "spare part", "", ""),
     ("Reason=spare part Extra=x y", "spare part", "", ""),
     ("Reason=first line [root@2026-11-22T14:40:33]         second line", "first line", "root", "2026-11-22T14:40:33"),
+    # What an administrator wrote looks like Slurm's words. Nobody counts as the one who gave such a reason.
+    ("Reason=x [root@2026-11-22T14:40:33] hands off [bob@2026-11-22T15:00:00]", "x", "", ""),
+    ("Reason=x Comment=y [root@2026-11-22T14:40:33]", "x", "", ""),
+    ("Reason=x [root@2026-11-22T14:40:33] Comment=y [bob@2026-11-22T14:40:33]", "x", "", ""),
+    ("Comment=y Reason=nodecycle: x [root@2026-11-22T14:40:33]", "", "", ""),
 ]
 
 
@@ -111,6 +119,19 @@ def test_reasons(end: str, reason: str, user: str, time: str) -> None:
 
 def test_lines_that_are_no_nodes_are_passed_over() -> None:
     assert list(_slurm.parse_nodes(f"No nodes in the system\n\n{line('IDLE')}\n")) == ["n1"]
+
+
+def test_a_text_that_looks_like_another_node_is_refused() -> None:
+    text = f"{line('IDLE')} Comment=a\n{line('IDLE+DRAIN', name='n2')}\n{line('IDLE', name='n2')}\n"
+    with pytest.raises(_slurm.SlurmError, match="names n2 twice: a line break in some node's Reason or Comment"):
+        _slurm.parse_nodes(text)
+
+
+def test_bytes_that_are_no_utf8_come_out_as_text_that_a_module_can_answer_with() -> None:
+    latin = line("IDLE+DRAIN", "Reason=L\udcfcfter [root@2026-11-22T14:40:33]")
+    node = _slurm.Slurm(Recording(node=(0, latin, ""))).nodes()["n1"]
+    assert node.reason == "L\ufffdfter"
+    node.reason.encode()
 
 
 def test_config_of_two_controllers_and_a_bare_uid() -> None:
@@ -196,25 +217,119 @@ def test_other_json_is_refused(text: str) -> None:
 
 
 def test_nodes_by_json_and_by_text() -> None:
-    """22.05 knows no --json and says so with an exit code; text that is no JSON counts as none, too."""
+    """22.05 has no scontrol --json and says so with an exit code, but a list of all nodes by sinfo; text that is no JSON counts as none."""
     by_json, asked = (RECORDED / "nodes.json").read_text(), []
 
     def run(command: list[str]) -> tuple[int, str, str]:
-        asked.append(command[-1])
-        return answers[command[-1]]
+        asked.append(command)
+        return answers[command[0] if command[-1] == "--json" else "text"]
 
-    answers = {"--json": (0, by_json, ""), "-o": (0, line("IDLE"), "")}
+    none = [(1, "", "unrecognized option"), (0, "Slurm 22.05", ""), (0, '{"sinfo": []}', "")]
+    answers = {"scontrol": (0, by_json, ""), "sinfo": none[0], "text": (0, line("IDLE"), "")}
     assert list(_slurm.Slurm(run).nodes()) == ["worker1", "worker2", "worker3"]
-    assert asked == ["--json"]
-    for answer in ((1, "", "unrecognized option"), (0, "Slurm 22.05", "")):
-        answers["--json"] = answer
+    assert len(asked) == 1
+    answers = {"scontrol": none[0], "sinfo": (0, by_json, ""), "text": (1, "", "")}
+    assert list(_slurm.Slurm(run).nodes("worker[2-3]")) == ["worker2", "worker3"]
+    for answer in none:
+        answers = {"scontrol": answer, "sinfo": answer, "text": (0, line("IDLE"), "")}
         assert list(_slurm.Slurm(run).nodes()) == ["n1"]
+
+
+def test_many_nodes_are_asked_for_and_changed_in_calls_that_fit() -> None:
+    names = [f"rack{rack:02}-node{node:03}-opa" for rack in range(20) for node in range(500)]
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        listed = _hostlist.expand(command[3]) if command[1] == "show" else []
+        return 0, json.dumps({"nodes": [{"name": name, "state": ["IDLE"]} for name in listed]}), ""
+
+    slurm = _slurm.Slurm(run)
+    assert list(slurm.nodes(",".join(names))) == names
+    slurm.update_nodes(names, State="DRAIN", Reason="x")
+    slurm.cancel(str(number) for number in range(1_000_000, 1_020_000))
+    slurm.release(str(number) for number in range(1_000_000, 1_020_000))
+    assert max(len(word) for command in asked for word in command) <= _slurm.MAX_ARGUMENT
+    updated = [name for command in asked if command[1] == "update" for name in _hostlist.expand(command[2][9:])]
+    assert sorted(updated) == sorted(names)
+    cancelled = [id_ for command in asked if command[0] == "scancel" for id_ in command[2:]]
+    released = [id_ for command in asked if command[1] == "release" for id_ in command[2].split(",")]
+    assert cancelled == released == [str(number) for number in range(1_000_000, 1_020_000)]
+    with pytest.raises(_slurm.SlurmError, match="choose fewer nodes"):
+        slurm.reserve("r", _hostlist.fold(names), ["root"], 5)
+
+
+#: What squeue may print where a column holds a user's text; never an id of a job.
+FORGED = "12|RUNNING\n|PENDING\n--all|RUNNING\n13|RUNNING|x\n14\n 15 |COMPLETING\n16_3|PENDING\n17,18|PENDING\n"
+
+
+def test_rows_are_those_with_an_id_and_all_columns() -> None:
+    slurm = _slurm.Slurm(lambda command: (0, FORGED, ""))
+    assert slurm.queue("%A|%T") == [["12", "RUNNING"], ["15", "COMPLETING"], ["16_3", "PENDING"]]
+    wide = _slurm.Slurm(lambda command: (0, "1   |RUNNING   |0:0   |0   |\n", ""))
+    assert wide.queue("JobID:24|,State:32|,exit_code:16|,RestartCnt:12|") == [["1", "RUNNING", "0:0", "0"]]
+
+
+@pytest.mark.parametrize(
+    "columns", ["%A|%j", "%k", "%A|%r", "%A %T", "JobID:24|,Name:160|", "%i|%P", "", "%A|%T\n", "%Z", "%.18A"]
+)
+def test_columns_with_texts_of_users_are_refused(columns: str) -> None:
+    with pytest.raises(ValueError, match="squeue: columns"):
+        _slurm.Slurm(Recording()).queue(columns)
+
+
+def test_jobs_by_id() -> None:
+    unknown = (1, "", "slurm_load_jobs error: Invalid job id specified")
+    assert _slurm.Slurm(lambda command: unknown).jobs(["7"], "%A|%T") == []
+    assert _slurm.Slurm(lambda command: unknown).jobs_json(["7"]) == []
+    with pytest.raises(_slurm.SlurmError, match="no answer"):
+        _slurm.Slurm(lambda command: (1, "", "no answer")).jobs(["7"], "%A|%T")
+    # A user of 22.05 has control characters in his job's name.
+    assert _slurm.Slurm(lambda command: (0, '{"jobs": [{"name": "a\n\x01\udcff"}]}', "")).jobs_json(["7"])
+    for answer in [(1, "", "unrecognized option"), (0, "[]", ""), (0, "{}", ""), (0, "x", ""), (0, "[" * 100_000, "")]:
+        assert _slurm.Slurm(lambda command, answer=answer: answer).jobs_json(["7"]) is None
+    assert (
+        _slurm.Slurm(lambda command: (0, "Reservation x was\n deleted\n", "")).job_reason("7")
+        == "Reservation x was deleted"
+    )
+
+
+@pytest.mark.parametrize("id_", ["--partition=batch", "", "1\n", "1 2", "1,2", "-1", "1_", "\u0661"])
+def test_nothing_but_ids_gets_into_a_command(id_: str) -> None:
+    run = Recording()
+    slurm = _slurm.Slurm(run)
+    for call in (
+        slurm.cancel,
+        slurm.release,
+        slurm.jobs_json,
+        lambda ids: slurm.jobs(ids, "%A"),
+        lambda ids: slurm.job_reason(ids[-1]),
+    ):
+        with pytest.raises(_slurm.SlurmError, match="an id of a job is a number"):
+            call(["1", id_])
+    assert run.asked == []
+
+
+def test_the_clock_is_the_controllers() -> None:
+    text = "Configuration data as of 2026-11-22T14:40:33\nAccountingStorageHost = x\n"
+    assert _slurm.Slurm(Recording(config=(0, text, ""))).clock() == 1795358433
+    assert abs(_slurm.Slurm(Recording(config=(0, "", ""))).clock() - time.time()) < 5
 
 
 def test_times() -> None:
     assert _slurm.epoch("2026-11-22T14:40:33") == 1795358433
     assert _slurm.utc(1795358433.9) == "2026-11-22T14:40:33"
     assert _slurm.epoch("Unknown") is None
+    assert [_slurm.utc(value) for value in (1e30, -1e30, float("inf"), float("nan"))] == ["Unknown"] * 4
+
+
+@pytest.mark.parametrize(
+    "changed", ["1e30", "Infinity", "NaN", '{"set": true, "number": 1e400}', '"soon"', "-1e30", "9" * 40]
+)
+def test_a_time_out_of_every_range_is_none(changed: str) -> None:
+    text = '{"nodes": [{"name": "n1", "state": ["IDLE", "DRAIN"], "reason": "x", "reason_set_by_user": "root", "reason_changed_at": CHANGED}]}'
+    node = _slurm.parse_nodes_json(text.replace("CHANGED", changed))["n1"]
+    assert (node.reason, _slurm.epoch(node.reason_time)) == ("x", None)
 
 
 @pytest.mark.parametrize(

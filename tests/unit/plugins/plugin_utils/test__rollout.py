@@ -27,6 +27,13 @@ def node(
     }
 
 
+UNREACHABLE = {
+    "reason": "nodecycle: unreachable for Ansible @2026-11-22T14:40:33",
+    "user": "root",
+    "time": "2026-11-22T14:40:33",
+}
+
+
 def proof(release: str = NEW) -> dict[str, t.Any]:
     return {
         "release": release,
@@ -300,24 +307,36 @@ class TestUnreachable:
         assert "controller c cannot be reached" in world.plan()["problems"][0]
 
     def test_reachable_again_it_is_given_back(self, world: World) -> None:
-        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
         assert world.plan()["resume"] == ["w2"]
+
+    @pytest.mark.parametrize(
+        "taken_over",
+        [
+            {"reason": f"{UNREACHABLE['reason']}: switch port, do not resume"},
+            {"time": "2026-11-23T09:00:00"},
+            {"user": "bob"},
+        ],
+    )
+    def test_but_not_where_an_administrator_has_taken_it_over(self, world: World, taken_over: dict[str, str]) -> None:
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **{**UNREACHABLE, **taken_over})
+        plan = world.plan()
+        assert plan["resume"] == []
+        assert "w2" in plan["out"]
 
     def test_the_reason_of_a_drain_that_is_over_is_none(self, world: World) -> None:
         """24.11 goes on showing it."""
         world.settle(*world.staged)
-        world.cluster["nodes"]["w2"] = node("IDLE", reason="nodecycle: unreachable for Ansible", user="root")
+        world.cluster["nodes"]["w2"] = node("IDLE", **UNREACHABLE)
         assert (world.plan()["resume"], world.plan()["lead"]) == ([], [])
         world.staged["w2"] = {"unreachable": True}
-        world.cluster["nodes"]["w2"] = node(
-            "IDLE+POWERED_DOWN", reason="nodecycle: unreachable for Ansible", user="root"
-        )
+        world.cluster["nodes"]["w2"] = node("IDLE+POWERED_DOWN", **UNREACHABLE)
         assert (world.plan()["drain"], world.plan()["left"]) == ([], ["w2"])
 
     def test_still_unreachable_is_no_new_work(self, world: World) -> None:
         world.settle(*world.staged)
         world.staged["w2"] = {"unreachable": True}
-        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+        world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
         assert not world.plan()["lead"]
 
 
@@ -404,11 +423,11 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     facts = put_back()
     facts["w1"]["__slurm_log"] = {"failures": [record, epilog]}
     undo = _rollout.undo_plan(journal())
-    outcome = _rollout.undo_outcome(undo, facts)
+    outcome = {**_rollout.undo_outcome(undo, facts), "not_given_back": []}
     assert outcome["jobs"] == ["7"]
     assert outcome["not_restored"] == {}
     text = _rollout_texts.undo_message(
-        undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}
+        undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}, {}
     )
     assert "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7" in text
     assert "no disk" in text
@@ -446,6 +465,44 @@ def test_a_host_that_said_nothing_is_not_put_back() -> None:
     outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
     assert sorted(outcome["not_restored"]) == ["w1", "w2"]
     assert "--limit" in outcome["not_restored"]["w1"]
+
+
+@pytest.mark.parametrize("job", ["unknown", "", "7\n", "--partition=batch", None])
+def test_what_is_no_id_of_a_job_is_never_released(job: object) -> None:
+    record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": job, "time": "t"}
+    assert _rollout.undo_outcome(_rollout.undo_plan(journal(failures=[record])), put_back())["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("not_given_back", "absent", "words"),
+    [
+        (
+            ["Nodes n1: no answer."],
+            {},
+            ["not all nodes and jobs were given back", "- Not given back: Nodes n1: no answer. Run again"],
+        ),
+        (
+            [],
+            {"failed": True, "msg": "Probe of no node: no answer"},
+            ["each host has proven it", "are left: Probe of no node: no answer. They end"],
+        ),
+        ([], {"strangers": ["7", "8"]}, ["each host has proven it", "jobs that are not ours use it: 7, 8."]),
+    ],
+)
+def test_what_failed_after_the_releases_is_told(
+    not_given_back: list[str], absent: dict[str, t.Any], words: list[str]
+) -> None:
+    undo = _rollout.undo_plan(journal())
+    outcome = {**_rollout.undo_outcome(undo, put_back()), "not_given_back": not_given_back}
+    text = _rollout_texts.undo_message(undo, outcome, {}, {"failed": True}, {"skipped": True}, absent)
+    assert [word for word in words if word not in text] == [], text
+
+
+def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_keeps_no_node_from_being_given_back() -> None:
+    undo = {**_rollout.undo_plan(journal()), "remove": [], "conf_text": None, "unread": {"c": "parse error"}}
+    outcome = _rollout.undo_outcome(undo, put_back())
+    assert outcome["not_restored"] == {"c": "Slurm did not read the slurm.conf of before: parse error"}
+    assert (outcome["nodes_to_drain"], outcome["restored_nodes"]) == ([], ["n1"])
 
 
 def test_a_killed_undo_remembers_the_jobs_that_wait() -> None:
@@ -576,7 +633,7 @@ def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -
 
 def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(world: World) -> None:
     world.cluster["nodes"]["w1"] = node("DOWN", reason="power supply", user="root", time="2026-11-22T12:00:00")
-    world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", reason="nodecycle: unreachable for Ansible", user="root")
+    world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
     planned = world.plan()
     assert planned["out"] == {"w1": "DOWN, power supply [root@2026-11-22T12:00:00]"}
     assert (
@@ -614,3 +671,9 @@ def test_of_several_controllers_one_runs_the_hooks(met: dict[str, t.Any], missed
     facts = {host: {"__slurm_met": said, "__slurm_staged": {"id": "0" * 64}} for host, said in met.items()}
     found = _rollout.missed_scripts(list(met), facts, ["c1", "c2"])
     assert list(found) == missed
+
+
+@pytest.mark.parametrize("spec", ["inf%", "-inf%", "nan%", "1e400%", "9" * 5000, "many"])
+def test_a_size_that_is_none(spec: str) -> None:
+    with pytest.raises(_rollout.RolloutError, match="write a number of nodes or a percentage"):
+        _rollout.batch_sizes(10, [spec])
