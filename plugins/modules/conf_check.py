@@ -175,9 +175,9 @@ class Check:
 
     def _runner(self, timeout: str) -> Runner:
         def run(command: list[str]) -> tuple[int, str, str]:
+            # For the tools; the controller's own environment is empty but for what _conf_check.environment gives it.
             code, out, err = self.module.run_command(
-                [timeout, *command[1:]],
-                environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                [timeout, *command[1:]], environ_update={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
             )
             return code, out, err
 
