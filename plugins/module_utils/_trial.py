@@ -195,7 +195,11 @@ def main() -> int:
     said = os.path.join(directory, "said")
     with open(said, "wb") as output:
         process = subprocess.Popen(
-            controller(plan), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=os.path.join(directory, "state")
+            controller(plan),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=os.path.join(directory, "state"),
         )
     while process.poll() is None:
         if _said(said):

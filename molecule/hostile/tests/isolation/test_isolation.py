@@ -13,7 +13,9 @@ from conftest import HOSTS, ROOT, Lab, differences, extra
 from world import look
 
 DEFINITION = f"--extra-vars=@{ROOT}/molecule/hostile/vars/isolation.yml"
-CHANGED = extra({"slurm_extra_conf": "PrologEpilogTimeout=78\n", "slurm_worker_prolog": "#!/bin/sh\nset -eu\necho new\n"})
+CHANGED = extra(
+    {"slurm_extra_conf": "PrologEpilogTimeout=78\n", "slurm_worker_prolog": "#!/bin/sh\nset -eu\necho new\n"}
+)
 FAKE = "/opt/fake"
 
 
@@ -105,7 +107,7 @@ def write(path):
         handle.write(b"")
         os.fsync(handle.fileno())
 state = os.getcwd()
-for place in ("/", "/etc", "/etc/slurm", "/usr/bin", "/root", "/home", "/var/lib/slurm/slurmctld", "/var/log/slurm", "/var/spool", "/srv"):
+for place in ("/", "/etc", "/etc/slurm", "/usr/bin", os.path.expanduser("~root"), "/home", "/var/lib/slurm/slurmctld", "/var/log/slurm", "/var/spool", "/srv"):
     attempt(f"make a file in {place}", lambda: os.close(os.open(f"{place}/trace", os.O_CREAT | os.O_WRONLY)))
 for path in ("/etc/passwd", "/etc/slurm/slurm.conf", "/var/log/slurm/slurmctld.log", "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"):
     attempt(f"write {path}", lambda: write(path))
@@ -159,16 +161,18 @@ time.sleep(60)
 """
 
 
+@pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("user", ["root", "slurm"])
-def test_a_controller_that_tries_everything_changes_nothing(lab, fake, user):
+def test_a_controller_that_tries_everything_changes_nothing(lab, user):
     place(lab, f"{FAKE}/slurmctld", EVERYTHING)
     with nothing_changes(lab):
         found = lab.module("conf_check", text=f"SlurmUser={user}\n", bin_dir=FAKE)
     assert (found["controller_checked"], found["findings"]) == (True, []), found.get("why", found)
 
 
+@pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("refused", ["remount,bind", "-t tmpfs", "--move", "--bind /tmp/nodecycle-check", "/etc/hosts"])
-def test_no_controller_starts_that_is_not_shut_off(lab, fake, refused):
+def test_no_controller_starts_that_is_not_shut_off(lab, refused):
     place(lab, f"{FAKE}/slurmctld", f"#!/bin/sh\ntouch {FAKE}/started /started\n")
     lab.run("controller", f"cp /usr/bin/mount {FAKE}/mount.real")
     place(

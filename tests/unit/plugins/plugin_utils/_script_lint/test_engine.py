@@ -298,7 +298,7 @@ EAGER = {
     "tcsh": "set x = `touch {mark}`\nforeach i (`touch {mark}`)\nend\ntouch {mark}\n",
     "csh": "set x = `touch {mark}`\ntouch {mark}\n",
     "fish": "set x (touch {mark})\nif test (touch {mark}); end\ntouch {mark}\n",
-    "awk": "BEGIN {{ system(\"touch {mark}\") }}\n",
+    "awk": 'BEGIN {{ system("touch {mark}") }}\n',
 }
 
 
@@ -318,7 +318,9 @@ def test_options_of_the_interpreter_line_load_nothing(tmp_path: pathlib.Path) ->
 def interpreter(tmp_path: pathlib.Path, name: str, said: str = "") -> pathlib.Path:
     """An interpreter that notes that it was called, with what and with which variables; it says something and fails."""
     path = tmp_path / name
-    path.write_text(f"#!/bin/sh\n{{ echo \"$*\"; env; cat; }} >{tmp_path}/called\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    path.write_text(
+        f"#!/bin/sh\n{{ echo \"$*\"; env; cat; }} >{tmp_path}/called\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n"
+    )
     path.chmod(0o755)
     return tmp_path / "called"
 
@@ -338,8 +340,18 @@ def test_what_can_only_be_checked_by_running_it_is_not(
 @pytest.mark.parametrize(
     ("program", "said", "line", "message"),
     [
-        ("ruby", "-:3: syntax error, unexpected end-of-input\nruby: compile error (SyntaxError)", 3, "ruby: syntax error"),
-        ("php", "\nParse error: syntax error, unexpected token in Standard input code on line 4\n", 4, "php: Parse error"),
+        (
+            "ruby",
+            "-:3: syntax error, unexpected end-of-input\nruby: compile error (SyntaxError)",
+            3,
+            "ruby: syntax error",
+        ),
+        (
+            "php",
+            "\nParse error: syntax error, unexpected token in Standard input code on line 4\n",
+            4,
+            "php: Parse error",
+        ),
         ("lua", "luac: stdin:2: unexpected symbol near '='", 2, "lua: unexpected symbol"),
         ("node", "[stdin]:2\nlet a = ;\n\nSyntaxError: Unexpected token ';'\n at x:99", 2, "node: SyntaxError"),
     ],
@@ -357,7 +369,9 @@ def test_an_interpreter_s_words_are_read(
     assert "/nonexistent" not in called.read_text()
 
 
-@pytest.mark.parametrize("said", ["", "Segmentation fault", "(node:48) Warning: To load an ES module, set x\n[stdin]:48"])
+@pytest.mark.parametrize(
+    "said", ["", "Segmentation fault", "(node:48) Warning: To load an ES module, set x\n[stdin]:48"]
+)
 def test_what_an_interpreter_says_otherwise_is_a_note(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, said: str
 ) -> None:
@@ -414,7 +428,9 @@ def test_one_script_that_shellcheck_does_not_take_is_a_finding_of_it(
         f'exec {real} "$@"\n'
     )
     (tmp_path / "shellcheck").chmod(0o755)
-    monkeypatch.setattr(tools, "find_tool", lambda name: real.replace("shellcheck", name) if name == "shfmt" else str(tmp_path / name))
+    monkeypatch.setattr(
+        tools, "find_tool", lambda name: real.replace("shellcheck", name) if name == "shfmt" else str(tmp_path / name)
+    )
     scripts = [
         Script("worker_prolog", name, b"#!/bin/bash\n# " + text + b"\nif [ a = b -a 1 ]; then unset a[1]; fi\n")
         for name, text in (("bad", b"not for you"), ("good", b"fine"))
@@ -422,7 +438,9 @@ def test_one_script_that_shellcheck_does_not_take_is_a_finding_of_it(
     found = engine.lint(scripts, cache_path=None)
     notes = [(finding.script, finding.severity) for finding in found if finding.rule == "unknown-language"]
     assert notes == [("bad", "warning")]
-    assert "ShellCheck did not analyse the script: ShellCheck failed: crashed" in next(f.message for f in found if f.rule == "unknown-language")
+    assert "ShellCheck did not analyse the script: ShellCheck failed: crashed" in next(
+        f.message for f in found if f.rule == "unknown-language"
+    )
     assert [finding.script for finding in found if finding.rule == "shellcheck"][:1] == ["good"]
 
 
