@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible import constants as C  # noqa: N812
@@ -30,8 +29,9 @@ class ActionModule(ActionBase):
         """See ActionBase."""
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
+        root, wrong = _cluster.check_root(args["root"])
         settings = _cluster.Settings(
-            root=os.path.normpath(args["root"]),
+            root=root,
             extra_conf=_sources.lines_of(args["extra_conf"]),
             adopt=tuple(args["adopt"]),
             unmanaged_nodes=args["unmanaged_nodes"],
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         gathered = gather(self, task_vars or {}, kinds, set(args["targets"]))
         cluster = args["cluster"]
 
-        problems = list(gathered.problems)
+        problems = [*gathered.problems, *(("", problem) for problem in wrong)]
         if cluster:
             problems += [
                 (host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)

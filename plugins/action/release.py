@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, pack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, normal_root, pack
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
@@ -49,7 +49,11 @@ class ActionModule(ActionBase):
                     "msg": "The scripts cannot be staged; nothing was changed.\n"
                     + "\n".join(f"- {line}" for line in lines),
                 }
-            release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
+            try:
+                root = normal_root(str(args.get("root") or "/etc/nodecycle"))
+            except ValueError as exc:
+                return {**result, "failed": True, "msg": f"`slurm_release_root`: {exc}."}
+            release = build(scripts, root, dispatcher_body())
             args["payload"] = pack(release) if release else ""
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)

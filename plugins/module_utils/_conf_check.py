@@ -11,8 +11,9 @@ anything. The controller: no daemon has a dry run (slurmctld lost its -t in 18.0
 ended as soon as it runs.
 
 Such a controller must not act on the world. It has namespaces of its own: network (it reaches no node, database or other
-controller, and nobody reaches it), processes (whatever it starts ends with it, however that is) and mounts (a hosts file in
-which every node is the namespace itself). It starts without state (-c), so it has no job, step or reservation for which
+controller, and nobody reaches it), processes (whatever it starts ends with it, however that is), shared memory, and mounts: all is
+read-only for it, and /run, /dev, /tmp and their like are empty file systems of its own (C(_trial)). Where any of this cannot be had,
+no controller is started. It starts without state (-c), so it has no job, step or reservation for which
 PrologSlurmctld, EpilogSlurmctld, ResvProlog, ResvEpilog, MailProg, UnkillableStepProgram or RebootProgram would run: these stay as
 they are, and Slurm's look at their paths counts. HealthCheckProgram, Prolog, Epilog and the task hooks are the nodes' and run
 nowhere. The rest is changed for the trial:
@@ -22,7 +23,7 @@ key                                        why
 =========================================  ===============================================================================
 StateSaveLocation, SlurmctldPidFile,       the running controller's; its state would be overwritten
 SlurmctldLogFile, SlurmSchedLogFile
-SlurmctldSyslogDebug                       the socket of the system's log is in reach
+SlurmctldSyslogDebug                       the socket of the system's log is not there
 SlurmctldDebug, DebugFlags, LogTimeFormat  what it says has to have the form that is read here
 SlurmctldHost                              only this host's stays: it neither asks the others nor waits as a backup
 SlurmctldPrimaryOnProg, -OffProg           run as soon as it is primary
@@ -35,7 +36,8 @@ JobCompType and its file                   opens the site's file, or waits for a
 Not tried at all, because plugins of the controller act by themselves at its start: BurstBufferType (datawarp removes buffers
 of jobs that it does not know, lua runs the site's script), PowerPlugin (sets power caps) and NodeFeaturesPlugins with knl
 (runs the site's capmc). Plugins that stay are loaded as at every start: the first lines of job_submit.lua are executed, as
-SlurmUser and within the namespaces. Munge's socket stays in reach, for without it no controller starts.
+SlurmUser and within the namespaces. Of the running system's sockets below /run munge's alone is in reach, for without it no controller
+starts; with auth/slurm the trial makes a socket in its own /run, as the real one does in the real one.
 """
 
 from __future__ import annotations
@@ -43,18 +45,25 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import inspect
+import json
 import os
 import pwd
 import re
 import socket
 import stat
+import sys
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist, _trial
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
 
 #: What the trial needs beside slurmctld. util-linux has the first three from 2.32 on with all that is asked of them.
-TOOLS = ("unshare", "setpriv", "mount", "ip", "timeout")
+TOOLS = ("unshare", "setpriv", "mount", "ip", "timeout", "env")
+NAMESPACES = (
+    *("--mount", "--propagation", "private", "--net", "--ipc", "--uts"),
+    *("--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 
 #: Keys that the trial sets to something of its own ({directory} is the private one) where the candidate has them, and always those
 #: that are the running controller's.
@@ -93,25 +102,12 @@ _NODE_NAMES = re.compile(r"(?i)\b(?:NodeName|NodeHostname|NodeAddr)=\"?([^\s\"]+
 _SEVERE = re.compile(r"^(?:slurmctld: )?(?:\[[^\]]*\] )?(fatal|error): (.*)$")
 _PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
 
-#: Run as the first process of the namespaces: when it ends, the kernel ends all that is left in them.
-_TRIAL = """\
-set -eu
-directory=$1 conf=$2 uid=$3 gid=$4 slurmctld=$5
-shift 5
-ip link set lo up
-for address; do ip addr add "$address" dev lo 2>/dev/null || true; done
-for name in hosts nsswitch.conf; do
-    if [ -e "/etc/$name" ]; then mount --bind "$directory/$name" "/etc/$name"; fi
-done
-: >"$directory/isolated"
-setpriv --reuid "$uid" --regid "$gid" --init-groups "$slurmctld" -D -c -f "$conf" \\
-    >"$directory/said" 2>&1 </dev/null &
-while kill -0 $! 2>/dev/null; do
-    if grep -q 'Running as primary controller' "$directory/said"; then exit 0; fi
-    sleep 0.1
-done
-grep -q 'Running as primary controller' "$directory/said" || exit 3
-"""
+#: The whole environment of the trial. Nothing of the connection's may lead it out (SLURM_SACK_*, RUNTIME_DIRECTORY, NOTIFY_SOCKET ...).
+_ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+#: Passed on, for where it is set slurmctld finds its libraries by it.
+_LIBRARIES = "LD_LIBRARY_PATH"
+#: Munge's own places, old and new.
+_MUNGE_SOCKETS = ("/run/munge/munge.socket.2", "/var/run/munge/munge.socket.2")
 
 
 class NotTriedError(Exception):
@@ -292,6 +288,33 @@ def name_files(
     return {"hosts": (read("/etc/hosts") or "") + "\n" + own + others, "nsswitch.conf": switch}
 
 
+def sockets(entries: t.Iterable[_conf.Entry]) -> list[str]:
+    """The sockets that a start needs, where they really are: munge's. auth/slurm needs none, it makes its own.
+
+    Of AuthInfo the last line counts.
+    """
+    values = {entry.key.lower(): entry.value for entry in entries}
+    if values.get("authtype", "auth/munge").lower().rsplit("/", 1)[-1] != "munge":
+        return []
+    named = re.search(r"(?:^|[,;])\s*socket=([^,;]+)", values.get("authinfo", ""), re.IGNORECASE)
+    places = (named.group(1),) if named else _MUNGE_SOCKETS
+    real = dict.fromkeys(os.path.realpath(place) for place in places)
+    return [place for place in real if stat.S_ISSOCK(_mode(place))]
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
+
+
+def environment(present: t.Mapping[str, str]) -> list[str]:
+    """The words before a command that give it the trial's environment and nothing else."""
+    libraries = {_LIBRARIES: present[_LIBRARIES]} if present.get(_LIBRARIES) else {}
+    return ["env", "-i", *(f"{name}={value}" for name, value in {**_ENVIRONMENT, **libraries}.items())]
+
+
 def try_controller(
     directory: str,
     path: str,
@@ -315,18 +338,31 @@ def try_controller(
     os.mkdir(staged, 0o755)
     stage(staged, path, files)
     names = name_files(host, addresses, _conf.tree(path, read), _text)
-    for name, text in {**names, "trial": _TRIAL}.items():
+    plan = {
+        "directory": directory,
+        "new": os.path.join(directory, "new"),
+        "conf": os.path.join(staged, os.path.basename(path)),
+        "uid": uid,
+        "gid": gid,
+        "slurmctld": slurmctld,
+        "addresses": addresses,
+        "sockets": sockets(_conf.tree(path, read)),
+    }
+    os.mkdir(os.path.join(directory, "new"))
+    own = {**names, "trial.py": inspect.getsource(_trial), "plan.json": json.dumps(plan)}
+    for name, text in own.items():
         _files.write_atomic(os.path.join(directory, name), text.encode("utf-8", "surrogateescape"), 0o644)
     _share_key_of_tokens(directory, path, read)
-    command = ["timeout", "--kill-after=2", str(timeout)]
-    command += ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    command += ["/bin/sh", os.path.join(directory, "trial"), directory, os.path.join(staged, os.path.basename(path))]
-    code, _out, err = run([*command, str(uid), str(gid), slurmctld, *addresses])
+    command = ["timeout", "--kill-after=2", str(timeout), "unshare", *NAMESPACES, *environment(os.environ)]
+    # Isolated from the connection's environment and from the directory, in which SlurmUser writes.
+    command += [sys.executable, "-I", "-S", os.path.join(directory, "trial.py"), os.path.join(directory, "plan.json")]
+    code, _out, err = run(command)
     if not os.path.exists(os.path.join(directory, "isolated")):
-        raise NotTriedError(f"this host allows no private namespaces: {err.strip() or f'unshare ended with {code}'}")
+        why = " ".join(err.split()) or f"unshare ended with {code}"
+        raise NotTriedError(f"this host does not let it be shut off from the running system: {why}")
     said = _text(os.path.join(directory, "said")) or ""
-    trial = read_trial(said.replace(staged, os.path.dirname(path)), ran=code == 0)
-    if code not in (0, 3):
+    trial = read_trial(said.replace(staged, os.path.dirname(path)), ran=code == _trial.RAN)
+    if code not in (_trial.RAN, _trial.ENDED):
         last = trial.errors[-1] if trial.errors else "nothing of interest"
         raise NotTriedError(f"it neither ran nor ended within {timeout} seconds; it said last: {last}")
     return trial

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR, normal_root
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner
 
 if t.TYPE_CHECKING:
@@ -33,7 +33,12 @@ RECONFIGURE_DUE = f"{STATE_DIR}/reconfigure.due"
 
 
 def require_root(module: AnsibleModule) -> None:
-    """Fail with a sentence instead of half way with EACCES."""
+    """Fail with a sentence instead of half way with EACCES; and bring the option O(root), where there is one, into its one form."""
+    if "root" in module.params:
+        try:
+            module.params["root"] = normal_root(module.params["root"])
+        except ValueError as exc:
+            module.fail_json(msg=f"`slurm_release_root`: {exc}.")
     if os.geteuid() != 0:
         module.fail_json(
             msg=f"This needs root, and the connection gave uid {os.geteuid()}: set `become: true` for this host (site.yml does; "
@@ -74,6 +79,20 @@ def read_text(path: str) -> str | None:
 def to_bytes(text: str) -> bytes:
     """The bytes of a text that read_text made."""
     return text.encode("utf-8", "surrogateescape")
+
+
+T = t.TypeVar("T")
+
+
+def shown(value: T) -> T:
+    """A value as an answer may hold it: what was no UTF-8 is replaced, for Ansible refuses an answer with such bytes as a whole."""
+    if isinstance(value, str):
+        return t.cast(T, to_bytes(value).decode("utf-8", "replace"))
+    if isinstance(value, dict):
+        return t.cast(T, {shown(key): shown(inner) for key, inner in value.items()})
+    if isinstance(value, (list, tuple)):
+        return t.cast(T, [shown(inner) for inner in value])
+    return value
 
 
 #: Locked while a module changes this host: the module of a killed run may still be at work when the next run begins. A file that only

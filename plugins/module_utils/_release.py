@@ -12,6 +12,7 @@ import base64
 import dataclasses
 import json
 import os
+import re
 import shlex
 import typing as t
 import zlib
@@ -163,15 +164,34 @@ ignores={array("1" if script.on_failure == "ignore" else "0" for script in scrip
     return (head + body).encode()
 
 
+_PLAIN_ROOT = re.compile(r"/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+#: Every system's own. What is in the directory of the releases is this collection's, and goes when the last hook goes.
+_SYSTEM = re.compile(r"/(?:bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)")
+
+
+def normal_root(root: str) -> str:
+    """The directory of the releases in its one form, which slurm.conf names and all comparisons use.
+
+    Raises ValueError with a sentence for one that cannot be it.
+    """
+    parts = root.split("/")
+    plain = "/" + "/".join(part for part in parts if part not in ("", "."))
+    if not root.startswith("/") or ".." in parts or not _PLAIN_ROOT.fullmatch(plain) or _SYSTEM.fullmatch(plain):
+        raise ValueError(
+            f"{root!r} cannot be the directory of the releases: write an absolute path of letters, digits, dots, dashes and underscores, "
+            "without `..`, to a directory that is for them alone, such as /etc/nodecycle"
+        )
+    return plain
+
+
 def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> Release | None:
     """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
 
     None where no hook is carried at all. The dispatchers name the release's directory, so they cannot be part of
-    the digest that names it; what they are without that name is.
+    the digest that names it; what they are without that name is. O(root) is in its one form (C(normal_root)).
     """
     if not hooks:
         return None
-    root = os.path.normpath(root)
     plan: dict[str, t.Any] = {"hooks": {}, "dispatchers": {}}
     names = {name: file_names(scripts) for name, scripts in hooks.items()}
     for name, scripts in hooks.items():

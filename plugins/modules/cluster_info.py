@@ -183,7 +183,7 @@ def main() -> t.NoReturn:
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:
-        module.fail_json(msg=f"Asking the controller about its cluster: {exc}")
+        module.fail_json(msg=_module.shown(f"Asking the controller about its cluster: {exc}"))
     module.exit_json(
         changed=False,
         version=cluster.version,
@@ -192,10 +192,11 @@ def main() -> t.NoReturn:
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
         partitions=partitions,
-        nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
-        conf=[dataclasses.asdict(entry) for entry in conf],
+        # Reasons, comments and values are others' words.
+        nodes=_module.shown({name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()}),
+        conf=_module.shown([dataclasses.asdict(entry) for entry in conf]),
         adopted=_conf.adopted(main_text or ""),
-        fragment=fragment or "",
+        fragment=_module.shown(fragment or ""),
         included=_conf.has_include(main_text or ""),
         reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
         intact=intact,

@@ -17,6 +17,8 @@ description:
     Nothing else in slurm.conf is touched, except for the lines of keys that O(adopt) names.
   - The complete result is first read by Slurm's own parser from a private directory (C(scontrol) with C(SLURM_CONF)), so that
     a wrong key never takes away the host's Slurm commands.
+  - Bytes that are no UTF-8 stay as they are in the file, and are replaced where the module shows them. Several hosts may share one
+    file; what another one of them has changed already is not changed again.
   - The next C(scontrol reconfigure) makes the daemons read it, see M(nodecycle.slurm.reconfigure).
 options:
   path:
@@ -78,6 +80,7 @@ backup:
   type: str
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -90,11 +93,23 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 
 
 def apply(changes: list[_conf.Change], path: str, *, is_undo: bool) -> str:
-    """Put the files in place in the safe order; where the old slurm.conf is kept."""
+    """Put the files in place in the safe order; where the old slurm.conf is kept.
+
+    Several hosts may share the files and change them at the same moment: what another one has done already is left as it is. Raises
+    ConfError where somebody wrote something else.
+    """
     backup = ""
     for change in changes:
+        present = _module.read_text(change.path)
+        if present == change.after:
+            continue
+        if present != change.before:
+            raise _conf.ConfError(
+                f"{change.path} was changed by somebody else while this module was at work. Run again, when nobody else changes it"
+            )
         if change.after is None:
-            os.unlink(change.path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(change.path)
         elif change.path == path:
             try:
                 backup = keep(change)
@@ -146,10 +161,12 @@ def main() -> t.NoReturn:
             backup = apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
-            msg=f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."
+            msg=_module.shown(
+                f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."
+            )
         )
     except (_conf.ConfError, OSError) as exc:
-        module.fail_json(msg=f"Changing {path}: {exc}")
+        module.fail_json(msg=_module.shown(f"Changing {path}: {exc}"))
     module.exit_json(
         changed=bool(changes),
         changed_files=[change.path for change in changes],
@@ -157,8 +174,8 @@ def main() -> t.NoReturn:
             {
                 "before_header": change.path,
                 "after_header": change.path,
-                "before": change.before or "",
-                "after": change.after or "",
+                "before": _module.shown(change.before or ""),
+                "after": _module.shown(change.after or ""),
             }
             for change in changes
         ],

@@ -16,9 +16,13 @@ description:
   - Puts together what M(nodecycle.slurm.conf) would make of a host's slurm.conf, in a private directory, and lets Slurm's own
     parser read it. That finds unknown keys, wrong numbers and wrong flags.
   - Then starts a controller on it that is shut off from everything and ended as soon as it runs. That finds what only slurmctld
-    knows, such as a plugin that does not exist or a partition on unknown nodes. It has its own network, process and mount
-    namespaces and an empty state of its own; keys by which a controller acts at its start are changed for the trial
-    (O(controller)).
+    knows, such as a plugin that does not exist or a partition on unknown nodes. It has namespaces of its own (network, processes,
+    mounts, shared memory, host name) and an empty state of its own; keys by which a controller acts at its start are changed for
+    the trial (O(controller)).
+  - All of the host's file systems are read-only for it. C(/run), C(/var/run), C(/dev), C(/tmp), C(/var/tmp) and C(/dev/shm) are
+    empty ones of its own. Of the running system's sockets there only munge's is in reach, which C(AuthInfo) names; with
+    C(AuthType=auth/slurm) none is. Its environment is empty but for C(PATH), the locale, C(TZ) and C(LD_LIBRARY_PATH).
+  - Where the host does not allow any part of this, no controller is started, and a warning says why.
   - What makes the controller end fails the task. What it merely complains about, and does not complain about on the present
     configuration, is shown as a warning, and so is that no controller could be tried.
   - Runs on a controller host. Changes nothing.
@@ -86,7 +90,7 @@ why:
   description: Why no controller was started, or why it says nothing about the new configuration.
   returned: when RV(controller_checked) is false
   type: str
-  sample: "this host allows no private namespaces: unshare: unshare failed: Operation not permitted"
+  sample: "this host does not let it be shut off from the running system: unshare: unshare failed: Operation not permitted"
 findings:
   description: What Slurm says about the new configuration.
   returned: always
@@ -175,9 +179,9 @@ class Check:
 
     def _runner(self, timeout: str) -> Runner:
         def run(command: list[str]) -> tuple[int, str, str]:
+            # For the tools; the controller's own environment is empty but for what _conf_check.environment gives it.
             code, out, err = self.module.run_command(
-                [timeout, *command[1:]],
-                environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                [timeout, *command[1:]], environ_update={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
             )
             return code, out, err
 
@@ -222,8 +226,8 @@ def main() -> t.NoReturn:
     def results() -> dict[str, t.Any]:
         return {
             "controller_checked": not why,
-            **({"why": why} if why else {}),
-            "findings": [found.as_dict() for found in findings],
+            **({"why": _module.shown(why)} if why else {}),
+            "findings": _module.shown([found.as_dict() for found in findings]),
         }
 
     def note(severity: str, messages: t.Iterable[str]) -> None:
@@ -255,7 +259,9 @@ def main() -> t.NoReturn:
         why = "Slurm's parser refuses the configuration"
         note("error", [str(exc)])
         module.fail_json(
-            msg=f"Slurm refuses the new configuration, so nothing was changed. {findings[0]}. Correct `slurm_extra_conf`.",
+            msg=_module.shown(
+                f"Slurm refuses the new configuration, so nothing was changed. {findings[0]}. Correct `slurm_extra_conf`."
+            ),
             **results(),
         )
     except _conf_check.NotTriedError as exc:
@@ -263,20 +269,26 @@ def main() -> t.NoReturn:
     except (_conf.ConfError, OSError) as exc:
         why = "the configuration cannot be put together"
         module.fail_json(
-            msg=f"The new {path} cannot be put together, so nothing was changed: {exc}. Correct `slurm_extra_conf`.",
+            msg=_module.shown(
+                f"The new {path} cannot be put together, so nothing was changed: {exc}. Correct `slurm_extra_conf`."
+            ),
             **results(),
         )
     finally:
         check.clean()
     if module.params["controller"] and why:
-        module.warn(f"The new slurm.conf was read by Slurm's parser, and no controller was tried on it: {why}.")
+        module.warn(
+            _module.shown(f"The new slurm.conf was read by Slurm's parser, and no controller was tried on it: {why}.")
+        )
     for found in findings:
         if found.severity == "warning":
-            module.warn(f"A controller on the new slurm.conf runs, and says: {found}")
+            module.warn(_module.shown(f"A controller on the new slurm.conf runs, and says: {found}"))
     if fatal:
         module.fail_json(
-            msg="A controller that is started on the new configuration ends, so nothing was changed. "
-            f"slurmctld says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`.",
+            msg=_module.shown(
+                "A controller that is started on the new configuration ends, so nothing was changed. "
+                f"slurmctld says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`."
+            ),
             **results(),
         )
     module.exit_json(changed=False, **results())

@@ -9,15 +9,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 _WORKER_JOB_HOOKS = [hook.name for hook in HOOKS.values() if hook.host == "worker" and not hook.is_init]
 
 
@@ -77,13 +75,21 @@ def conf_text(used: t.Iterable[str], settings: Settings) -> str:
     return _conf.fragment(keys, settings.extra_conf)
 
 
+def check_root(root: str) -> tuple[str, list[Problem]]:
+    """The directory of the releases in its one form, and what stands against it."""
+    try:
+        return normal_root(root), []
+    except ValueError as exc:
+        said, _colon, remedy = str(exc).partition(": ")
+        return root, [Problem("slurm_release_root", f"is wrong: {said}", remedy)]
+
+
 def check_cluster(
     hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
     """What stands between this definition and this cluster."""
     used = in_use(hosts)
-    problems = _check_root(settings)
-    problems += _check_controllers(controllers, cluster)
+    problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
     problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
     problems += _check_keys(used, settings, cluster)
@@ -112,13 +118,6 @@ def check_scripts(specs: t.Iterable[ScriptSpec], cluster: t.Mapping[str, t.Any])
                     )
                 )
     return problems
-
-
-def _check_root(settings: Settings) -> list[Problem]:
-    if _PLAIN_PATH.fullmatch(settings.root):
-        return []
-    remedy = "write an absolute path of letters, digits, dots, dashes and underscores, which slurm.conf and systemd take as it is"
-    return [Problem("slurm_release_root", f"is {settings.root!r}", remedy)]
 
 
 def _check_controllers(controllers: t.Sequence[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:

@@ -202,6 +202,8 @@ def _own_hits(one: _Prepared, options: Options) -> list[Hit]:
         return one.hits
     try:
         return [*one.hits, *_language_hits(one, one.text, options)]
+    except tools.TooLongError as exc:
+        return [*one.hits, Hit("unknown-language", 1, 1, f"the script was not analysed: {exc}", "warning")]
     except LintError:
         raise
     except RecursionError:

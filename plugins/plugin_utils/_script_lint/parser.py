@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import typing as t
 
 from . import tools
@@ -31,14 +32,25 @@ class ShellSyntaxError(Exception):
         self.message = message
 
 
+#: How shfmt begins an error. Beyond line 262,143 or column 16,383 it writes a question mark.
+_PLACE = re.compile(r"(?:<standard input>:)?(\d+|\?):(\d+|\?): (.*)", re.DOTALL)
+
+
 def parse(source: bytes, dialect: str) -> Node:
-    """The syntax tree of a text, by shfmt."""
-    done = tools.run([tools.find_tool("shfmt"), "--to-json", "-ln", dialect], stdin=source)
+    """The syntax tree of a text, by shfmt. Raises ShellSyntaxError, and LintError where it is shfmt that does not work."""
+    done = _shfmt(source, dialect)
     if done.returncode != 0:
-        message = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        match = re.match(r"(?:<standard input>:)?(\d+):(\d+): (.*)", message[0] if message else "")
-        if match is None:
-            raise LintError(f"shfmt failed: {' '.join(message) or 'no message'}")
-        raise ShellSyntaxError(int(match[1]), int(match[2]), match[3])
+        message = " ".join(done.stderr.decode("utf-8", "replace").split()) or f"it ended with code {done.returncode}"
+        match = _PLACE.match(message)
+        if match is not None:
+            line, column = (int(number) if number.isdigit() else 1 for number in match.groups()[:2])
+            raise ShellSyntaxError(line, column, match[3])
+        if _shfmt(b"true\n", dialect).returncode != 0:
+            raise LintError(f"shfmt failed: {message}")
+        raise ShellSyntaxError(1, 1, message)
     tree: Node = json.loads(done.stdout)
     return tree
+
+
+def _shfmt(source: bytes, dialect: str) -> subprocess.CompletedProcess[bytes]:
+    return tools.run([tools.find_tool("shfmt"), "--to-json", "-ln", dialect], stdin=source)

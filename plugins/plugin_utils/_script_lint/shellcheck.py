@@ -78,13 +78,36 @@ def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
                 with open(name, "wb") as file:
                     file.write(texts[position][1])
                 names[name] = position
-            for raw in _run(shell, list(names)):
-                hit = _hit(raw)
-                if hit is not None:
-                    found[names[raw["file"]]].append(hit)
+            for name, hits in _hits_of(shell, list(names)).items():
+                found[names[name]].extend(hits)
     for hits in found:
         _first_bashism_only(hits)
     return found
+
+
+def _hits_of(shell: str, files: list[str]) -> dict[str, list[Hit]]:
+    """The hits of each file. One that ShellCheck cannot take does not hide those of the others."""
+    found: dict[str, list[Hit]] = {name: [] for name in files}
+    try:
+        for raw in _run(shell, files):
+            hit = _hit(raw)
+            if hit is not None:
+                found[raw["file"]].append(hit)
+    except LintError as exc:
+        if len(files) > 1:
+            return {name: _hits_of(shell, [name])[name] for name in files}
+        _probe(os.path.dirname(files[0]), shell)
+        message = f"ShellCheck did not analyse the script: {exc}"
+        return {files[0]: [Hit("unknown-language", 1, 1, message, "warning")]}
+    return found
+
+
+def _probe(folder: str, shell: str) -> None:
+    """Raise LintError where it is ShellCheck that does not work, and not the script."""
+    name = os.path.join(folder, "probe.sh")
+    with open(name, "wb") as file:
+        file.write(b"true\n")
+    _run(shell, [name])
 
 
 def _run(shell: str, files: list[str]) -> list[dict[str, t.Any]]:

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import typing as t
 
 from .model import LintError
 
@@ -40,7 +41,13 @@ def tool_version(name: str) -> str:
     return f"{path}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def run(arguments: list[str], *, stdin: bytes = b"", timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+class TooLongError(LintError):
+    """A program did not come to an end: a matter of what it was given, not of the program."""
+
+
+def run(
+    arguments: list[str], *, stdin: bytes = b"", timeout: float = 60, env: t.Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run a program without a shell; a program that hangs or cannot start is a LintError."""
     try:
         return subprocess.run(
@@ -49,7 +56,10 @@ def run(arguments: list[str], *, stdin: bytes = b"", timeout: float = 60) -> sub
             capture_output=True,
             timeout=timeout,
             check=False,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env={**(os.environ if env is None else env), "LC_ALL": "C.UTF-8"},
+            cwd="/",
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
+    except subprocess.TimeoutExpired as exc:
+        raise TooLongError(f"{os.path.basename(arguments[0])} did not end within {timeout:.0f} seconds") from exc
+    except OSError as exc:
         raise LintError(f"The script linter could not run {arguments[0]}: {exc}") from exc

@@ -43,7 +43,12 @@ class _Unit:
         if self.line is not None:
             return self.line, self.column
         position = node.get("Pos", {})
-        return position.get("Line", 1) + self.first_line - 1, position.get("Col", 1)
+        line, column = position.get("Line", 1), position.get("Col", 1)
+        if not (line and column):
+            # Where a number is too large for shfmt it writes 0; the offset is right.
+            before = self.source[: position["Offset"]]
+            line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        return line + self.first_line - 1, column
 
 
 class Walker:

@@ -139,3 +139,21 @@ def test_a_full_or_read_only_run_is_told_so(options: str, tmp_path: pathlib.Path
         pytest.skip("nothing can be mounted here")
     assert f"LockError: the lock {tmp_path}/lock cannot be made" in done.stderr
     assert f"df -h {tmp_path}" in done.stderr
+
+
+GRUESSE = b"# gr\xfc\xdfe \xe2\x82\xac\n"
+
+
+def test_bytes_survive_and_are_shown_without_what_ansible_refuses(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "slurm.conf").write_bytes(GRUESSE)
+    text = _module.read_text(str(tmp_path / "slurm.conf"))
+    assert text is not None
+    assert _module.to_bytes(text) == GRUESSE
+    with pytest.raises(UnicodeEncodeError):
+        text.encode()
+    assert _module.shown(text) == "# gr\ufffd\ufffde €\n"
+
+
+def test_the_whole_of_an_answer_is_shown() -> None:
+    answer = {"a\udcfc": ["L\udcfcfter", {"b": ("x", 1, None, True)}], "c": 2.5}
+    assert _module.shown(answer) == {"a\ufffd": ["L\ufffdfter", {"b": ["x", 1, None, True]}], "c": 2.5}

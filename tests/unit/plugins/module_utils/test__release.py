@@ -30,7 +30,6 @@ def test_no_hook_no_release() -> None:
 def test_the_id_is_that_of_the_content_alone() -> None:
     first = build({"worker_prolog": [SCRIPT], "worker_epilog": []})
     assert build({"worker_epilog": [], "worker_prolog": [SCRIPT]}).id == first.id
-    assert build({"worker_prolog": [SCRIPT], "worker_epilog": []}, root=f"{ROOT}/").id == first.id
     assert len(first.id) == 64
 
 
@@ -129,6 +128,48 @@ def test_pack_and_unpack() -> None:
 
 def test_the_path_that_slurm_is_told_is_that_of_no_release() -> None:
     assert _release.dispatcher_path(ROOT, "worker_prolog") == "/etc/nodecycle/current/worker_prolog"
+
+
+# --- the directory of the releases
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/etc/nodecycle",
+        "/etc//nodecycle",
+        "/etc/nodecycle/",
+        "//etc/nodecycle",
+        "/etc/./nodecycle",
+        "/./etc//nodecycle/.",
+    ],
+)
+def test_a_root_has_one_form(root: str) -> None:
+    assert _release.normal_root(root) == "/etc/nodecycle"
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        *(
+            "/",
+            "//",
+            "/.",
+            "/etc",
+            "/usr/",
+            "//run",
+            "etc/nodecycle",
+            "./nodecycle",
+            "~/nodecycle",
+            "",
+            "/etc/../nodecycle",
+        ),
+        *("/etc/nodecycle/..", "/opt/my dir", "/opt/%n", "/opt/$HOME", "/opt/a#b", "/opt/a\n", "/opt/ü"),
+    ],
+)
+def test_a_root_that_cannot_be_one_is_refused(root: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the directory of the releases: write an absolute path"):
+        _release.normal_root(root)
 
 
 # --- the head of a dispatcher

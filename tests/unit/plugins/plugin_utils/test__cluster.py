@@ -120,11 +120,16 @@ def test_a_definition_that_fits() -> None:
     assert check(hosts("worker_prolog", controller=("controller_prolog",))) == []
 
 
-@pytest.mark.parametrize("root", ["etc/nodecycle", "/", "/opt/my dir", "/opt/%n", "/opt/$HOME", "/opt/a#b", ""])
-def test_a_root_that_slurm_and_systemd_would_read_otherwise(root: str) -> None:
-    ((where, message, _remedy),) = check(hosts(), root=root)
-    assert where == "slurm_release_root"
-    assert repr(root) in message
+@pytest.mark.parametrize("root", ["etc/nodecycle", "/", "/opt/my dir", ""])
+def test_a_root_that_cannot_be_one_is_named(root: str) -> None:
+    _root, (problem,) = _cluster.check_root(root)
+    assert problem.where == "slurm_release_root"
+    assert repr(root) in problem.message
+    assert problem.remedy.startswith("write an absolute path")
+
+
+def test_a_root_has_one_form() -> None:
+    assert _cluster.check_root("/etc//nodecycle/") == ("/etc/nodecycle", [])
 
 
 @pytest.mark.parametrize("controllers", [("a", "b"), ()])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import typing as t
 
@@ -282,13 +283,165 @@ def test_an_unknown_language_is_a_note(program: str) -> None:
     assert [(f.rule, f.severity) for f in found] == [("unknown-language", "info")]
 
 
-def test_another_language_is_shown_to_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = lint(script(b"#!/usr/bin/perl\nprint 'x' if (;\n"))
-    assert found[0].rule in ("syntax-error", "unknown-language")
+#: A program for each language that the linter knows; {mark} is a file that it makes as early as the language allows.
+EAGER = {
+    "sh": "x=$(touch {mark})\ntouch {mark}\neval 'touch {mark}'\n",
+    "bash": "declare -a a=($(touch {mark}))\n[[ $(touch {mark}) ]]\ncat <(touch {mark})\n",
+    "ksh": "touch {mark}\n",
+    "zsh": "touch {mark}\n",
+    "python3": "import os\nos.system('touch {mark}')\nopen('{mark}', 'w')\n",
+    "perl": "BEGIN {{ open(F, '>', '{mark}') }}\nuse POSIX;\n",
+    "ruby": "BEGIN {{ File.write('{mark}', '') }}\n`touch {mark}`\n",
+    "php": "<?php declare(ticks=1); touch('{mark}');\n",
+    "lua": "os.execute('touch {mark}')\n",
+    "node": "require('fs').writeFileSync('{mark}', '')\n",
+    "tcsh": "set x = `touch {mark}`\nforeach i (`touch {mark}`)\nend\ntouch {mark}\n",
+    "csh": "set x = `touch {mark}`\ntouch {mark}\n",
+    "fish": "set x (touch {mark})\nif test (touch {mark}); end\ntouch {mark}\n",
+    "awk": 'BEGIN {{ system("touch {mark}") }}\n',
+}
+
+
+@pytest.mark.parametrize("program", EAGER)
+def test_linting_executes_nothing(tmp_path: pathlib.Path, program: str) -> None:
+    mark = tmp_path / "mark"
+    lint(script(f"#!/usr/bin/{program}\n{EAGER[program].format(mark=mark)}".encode()))
+    assert not mark.exists()
+
+
+def test_options_of_the_interpreter_line_load_nothing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "evil.rb").write_text(f"File.write('{tmp_path}/mark', '')\n")
+    lint(script(f"#!/usr/bin/ruby -r{tmp_path}/evil.rb\nputs 1\n".encode()))
+    assert not (tmp_path / "mark").exists()
+
+
+def interpreter(tmp_path: pathlib.Path, name: str, said: str = "") -> pathlib.Path:
+    """An interpreter that notes that it was called, with what and with which variables; it says something and fails."""
+    path = tmp_path / name
+    path.write_text(
+        f"#!/bin/sh\n{{ echo \"$*\"; env; cat; }} >{tmp_path}/called\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n"
+    )
+    path.chmod(0o755)
+    return tmp_path / "called"
+
+
+@pytest.mark.parametrize("program", ["perl", "tcsh", "csh", "fish", "perl5.36"])
+def test_what_can_only_be_checked_by_running_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, program: str
+) -> None:
+    called = interpreter(tmp_path, program.rstrip("0123456789."))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (found,) = lint(script(f"#!/usr/bin/{program}\nwhatever (\n".encode()))
+    assert (found.rule, found.severity) == ("unknown-language", "info")
+    assert "the syntax was not checked" in found.message
+    assert not called.exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "line", "message"),
+    [
+        (
+            "ruby",
+            "-:3: syntax error, unexpected end-of-input\nruby: compile error (SyntaxError)",
+            3,
+            "ruby: syntax error",
+        ),
+        (
+            "php",
+            "\nParse error: syntax error, unexpected token in Standard input code on line 4\n",
+            4,
+            "php: Parse error",
+        ),
+        ("lua", "luac: stdin:2: unexpected symbol near '='", 2, "lua: unexpected symbol"),
+        ("node", "[stdin]:2\nlet a = ;\n\nSyntaxError: Unexpected token ';'\n at x:99", 2, "node: SyntaxError"),
+    ],
+)
+def test_an_interpreter_s_words_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, program: str, said: str, line: int, message: str
+) -> None:
+    called = interpreter(tmp_path, {"lua": "luac"}.get(program, program), said)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name in ("RUBYOPT", "NODE_OPTIONS", "LUA_INIT", "PHPRC"):
+        monkeypatch.setenv(name, "-r/nonexistent")
+    (found,) = lint(script(f"#!/usr/bin/{program}\nwhatever\n".encode()))
+    assert (found.rule, found.line) == ("syntax-error", line)
+    assert found.message.startswith(message)
+    assert "/nonexistent" not in called.read_text()
+
+
+@pytest.mark.parametrize(
+    "said", ["", "Segmentation fault", "(node:48) Warning: To load an ES module, set x\n[stdin]:48"]
+)
+def test_what_an_interpreter_says_otherwise_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, said: str
+) -> None:
+    interpreter(tmp_path, "node", said)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (found,) = lint(script(f"#!/usr/bin/node\nwhatever {len(said)}\n".encode()))
+    assert (found.rule, found.line) == ("unknown-language", 1)
+
+
+def test_an_interpreter_that_is_not_there_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    (without,) = lint(script(b"#!/usr/bin/perl\nprint 'y' if (;\n"))
+    (without,) = lint(script(b"#!/usr/bin/ruby\nputs (\n"))
     assert (without.rule, without.severity) == ("unknown-language", "info")
-    assert "perl is not installed on the control node" in without.message
+    assert "ruby is not installed on the control node" in without.message
+
+
+# ------------------------------------------------------------------------------------- what the two programs say
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"#!/bin/bash\necho " + b"a" * 17000 + b" )\n", 2),
+        (b"#!/bin/bash\n" + b"x" * 20000 + b"'\n", 2),
+        (b"#!/bin/bash\n" + b"\n" * 270000 + b"if\n", 1),
+    ],
+    ids=["column", "quote", "line"],
+)
+def test_an_error_beyond_shfmt_s_numbers_is_a_finding_of_its_script(text: bytes, line: int) -> None:
+    found = [finding for finding in lint(script(text)) if finding.rule == "syntax-error"]
+    assert [(finding.line, finding.script) for finding in found] == [(line, "s")]
+
+
+def test_a_long_command_of_a_python_script_is_no_end_of_the_run() -> None:
+    command = "echo " + "a" * 17000 + " ) ; squeue"
+    found = lint(script(f"#!/usr/bin/python3\nimport os\nos.system('{command}')\n".encode()))
+    assert all(finding.line >= 1 for finding in found)
+
+
+@pytest.mark.parametrize("before", [b": " + b"a" * 17000 + b"; ", b"\n" * 270000], ids=["column", "line"])
+def test_a_finding_beyond_shfmt_s_numbers_has_its_place(before: bytes) -> None:
+    text = b"#!/bin/bash\n" + before + b"squeue >/dev/null\n"
+    (found,) = (finding for finding in lint(script(text)) if finding.rule == "slurm-command")
+    assert found.line == text[: text.index(b"squeue")].count(b"\n") + 1
+    assert found.column == text.index(b"squeue") - text.rfind(b"\n", 0, text.index(b"squeue"))
+
+
+def test_one_script_that_shellcheck_does_not_take_is_a_finding_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    real = tools.find_tool("shellcheck")
+    (tmp_path / "shellcheck").write_text(
+        "#!/bin/sh\nfor one; do case $one in /*) ! grep -q 'not for you' \"$one\" || { echo crashed >&2; exit 2; } ;; esac; done\n"
+        f'exec {real} "$@"\n'
+    )
+    (tmp_path / "shellcheck").chmod(0o755)
+    monkeypatch.setattr(
+        tools, "find_tool", lambda name: real.replace("shellcheck", name) if name == "shfmt" else str(tmp_path / name)
+    )
+    scripts = [
+        Script("worker_prolog", name, b"#!/bin/bash\n# " + text + b"\nif [ a = b -a 1 ]; then unset a[1]; fi\n")
+        for name, text in (("bad", b"not for you"), ("good", b"fine"))
+    ]
+    found = engine.lint(scripts, cache_path=None)
+    notes = [(finding.script, finding.severity) for finding in found if finding.rule == "unknown-language"]
+    assert notes == [("bad", "warning")]
+    assert "ShellCheck did not analyse the script: ShellCheck failed: crashed" in next(
+        f.message for f in found if f.rule == "unknown-language"
+    )
+    assert [finding.script for finding in found if finding.rule == "shellcheck"][:1] == ["good"]
 
 
 # ---------------------------------------------------------------------------------------------- missing programs

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes that are no UTF-8, in slurm.conf and in a node's reason: kept, shown, and no end of a run."""
+
+from __future__ import annotations
+
+from conftest import extra
+
+REASON = r"$(printf 'L\374fter')"
+COMMENT = r"# gr\374\337e"
+
+
+def test_bytes_that_are_no_utf_8_stay_and_end_no_run(lab):
+    present = lab.run("controller", "sha256sum </etc/slurm/slurm.conf")
+    lab.run("controller", f"cp -p /etc/slurm/slurm.conf /etc/slurm/kept; printf '{COMMENT}\\n' >>/etc/slurm/slurm.conf")
+    lab.run("controller", f'scontrol update NodeName=worker3 State=DRAIN Reason="{REASON}"')
+    try:
+        lines = extra({"slurm_extra_conf": "PrologEpilogTimeout=79\n"})
+        done = lab.play("--check", "--diff", lines)
+        assert done.returncode == 0, done.stdout + done.stderr
+        done = lab.play("--diff", lines)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "PrologEpilogTimeout     = 79" in lab.run("controller", "scontrol show config")
+        lab.run("controller", f"printf '{COMMENT}\\n' | LC_ALL=C grep -qxaf - /etc/slurm/slurm.conf")
+        done = lab.play(extra({"slurm_extra_conf": ""}))
+        assert done.returncode == 0, done.stdout + done.stderr
+        lab.run("controller", f"printf '{COMMENT}\\n' | LC_ALL=C grep -qxaf - /etc/slurm/slurm.conf")
+    finally:
+        lab.run("controller", "mv -f /etc/slurm/kept /etc/slurm/slurm.conf; scontrol reconfigure")
+        lab.run("controller", "scontrol update NodeName=worker3 State=RESUME")
+    assert lab.run("controller", "sha256sum </etc/slurm/slurm.conf") == present
