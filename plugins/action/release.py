@@ -8,9 +8,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, pack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, pack
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
 
@@ -53,7 +53,10 @@ class ActionModule(ActionBase):
                     "msg": "The scripts cannot be staged; nothing was changed.\n"
                     + "\n".join(f"- {line}" for line in lines),
                 }
-            release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
+            try:
+                release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
+            except DigestError as exc:
+                return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""
         elif "hooks" in args:
             # Only their names are asked for; a module's arguments stand in the host's system log.
@@ -67,9 +70,5 @@ class ActionModule(ActionBase):
         """What a hook's value was rendered from: the variable of its name, as in the role, or this task's own argument."""
         if (raw := renderer.source_of(f"slurm_{hook}", value)) is not None:
             return raw
-        task = self._task.get_ds() or {}
-        for key, arguments in task.items():
-            if isinstance(arguments, dict) and "hooks" in arguments and (key == "args" or key.endswith("release")):
-                written = arguments["hooks"]
-                return renderer.seen(written.get(hook) if isinstance(written, dict) else Part(written, hook))
-        return value
+        written = written_option(self._task, "hooks", {hook: value})
+        return renderer.seen(written.get(hook) if isinstance(written, dict) else Part(written, hook))

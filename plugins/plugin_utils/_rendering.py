@@ -141,9 +141,10 @@ class Renderer:
         """Whether a vaulted value went into a value, which was rendered from this."""
         if not self._worlds.is_in_reach():
             return False
-        self._worlds.forget()
-        other = self._in_second_world(raw)
-        return self._differ(value, other, lambda: self._rendered(self._templar, raw), used=self._worlds.used)
+        second = self._second_of(raw)
+        return self._differ(value, second.entry, second.again, used=second.used) or self._worlds.occur_in(
+            _encoded(str(value))
+        )
 
     def _twin(self) -> Templar:
         if self._second is None:
@@ -323,6 +324,14 @@ class Renderer:
         return str(
             templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True}) or ""
         )
+
+
+def written_option(task: t.Any, option: str, value: t.Any) -> t.Any:
+    """An option of a task as the user wrote it; its value where Ansible does not know that any more."""
+    for key, arguments in (task.get_ds() or {}).items():
+        if isinstance(arguments, dict) and option in arguments and (key == "args" or "." in key or key == task.action):
+            return arguments[option]
+    return value
 
 
 def _entries(value: object) -> list[t.Any]:
