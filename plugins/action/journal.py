@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _process
 
 #: A task of the killed run may still be on its way to a host.
 SETTLE = 5
@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         result = super().run(tmp, task_vars)
-        args = {**self._task.args, "holder": _process.this_run()}
+        args = {**_hidden.packed(self._task.args, ("rollout", "note", "failures")), "holder": _process.this_run()}
 
         def call() -> dict[str, t.Any]:
             return t.cast(
