@@ -4,17 +4,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _rollout, _sources
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
+
+_SECRET_CONF = Problem(
+    "slurm_extra_conf",
+    "has a vaulted value, and everybody can read slurm.conf",
+    "leave the value out; Slurm's own secrets have files of their own (slurmdbd.conf, the keys of munge and of auth/slurm)",
+)
 
 
 class ActionModule(ActionBase):
@@ -42,6 +51,10 @@ class ActionModule(ActionBase):
         cluster = args["cluster"]
 
         problems = [*gathered.problems, *(("", problem) for problem in wrong)]
+        if self._has_secret("extra_conf", args["extra_conf"], task_vars or {}):
+            problems.append(("", _SECRET_CONF))
+            # Nothing that is said below may quote it.
+            settings = dataclasses.replace(settings, extra_conf="")
         if cluster:
             problems += [
                 (host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)
@@ -71,7 +84,18 @@ class ActionModule(ActionBase):
         if warnings:
             self._display.display("\n" + report.render(warnings), color=C.config.get_config_value("COLOR_WARN"))
         result = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
-        return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
+        try:
+            return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
+        except DigestError as exc:
+            return {"failed": True, "msg": f"No host was touched. {exc}."}
+
+    def _has_secret(self, option: str, value: t.Any, variables: dict[str, t.Any]) -> bool:
+        """Whether a vaulted value went into an option of this task, which is the variable of that name in the role."""
+        renderer = Renderer(loader=self._loader, variables=variables)
+        raw = renderer.source_of(f"slurm_{option}", value)
+        if raw is None:
+            raw = renderer.seen(written_option(self._task, option, value))
+        return renderer.is_secret(raw, value)
 
     def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _cluster.Settings) -> dict[str, t.Any]:
         """What each host is to get."""

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _process
 
 #: A task of the killed run may still be on its way to a host.
 SETTLE = 5
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = _hidden.packed(self._task.args, ("rollout", "note", "failures"))
         seconds = args.get("seconds")
         is_long = args.get("state") == "judged" and str(seconds).isdigit() and not self._task.check_mode
         if not is_long:

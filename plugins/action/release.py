@@ -8,9 +8,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import build, normal_root, pack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, normal_root, pack
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
 
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         args.pop("payload", None)
         if args.get("state", "staged") == "staged":
-            renderer = Renderer(loader=self._loader, templar=self._templar, variables=variables)
+            renderer = Renderer(loader=self._loader, variables=variables)
             node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
             hooks = args.pop("hooks", None) or {}
             problems = [
@@ -38,7 +38,11 @@ class ActionModule(ActionBase):
                 if hook not in HOOKS
             ]
             scripts = {
-                hook: renderer.scripts(hook, hooks[hook], f"slurm_{hook}", node_name) for hook in HOOKS if hook in hooks
+                hook: renderer.scripts(
+                    hook, hooks[hook], f"slurm_{hook}", node_name, self._raw(hook, hooks[hook], renderer)
+                )
+                for hook in HOOKS
+                if hook in hooks
             }
             problems += renderer.problems
             if problems:
@@ -53,9 +57,22 @@ class ActionModule(ActionBase):
                 root = normal_root(str(args.get("root") or "/etc/nodecycle"))
             except ValueError as exc:
                 return {**result, "failed": True, "msg": f"`slurm_release_root`: {exc}."}
-            release = build(scripts, root, dispatcher_body())
+            try:
+                release = build(scripts, root, dispatcher_body())
+            except DigestError as exc:
+                return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""
+        elif "hooks" in args:
+            # Only their names are asked for; a module's arguments stand in the host's system log.
+            args["hooks"] = {hook: [] for hook in args["hooks"] or {}}
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)
         )
         return result
+
+    def _raw(self, hook: str, value: t.Any, renderer: Renderer) -> t.Any:
+        """What a hook's value was rendered from: the variable of its name, as in the role, or this task's own argument."""
+        if (raw := renderer.source_of(f"slurm_{hook}", value)) is not None:
+            return raw
+        written = written_option(self._task, "hooks", {hook: value})
+        return renderer.seen(written.get(hook) if isinstance(written, dict) else Part(written, hook))

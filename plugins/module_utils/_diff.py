@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store
 
+#: No digest: who knows the text around a short secret could find the secret by it.
+HIDDEN = "(content hidden)\n"
+ANOTHER = "(content hidden, not the same as before)\n"
 
-def _shown(data: bytes, no_log: bool) -> str:
-    if no_log:
-        return f"(content hidden, sha256 {_files.sha256(data)})\n"
-    return data.decode("utf-8", "replace")
+
+def _shown(before: bytes | None, after: bytes | None, no_log: bool) -> tuple[str, str]:
+    if not no_log:
+        return (before or b"").decode("utf-8", "replace"), (after or b"").decode("utf-8", "replace")
+    # Line by line a diff shows nothing where the text is the same.
+    new = HIDDEN if before in (None, after) else ANOTHER
+    return HIDDEN if before is not None else "", new if after is not None else ""
 
 
 def release_diff(store: Store, manifest: Manifest, content: t.Mapping[str, bytes]) -> list[dict[str, str]]:
@@ -50,8 +55,9 @@ def release_diff(store: Store, manifest: Manifest, content: t.Mapping[str, bytes
         if in_old == in_new and path not in store.damaged(manifest):
             continue
         no_log = any(entry and entry["no_log"] for entry in (in_old, in_new))
-        before = _shown(store.content(old["id"], path), no_log) if in_old else ""
-        after = _shown(content[path], no_log) if in_new else ""
+        before, after = _shown(
+            store.content(old["id"], path) if in_old else None, content[path] if in_new else None, no_log
+        )
         if before != after:
             diffs.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return diffs

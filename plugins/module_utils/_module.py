@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
+import json
 import os
 import stat
 import time
 import typing as t
+import zlib
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR, normal_root
@@ -44,6 +47,29 @@ def require_root(module: AnsibleModule) -> None:
             msg=f"This needs root, and the connection gave uid {os.geteuid()}: set `become: true` for this host (site.yml does; "
             "look for `ansible_become: false` in its variables), or connect as root."
         )
+
+
+#: An option that holds text of scripts or users. Ansible writes a module's arguments to the host's system log. C(no_log) keeps one out, but
+#: of a dictionary it also strikes every string out of the whole result. So the module's action plugin makes one string of the value, which
+#: occurs nowhere else.
+HIDDEN_SPEC: dict[str, t.Any] = {"type": "raw", "no_log": True}
+
+
+def pack(value: t.Any) -> str:
+    """A value as one string that says nothing to whoever reads it by chance."""
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
+
+
+def unpack(module: AnsibleModule, *options: str) -> None:
+    """Make dictionaries again of the options that V(pack) went over."""
+    for option in options:
+        value = module.params[option]
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError, zlib.error):
+                value = json.loads(zlib.decompress(base64.b64decode(value)))
+        if value is not None and not isinstance(value, dict):
+            module.fail_json(msg=f"{option} is no dictionary")
+        module.params[option] = value
 
 
 def runner(module: AnsibleModule, bin_dir: str) -> Runner:

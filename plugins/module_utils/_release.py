@@ -4,12 +4,14 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""A release: a definition rendered for one host, named by the sha256 of its content, never changed afterwards."""
+"""A release: a definition rendered for one host, named by a digest of its content, never changed afterwards."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
+import hashlib
 import json
 import os
 import re
@@ -114,6 +116,31 @@ def _digest(value: t.Any) -> str:
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
 
+class DigestError(Exception):
+    """This Python cannot name a release that has a secret."""
+
+
+@functools.cache
+def _slow_digest(salt: str, content: bytes) -> str:
+    try:
+        return hashlib.scrypt(content, salt=salt.encode(), n=2**14, r=8, p=1).hex()
+    except (AttributeError, ValueError) as exc:
+        raise DigestError(
+            "scripts with secrets need scrypt, which the OpenSSL of this Python on the control node does not have (FIPS mode switches it "
+            f"off: {exc}): run Ansible with a Python whose OpenSSL has it, or take the vaulted values and `no_log` out of the scripts"
+        ) from exc
+
+
+def _digest_of(hook: str, script: Script) -> str:
+    """What stands for a script's text in digests that everybody can see.
+
+    Who knows the text around a short secret could try all its values against a quick one, thousands in a millisecond.
+    """
+    if not script.no_log:
+        return sha256(script.content)
+    return _slow_digest(f"nodecycle.slurm {hook} {script.name}", script.content)
+
+
 def file_names(scripts: t.Sequence[Script]) -> list[str]:
     """The scripts' file names: a number for the reader's eye, the dispatcher holds the order itself."""
     width = max(2, len(str(len(scripts) * 10)))
@@ -196,7 +223,7 @@ def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body:
     names = {name: file_names(scripts) for name, scripts in hooks.items()}
     for name, scripts in hooks.items():
         plan["hooks"][name] = [
-            [file_name, sha256(script.content), script.partitions, script.timeout, script.on_failure, script.no_log]
+            [file_name, _digest_of(name, script), script.partitions, script.timeout, script.on_failure, script.no_log]
             for file_name, script in zip(names[name], scripts)
         ]
         digest = _digest(plan["hooks"][name])

@@ -266,7 +266,8 @@ class Store:
                 _remove(full)
             _files.write_atomic(full, data, mode, 0, group)
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        _files.write_atomic(os.path.join(directory, MANIFEST), text.encode(), 0o644)
+        # It has the sha256 of scripts with secrets: who knows the text around a short one could find it by that.
+        _files.write_atomic(os.path.join(directory, MANIFEST), text.encode(), 0o600)
 
     def _sweep(self) -> None:
         """Take away what a killed run has left half done. What only looks like it is somebody else's and stays."""

@@ -38,17 +38,17 @@ options:
         C(to), the releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
         C(slurm_user).
       - What a killed run has noted of before stays.
-    type: dict
+    type: raw
     default: {}
   note:
     description:
       - With O(state=noted), what to write down; V(activating), a list of hosts, is kept with the time.
       - With O(state=judged), the same for a rollout that may go on.
-    type: dict
+    type: raw
     default: {}
   failures:
     description: With O(state=judged), the hosts on which a step failed, each with the reason.
-    type: dict
+    type: raw
     default: {}
   seconds:
     description: With O(state=judged), how long to watch.
@@ -292,9 +292,9 @@ def main() -> t.NoReturn:
                 "choices": ["read", "opened", "noted", "judged", "closed", "unlocked"],
                 "default": "read",
             },
-            "rollout": {"type": "dict", "default": {}},
-            "note": {"type": "dict", "default": {}},
-            "failures": {"type": "dict", "default": {}},
+            "rollout": {**_module.HIDDEN_SPEC, "default": {}},
+            "note": {**_module.HIDDEN_SPEC, "default": {}},
+            "failures": {**_module.HIDDEN_SPEC, "default": {}},
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
             "committed": {"type": "bool", "default": False},
@@ -306,6 +306,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     _module.require_root(module)
+    _module.unpack(module, "rollout", "note", "failures")
     params = module.params
     state, holder = params["state"], params["holder"]
     journal = Journal()

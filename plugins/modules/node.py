@@ -52,18 +52,18 @@ options:
         collection, or by SlurmUser not before that moment and with exactly C(Prolog error), C(Epilog error),
         C(Prolog/Epilog failure) or C(batch job complete failure), which Slurm writes where a script failed or left the node
         unable to start a job.
-    type: dict
+    type: raw
   before:
     description:
       - The nodes as they were before the change, as RV(nodecycle.slurm.node_info#module:nodes) has them; C(state) and C(flags) are read.
       - A node that is not in here is not resumed.
-    type: dict
+    type: raw
   failures:
     description:
       - With O(state=explained), the dispatcher's record of the last failure of each node, the content of
         V(/var/lib/nodecycle/HOOK/failure.json), by node name.
       - A record counts if its hook is that of Slurm's reason and it ended within 5 minutes of the drain.
-    type: dict
+    type: raw
   wait:
     description: Seconds that resumed nodes may take until they answer the controller; the module returns when they do.
     type: int
@@ -223,9 +223,9 @@ def main() -> t.NoReturn:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "resumed", "explained"], "required": True},
             "reason": {"type": "str", "default": ""},
-            "activated": {"type": "dict"},
-            "before": {"type": "dict"},
-            "failures": {"type": "dict"},
+            "activated": _module.HIDDEN_SPEC,
+            "before": _module.HIDDEN_SPEC,
+            "failures": _module.HIDDEN_SPEC,
             "wait": {"type": "int", "default": 30},
             **_module.BIN_DIR_SPEC,
         },
@@ -233,6 +233,7 @@ def main() -> t.NoReturn:
         required_together=[("activated", "before")],
         supports_check_mode=True,
     )
+    _module.unpack(module, "activated", "before", "failures")
     params = module.params
     if params["state"] == "drained" and not params["reason"].strip():
         module.fail_json(msg="reason is empty: Slurm drains no node without one")

@@ -13,7 +13,7 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Puts the scripts of all hooks of a host on it as one release, named by the sha256 of its content, beside the release
+  - Puts the scripts of all hooks of a host on it as one release, named by a digest of its content, beside the release
     that is active now, and makes it the active one in one atomic step.
   - The scripts are rendered on the control node, by an action plugin of the same name, and sent in one call.
   - Slurm is told one path per hook, V(ROOT/current/HOOK). Behind it stands a dispatcher that runs the hook's scripts in
@@ -118,7 +118,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Scripts with V(no_log) are shown by their sha256 only.
+      - Of scripts with V(no_log) only that they change is shown.
   idempotent:
     support: full
 seealso:
@@ -151,7 +151,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: The sha256 that names the release; empty where this host needs none.
+  description: The digest that names the release; empty where this host needs none.
   returned: O(state=staged) or O(state=active)
   type: str
   sample: 0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9

@@ -15,6 +15,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hook
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._cluster import Host
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, unknown_variables
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import Hosts
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import known_variables
 
 if t.TYPE_CHECKING:
@@ -43,20 +44,20 @@ def gather(
     manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access
     task = action._task  # pylint: disable=protected-access
     known = known_variables()
+    hosts = Hosts(task_vars["hostvars"])
     gathered = Gathered([], [], [], [])
     for name in dict.fromkeys(host for members in groups.values() for host in members):
         kinds = tuple(kind for kind, members in groups.items() if name in members)
         variables = manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(name), task=task)  # pylint: disable=protected-access
-        renderer = Renderer(
-            loader=action._loader,  # pylint: disable=protected-access
-            templar=action._templar.copy_with_new_env(available_variables=variables),  # pylint: disable=protected-access
-            variables=variables,
-        )
+        renderer = Renderer(loader=action._loader, variables=variables, hosts=hosts)  # pylint: disable=protected-access
         is_target = name in targets
         node_name = str(renderer.variable("slurm_node_name") or name.split(".")[0])
         values = {hook.name: renderer.variable(f"slurm_{hook.name}") for hook in hooks_of(kinds)}
         scripts = (
-            {hook: renderer.scripts(hook, value, f"slurm_{hook}", node_name) for hook, value in values.items()}
+            {
+                hook: renderer.scripts(hook, value, f"slurm_{hook}", node_name, renderer.source(f"slurm_{hook}"))
+                for hook, value in values.items()
+            }
             if is_target
             else {}
         )

@@ -97,9 +97,10 @@ def lint_scripts(
     for host, item in rendered:
         spec, script = item.spec, item.script
         place = "; ".join(part for part in (spec.value if spec.source != "content" else "", spec.origin) if part)
-        scripts.setdefault(
-            (item.hook, spec.where, script.content),
-            Script(
+        key = (item.hook, spec.where, script.content)
+        # One text may be a secret for one host and none for another; then it is quoted for none.
+        if key not in scripts or (script.no_log and not scripts[key].is_secret):
+            scripts[key] = Script(
                 hook=item.hook,
                 name=script.name,
                 content=script.content,
@@ -107,6 +108,5 @@ def lint_scripts(
                 timeout=script.timeout or None,
                 host=host,
                 is_secret=script.no_log,
-            ),
-        )
+            )
     return engine.lint(list(scripts.values()), options=options)

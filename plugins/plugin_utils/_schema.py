@@ -54,6 +54,8 @@ class ScriptSpec:
     on_failure: str
     no_log: bool
     origin: str = ""
+    #: Its place among the scripts of its hook, as the user wrote them.
+    index: int = 0
 
 
 def nearest(word: str, known: t.Iterable[str]) -> str:
@@ -87,8 +89,8 @@ class HookParser:
         self._origin_of = origin_of
         self.problems: list[Problem] = []
 
-    def parse(self, value: object) -> list[ScriptSpec]:
-        """The scripts of a string, a list or nothing."""
+    def parse(self, value: object, skip: t.Container[int] = ()) -> list[ScriptSpec]:
+        """The scripts of a string, a list or nothing; some of a list may not be looked at, lest a message quotes them."""
         if value is None or value == "" or (isinstance(value, str) and not value.strip()):
             return []
         if isinstance(value, str):
@@ -99,7 +101,7 @@ class HookParser:
         if not isinstance(value, list):
             self._problem(self._where, f"is {_kind(value)}", "write one script as text, or a list of scripts", value)
             return []
-        specs = [spec for index, item in enumerate(value) if (spec := self._script(index, item))]
+        specs = [spec for index, item in enumerate(value) if index not in skip and (spec := self._script(index, item))]
         self._require_distinct_names(specs)
         return specs
 
@@ -140,6 +142,7 @@ class HookParser:
             on_failure=self._on_failure(where, item),
             no_log=self._boolean(where, item, "no_log"),
             origin=self._origin_of(item),
+            index=index,
         )
         return spec if len(self.problems) == count else None
 

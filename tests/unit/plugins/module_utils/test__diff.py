@@ -81,3 +81,13 @@ def test_a_secret_is_never_shown(before: tuple[Script, ...], after: tuple[Script
     # What was no secret when it became one is none to be shown either.
     shown = [part for part in release_diff(store, *packed(*after)) if "password" in part["before"] + part["after"]]
     assert [part["before_header"] for part in shown if not (before and not before[0].no_log and after == (ONE,))] == []
+
+
+def test_of_a_secret_only_that_it_changes_is_shown(store: Store) -> None:
+    active(store, HIDDEN)
+    assert diff(store, HIDDEN) == {}
+    changed = dataclasses.replace(HIDDEN, content=b"#!/bin/sh\necho password2\n")
+    assert diff(store, changed) == {
+        "worker_prolog.d/10-hidden": ("(content hidden)\n", "(content hidden, not the same as before)\n")
+    }
+    assert diff(store, ONE)["worker_prolog.d/10-hidden"] == ("(content hidden)\n", "")

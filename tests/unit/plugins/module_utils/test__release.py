@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
 import typing as t
 
@@ -210,3 +211,49 @@ def test_a_hook_without_scripts_starts_no_bash() -> None:
     release = build({"worker_prolog": []})
     assert release.files[0].content.startswith(b"#!/bin/sh\n")
     assert subprocess.run(["sh", "-c", release.files[0].content], check=False, capture_output=True).returncode == 0
+
+
+# --- digests of secrets
+
+
+def visible(release: Release) -> str:
+    """What everybody can read of a release: names, digests and the dispatchers."""
+    dispatchers = b"".join(file.content for file in release.files if file.mode & 0o004)
+    return f"{release.id} {release.init} {release.summary} {dispatchers.decode()}"
+
+
+@pytest.mark.parametrize("hook", [hook for hook, mode, _group in ACCESS if mode != 0o755])
+def test_no_quick_digest_of_a_secret_is_seen(hook: str) -> None:
+    text = b"#!/bin/sh\ncurl -u svc:271828 http://license\n"
+    shown = build({hook: [Script("secret", text, no_log=True)]})
+    # What a guesser can compute in no time: the text's digest, and that of all that the release would have been named by.
+    plain = build({hook: [Script("secret", text)]})
+    ways = [hashlib.new(name, text).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")]
+    digest = _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", True]])
+    for quick in [*ways, digest, plain.id]:
+        assert quick not in visible(shown)
+    assert _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", False]]) in visible(plain)
+
+
+def test_a_secret_still_names_its_release() -> None:
+    def named(text: bytes, name: str = "secret") -> str:
+        return build({"worker_prolog": [Script(name, text, no_log=True)]}).id
+
+    assert named(b"#!/bin/sh\n1") == named(b"#!/bin/sh\n1")
+    assert len({named(b"#!/bin/sh\n1"), named(b"#!/bin/sh\n2"), named(b"#!/bin/sh\n1", "other")}) == 3
+
+
+def test_a_secret_is_digested_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = hashlib.scrypt
+    monkeypatch.setattr(hashlib, "scrypt", lambda *args, **options: calls.append(1) or real(*args, **options))
+    for _host in range(3):
+        build({"worker_prolog": [Script("one of many hosts", b"#!/bin/sh\n", no_log=True)]})
+    assert len(calls) == 1
+
+
+def test_a_python_without_scrypt_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(hashlib, "scrypt")
+    build({"worker_prolog": [SCRIPT]})
+    with pytest.raises(_release.DigestError, match="Python whose OpenSSL has it"):
+        build({"worker_prolog": [Script("never met", b"#!/bin/sh\n", no_log=True)]})

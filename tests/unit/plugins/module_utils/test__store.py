@@ -479,3 +479,10 @@ def test_a_killed_prune_leaves_no_half_of_a_release_under_its_name(make_release:
         store.prune(2, now=100 * HOUR)
         assert sorted(os.listdir(store.releases)) == sorted(release.id[:16] for release in releases[2:]), moment
     pytest.fail("the step never came to its end")
+
+
+def test_digests_of_scripts_are_for_root_alone(store: Store, make_release: Make) -> None:
+    release = make_release()
+    stage(store, release)
+    manifest = pathlib.Path(store.path(release.id, "manifest.json"))
+    assert stat.S_IMODE(manifest.stat().st_mode) == 0o600

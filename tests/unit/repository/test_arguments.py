@@ -1,0 +1,120 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What our modules are given, all of which Ansible writes to the host's system log where no_log does not keep it out."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
+
+MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
+
+#: Actions of the control node: they run on no host, so their arguments are in no host's log.
+ON_THE_CONTROL_NODE = ("definition", "script_lint")
+
+#: Options that hold text and may stand in a system log, each with the reason.
+HARMLESS = {
+    **dict.fromkeys(
+        [f"{name}.bin_dir" for name in MODULES]
+        + [f"{name}.{option}" for name in MODULES for option in ("path", "root", "conf_path")]
+        + ["release.conf.path"],
+        "a path of the site's, the same for every job",
+    ),
+    **dict.fromkeys(
+        ["conf.text", "conf_check.text", "proof.conf_text", "release.conf.text"],
+        "becomes slurm.conf, which everybody can read; a vaulted value in it is refused",
+    ),
+    **dict.fromkeys(["conf.adopt", "conf_check.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
+    **dict.fromkeys(
+        ["release.id", "init.id", "proof.release", "proof.staged", "hook_log.release"],
+        "a digest that everybody may know",
+    ),
+    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.withdrawn"], "names of hosts"),
+    "node.reason": "Slurm shows it to everybody",
+    "held_jobs.jobs": "ids",
+    "hook_log.jobs": "ids and names of hosts",
+    "journal.holder": "machine, boot and process of ansible-playbook",
+    "release.hooks": "the action plugin leaves the hooks' names of it",
+    "release.slurm_user": "a user's name",
+    "probe.name": "names of hosts",
+    "probe.partitions": "names of partitions and hosts",
+    "probe.user": "a user's name",
+    **dict.fromkeys(["probe.account", "probe.qos", "probe.gres", "probe.command"], "Slurm shows it with the job"),
+}
+
+
+def texts(spec: dict[str, t.Any], prefix: str) -> t.Iterator[str]:
+    """The options that may hold any text, and that no_log does not keep out of the log."""
+    for name, option in spec.items():
+        if option.get("no_log") or option.get("choices"):
+            continue
+        if "options" in option:
+            yield from texts(option["options"], f"{prefix}.{name}")
+        elif option.get("type", "str") not in ("int", "float", "bool"):
+            yield f"{prefix}.{name}"
+
+
+def spec_of(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    """The argument_spec that a module gives to Ansible."""
+    module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
+    seen: list[dict[str, t.Any]] = []
+
+    class Seen(Exception):  # noqa: N818
+        pass
+
+    def note(**options: t.Any) -> t.NoReturn:
+        seen.append(options["argument_spec"])
+        raise Seen
+
+    monkeypatch.setattr(module, "AnsibleModule", note)
+    with pytest.raises(Seen):
+        module.main()
+    return seen[0]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ON_THE_CONTROL_NODE])
+def test_no_option_that_may_hold_a_secret_is_logged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = sorted(set(texts(spec_of(name, monkeypatch), name)) - set(HARMLESS))
+    assert not unknown, f"say why these may stand in a system log, or make them HIDDEN_SPEC: {unknown}"
+
+
+def test_dictionaries_are_never_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible would strike all their strings out of the module's result."""
+    for name in MODULES:
+        for option, spec in spec_of(name, monkeypatch).items():
+            assert not (spec.get("no_log") and spec.get("type") in ("dict", "list")), f"{name}.{option}"
+
+
+class Module:
+    """What unpack needs of a module."""
+
+    def __init__(self, **params: t.Any) -> None:
+        self.params = params
+
+    def fail_json(self, msg: str) -> t.NoReturn:
+        raise SystemExit(msg)
+
+
+def test_what_the_action_packs_the_module_unpacks() -> None:
+    failures = {"worker1": {"output": "password=hunter2 \N{BULLET} \udcff"}}
+    args = _hidden.packed({"state": "judged", "failures": failures, "note": None}, ("failures", "note", "rollout"))
+    assert args["state"] == "judged"
+    assert isinstance(args["failures"], str)
+    assert "hunter2" not in args["failures"] + base64.b64decode(args["failures"]).decode("latin-1")
+    module = Module(failures=args["failures"], note=None, rollout={})
+    _module.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
+    assert module.params == {"failures": failures, "note": None, "rollout": {}}
+
+
+@pytest.mark.parametrize("value", ["x", "{}", 1, [], _module.pack([1])])
+def test_what_is_no_dictionary_is_refused_and_not_quoted(value: object) -> None:
+    packed = _hidden.packed({"failures": value}, ["failures"])
+    with pytest.raises(SystemExit, match=r"^failures is no dictionary$"):
+        _module.unpack(t.cast("t.Any", Module(**packed)), "failures")
