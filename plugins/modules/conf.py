@@ -92,7 +92,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ST
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
-def apply(changes: list[_conf.Change], path: str, *, is_undo: bool) -> str:
+def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> str:
     """Put the files in place in the safe order; where the old slurm.conf is kept.
 
     Several hosts may share the files and change them at the same moment: what another one has done already is left as it is. Raises
