@@ -20,11 +20,10 @@ import json
 import os
 import pwd
 import shutil
-import stat
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _drift, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
     LOG_DIR,
@@ -34,6 +33,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
 )
 
 MANIFEST = "manifest.json"
+#: It has the digest of each script, also of secret ones.
+MANIFEST_MODE = 0o600
+HISTORY = "history.json"
 
 #: How the directories below releases/ begin that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
@@ -71,6 +73,7 @@ class Store:
     def __init__(self, root: str, slurm_user: str = "slurm") -> None:
         self.root = root
         self.releases = os.path.join(root, "releases")
+        self.slurm_user = slurm_user
         self.owners = Owners(slurm_user)
 
     @property
@@ -99,12 +102,13 @@ class Store:
             raise StoreError(f"{self.root}/{name} exists and is no symbolic link of ours: move it away") from exc
 
     def manifest(self, id_: str) -> Manifest | None:
-        """The manifest of a release on disk, or None where it has none that can be read."""
+        """The manifest of a release on disk, or None where it has none that can be read, or that of another release."""
         data = _files.read_bytes(self.path(id_, MANIFEST))
         try:
-            return t.cast(Manifest, json.loads(data)) if data else None
+            found = t.cast(Manifest, json.loads(data)) if data else None
         except ValueError:
             return None
+        return found if found and str(found.get("id"))[:ID_LENGTH] == id_[:ID_LENGTH] else None
 
     def content(self, id_: str, path: str) -> bytes:
         """A file of a release; empty where it is not there."""
@@ -112,7 +116,7 @@ class Store:
 
     def history(self) -> list[dict[str, t.Any]]:
         """Which release was active from when (seconds since the epoch), newest first."""
-        data = _files.read_bytes(os.path.join(self.root, "history.json"))
+        data = _files.read_bytes(os.path.join(self.root, HISTORY))
         try:
             return t.cast("list[dict[str, t.Any]]", json.loads(data)) if data else []
         except ValueError:
@@ -130,56 +134,166 @@ class Store:
         return None
 
     def damaged(self, manifest: Manifest) -> list[str]:
-        """The files of a release that are missing or differ from the manifest in content, mode or owner, their directory too."""
-        wrong = [
-            path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
-        ]
-        return wrong if self.manifest(manifest["id"]) == manifest else [*wrong, MANIFEST]
+        """What is not as it should be: files of the release that are missing or differ from the manifest in content, mode or owner, files that
+        are not of it, and from the root down each directory, link and list that another could change. The latter with the whole path.
+        """
+        id_ = manifest["id"]
+        wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(id_, path, wanted)]
+        if self._manifest_drifted(manifest):
+            wrong.append(MANIFEST)
+        return [*wrong, *self._foreign(manifest), *self.drift(id_)]
+
+    def drift(self, id_: str = "") -> list[str]:
+        """The directories, links and lists above the releases' files that another could change or has changed."""
+        root = os.path.realpath(self.root)
+        dirs = [root, self.releases, *([self.path(id_)] if id_ else [])]
+        wrong = [path for path in dirs if os.path.lexists(path) and not _drift.is_as(path, "dir", 0o755)]
+        for name in ("current", "canary"):
+            path = os.path.join(self.root, name)
+            if os.path.lexists(path) and not self._is_our_link(name):
+                wrong.append(path)
+        history = os.path.join(self.root, HISTORY)
+        if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
+            wrong.append(history)
+        return wrong
+
+    def _is_our_link(self, name: str) -> bool:
+        path = os.path.join(self.root, name)
+        target = self._linked(name)
+        return (
+            bool(target)
+            and _drift.is_as(path, "link", None)
+            and os.readlink(path) == os.path.join("releases", str(target))
+        )
+
+    def _manifest_drifted(self, manifest: Manifest) -> bool:
+        place = self.path(manifest["id"], MANIFEST)
+        return not _drift.is_as(place, "file", MANIFEST_MODE) or self.manifest(manifest["id"]) != manifest
+
+    def _foreign(self, manifest: Manifest) -> list[str]:
+        """What is in the release's directories and not of it: nobody runs it, but somebody has put it there."""
+        found = _drift.foreign(
+            self.path(manifest["id"]), {MANIFEST, *(path.partition("/")[0] for path in manifest["files"])}
+        )
+        for directory in _directories(manifest):
+            ours = {os.path.basename(path) for path in manifest["files"] if os.path.dirname(path) == directory}
+            found += [f"{directory}/{name}" for name in _drift.foreign(self.path(manifest["id"], directory), ours)]
+        return found
+
+    def _access(self, wanted: t.Mapping[str, t.Any]) -> tuple[int, _drift.Owner]:
+        return int(wanted["mode"], 8), (0, self.owners[wanted["group"]][1])
 
     def _is_intact(self, id_: str, path: str, wanted: t.Mapping[str, t.Any]) -> bool:
         full = self.path(id_, path)
-        is_kind = {full: stat.S_ISREG, **({os.path.dirname(full): stat.S_ISDIR} if os.path.dirname(path) else {})}
-        access = (int(wanted["mode"], 8), 0, self.owners[wanted["group"]][1])
-        try:
-            for place, is_right in is_kind.items():
-                present = os.lstat(place)
-                if (
-                    not is_right(present.st_mode)
-                    or (stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid) != access
-                ):
-                    return False
-        except (FileNotFoundError, NotADirectoryError):
+        mode, owner = self._access(wanted)
+        if os.path.dirname(path) and not _drift.is_as(os.path.dirname(full), "dir", mode, owner):
             return False
-        return bool(_files.sha256(_files.read_bytes(full) or b"") == wanted["sha256"])
+        return _drift.is_as(full, "file", mode, owner) and bool(
+            _files.sha256(_files.read_bytes(full) or b"") == wanted["sha256"]
+        )
+
+    def require_closed_parents(self) -> None:
+        """Raises StoreError where somebody else than root can put another directory in the place of the root."""
+        if problems := _drift.open_parents(self.root):
+            raise StoreError(
+                f"{'; '.join(problems)}: whoever can write there decides what root runs for each job. Give it to root and take the others' right "
+                "to write away, or set slurm_release_root to a directory that only root can reach"
+            )
 
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
-        """Put a release beside the active one, or mend the files of it that are damaged."""
-        _files.make_parents(self.releases)
-        _files.make_dir(self.releases, 0o755)
+        """Put a release beside the active one, or mend what of it, and of what is above it, is damaged."""
+        self.require_closed_parents()
+        was_open = self._close()
         self._sweep()
         final = self.path(manifest["id"])
-        if os.path.isdir(final):
-            self._fill(final, manifest, {path: content[path] for path in self.damaged(manifest) if path != MANIFEST})
-            return
-        temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
-        os.mkdir(temporary, 0o755)
-        os.chmod(temporary, 0o755)
-        self._fill(temporary, manifest, content)
-        os.rename(temporary, final)
-        _files.sync_dir(self.releases)
+        if os.path.lexists(final):
+            self._mend(manifest, content, was_open)
+        else:
+            temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
+            os.mkdir(temporary, 0o755)
+            os.chmod(temporary, 0o755)
+            self._fill(temporary, manifest, content)
+            os.rename(temporary, final)
+            _files.sync_dir(self.releases)
+        self._mend_links()
+
+    def mend(self, id_: str) -> bool:
+        """Put right what was changed around a release that is on disk, where its files still say what root wrote; True where something was.
+
+        For the way back: what it goes back to was staged by an earlier run.
+        """
+        manifest = self.manifest(id_)
+        if not manifest or not self.damaged(manifest):
+            return False
+        is_roots = _drift.is_roots_alone(self.path(id_, MANIFEST))
+        content = {path: self.content(id_, path) for path in manifest["files"] if os.path.isfile(self.path(id_, path))}
+        is_whole = {path: _files.sha256(data) for path, data in content.items()} == {
+            path: wanted["sha256"] for path, wanted in manifest["files"].items()
+        }
+        if is_roots and is_whole:
+            self.stage(manifest, content)
+        return is_roots and is_whole
+
+    def _close(self) -> bool:
+        """Make the root and the directory of the releases root's alone, from the top down; whether they were not."""
+        _files.make_parents(self.releases)
+        was_open = False
+        for path in (os.path.realpath(self.root), self.releases):
+            is_new = not os.path.lexists(path)
+            was_open = (_files.make_dir(path, 0o755) and not is_new) or was_open
+        return was_open
+
+    def _mend(self, manifest: Manifest, content: t.Mapping[str, bytes], was_open: bool) -> None:
+        final = self.path(manifest["id"])
+        # Each directory before what is in it; what was in an open one is written anew, whatever it looks like.
+        _drift.clear_place(final)
+        was_open = _files.make_dir(final, 0o755) or was_open
+        suspect = set(manifest["files"]) if was_open else set()
+        for directory in _directories(manifest):
+            wanted = next(entry for path, entry in manifest["files"].items() if os.path.dirname(path) == directory)
+            mode, owner = self._access(wanted)
+            place = os.path.join(final, directory)
+            _drift.clear_place(place)
+            if _files.make_dir(place, mode, *owner):
+                suspect |= {path for path in manifest["files"] if os.path.dirname(path) == directory}
+        for path in self._foreign(manifest):
+            _drift.take_away(os.path.join(final, path))
+        suspect |= {
+            path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
+        }
+        if suspect or self._manifest_drifted(manifest):
+            self._fill(final, manifest, {path: data for path, data in content.items() if path in suspect})
+
+    def _mend_links(self) -> None:
+        """Let the links and the list of what was active be root's, and the links lead to a release."""
+        history = os.path.join(self.root, HISTORY)
+        if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
+            entries = self.history()
+            _drift.take_away(history)
+            _files.write_atomic(history, (json.dumps(entries) + "\n").encode(), 0o644)
+        if os.path.lexists(os.path.join(self.root, "canary")) and not self._is_our_link("canary"):
+            self.end_trial()
+        if self.current() and not self._is_our_link("current"):
+            # Another's link may lead anywhere, under the name of a release.
+            known = [str(self.current()), *(str(entry["id"]) for entry in self.history())]
+            name = next((name for name in known if self.manifest(name)), None)
+            if name:
+                _files.link_atomic(os.path.join(self.root, "current"), os.path.join("releases", name))
 
     def _fill(self, directory: str, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         for path, data in content.items():
-            wanted = manifest["files"][path]
-            mode, group = int(wanted["mode"], 8), self.owners[wanted["group"]][1]
+            mode, owner = self._access(manifest["files"][path])
             full = os.path.join(directory, path)
             if os.path.dirname(path):
-                _files.make_dir(os.path.dirname(full), mode, 0, group)
+                _files.make_dir(os.path.dirname(full), mode, *owner)
             if os.path.isdir(full) and not os.path.islink(full):
                 shutil.rmtree(full)
-            _files.write_atomic(full, data, mode, 0, group)
+            _files.write_atomic(full, data, mode, *owner)
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        _files.write_atomic(os.path.join(directory, MANIFEST), text.encode(), 0o644)
+        place = os.path.join(directory, MANIFEST)
+        if os.path.isdir(place) and not os.path.islink(place):
+            shutil.rmtree(place)
+        _files.write_atomic(place, text.encode(), MANIFEST_MODE)
 
     def _sweep(self) -> None:
         """Take away what a killed run has left half done."""
@@ -189,12 +303,17 @@ class Store:
         for directory in [self.root, *(place for place, _directories, _files_there in os.walk(self.releases))]:
             _files.sweep(directory)
 
+    def require_manifest(self, id_: str) -> Manifest:
+        """The manifest of a release that is on disk. Raises StoreError where it has none."""
+        manifest = self.manifest(id_)
+        if not manifest:
+            raise StoreError(f"release {id_[:ID_LENGTH]} is not staged on this host: stage it first")
+        return manifest
+
     def require(self, id_: str) -> Manifest:
         """The manifest of a release that is on disk and intact. Raises StoreError where it is not."""
         name = id_[:ID_LENGTH]
-        manifest = self.manifest(id_)
-        if not manifest:
-            raise StoreError(f"release {name} is not staged on this host: stage it first")
+        manifest = self.require_manifest(id_)
         if damaged := self.damaged(manifest):
             raise StoreError(
                 f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first"
@@ -220,7 +339,7 @@ class Store:
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
         try:
             data = (json.dumps(entries[:100]) + "\n").encode()
-            _files.write_atomic(os.path.join(self.root, "history.json"), data, 0o644)
+            _files.write_atomic(os.path.join(self.root, HISTORY), data, 0o644)
         except OSError as exc:
             # The way back from a script that filled the disk; a link needs no room.
             if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -256,14 +375,15 @@ class Store:
 
     def make_state(self, hook: str) -> None:
         """The places in which the dispatcher of a hook that root runs keeps output and failure records."""
-        _files.make_parents(os.path.join(LOG_DIR, f"{hook}.log"))
+        for path in (STATE_DIR, LOG_DIR, RUN_DIR):
+            _files.make_parents(os.path.join(path, hook))
         for path in (os.path.join(STATE_DIR, hook), os.path.join(RUN_DIR, hook)):
-            _files.make_parents(path)
+            _drift.clear_place(path)
             _files.make_dir(path, 0o700)
         # The dispatcher of a first init would make it readable by all.
-        os.close(
-            os.open(os.path.join(LOG_DIR, f"{hook}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o640)
-        )
+        log = os.path.join(LOG_DIR, f"{hook}.log")
+        if not _drift.is_log(log, _drift.ROOT):
+            _drift.renew_log(log, _drift.ROOT)
 
     def exists(self) -> bool:
         """Whether anything of ours is below the root."""
@@ -274,7 +394,7 @@ class Store:
 
         The logs stay: they are the site's. The journal stays, too: this may be a step of its undo.
         """
-        for name in ("canary", "current", "history.json"):
+        for name in ("canary", "current", HISTORY):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
@@ -291,7 +411,16 @@ def state_paths() -> list[str]:
     return [path for name in sorted(names) if (path := os.path.join(STATE_DIR, name)) != ROLLOUT_DIR]
 
 
+def _directories(manifest: Manifest) -> list[str]:
+    """The directories of a release that have files, by their path below its own."""
+    return sorted({os.path.dirname(path) for path in manifest["files"]} - {""})
+
+
 def init_pending(manifest: Manifest) -> list[str]:
     """The init hooks whose present scripts have not succeeded on this host since it booted."""
-    done = {hook: (_files.read_bytes(f"{RUN_DIR}/{hook}.ok") or b"").decode().strip() for hook in manifest["init"]}
-    return [hook for hook, digest in manifest["init"].items() if done[hook] != digest]
+    return [hook for hook, digest in manifest["init"].items() if _done(f"{RUN_DIR}/{hook}.ok") != digest]
+
+
+def _done(path: str) -> str:
+    """What a mark of success says, nothing for one that another than root may have made."""
+    return (_files.read_bytes(path) or b"").decode("utf-8", "replace").strip() if _drift.is_roots_alone(path) else ""
