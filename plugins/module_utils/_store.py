@@ -19,6 +19,7 @@ import errno
 import json
 import os
 import pwd
+import re
 import shutil
 import time
 import typing as t
@@ -36,6 +37,8 @@ MANIFEST = "manifest.json"
 #: It has the digest of each script, also of secret ones.
 MANIFEST_MODE = 0o600
 HISTORY = "history.json"
+#: A release's directory.
+_NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 #: How the directories below releases/ begin that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
@@ -141,12 +144,18 @@ class Store:
         wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(id_, path, wanted)]
         if self._manifest_drifted(manifest):
             wrong.append(MANIFEST)
-        return [*wrong, *self._foreign(manifest), *self.drift(id_)]
+        return [*wrong, *self._foreign(manifest), *self._drift(id_)]
 
-    def drift(self, id_: str = "") -> list[str]:
+    def _on_disk(self) -> list[str]:
+        """The directories of all releases: any of them may be gone back to."""
+        names = sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []
+        paths = [os.path.join(self.releases, name) for name in names if _NAME.fullmatch(name)]
+        return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
+
+    def _drift(self, id_: str) -> list[str]:
         """The directories, links and lists above the releases' files that another could change or has changed."""
         root = os.path.realpath(self.root)
-        dirs = [root, self.releases, *([self.path(id_)] if id_ else [])]
+        dirs = dict.fromkeys([root, self.releases, self.path(id_), *self._on_disk()])
         wrong = [path for path in dirs if os.path.lexists(path) and not _drift.is_as(path, "dir", 0o755)]
         for name in ("current", "canary"):
             path = os.path.join(self.root, name)
@@ -203,7 +212,7 @@ class Store:
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         """Put a release beside the active one, or mend what of it, and of what is above it, is damaged."""
         self.require_closed_parents()
-        was_open = self._close()
+        was_open = self._close(but=self.path(manifest["id"]))
         self._sweep()
         final = self.path(manifest["id"])
         if os.path.lexists(final):
@@ -225,22 +234,37 @@ class Store:
         manifest = self.manifest(id_)
         if not manifest or not self.damaged(manifest):
             return False
-        is_roots = _drift.is_roots_alone(self.path(id_, MANIFEST))
-        content = {path: self.content(id_, path) for path in manifest["files"] if os.path.isfile(self.path(id_, path))}
-        is_whole = {path: _files.sha256(data) for path, data in content.items()} == {
-            path: wanted["sha256"] for path, wanted in manifest["files"].items()
-        }
-        if is_roots and is_whole:
+        content = self._own_content(manifest)
+        if content is not None:
             self.stage(manifest, content)
-        return is_roots and is_whole
+        return content is not None
 
-    def _close(self) -> bool:
-        """Make the root and the directory of the releases root's alone, from the top down; whether they were not."""
+    def _own_content(self, manifest: Manifest) -> dict[str, bytes] | None:
+        """The files of a release on disk, None where they are not what root wrote; whatever their modes and owners are."""
+        id_ = manifest["id"]
+        content = {path: self.content(id_, path) for path in manifest["files"] if os.path.isfile(self.path(id_, path))}
+        wanted = {path: entry["sha256"] for path, entry in manifest["files"].items()}
+        is_whole = {path: _files.sha256(data) for path, data in content.items()} == wanted
+        return content if is_whole and _drift.is_roots_alone(self.path(id_, MANIFEST)) else None
+
+    def require_way_back(self, id_: str) -> None:
+        """Raises StoreError where a release on disk could not be activated, not even after it was mended."""
+        if self._own_content(self.require_manifest(id_)) is None:
+            self.require(id_)
+
+    def _close(self, but: str) -> bool:
+        """Make the root and the directories of the releases root's alone, from the top down; whether those above a release were not.
+
+        but: a release whose files are looked at afterwards.
+        """
         _files.make_parents(self.releases)
         was_open = False
         for path in (os.path.realpath(self.root), self.releases):
             is_new = not os.path.lexists(path)
             was_open = (_files.make_dir(path, 0o755) and not is_new) or was_open
+        for path in self._on_disk():
+            if path != but:
+                _files.make_dir(path, 0o755)
         return was_open
 
     def _mend(self, manifest: Manifest, content: t.Mapping[str, bytes], was_open: bool) -> None:

@@ -25,7 +25,9 @@ options:
     type: str
     default: ""
   staged:
-    description: A release that should be on this host's disk, intact, active or not. Where it is not, the module fails.
+    description:
+      - A release that should be on this host's disk, active or not, with files that are what was staged. Where they are not, the module fails. An
+        activation puts right what else was changed.
     type: str
     default: ""
   conf_text:
@@ -208,7 +210,7 @@ def main() -> t.NoReturn:
             proof["drift"] += around(module, store, proof["release"])
             proof["intact"] = not proof["drift"]
         if staged:
-            store.require(staged)
+            store.require_way_back(staged)
     except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Reading the release in {store.root}, or slurm.conf: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof

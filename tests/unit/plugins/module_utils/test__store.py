@@ -323,6 +323,8 @@ def test_the_way_back_is_put_right_from_itself(store: Store, make_release: Make)
     os.chmod(store.path(old.id), 0o777)
     os.chmod(store.path(old.id, "worker_prolog.d"), 0o755)
     pathlib.Path(store.path(old.id, "evil")).touch()
+    assert store.damaged(new.manifest()) == [store.path(old.id)], "a run of today tells and closes it"
+    store.require_way_back(old.id[:16])
     assert store.mend(old.id[:16])
     assert store.damaged(old.manifest()) == []
     assert not store.mend(old.id[:16])
@@ -343,6 +345,8 @@ def test_a_way_back_that_is_not_what_root_wrote_stays_refused(how: str, store: S
     else:
         manifest.write_bytes(pathlib.Path(store.path(new.id, "manifest.json")).read_bytes())
     assert not store.mend(old.id[:16])
+    with pytest.raises(StoreError, match="stage it"):
+        store.require_way_back(old.id[:16])
     with pytest.raises(StoreError, match="stage it"):
         store.activate(old.id)
     assert store.current() == new.id[:16]
