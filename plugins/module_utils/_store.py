@@ -235,9 +235,16 @@ class Store:
         if not manifest or not self.damaged(manifest):
             return False
         content = self._own_content(manifest)
-        if content is not None:
+        if content is None:
+            return False
+        try:
             self.stage(manifest, content)
-        return content is not None
+        except OSError as exc:
+            # The way back from a script that filled the disk. Whether it is good enough as it is, its activation decides.
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return False
+        return True
 
     def _own_content(self, manifest: Manifest) -> dict[str, bytes] | None:
         """The files of a release on disk, None where they are not what root wrote; whatever their modes and owners are."""
