@@ -78,13 +78,15 @@ def find_on(module: AnsibleModule, name: str, slurm_uid: int | None = None) -> i
 
 def version(module: AnsibleModule, pid: int, name: str) -> tuple[int, int] | None:
     """The release of a daemon, by its own word, or of its program where it does not run; None where nobody can tell."""
-    # The link leads to what runs, also after an update has replaced the file.
-    program = f"/proc/{pid}/exe" if pid else module.get_bin_path(name)
+    # The link leads to what runs, also after an update has replaced the file; a container's root may not follow it.
+    programs = [*([f"/proc/{pid}/exe"] if pid else []), module.get_bin_path(name)]
     timeout = module.get_bin_path("timeout")
-    if not program or not timeout:
-        return None
-    code, out, _err = module.run_command([timeout, "10", program, "-V"], environ_update={"LC_ALL": "C"})
-    return release_of(out) if code == 0 else None
+    for program in programs if timeout else ():
+        if program:
+            code, out, _err = module.run_command([timeout, "10", program, "-V"], environ_update={"LC_ALL": "C"})
+            if code == 0 and release_of(out):
+                return release_of(out)
+    return None
 
 
 def release_of(text: str) -> tuple[int, int] | None:

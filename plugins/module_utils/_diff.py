@@ -49,10 +49,11 @@ def release_diff(store: Store, manifest: Manifest, content: t.Mapping[str, bytes
                 "after": after,
             }
         )
+    damaged = store.damaged(manifest)
     scripts = {path for side in (old, manifest) for path in side["files"] if path not in side["hooks"]}
     for path in sorted(scripts):
         in_old, in_new = old["files"].get(path), manifest["files"].get(path)
-        if in_old == in_new and path not in store.damaged(manifest):
+        if in_old == in_new and path not in damaged:
             continue
         no_log = any(entry and entry["no_log"] for entry in (in_old, in_new))
         before, after = _shown(

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import pwd
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _files
@@ -161,6 +163,9 @@ def slurm_user(conf: str, read: Read) -> str:
         found = [entry.value for entry in _conf.tree(conf, read) if entry.key.lower() == "slurmuser"]
     except _conf.ConfError:
         return "slurm"
+    if found and found[-1].isdigit():
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(int(found[-1])).pw_name
     return found[-1] if found else "root"
 
 

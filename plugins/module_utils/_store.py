@@ -24,7 +24,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _drift, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
@@ -35,6 +35,11 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
 )
 
 MANIFEST = "manifest.json"
+#: It has the digest of each script, also of secret ones.
+MANIFEST_MODE = 0o600
+HISTORY = "history.json"
+#: A release's directory.
+_NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 #: How the directories below releases/ begin that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
@@ -129,6 +134,7 @@ class Store:
     def __init__(self, root: str, slurm_user: str = "slurm") -> None:
         self.root = root
         self.releases = os.path.join(root, "releases")
+        self.slurm_user = slurm_user
         self.owners = Owners(slurm_user)
 
     @property
@@ -175,7 +181,7 @@ class Store:
     def history(self) -> list[dict[str, t.Any]]:
         """Which release was active from when (seconds since the epoch), newest first."""
         try:
-            data = _files.read_bytes(os.path.join(self.root, "history.json"), follow=False)
+            data = _files.read_bytes(os.path.join(self.root, HISTORY), follow=False)
             return t.cast("list[dict[str, t.Any]]", _documents.load(data, _ENTRIES)["entries"]) if data else []
         except (_documents.DocumentError, _files.UnsuitableFileError):
             return self._guessed()
@@ -208,66 +214,200 @@ class Store:
         return None
 
     def damaged(self, manifest: Manifest) -> list[str]:
-        """The files of a release that are missing or differ from the manifest in content, mode or owner, their directory too."""
-        wrong = [
-            path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
-        ]
-        return wrong if self.manifest(manifest["id"]) == manifest else [*wrong, MANIFEST]
+        """What is not as it should be: files of the release that are missing or differ from the manifest in content, mode or owner, files that
+        are not of it, and from the root down each directory, link and list that another could change. The latter with the whole path.
+        """
+        id_ = manifest["id"]
+        wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(id_, path, wanted)]
+        if self._manifest_drifted(manifest):
+            wrong.append(MANIFEST)
+        return [*wrong, *self._foreign(manifest), *self._drift(id_)]
+
+    def _on_disk(self) -> list[str]:
+        """The directories of all releases: any of them may be gone back to."""
+        names = sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []
+        paths = [os.path.join(self.releases, name) for name in names if _NAME.fullmatch(name)]
+        return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
+
+    def _drift(self, id_: str) -> list[str]:
+        """The directories, links and lists above the releases' files that another could change or has changed."""
+        root = os.path.realpath(self.root)
+        dirs = dict.fromkeys([root, self.releases, self.path(id_), *self._on_disk()])
+        wrong = [path for path in dirs if os.path.lexists(path) and not _drift.is_as(path, "dir", 0o755)]
+        for name in ("current", "canary"):
+            path = os.path.join(self.root, name)
+            if os.path.lexists(path) and not self._is_our_link(name):
+                wrong.append(path)
+        history = os.path.join(self.root, HISTORY)
+        if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
+            wrong.append(history)
+        return wrong
+
+    def _is_our_link(self, name: str) -> bool:
+        path = os.path.join(self.root, name)
+        target = self._linked(name)
+        return (
+            bool(target)
+            and _drift.is_as(path, "link", None)
+            and os.readlink(path) == os.path.join("releases", str(target))
+        )
+
+    def _manifest_drifted(self, manifest: Manifest) -> bool:
+        place = self.path(manifest["id"], MANIFEST)
+        return not _drift.is_as(place, "file", MANIFEST_MODE) or self.manifest(manifest["id"]) != manifest
+
+    def _foreign(self, manifest: Manifest) -> list[str]:
+        """What is in the release's directories and not of it: nobody runs it, but somebody has put it there."""
+        found = _drift.foreign(
+            self.path(manifest["id"]), {MANIFEST, *(path.partition("/")[0] for path in manifest["files"])}
+        )
+        for directory in _directories(manifest):
+            ours = {os.path.basename(path) for path in manifest["files"] if os.path.dirname(path) == directory}
+            found += [f"{directory}/{name}" for name in _drift.foreign(self.path(manifest["id"], directory), ours)]
+        return found
+
+    def _access(self, wanted: t.Mapping[str, t.Any]) -> tuple[int, tuple[int, int]]:
+        return int(wanted["mode"], 8), (0, self.owners[wanted["group"]][1])
 
     def _is_intact(self, id_: str, path: str, wanted: t.Mapping[str, t.Any]) -> bool:
         full = self.path(id_, path)
-        is_kind = {full: stat.S_ISREG, **({os.path.dirname(full): stat.S_ISDIR} if os.path.dirname(path) else {})}
-        access = (int(wanted["mode"], 8), 0, self.owners[wanted["group"]][1])
-        try:
-            for place, is_right in is_kind.items():
-                present = os.lstat(place)
-                if (
-                    not is_right(present.st_mode)
-                    or (stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid) != access
-                ):
-                    return False
-        except (FileNotFoundError, NotADirectoryError):
+        mode, owner = self._access(wanted)
+        if os.path.dirname(path) and not _drift.is_as(os.path.dirname(full), "dir", mode, owner):
             return False
-        return bool(_files.sha256(_files.read_bytes(full) or b"") == wanted["sha256"])
+        return _drift.is_as(full, "file", mode, owner) and bool(
+            _files.sha256(_files.read_bytes(full) or b"") == wanted["sha256"]
+        )
+
+    def require_closed_parents(self) -> None:
+        """Raises StoreError where somebody else than root can put another directory in the place of the root."""
+        if problems := _drift.open_parents(self.root):
+            raise StoreError(
+                f"{'; '.join(problems)}: whoever can write there decides what root runs for each job. Give it to root and take the others' right "
+                "to write away, or set slurm_release_root to a directory that only root can reach"
+            )
 
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
-        """Put a release beside the active one, or mend the files of it that are damaged."""
-        _files.make_parents(self.releases)
-        _files.make_dir(self.releases, 0o755)
+        """Put a release beside the active one, or mend what of it, and of what is above it, is damaged."""
+        self.require_closed_parents()
+        was_open = self._close(but=self.path(manifest["id"]))
         self._sweep()
         final = self.path(manifest["id"])
-        if os.path.isdir(final) and not os.path.islink(final):
-            self._fill(final, manifest, {path: content[path] for path in self.damaged(manifest) if path != MANIFEST})
-            return
         if os.path.lexists(final):
-            raise StoreError(f"{final} exists and is no directory of ours: move it away")
-        temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
+            self._mend(manifest, content, was_open)
+        else:
+            temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
+            try:
+                with _files.writing(temporary):
+                    os.mkdir(temporary, 0o755)
+                    os.chmod(temporary, 0o755)
+                self._fill(temporary, manifest, content)
+                with _files.writing(final):
+                    os.rename(temporary, final)
+                    _files.sync_dir(self.releases)
+            except OSError:
+                # On a full disk the half of a release takes the last room of others.
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+        self._mend_links()
+
+    def mend(self, id_: str) -> bool:
+        """Put right what was changed around a release that is on disk, where its files still say what root wrote; True where something was.
+
+        For the way back: what it goes back to was staged by an earlier run.
+        """
+        manifest = self.manifest(id_)
+        if not manifest or not self.damaged(manifest):
+            return False
+        content = self._own_content(manifest)
+        if content is None:
+            return False
         try:
-            with _files.writing(temporary):
-                os.mkdir(temporary, 0o755)
-                os.chmod(temporary, 0o755)
-            self._fill(temporary, manifest, content)
-            with _files.writing(final):
-                os.rename(temporary, final)
-                _files.sync_dir(self.releases)
-        except OSError:
-            # On a full disk the half of a release takes the last room of others.
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            self.stage(manifest, content)
+        except _files.NoRoomError:
+            # The way back from a script that filled the disk. Whether it is good enough as it is, its activation decides.
+            return False
+        return True
+
+    def _own_content(self, manifest: Manifest) -> dict[str, bytes] | None:
+        """The files of a release on disk, None where they are not what root wrote; whatever their modes and owners are."""
+        id_ = manifest["id"]
+        content = {path: self.content(id_, path) for path in manifest["files"] if os.path.isfile(self.path(id_, path))}
+        wanted = {path: entry["sha256"] for path, entry in manifest["files"].items()}
+        is_whole = {path: _files.sha256(data) for path, data in content.items()} == wanted
+        return content if is_whole and _drift.is_roots_alone(self.path(id_, MANIFEST)) else None
+
+    def require_way_back(self, id_: str) -> None:
+        """Raises StoreError where a release on disk could not be activated, not even after it was mended."""
+        if self._own_content(self.require_manifest(id_)) is None:
+            self.require(id_)
+
+    def _close(self, but: str) -> bool:
+        """Make the root and the directories of the releases root's alone, from the top down; whether those above a release were not.
+
+        but: a release whose files are looked at afterwards.
+        """
+        _files.make_parents(self.releases)
+        was_open = False
+        for path in (os.path.realpath(self.root), self.releases):
+            is_new = not os.path.lexists(path)
+            was_open = (_files.make_dir(path, 0o755) and not is_new) or was_open
+        for path in self._on_disk():
+            if path != but:
+                _files.make_dir(path, 0o755)
+        return was_open
+
+    def _mend(self, manifest: Manifest, content: t.Mapping[str, bytes], was_open: bool) -> None:
+        final = self.path(manifest["id"])
+        # Each directory before what is in it; what was in an open one is written anew, whatever it looks like.
+        _drift.clear_place(final)
+        was_open = _files.make_dir(final, 0o755) or was_open
+        suspect = set(manifest["files"]) if was_open else set()
+        for directory in _directories(manifest):
+            wanted = next(entry for path, entry in manifest["files"].items() if os.path.dirname(path) == directory)
+            mode, owner = self._access(wanted)
+            place = os.path.join(final, directory)
+            _drift.clear_place(place)
+            if _files.make_dir(place, mode, *owner):
+                suspect |= {path for path in manifest["files"] if os.path.dirname(path) == directory}
+        for path in self._foreign(manifest):
+            _drift.take_away(os.path.join(final, path))
+        suspect |= {
+            path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
+        }
+        if suspect or self._manifest_drifted(manifest):
+            self._fill(final, manifest, {path: data for path, data in content.items() if path in suspect})
+
+    def _mend_links(self) -> None:
+        """Let the links and the list of what was active be root's, and the links lead to a release."""
+        history = os.path.join(self.root, HISTORY)
+        if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
+            entries = self.history()
+            _drift.take_away(history)
+            _files.write_atomic(history, _documents.dump({"entries": entries}, _ENTRIES), 0o644)
+        if os.path.lexists(os.path.join(self.root, "canary")) and not self._is_our_link("canary"):
+            self.end_trial()
+        if self.current() and not self._is_our_link("current"):
+            # Another's link may lead anywhere, under the name of a release.
+            known = [str(self.current()), *(str(entry["id"]) for entry in self.history())]
+            name = next((name for name in known if self.manifest(name)), None)
+            if name:
+                _files.link_atomic(os.path.join(self.root, "current"), os.path.join("releases", name))
 
     def _fill(self, directory: str, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
         for path, data in content.items():
-            wanted = manifest["files"][path]
-            mode, group = int(wanted["mode"], 8), self.owners[wanted["group"]][1]
+            mode, owner = self._access(manifest["files"][path])
             full = os.path.join(directory, path)
             if os.path.dirname(path):
-                _files.make_dir(os.path.dirname(full), mode, 0, group)
+                _files.make_dir(os.path.dirname(full), mode, *owner)
             if os.path.isdir(full) and not os.path.islink(full):
-                _remove(full)
-            _files.write_atomic(full, data, mode, 0, group)
+                _drift.take_away(full)
+            _files.write_atomic(full, data, mode, *owner)
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        place = os.path.join(directory, MANIFEST)
+        if os.path.isdir(place) and not os.path.islink(place):
+            _drift.take_away(place)
         # It has the sha256 of scripts with secrets: who knows the text around a short one could find it by that.
-        _files.write_atomic(os.path.join(directory, MANIFEST), text.encode(), 0o600)
+        _files.write_atomic(place, text.encode(), MANIFEST_MODE)
 
     def _sweep(self) -> None:
         """Take away what a killed run has left half done. What only looks like it is somebody else's and stays."""
@@ -278,18 +418,23 @@ class Store:
             if not (is_half or _OURS.fullmatch(name)):
                 continue
             if is_half:
-                _remove(full)
+                _drift.take_away(full)
             elif stat.S_ISDIR(os.lstat(full).st_mode):
                 places += [place for place, _directories, _files_there in os.walk(full)]
         for directory in places:
             _files.sweep(directory)
 
+    def require_manifest(self, id_: str) -> Manifest:
+        """The manifest of a release that is on disk. Raises StoreError where it has none."""
+        manifest = self.manifest(id_)
+        if not manifest:
+            raise StoreError(f"release {id_[:ID_LENGTH]} is not staged on this host: stage it first")
+        return manifest
+
     def require(self, id_: str) -> Manifest:
         """The manifest of a release that is on disk and intact. Raises StoreError where it is not."""
         name = id_[:ID_LENGTH]
-        manifest = self.manifest(id_)
-        if not manifest:
-            raise StoreError(f"release {name} is not staged on this host: stage it first")
+        manifest = self.require_manifest(id_)
         if damaged := self.damaged(manifest):
             raise StoreError(
                 f"release {name} is not complete on this host ({', '.join(damaged)}): stage it again first"
@@ -313,7 +458,7 @@ class Store:
         if self.current() == name:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
-        history = os.path.join(self.root, "history.json")
+        history = os.path.join(self.root, HISTORY)
         # The way back from a script that filled the disk; a link needs no room.
         with contextlib.suppress(_files.NoRoomError):
             _files.write_atomic(history, _documents.dump({"entries": entries[:_HISTORY]}, _ENTRIES), 0o644)
@@ -350,22 +495,24 @@ class Store:
             if name in order or (present.st_mtime < moment - PRUNE_AFTER and self.manifest(name)):
                 # Gone as a whole first: a killed run must not leave the half of a release under its name.
                 half = os.path.join(self.releases, f"{_HALF_DONE}{name}")
-                _remove(half)
+                _drift.take_away(half)
                 os.rename(full, half)
-                _remove(half)
+                _drift.take_away(half)
                 gone.append(name)
         return sorted(gone)
 
     def make_state(self, hook: str) -> None:
         """The places in which the dispatcher of a hook that root runs keeps output and failure records."""
-        _files.make_parents(os.path.join(LOG_DIR, f"{hook}.log"))
+        for path in (STATE_DIR, LOG_DIR, RUN_DIR):
+            _files.make_parents(os.path.join(path, hook))
         for path in (os.path.join(STATE_DIR, hook), os.path.join(RUN_DIR, hook)):
-            _files.make_parents(path)
+            _drift.clear_place(path)
             _files.make_dir(path, 0o700)
         # The dispatcher of a first init would make it readable by all.
         log = os.path.join(LOG_DIR, f"{hook}.log")
-        with _files.writing(log):
-            os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640))
+        if not _drift.is_log(log, _drift.ROOT):
+            with _files.writing(log):
+                _drift.renew_log(log, _drift.ROOT)
 
     def exists(self) -> bool:
         """Whether anything of ours is below the root."""
@@ -376,27 +523,18 @@ class Store:
 
         The logs stay: they are the site's. The journal stays, too: this may be a step of its undo.
         """
-        for name in ("canary", "current", "history.json"):
+        for name in ("canary", "current", HISTORY):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
         for name in os.listdir(self.releases) if os.path.isdir(self.releases) else []:
             if _OURS.fullmatch(name[len(_HALF_DONE) :] if name.startswith(_HALF_DONE) else name):
-                _remove(os.path.join(self.releases, name))
+                _drift.take_away(os.path.join(self.releases, name))
         for directory in (*state_paths(), RUN_DIR):
             shutil.rmtree(directory, ignore_errors=True)
         for directory in (self.releases, self.root, STATE_DIR):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
-
-
-def _remove(path: str) -> None:
-    """Take away whatever is at a path, if anything is."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
 
 
 def state_paths() -> list[str]:
@@ -405,14 +543,22 @@ def state_paths() -> list[str]:
     return [path for name in sorted(names) if (path := os.path.join(STATE_DIR, name)) != ROLLOUT_DIR]
 
 
+def _directories(manifest: Manifest) -> list[str]:
+    """The directories of a release that have files, by their path below its own."""
+    return sorted({os.path.dirname(path) for path in manifest["files"]} - {""})
+
+
 def init_pending(manifest: Manifest) -> list[str]:
     """The init hooks whose present scripts have not succeeded on this host since it booted."""
     return [hook for hook, digest in manifest["init"].items() if _mark(hook) != digest.encode()]
 
 
 def _mark(hook: str) -> bytes:
-    """With which scripts an init hook has succeeded since the boot; empty where it has not, or where that cannot be read."""
+    """With which scripts an init hook has succeeded since the boot; empty where it has not, or where another than root may say so."""
+    path = f"{RUN_DIR}/{hook}.ok"
+    if not _drift.is_roots_alone(path):
+        return b""
     try:
-        return (_files.read_bytes(f"{RUN_DIR}/{hook}.ok", 4096, follow=False, cut=True) or b"").strip()
+        return (_files.read_bytes(path, 4096, follow=False, cut=True) or b"").strip()
     except _files.UnsuitableFileError:
         return b""

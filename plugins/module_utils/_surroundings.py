@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _drift, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     LOG_DIR,
@@ -161,30 +162,76 @@ def all_paths() -> list[str]:
 
 def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> list[str]:
     """The paths that are not as they should be, also those that should be gone."""
-    wrong = [path for path, text in wanted.files.items() if _files.read_bytes(path) != text.encode()]
-    wrong += [path for path, target in wanted.links.items() if not os.path.islink(path) or os.readlink(path) != target]
-    for path, owner in {**wanted.dirs, **wanted.logs}.items():
-        try:
-            if os.stat(path).st_uid != owners[owner][0]:
-                wrong.append(path)
-        except FileNotFoundError:
-            wrong.append(path)
+    wrong = [
+        path
+        for path, text in wanted.files.items()
+        if not _drift.is_as(path, "file", 0o644) or _files.read_bytes(path) != text.encode()
+    ]
+    wrong += [
+        path
+        for path, target in wanted.links.items()
+        if not _drift.is_as(path, "link", None) or os.readlink(path) != target
+    ]
+    wrong += [path for path in _records() if not _is_closed(path)]
+    wrong += [path for path in _drop_in_dirs(wanted) if os.path.lexists(path) and not _is_closed(path)]
+    wrong += [path for path, owner in wanted.dirs.items() if not _is_our_dir(path, owners[owner])]
+    wrong += [path for path, owner in wanted.logs.items() if not _drift.is_log(path, owners[owner])]
     return wrong + [
         path for path in all_paths() if path not in wanted.files and path not in wanted.links and os.path.lexists(path)
     ]
 
 
+def _drop_in_dirs(wanted: Surroundings) -> list[str]:
+    """The directories that we share with the site and whose files systemd adds to a daemon's unit."""
+    return sorted({os.path.dirname(path) for path in wanted.files if os.path.dirname(path).endswith(".service.d")})
+
+
+def _records() -> list[str]:
+    """Where a controller keeps what an undo puts back, and hosts their replaced slurm.conf; made by those who write there."""
+    return [path for name in ("rollout", "backup") if os.path.lexists(path := os.path.join(STATE_DIR, name))]
+
+
+def _is_closed(path: str) -> bool:
+    found = os.lstat(path)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022
+
+
+def _is_our_dir(path: str, owner: _drift.Owner) -> bool:
+    if path in (STATE_DIR, LOG_DIR, RUN_DIR):
+        return _drift.is_top(path)
+    # With this mode the group has no say, and systemd-tmpfiles gives another one.
+    return _drift.is_as(path, "dir", 0o700, owner) or _drift.is_as(path, "dir", 0o700, (owner[0], 0))
+
+
 def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:
     """Make the directories and log files that the dispatchers write to. Before the activation."""
+    # A directory before what is in it.
     for path, owner in wanted.dirs.items():
-        _files.make_dir(path, 0o755 if path in (STATE_DIR, LOG_DIR, RUN_DIR) else 0o700, *owners[owner])
+        if _is_our_dir(path, owners[owner]):
+            continue
+        is_new = not os.path.lexists(path)
+        place = path
+        if (
+            path in (STATE_DIR, LOG_DIR, RUN_DIR)
+            and os.path.islink(path)
+            and os.lstat(path).st_uid == 0
+            and os.path.isdir(path)
+        ):
+            place = os.path.realpath(path)
+        else:
+            _drift.clear_place(path)
+        _files.make_dir(place, 0o755 if path in (STATE_DIR, LOG_DIR, RUN_DIR) else 0o700, *owners[owner])
+        if not is_new and path not in (STATE_DIR, LOG_DIR, RUN_DIR):
+            _drift.evict(place, owners[owner][0])
+    for path in _records():
+        if not _is_closed(path):
+            _drift.clear_place(path)
+            _files.make_dir(path, 0o700)
+            _drift.evict(path, 0)
     for path, owner in wanted.logs.items():
-        with _files.writing(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
-        try:
-            os.fchown(descriptor, *owners[owner])
-        finally:
-            os.close(descriptor)
+        if not _drift.is_log(path, owners[owner]):
+            with _files.writing(path):
+                _drift.renew_log(path, owners[owner])
 
 
 def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
@@ -193,6 +240,10 @@ def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool
     After the activation: a unit must not name a dispatcher that is not there, or a boot in between keeps slurmd down.
     """
     paths = missing(wanted, owners)
+    for path in _drop_in_dirs(wanted):
+        if path in paths:
+            _drift.clear_place(path)
+            _files.make_dir(path, 0o755)
     for path in paths:
         if path in wanted.files:
             _files.make_parents(path)

@@ -138,7 +138,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module, _ownership, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _drift, _module, _ownership, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
@@ -147,7 +147,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Stor
 def intact_release(store: Store, gate: t.Container[str], slurm_user: str, timeouts: t.Mapping[str, int]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
-    if not manifest or store.damaged(manifest) or init_pending(manifest):
+    if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
         return ""
     wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
     return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
@@ -177,9 +177,15 @@ def main() -> t.NoReturn:
         partitions = slurm.partitions()
         main_text = _module.read_text(cluster.conf_path)
         conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
-        fragment = _module.read_text(os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT))
+        fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
+        fragment = _module.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
-        intact = intact_release(store, module.params["gate"], cluster.slurm_user, module.params["init_timeouts"])
+        is_open = os.path.lexists(fragment_path) and not _drift.is_roots_alone(fragment_path)
+        intact = (
+            ""
+            if is_open
+            else intact_release(store, module.params["gate"], cluster.slurm_user, module.params["init_timeouts"])
+        )
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:

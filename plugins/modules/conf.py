@@ -150,15 +150,17 @@ def main() -> t.NoReturn:
     path = module.params["path"]
     backup = ""
     try:
-        changes = _conf.changes(path, module.params["text"], module.params["adopt"], _module.read_text)
-        if changes:
-            directory = tempfile.mkdtemp(prefix="nodecycle-")
-            try:
-                _conf_check.parse(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
-            finally:
-                shutil.rmtree(directory)
-        if not module.check_mode:
-            backup = apply(changes, path, is_undo=module.params["is_undo"])
+        # What a killed run still writes must not come after what this one writes.
+        with _module.exclusive(module):
+            changes = _conf.changes(path, module.params["text"], module.params["adopt"], _module.read_text)
+            if changes:
+                directory = tempfile.mkdtemp(prefix="nodecycle-")
+                try:
+                    _conf_check.parse(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
+                finally:
+                    shutil.rmtree(directory)
+            if not module.check_mode:
+                backup = apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
             msg=_module.shown(

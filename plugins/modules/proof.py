@@ -25,7 +25,9 @@ options:
     type: str
     default: ""
   staged:
-    description: A release that should be on this host's disk, intact, active or not. Where it is not, the module fails.
+    description:
+      - A release that should be on this host's disk, active or not, with files that are what was staged. Where they are not, the module fails. An
+        activation puts right what else was changed.
     type: str
     default: ""
   conf_text:
@@ -46,6 +48,18 @@ options:
     description: The host's slurm.conf.
     type: path
     default: /etc/slurm/slurm.conf
+  gate:
+    description:
+      - The init hooks that hold a daemon back, as in M(nodecycle.slurm.release). With it everything around the release is compared as well, units,
+        drop-ins, log rules, logs and directories, and RV(proof.drift) names what differs.
+      - Without it only the release and what is above it, which decides what the next job runs.
+    type: list
+    elements: str
+    choices: [worker_init, controller_init]
+  init_timeouts:
+    description: How long the scripts of an init hook may take at a boot, as O(nodecycle.slurm.init#module:timeouts).
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
@@ -111,7 +125,14 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _module, _proof
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _daemons,
+    _drift,
+    _module,
+    _proof,
+    _surroundings,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
@@ -130,6 +151,23 @@ def has_text(conf: str, wanted: str, wait: float) -> bool:
         time.sleep(0.5)
 
 
+def around(module: AnsibleModule, store: Store, release: str) -> list[str]:
+    """What of the units, logs and directories around the active release is not as it should be, and what lets others take its place."""
+    manifest = store.require_manifest(release)
+    wanted = _surroundings.surroundings(
+        manifest["hooks"],
+        manifest["init"],
+        store.root,
+        module.params["gate"],
+        store.slurm_user,
+        module.params["init_timeouts"],
+    )
+    fragment = os.path.join(os.path.dirname(module.params["conf_path"]), _conf.FRAGMENT)
+    is_open = os.path.lexists(fragment) and not _drift.is_roots_alone(fragment)
+    found = [*_surroundings.missing(wanted, store.owners), *_drift.open_parents(store.root)]
+    return [*found, *([fragment] if is_open else [])]
+
+
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
@@ -140,6 +178,8 @@ def main() -> t.NoReturn:
             "wait": {"type": "int", "default": 30},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+            "gate": {"type": "list", "elements": "str", "choices": ["worker_init", "controller_init"]},
+            "init_timeouts": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -166,10 +206,13 @@ def main() -> t.NoReturn:
                     "the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook"
                 )
         proof = _proof.prove(store, conf, _module.read_text, reader.is_slurmd, version)
+        if module.params["gate"] is not None and proof["release"]:
+            proof["drift"] += around(module, store, proof["release"])
+            proof["intact"] = not proof["drift"]
         if staged:
-            store.require(staged)
+            store.require_way_back(staged)
         lines = _conf.lines_of(conf_path, _module.read_text)
-    except (StoreError, _conf.ConfError, OSError) as exc:
+    except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Reading the release in {root}, or slurm.conf: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof
     if wanted and (found := _proof.shortfalls(shown, wanted)):

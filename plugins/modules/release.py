@@ -164,7 +164,9 @@ active:
   returned: O(state=staged) or O(state=active)
   type: bool
 changed_files:
-  description: The files of the release that were not on disk as they should be.
+  description:
+    - What was not on this host as it should be, in content, kind, owner, group or mode. Files of the release without its directory,
+      everything else (directories, links, units, logs) with the whole path.
   returned: O(state=staged)
   type: list
   elements: str
@@ -215,6 +217,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
     _daemons,
+    _drift,
     _files,
     _interpreter,
     _module,
@@ -256,6 +259,12 @@ def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _module.read_text))
 
 
+def open_conf(wanted: dict[str, t.Any] | None) -> list[str]:
+    """Our file beside this host's slurm.conf, where it says what it should and another than root can change that."""
+    path = os.path.join(os.path.dirname(wanted["path"]), _conf.FRAGMENT) if wanted else ""
+    return [path] if os.path.lexists(path) and not _drift.is_roots_alone(path) else []
+
+
 def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """What the next job runs here."""
     reader = _proof.reader(module, store.slurm_uid)
@@ -282,24 +291,49 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     # A script's interpreter may be just what a pending init script installs.
     hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]
     _interpreter.require(manifest, content, hooks)
+    store.require_closed_parents()
     damaged = store.damaged(manifest)
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
     present = store.manifest(result["previous"]) if result["previous"] else None
-    unplaced = _surroundings.missing(surroundings_of(manifest, params), store.owners)
+    wanted = surroundings_of(manifest, params)
+    # What is around a release comes with its activation; around the active one it is put right at once.
+    unplaced = _surroundings.missing(wanted, store.owners) if is_current else []
+    open_files = [] if result["conf_pending"] else open_conf(params["conf"])
+    changed = [*damaged, *unplaced, *open_files]
+    if not is_current or changed:
+        result["diff"] = [*release_diff(store, manifest, content), *drift_diff(store, manifest, changed)]
     if damaged and not module.check_mode:
         store.stage(manifest, content)
-    if not is_current or damaged:
-        result["diff"] = release_diff(store, manifest, content)
+    if unplaced and not module.check_mode:
+        mend_surroundings(module, store, wanted)
+    for path in open_files if not module.check_mode else ():
+        _files.write_atomic(path, _module.to_bytes(params["conf"]["text"]), 0o644)
     return {
         **result,
-        "changed": bool(damaged),
+        "changed": bool(changed),
         "id": manifest["id"],
-        "active": is_current and not unplaced and (not damaged or not module.check_mode),
-        "changed_files": damaged,
+        # One whose init scripts have not succeeded since the boot is taken over anew.
+        "active": is_current and not pending and not (changed and module.check_mode),
+        "changed_files": changed,
         "init_pending": pending,
         "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
         "proof": prove(module, store),
     }
+
+
+def drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:
+    """What is not as it was made and is still there: kind, mode and owner of it."""
+    paths = [store.path(manifest["id"], path) for path in changed]
+    before = "".join(f"{path}: {_drift.describe(path)}\n" for path in paths if os.path.lexists(path))
+    header = "changed by somebody else, and put right"
+    return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
+
+
+def mend_surroundings(module: AnsibleModule, store: Store, wanted: _surroundings.Surroundings) -> None:
+    """Make what is around the active release as it should be."""
+    _surroundings.make_dirs(wanted, store.owners)
+    if _surroundings.place(wanted, store.owners):
+        _systemd.reload(module)
 
 
 def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
@@ -320,6 +354,7 @@ def try_out(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     id_ = module.params["id"]
     is_new = store.canary() != id_[:ID_LENGTH]
     if is_new and not module.check_mode:
+        store.mend(id_)
         _interpreter_of(store, store.require(id_))
         store.try_out(id_)
     return {"changed": is_new, "id": id_, "previous": store.current() or ""}
@@ -347,8 +382,9 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     _interpreter_of(store, manifest)
     wanted = surroundings_of(manifest, module.params)
     unplaced = _surroundings.missing(wanted, store.owners)
-    changed = previous != id_[:ID_LENGTH] or bool(unplaced)
+    changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
     if not module.check_mode:
+        store.mend(id_)
         try:
             _surroundings.make_dirs(wanted, store.owners)
         except _files.NoRoomError as exc:

@@ -58,6 +58,28 @@ def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from
     assert "HASH_VAL                = Match" in lab.run("worker2", "scontrol show config")
 
 
+def test_a_node_whose_own_file_takes_a_hook_away_undoes_the_run(lab, request):
+    """The controller cannot know what a node's own files say; the node does."""
+    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
+    for host in HOSTS:
+        text = "TaskProlog=/bin/false" if host == "worker2" else "# nothing"
+        lab.run(host, f"echo '{text}' >/etc/slurm/site.conf")
+    before = {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS}
+    wanted = {
+        "slurm_extra_conf": "PrologEpilogTimeout=77\nInclude site.conf\n",
+        "slurm_task_prolog": "#!/bin/sh\necho 'export X=1'\n",
+    }
+    message = failure_of(lab.play(definition, extra(wanted)))
+    assert "is undone; each host has proven it by sha256" in message
+    assert (
+        "worker2: With the new slurm.conf Slurm would not run our dispatchers on this host. task_prolog would not run: "
+        in message
+    )
+    assert "/etc/slurm/site.conf:1 sets TaskProlog=/bin/false" in message
+    assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS} == before
+    assert lab.srun("hostname", "-w worker2").stdout == "worker2\n"
+
+
 def test_a_key_is_adopted_and_given_back_to_the_byte_on_every_host(lab, request):
     """Also from behind a symbolic link, with its owner and mode."""
     definition = request.path.parent.parent / "vars/definition.yml"

@@ -66,7 +66,7 @@ def test_a_run_ends_a_worker_init_that_hangs_and_is_undone(lab):
     assert "waiting for the licence server" in message
     assert {host: active(lab, host) for host in before} == before
     for host in ("worker1", "worker2", "worker3"):
-        assert lab.try_run(host, "pgrep -f 'sleep 3000'").rc != 0
+        assert lab.try_run(host, "pgrep -fx 'sleep 3000'").rc != 0
         lab.wait_for_state(host, lambda state: state == "IDLE")
 
 

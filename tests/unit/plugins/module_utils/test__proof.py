@@ -96,7 +96,12 @@ def test_nobody_is_asked_for_a_version_where_it_makes_no_difference() -> None:
 
 @pytest.mark.parametrize(
     ("text", "user"),
-    [("ClusterName=x\n", "root"), ("SlurmUser=slurm\nslurmuser=other\n", "other"), (None, "slurm")],
+    [
+        ("ClusterName=x\n", "root"),
+        ("SlurmUser=slurm\nslurmuser=other\n", "other"),
+        ("SlurmUser=0\n", "root"),
+        (None, "slurm"),
+    ],
 )
 def test_slurm_user_is_read_as_slurm_reads_him(text: str | None, user: str) -> None:
     assert _proof.slurm_user("/e/slurm.conf", {"/e/slurm.conf": text}.get) == user

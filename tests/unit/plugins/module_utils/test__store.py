@@ -119,7 +119,32 @@ DAMAGE: dict[str, tuple[t.Callable[[pathlib.Path], object], str]] = {
     "truncated": (lambda script: script.write_text(""), "worker_prolog.d/10-check"),
     "mode": (lambda script: script.chmod(0o600), "worker_prolog.d/10-check"),
     "missing": (lambda script: script.unlink(), "worker_prolog.d/10-check"),
-    "link": (lambda script: (script.rename(script.with_name("x")), script.symlink_to("x")), "worker_prolog.d/10-check"),
+    "link": (
+        lambda script: (script.rename(script.parents[3] / "x"), script.symlink_to("../../../x")),
+        "worker_prolog.d/10-check",
+    ),
+    "another's file": (lambda script: (script.parent / "05-evil").write_text("#!/bin/sh\n"), "worker_prolog.d/05-evil"),
+    "another's hidden file": (lambda script: (script.parent / ".evil").touch(), "worker_prolog.d/.evil"),
+    "another's directory": (lambda script: (script.parent / "evil.d").mkdir(), "worker_prolog.d/evil.d"),
+    "another's dispatcher": (lambda script: (script.parents[1] / "task_prolog").touch(), "task_prolog"),
+    "another's directory of scripts": (lambda script: (script.parents[1] / "task_prolog.d").mkdir(), "task_prolog.d"),
+    "manifest open": (lambda script: (script.parents[1] / "manifest.json").chmod(0o666), "manifest.json"),
+    "manifest of another": (lambda script: os.chown(script.parents[1] / "manifest.json", 12345, 0), "manifest.json"),
+    "manifest a link": (
+        lambda script: (
+            (script.parents[1] / "manifest.json").rename(script.parents[3] / "x"),
+            (script.parents[1] / "manifest.json").symlink_to("../../x"),
+        ),
+        "manifest.json",
+    ),
+    "owner": (lambda script: os.chown(script, 12345, 0), "worker_prolog.d/10-check"),
+    "group": (lambda script: os.chown(script, 0, 12345), "worker_prolog.d/10-check"),
+    "setuid": (lambda script: script.chmod(0o4700), "worker_prolog.d/10-check"),
+    "owner of its directory": (lambda script: os.chown(script.parent, 12345, 0), "worker_prolog.d/10-check"),
+    "its directory a link": (
+        lambda script: (script.parent.rename(script.parents[3] / "y"), script.parent.symlink_to("../../y")),
+        "worker_prolog.d/10-check",
+    ),
     "directory instead": (
         lambda script: (script.unlink(), script.mkdir(), (script / "x").touch()),
         "worker_prolog.d/10-check",
@@ -145,13 +170,184 @@ def test_damage_is_found_refused_and_mended(kind: str, store: Store, make_releas
     store.activate(release.id)
 
 
-def test_a_file_of_another_owner_is_damaged(store: Store, make_release: Make) -> None:
+OPEN: dict[str, t.Callable[[pathlib.Path], object]] = {
+    "open": lambda path: path.chmod(0o777),
+    "open to a group": lambda path: path.chmod(0o775),
+    "sticky": lambda path: path.chmod(0o1777),
+    "setgid": lambda path: path.chmod(0o2755),
+    "of another": lambda path: os.chown(path, 12345, 0),
+    "of another group": lambda path: os.chown(path, 0, 12345),
+}
+
+
+@pytest.mark.parametrize("how", OPEN)
+@pytest.mark.parametrize("which", ["root", "releases", "release"])
+def test_a_directory_that_was_open_is_found_closed_and_its_files_are_written_anew(
+    which: str, how: str, store: Store, make_release: Make
+) -> None:
     release = make_release()
-    stage(store, release)
-    os.chown(in_script(store, release), 12345, 0)
-    assert store.damaged(release.manifest()) == ["worker_prolog.d/10-check"]
+    run(store, release)
+    path = pathlib.Path({"root": store.root, "releases": store.releases, "release": store.path(release.id)}[which])
+    before = {file.path: os.lstat(store.path(release.id, file.path)).st_ino for file in release.files}
+    OPEN[how](path)
+    assert store.damaged(release.manifest()) == [str(path)]
+    with pytest.raises(StoreError, match=str(path)):
+        store.require(release.id)
     stage(store, release)
     assert store.damaged(release.manifest()) == []
+    after = {file.path: os.lstat(store.path(release.id, file.path)).st_ino for file in release.files}
+    assert [name for name in before if before[name] == after[name]] == [], "who has opened one keeps it"
+    assert store.current() == release.id[:16]
+
+
+def test_what_was_put_into_an_open_release_is_gone_with_all_that_was_changed(store: Store, make_release: Make) -> None:
+    """The way of alice: her own directory in the place of ours, her script under the name of ours."""
+    release = make_release()
+    run(store, release)
+    place = pathlib.Path(store.path(release.id))
+    place.chmod(0o777)
+    (place / "worker_prolog.d").rename(place / "away")
+    (place / "worker_prolog.d").mkdir()
+    evil = in_script(store, release)
+    evil.write_text("#!/bin/sh\nid >/tmp/root\n")
+    for path in (place / "worker_prolog.d", evil):
+        os.chown(path, 12345, 12345)
+    with evil.open("a") as theirs:
+        stage(store, release)
+        theirs.write("evil")
+    assert store.damaged(release.manifest()) == []
+    assert "evil" not in evil.read_text()
+    assert not (place / "away").exists()
+
+
+LINKS: dict[str, t.Callable[[pathlib.Path, str], object]] = {
+    "of another": lambda link, _id: os.chown(link, 12345, 12345, follow_symlinks=False),
+    "to a place of the same name": lambda link, id_: (link.unlink(), link.symlink_to(f"../home/alice/{id_}")),
+    "to an absolute place of the same name": lambda link, id_: (link.unlink(), link.symlink_to(f"/home/alice/{id_}")),
+}
+
+
+@pytest.mark.parametrize("how", LINKS)
+def test_the_link_to_what_runs_is_roots_and_leads_to_a_release(how: str, store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    link = pathlib.Path(store.root, "current")
+    LINKS[how](link, release.id[:16])
+    assert store.damaged(release.manifest()) == [str(link)]
+    stage(store, release)
+    assert store.damaged(release.manifest()) == []
+    assert os.readlink(link) == f"releases/{release.id[:16]}"
+
+
+def test_a_link_that_leads_to_nothing_of_ours_is_turned_back(store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    link = pathlib.Path(store.root, "current")
+    link.unlink()
+    link.symlink_to("/home/alice/scripts")
+    stage(store, release)
+    assert store.current() == release.id[:16]
+    assert store.damaged(release.manifest()) == []
+
+
+def test_a_trial_of_anothers_making_ends(store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    link = pathlib.Path(store.root, "canary")
+    link.symlink_to("/home/alice/scripts")
+    assert store.damaged(release.manifest()) == [str(link)]
+    stage(store, release)
+    assert not os.path.lexists(link)
+    store.try_out(release.id)
+    assert store.damaged(release.manifest()) == [], "a trial of ours is no drift"
+
+
+@pytest.mark.parametrize("how", ["open", "of another"])
+def test_the_list_of_what_was_active_is_roots(how: str, store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    path = pathlib.Path(store.root, "history.json")
+    before = store.history()
+    OPEN[how](path) if how != "open" else path.chmod(0o666)
+    assert store.damaged(release.manifest()) == [str(path)]
+    with path.open("a") as theirs:
+        stage(store, release)
+        theirs.write("evil")
+    assert store.damaged(release.manifest()) == []
+    assert store.history() == before
+
+
+@pytest.mark.parametrize("place", ["etc", "etc/site"])
+@pytest.mark.parametrize("how", ["open", "of another"])
+def test_a_root_in_a_place_that_others_can_write_is_refused(
+    how: str, place: str, host: pathlib.Path, make_release: Make
+) -> None:
+    (host / "etc/site").mkdir()
+    (host / "etc/site").chmod(0o755)
+    OPEN[how](host / place)
+    store = Store(str(host / "etc/site/nodecycle"))
+    with pytest.raises(StoreError, match=f"{host / place} .*slurm_release_root"):
+        stage(store, make_release())
+    assert not os.path.lexists(store.root)
+
+
+def test_a_sticky_place_is_safe_when_the_root_is_there(host: pathlib.Path, make_release: Make) -> None:
+    (host / "etc").chmod(0o1777)
+    store = Store(str(host / "etc/nodecycle"))
+    with pytest.raises(StoreError, match="can be written by others"):
+        stage(store, make_release())
+    os.mkdir(store.root, 0o755)
+    stage(store, make_release())
+
+
+def test_a_root_behind_a_link_of_anothers_is_refused(host: pathlib.Path, make_release: Make) -> None:
+    (host / "data").mkdir()
+    (host / "data").chmod(0o755)
+    (host / "data/nodecycle").mkdir()
+    (host / "etc/nodecycle").symlink_to(host / "data/nodecycle")
+    store = Store(str(host / "etc/nodecycle"))
+    stage(store, make_release())
+    assert (host / "data/nodecycle/releases").is_dir()
+    (host / "data").chmod(0o777)
+    with pytest.raises(StoreError, match=f"{host}/data can be written"):
+        stage(store, make_release())
+
+
+def test_the_way_back_is_put_right_from_itself(store: Store, make_release: Make) -> None:
+    """The release of an earlier run, with whose content nobody comes any more."""
+    old, new = make_release("old"), make_release("new")
+    run(store, old)
+    run(store, new)
+    os.chmod(store.path(old.id), 0o777)
+    os.chmod(store.path(old.id, "worker_prolog.d"), 0o755)
+    pathlib.Path(store.path(old.id, "evil")).touch()
+    assert store.damaged(new.manifest()) == [store.path(old.id)], "a run of today tells and closes it"
+    store.require_way_back(old.id[:16])
+    assert store.mend(old.id[:16])
+    assert store.damaged(old.manifest()) == []
+    assert not store.mend(old.id[:16])
+    store.activate(old.id)
+
+
+@pytest.mark.parametrize("how", ["content", "manifest of another", "manifest of another release"])
+def test_a_way_back_that_is_not_what_root_wrote_stays_refused(how: str, store: Store, make_release: Make) -> None:
+    old, new = make_release("old"), make_release("new")
+    run(store, old)
+    run(store, new)
+    os.chmod(store.path(old.id), 0o777)
+    manifest = pathlib.Path(store.path(old.id, "manifest.json"))
+    if how == "content":
+        in_script(store, old).write_text("#!/bin/sh\nid >/tmp/root\n")
+    elif how == "manifest of another":
+        os.chown(manifest, 12345, 12345)
+    else:
+        manifest.write_bytes(pathlib.Path(store.path(new.id, "manifest.json")).read_bytes())
+    assert not store.mend(old.id[:16])
+    with pytest.raises(StoreError, match="stage it"):
+        store.require_way_back(old.id[:16])
+    with pytest.raises(StoreError, match="stage it"):
+        store.activate(old.id)
+    assert store.current() == new.id[:16]
 
 
 def test_a_host_without_the_slurm_user_is_told_so(host: pathlib.Path, make_release: Make) -> None:
@@ -362,6 +558,12 @@ def test_an_init_hook_is_pending_until_its_present_scripts_succeeded(make_releas
     mark.parent.mkdir()
     mark.write_text(release.init["worker_init"] + "\n")
     assert _store.init_pending(release.manifest()) == []
+    os.chown(mark, 12345, 0)
+    assert _store.init_pending(release.manifest()) == ["worker_init"], "anybody's word"
+    os.chown(mark, 0, 0)
+    mark.chmod(0o666)
+    assert _store.init_pending(release.manifest()) == ["worker_init"]
+    mark.chmod(0o644)
     mark.write_text("of another release\n")
     assert _store.init_pending(release.manifest()) == ["worker_init"]
 

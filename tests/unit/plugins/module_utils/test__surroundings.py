@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pathlib
 import stat
+import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _surroundings
@@ -105,7 +106,7 @@ def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:
     assert "\n    weekly\n    maxsize 100M\n" in text
 
 
-DAMAGE = {
+DAMAGE: dict[str, tuple[str, t.Callable[[pathlib.Path], object]]] = {
     "unit gone": (UNIT, lambda path: path.unlink()),
     "unit edited": (UNIT, lambda path: path.write_text("[Unit]\n")),
     "link gone": (LINK, lambda path: path.unlink()),
@@ -113,6 +114,31 @@ DAMAGE = {
     "drop-in gone": (DROP_IN, lambda path: path.unlink()),
     "log gone": ("var/log/nodecycle/worker_prolog.log", lambda path: path.unlink()),
     "log of another": ("var/log/nodecycle/worker_prolog.log", lambda path: os.chown(path, 12345, 0)),
+    "log open": ("var/log/nodecycle/worker_prolog.log", lambda path: path.chmod(0o666)),
+    "log executable": ("var/log/nodecycle/worker_prolog.log", lambda path: path.chmod(0o750)),
+    "unit open": (UNIT, lambda path: path.chmod(0o666)),
+    "unit of another": (UNIT, lambda path: os.chown(path, 12345, 0)),
+    "unit of another group": (UNIT, lambda path: os.chown(path, 0, 12345)),
+    "unit a link": (UNIT, lambda path: (path.rename(path.with_name("x")), path.symlink_to("x"))),
+    "link of another": (LINK, lambda path: os.chown(path, 12345, 12345, follow_symlinks=False)),
+    "drop-in open": (DROP_IN, lambda path: path.chmod(0o646)),
+    "drop-ins open": ("etc/systemd/system/slurmd.service.d", lambda path: path.chmod(0o777)),
+    "drop-ins of another": ("etc/systemd/system/slurmd.service.d", lambda path: os.chown(path, 12345, 0)),
+    "rotation open": ("etc/logrotate.d/nodecycle", lambda path: path.chmod(0o666)),
+    "tmpfiles open": ("etc/tmpfiles.d/nodecycle.conf", lambda path: path.chmod(0o664)),
+    "run open": ("run/nodecycle", lambda path: path.chmod(0o777)),
+    "run of another": ("run/nodecycle", lambda path: os.chown(path, 12345, 0)),
+    "run sticky": ("run/nodecycle", lambda path: path.chmod(0o1777)),
+    "run of a hook open": ("run/nodecycle/worker_prolog", lambda path: path.chmod(0o777)),
+    "run of a hook a link": (
+        "run/nodecycle/worker_prolog",
+        lambda path: (path.rmdir(), path.symlink_to(path.with_name("worker_epilog"))),
+    ),
+    "run of a hook a file": ("run/nodecycle/worker_prolog", lambda path: (path.rmdir(), path.touch())),
+    "logs open": ("var/log/nodecycle", lambda path: path.chmod(0o775)),
+    "state open": ("var/lib/nodecycle", lambda path: path.chmod(0o777)),
+    "state of a hook open": ("var/lib/nodecycle/worker_prolog", lambda path: path.chmod(0o755)),
+    "state of a hook of another": ("var/lib/nodecycle/worker_prolog", lambda path: os.chown(path, 12345, 0)),
     "state gone": ("var/lib/nodecycle/worker_prolog", lambda path: path.rmdir()),
 }
 
@@ -125,15 +151,105 @@ def test_damage_is_found_and_mended(kind: str, host: pathlib.Path) -> None:
     damage(host / path)
     assert _surroundings.missing(wanted, OWNERS) == [str(host / path)]
     assert apply(wanted, OWNERS) == path.startswith("etc/systemd")
+    (host / "etc/systemd/system/x").unlink(missing_ok=True)
     assert _surroundings.missing(wanted, OWNERS) == []
 
 
-def test_a_log_is_never_written_through_a_link(host: pathlib.Path) -> None:
-    (host / "var/log/nodecycle").mkdir()
-    (host / "var/log/nodecycle/worker_prolog.log").symlink_to(host / "victim")
-    with pytest.raises(OSError, match="symbolic link"):
+ODD_LOGS: dict[str, t.Callable[[pathlib.Path, pathlib.Path], object]] = {
+    "link": lambda log, victim: log.symlink_to(victim),
+    "dangling link": lambda log, victim: log.symlink_to(victim.with_name("nothing")),
+    "fifo": lambda log, _victim: os.mkfifo(log),
+    "directory": lambda log, _victim: log.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_LOGS)
+def test_a_log_is_a_file_of_its_own_and_nothing_is_written_through_a_link(kind: str, host: pathlib.Path) -> None:
+    wanted = worker()
+    apply(wanted, OWNERS)
+    victim = host / "victim"
+    victim.write_text("secret")
+    victim.chmod(0o600)
+    log = host / "var/log/nodecycle/worker_prolog.log"
+    log.unlink()
+    ODD_LOGS[kind](log, victim)
+    assert _surroundings.missing(wanted, OWNERS) == [str(log)]
+    apply(wanted, OWNERS)
+    assert _surroundings.missing(wanted, OWNERS) == []
+    assert stat.S_ISREG(log.lstat().st_mode)
+    assert log.read_text() == ""
+    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("secret", 0o600)
+    assert not (host / "nothing").exists()
+
+
+def test_who_has_opened_a_log_that_was_open_writes_into_nothing(host: pathlib.Path) -> None:
+    apply(worker(), OWNERS)
+    log = host / "var/log/nodecycle/worker_prolog.log"
+    log.write_text("a line\n")
+    log.chmod(0o666)
+    with log.open("a") as theirs:
         apply(worker(), OWNERS)
-    assert not (host / "victim").exists()
+        theirs.write("forged\n")
+    assert log.read_text() == "a line\n", "what it said stays"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o640
+
+
+def test_who_has_opened_a_unit_that_was_open_writes_into_nothing(host: pathlib.Path) -> None:
+    wanted = worker("worker_init")
+    apply(wanted, OWNERS)
+    (host / UNIT).chmod(0o666)
+    with (host / UNIT).open("a") as theirs:
+        assert _surroundings.missing(wanted, OWNERS) == [str(host / UNIT)]
+        assert apply(wanted, OWNERS), "systemd has to read it again"
+        theirs.write("ExecStart=/home/alice/x\n")
+    assert "alice" not in (host / UNIT).read_text()
+
+
+def test_the_group_of_a_log_is_the_sites(host: pathlib.Path) -> None:
+    apply(worker(), OWNERS)
+    os.chown(host / "var/log/nodecycle/worker_prolog.log", 0, 4)
+    assert _surroundings.missing(worker(), OWNERS) == []
+
+
+def test_the_place_of_the_logs_is_the_sites(host: pathlib.Path) -> None:
+    """A link of root's to a larger disk."""
+    (host / "disk").mkdir()
+    (host / "disk").chmod(0o755)
+    (host / "var/log/nodecycle").symlink_to(host / "disk")
+    apply(worker(), OWNERS)
+    assert _surroundings.missing(worker(), OWNERS) == []
+    assert (host / "disk/worker_prolog.log").exists()
+    (host / "disk").chmod(0o777)
+    assert _surroundings.missing(worker(), OWNERS) == [str(host / "var/log/nodecycle")]
+    apply(worker(), OWNERS)
+    assert _surroundings.missing(worker(), OWNERS) == []
+    assert (host / "var/log/nodecycle").is_symlink()
+
+
+def test_what_others_put_into_an_open_directory_goes(host: pathlib.Path) -> None:
+    apply(worker("worker_init"), OWNERS)
+    place = host / "run/nodecycle/worker_prolog"
+    (place / "failures").write_text("ours\n")
+    place.chmod(0o777)
+    (place / "failure.json").symlink_to("/etc/shadow")
+    os.chown(place / "failure.json", 12345, 12345, follow_symlinks=False)
+    (place / "running.1").mkdir()
+    os.chown(place / "running.1", 12345, 12345)
+    apply(worker("worker_init"), OWNERS)
+    assert sorted(os.listdir(place)) == ["failures"]
+
+
+def test_what_an_undo_reads_is_closed(host: pathlib.Path) -> None:
+    apply(worker(), OWNERS)
+    place = host / "var/lib/nodecycle/rollout"
+    place.mkdir(mode=0o700)
+    (place / "journal.json").write_text("{}")
+    assert _surroundings.missing(worker(), OWNERS) == []
+    place.chmod(0o777)
+    assert _surroundings.missing(worker(), OWNERS) == [str(place)]
+    apply(worker(), OWNERS)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert os.listdir(place) == ["journal.json"]
 
 
 def test_what_is_no_longer_defined_goes(host: pathlib.Path) -> None:
