@@ -1,0 +1,113 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a drain is: reason, user and time have to say so. And whatever administrators write into a reason, runs go on."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+from conftest import WORKERS, administrator, extra, wait
+
+ALL = "worker[1-3]"
+
+
+@pytest.fixture(autouse=True)
+def in_service(lab):
+    """Each test begins and ends with all nodes in service."""
+    yield
+    for name in WORKERS:
+        lab.run("controller", f"scontrol update NodeName={name} Comment=")
+        if lab.in_service()[name]:
+            administrator(lab, f"NodeName={name} State=RESUME")
+    for name in WORKERS:
+        wait(lambda name=name: not lab.in_service()[name], 30, f"{name} to be in service")
+
+
+def reason_of(lab, name):
+    """A node's reason, without user and time."""
+    return re.sub(r" \[[^\]]*\]$", "", lab.node(name)["Reason"])
+
+
+def owners(lab):
+    return [lab.module("node_info", name=ALL)["nodes"][name]["owner"] for name in WORKERS]
+
+
+def test_who_keeps_our_words_and_adds_his_own_has_taken_the_drain_over(lab):
+    drained = lab.module("node", name=ALL, state="drained", reason="rollout")
+    assert drained["changed_nodes"] == ALL
+    assert owners(lab) == ["ours"] * 3
+    assert not lab.module("node", name=ALL, state="drained", reason="rollout")["changed"]
+    ours = reason_of(lab, "worker1")
+    assert re.fullmatch(r"nodecycle: rollout @\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", ours)
+    administrator(lab, f"NodeName=worker1 Reason='{ours}: hands off, I replace the fan'")
+    time.sleep(7)
+    # The very same words.
+    administrator(lab, f"NodeName=worker2 Reason='{reason_of(lab, 'worker2')}'")
+    assert owners(lab) == ["other", "other", "ours"]
+    before = lab.node("worker1"), lab.node("worker2")
+    resumed = lab.module("node", name=ALL, state="resumed", reason="rollout")
+    assert (resumed["changed_nodes"], sorted(resumed["foreign"])) == ("worker3", ["worker1", "worker2"])
+    again = lab.module("node", name="worker[1-2]", state="drained", reason="another")
+    assert (again["changed"], sorted(again["foreign"])) == (False, ["worker1", "worker2"])
+    assert (lab.node("worker1"), lab.node("worker2")) == before
+
+
+@pytest.mark.parametrize(
+    "words", ["nodecycle: hands off, I am replacing the fan", "nodecycle: unreachable switch port"]
+)
+def test_words_alone_make_no_drain_ours(lab, words):
+    administrator(lab, f"NodeName=worker1 State=DRAIN Reason='{words}'")
+    before = lab.node("worker1")
+    assert not lab.module("node", name=ALL, state="resumed")["changed"]
+    assert lab.node("worker1") == before
+
+
+def test_a_drain_of_ours_stays_ours_while_slurm_is_restarted(lab):
+    lab.module("node", name="worker2", state="drained", reason="rollout")
+    lab.run("controller", "scontrol reconfigure && systemctl restart slurmctld")
+    wait(lambda: "UP" in lab.try_run("controller", "scontrol ping").stdout, 60, "the controller")
+    assert owners(lab)[1] == "ours"
+    assert lab.module("node", name=ALL, state="resumed")["changed_nodes"] == "worker2"
+
+
+def test_a_reason_that_looks_like_ours_with_user_and_time_is_not(lab):
+    """As somebody copies it from `scontrol show node`, and in a comment, too."""
+    lab.module("node", name="worker1", state="drained", reason="rollout")
+    copied = lab.node("worker1")["Reason"]
+    administrator(lab, f"NodeName=worker1 Reason='{copied} hands off'")
+    administrator(lab, f"NodeName=worker2 State=DRAIN Reason='fan Comment={copied}' Comment='x Reason={copied}'")
+    before = lab.node("worker1"), lab.node("worker2")
+    assert owners(lab)[:2] == ["other", "other"]
+    assert not lab.module("node", name=ALL, state="resumed")["changed"]
+    assert (lab.node("worker1"), lab.node("worker2")) == before
+
+
+def test_a_drain_of_an_unreachable_node_that_somebody_took_over_is_not_given_back(lab, good, tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps({"all": {"hosts": {"worker2": {"ansible_host": "nowhere"}}}}))
+    changed = extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n", "slurm_tolerated_nodes": 1, "slurm_batch_watch": 2})
+    done = lab.play(good, changed, inventory=[broken])
+    assert done.returncode == 0, done.stdout
+    assert owners(lab) == ["", "ours", ""]
+    administrator(
+        lab, f"NodeName=worker2 Reason='{reason_of(lab, 'worker2')}: and its switch port is broken, do not resume'"
+    )
+    before = lab.node("worker2")
+    again = lab.play(good, changed)
+    assert again.returncode == 0, again.stdout
+    assert lab.node("worker2") == before
+    back = lab.play(good)
+    assert back.returncode == 0, back.stdout
+    assert lab.node("worker2") == before
+
+
+def test_a_reason_that_is_no_utf8_stops_no_run(lab, good):
+    lab.run("controller", "scontrol update NodeName=worker2 State=DRAIN Reason=\"$(printf 'L\\374fter')\"")
+    found = lab.module("node_info", name="worker2")
+    assert found["nodes"]["worker2"]["reason"] == "L\ufffdfter"
+    done = lab.play(good)
+    assert done.returncode == 0, done.stdout
+    administrator(lab, "NodeName=worker2 State=RESUME")
