@@ -123,6 +123,17 @@ def fields(wanted: t.Mapping[str, Shape], optional: t.Mapping[str, Shape] | None
     return check
 
 
+def clean(value: t.Any) -> t.Any:
+    """A value in which each text is UTF-8: what others wrote, as the reason of a node, need not be, and Ansible takes no other answer."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {clean(name): clean(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(entry) for entry in value]
+    return value
+
+
 def parse(data: bytes) -> t.Any:
     """What a document says, whatever its shape. Raises DocumentError where it is no JSON."""
 

@@ -334,7 +334,7 @@ class Journal:
 
     def open(self, rollout: Document) -> Document:
         """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
-        present = self.current()
+        present, rollout = self.current(), _documents.clean(rollout)
         if present:
             hosts = {**rollout["hosts"]}
             for host, entry in present["hosts"].items():
@@ -362,7 +362,7 @@ class Journal:
         """The rollout under way as it would be with this note."""
         present = self.require_rollout()
         activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
-        return {**present, **fields, "activated": activated}
+        return t.cast("Document", _documents.clean({**present, **fields, "activated": activated}))
 
     def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
         """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""

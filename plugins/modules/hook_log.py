@@ -150,7 +150,7 @@ def main() -> t.NoReturn:
             while True:
                 runs = known = _runs.runs_of([job["id"] for job in jobs], scripts, known)
                 missing, tolerated = judge(scripts, release, jobs, runs)
-                has_failed = len([run for run in runs if run["exit"]]) > len(tolerated)
+                has_failed = len([run for run in runs if run.get("exit")]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
                     break
                 time.sleep(0.5)

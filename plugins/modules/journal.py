@@ -162,13 +162,13 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
     deadline = time.monotonic() + params["seconds"]
     while True:
         rollout = journal.require_rollout()
-        failed = {**rollout.get("failed", {}), **{host: as_text(why) for host, why in params["failures"].items()}}
+        failed = {**rollout.get("failed", {}), **{host: str(why) for host, why in params["failures"].items()}}
         controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
         try:
             nodes = slurm.nodes()
         except SlurmError as exc:
             # The undo starts it again; without a judgement there would be none.
-            failed.setdefault(CONTROLLER, as_text(exc))
+            failed.setdefault(CONTROLLER, str(exc))
             go = False
             break
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
@@ -176,7 +176,7 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
         for id_ in set(controllers.values()):
             records = _runs.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
             for record in _runs.failures_since(rollout["activated"], controllers, records):
-                failed[CONTROLLER] = as_text(_runs.describe(record))
+                failed[CONTROLLER] = _runs.describe(record)
         # What fails there fails for every job.
         go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
         if not go or time.monotonic() >= deadline:
@@ -191,19 +191,14 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
                 journal.lock(holder)
             except (OSError, MisfitError) as exc:
                 # No step is taken that cannot be noted.
-                failed[CONTROLLER] = as_text(exc)
+                failed[CONTROLLER] = str(exc)
                 go = False
         if not go:
             # Before the run acts on it: from now on a killed run is undone, not finished.
             undo = {"failed": failed, "phase": "undo"}
             rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
             in_an_undo(module, lambda: journal.lock(holder))
-        return {"changed": False, "failed_nodes": failed, "go": go, "journal": rollout}
-
-
-def as_text(said: t.Any) -> str:
-    """What somebody said, as it can be written down."""
-    return str(said).encode("utf-8", "replace").decode()
+        return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": rollout}
 
 
 def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:

@@ -100,3 +100,56 @@ def test_a_rollback_works_on_a_full_disk(lab, definition):
     assert is_full(lab)
     assert (lab.leftovers(), differences(files, lab.snapshot()), committed(lab)) == ([], [], name)
     assert lab.srun("hostname").rc == 0
+
+
+#: Everything of ours on a node, each place a file system of its own.
+PLACES = ("/etc/nodecycle", STATE, "/var/log/nodecycle", "/run/nodecycle")
+
+
+@pytest.fixture
+def small_node(lab, definition):
+    """On worker1 all places of the collection are file systems of 512 kB."""
+    done = lab.play(definition)
+    assert done.returncode == 0, done.stdout
+    for number, place in enumerate(PLACES):
+        lab.run(
+            "worker1",
+            f"cp -a {place} /tmp/place{number} && mount -t tmpfs -o size=512k,mode=755 tmpfs {place} "
+            f"&& cp -a /tmp/place{number}/. {place}",
+        )
+    yield
+    for number, place in enumerate(PLACES):
+        lab.run(
+            "worker1",
+            f"rm -f {place}/filled*; rm -rf /tmp/place{number}; cp -a {place} /tmp/place{number}; umount {place}",
+        )
+        lab.run("worker1", f"cp -a /tmp/place{number}/. {place}; rm -rf /tmp/place{number}")
+    lab.resume()
+
+
+@pytest.mark.usefixtures("small_node")
+def test_a_node_whose_disks_are_all_full_is_put_back(lab, definition):
+    files, service = lab.snapshot(), lab.in_service()
+    fill = "".join(f"dd if=/dev/zero of={place}/filled bs=1k 2>/dev/null\n" for place in PLACES)
+    script = f'#!/bin/sh\n[ "$SLURM_JOB_USER" = alice ] || exit 0\n{fill}exit 5\n'
+    before = active(lab, "worker1")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(lab.play, definition, extra({"slurm_worker_prolog": script, "slurm_batch_watch": 60}))
+        wait(lambda: active(lab, "worker1") != before, 120, "the activation")
+        lab.srun("hostname", "-w", "worker1")
+        done = run.result()
+    for place in PLACES:
+        assert int(lab.run("worker1", f"df --output=avail {place} | tail -1")) < 50
+    said = failure_of(done)
+    assert "is undone; each host has proven it by sha256" in said, done.stdout
+    assert "worker_prolog: script 10-script ended with exit code 5 on worker1" in said
+    assert (lab.leftovers(), lab.in_service()) == ([], service)
+    assert [line for line in differences(files, lab.snapshot()) if "filled" not in line] == []
+    assert lab.srun("hostname", "-w", "worker1").rc == 0
+    # And the next rollout is refused before anything changes.
+    big = "#!/bin/sh\n" + "# a line of a large script\n" * 20_000
+    refused = failure_of(lab.play(definition, extra({"slurm_worker_prolog": big})))
+    assert "Nothing was changed for any job" in refused
+    assert "worker1: " in refused
+    assert "the file system /etc/nodecycle is full. Remove files there" in refused
+    assert [line for line in differences(files, lab.snapshot()) if "filled" not in line] == []

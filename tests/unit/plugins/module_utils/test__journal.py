@@ -268,9 +268,16 @@ def test_what_could_not_be_read_again_is_not_written(journal: Journal) -> None:
     before = journal.current()
     with pytest.raises(MisfitError, match="passed is 5 instead of true or false"):
         journal.note(passed=5)
-    with pytest.raises(MisfitError):
-        journal.note(phase="\udcff")
     assert journal.current() == before
+
+
+def test_a_reason_in_latin_1_is_noted(journal: Journal) -> None:
+    """As Slurm's commands give it: one byte that is no UTF-8."""
+    reason = b"L\xfcfter".decode("utf-8", "surrogateescape")
+    opened = journal.open({**rollout("a", w1="good"), "nodes": {"w1": idle(reason=reason)}})
+    noted = journal.note(failed={"w1": reason})
+    assert (opened["nodes"]["w1"]["reason"], noted["failed"]) == ("L?fter", {"w1": "L?fter"})
+    assert journal.require_rollout()["failed"] == {"w1": "L?fter"}
 
 
 def test_a_document_of_another_version_is_said_to_be_one(journal: Journal) -> None:
