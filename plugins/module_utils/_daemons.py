@@ -61,8 +61,9 @@ def find(name: str, main_pid: MainPid, slurm_uid: int | None = None, proc: str =
     leaders = [pid for pid, parent in found.items() if parent not in found]
     if len(leaders) == 1:
         return leaders[0]
-    # None: its program may have another name, or its unit namespaces of its own. Several: all but one are somebody's.
-    return main_pid(UNITS[name])
+    # None: its program may have another name, or its unit namespaces of its own. Several: one of them may be the unit's; a host may also run
+    # many (slurmd -N), of which each tells the same.
+    return main_pid(UNITS[name]) or min(leaders, default=0)
 
 
 def arguments(pid: int, proc: str = "/proc") -> list[str]:

@@ -101,6 +101,8 @@ def test_of_two_the_units_is_the_daemon(program: str, name: str) -> None:
             return second
 
         assert _daemons.find(name, main_pid) == second != first
+        # Without such a unit each of them is as good as the other, and all are root's.
+        assert _daemons.find(name, no_unit) == min(first, second)
     assert asked == [f"{name}.service"]
 
 
