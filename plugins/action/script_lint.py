@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine, report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
     SEVERITIES,
@@ -56,7 +58,11 @@ class ActionModule(ActionBase):
             }
         )
         try:
-            scripts = [self._script(entry, number) for number, entry in enumerate(args["scripts"], 1)]
+            secret = self._secrets(len(args["scripts"]), task_vars or {})
+            scripts = [
+                dataclasses.replace(self._script(entry, number), is_secret=is_secret)
+                for number, (entry, is_secret) in enumerate(zip(args["scripts"], secret, strict=True), 1)
+            ]
             options = Options(
                 slurm_version=args["slurm_version"],
                 disabled=frozenset(args["disable"]),
@@ -73,6 +79,17 @@ class ActionModule(ActionBase):
         if stopping:
             result |= {"failed": True, "msg": "No host was touched.\n" + report.render(stopping)}
         return result
+
+    def _secrets(self, count: int, variables: dict[str, t.Any]) -> list[bool]:
+        """For each script whether a vaulted value went into it, which no finding may quote."""
+        given = self._task.args["scripts"]
+        if not variables:
+            return [False] * count
+        renderer = Renderer(loader=self._loader, variables=variables)
+        written = renderer.seen(written_option(self._task, "scripts", given))
+        if isinstance(written, list) and isinstance(given, list) and len(written) == len(given) == count:
+            return [renderer.is_secret(raw, value) for raw, value in zip(written, given, strict=True)]
+        return [renderer.is_secret(written, given)] * count
 
     def _script(self, entry: dict[str, t.Any], number: int) -> Script:
         """A script of the arguments, read from its file where it names one."""

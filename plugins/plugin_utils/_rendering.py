@@ -49,6 +49,9 @@ class Rendered:
     script: Script
 
 
+_UNSAID = "the error may quote a vaulted value, so it is not shown"
+_SAID_NOTHING = "to see the error, put a text of no worth in place of the vaulted value and check again"
+
 #: What cannot be rendered in the second world.
 _FAILED = object()
 
@@ -99,6 +102,7 @@ class Renderer:
                 else "define what it names, for this host too"
             )
             said = self._said(exc, lambda: self._twin().template(value))
+            remedy = _SAID_NOTHING if said.startswith(_UNSAID) else remedy
             self.problems.append(Problem(name, f"cannot be rendered: {said}", remedy, origin_of(value)))
             return None
 
@@ -222,7 +226,12 @@ class Renderer:
         except (AnsibleError, OSError) as exc:
             said = self._said(exc, lambda: self._content(spec, twins, templar=self._twin()))
             self.problems.append(
-                Problem(spec.where, f"has a {spec.source} that cannot be used: {said}", _remedy(spec), spec.origin)
+                Problem(
+                    spec.where,
+                    f"has a {spec.source} that cannot be used: {said}",
+                    _SAID_NOTHING if said.startswith(_UNSAID) else _remedy(spec),
+                    spec.origin,
+                )
             )
             return None
         if len(content) > MAX_SCRIPT:
@@ -290,7 +299,7 @@ class Renderer:
         except Exception as second:
             other = _one_line(second)
         if said != other:
-            return f"the error may quote a vaulted value, so it is not shown ({type(exc).__name__})"
+            return f"{_UNSAID} ({type(exc).__name__})"
         return self._worlds.redact(said)
 
     def _find(self, spec: ScriptSpec) -> str:
