@@ -72,13 +72,23 @@ def parse_queue(rows: t.Iterable[t.Sequence[str]]) -> list[Job]:
 
 
 def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
-    """The holds in the jobs of C(squeue --json) by the job's own id. Raises ValueError where they are no such list."""
+    """The holds in the jobs of C(squeue --json), by the job's own id and by that of the task. Raises ValueError where they are no such list."""
+    found: dict[str, Hold] = {}
     try:
-        return {
-            str(job["job_id"]): Hold(str(job["state_reason"]), str(job.get("state_description") or "")) for job in jobs
-        }
+        for job in jobs:
+            hold = Hold(str(job["state_reason"]), str(job.get("state_description") or ""))
+            array, task = _set(job.get("array_job_id")), _set(job.get("array_task_id"))
+            found[str(job["job_id"])] = hold
+            if array and task is not None:
+                found[f"{array}_{task}"] = hold
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError(f"no list of jobs: {exc!r}") from exc
+    return found
+
+
+def _set(value: t.Any) -> t.Any:
+    """A number, which new versions wrap in an object that says whether it is set."""
+    return (value.get("number") if value.get("set") else None) if isinstance(value, dict) else value
 
 
 def malformed(ids: t.Iterable[str]) -> list[str]:
@@ -95,7 +105,7 @@ def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapp
     """Which jobs are held by a failed launch alone. Without C(holds) nobody can say, and so none is."""
     held, foreign = [], {}
     for job in candidates(queue, asked):
-        hold = None if holds is None else holds.get(job.own_id)
+        hold = None if holds is None else holds.get(job.id) or holds.get(job.own_id)
         if hold is None:
             foreign[job.id] = "held; by whom and why is not known without squeue --json"
         elif hold.is_launch_failure and hold.kind == _SLURMS_HOLD:

@@ -127,8 +127,7 @@ def main() -> t.NoReturn:
     starts: dict[str, str] = {}
     try:
         jobs = queue(slurm)
-        known = holds(slurm, _held_jobs.candidates(jobs, asked))
-        verdict = _held_jobs.judge(jobs, asked, known)
+        verdict = _held_jobs.judge(jobs, asked, holds(slurm, _held_jobs.candidates(jobs, asked)))
         held = [job.id for job in verdict.held]
         if module.params["state"] == "released":
             released = held
@@ -149,7 +148,7 @@ def main() -> t.NoReturn:
         foreign=verdict.foreign,
         diff={
             "before": "".join(
-                f"{job.id}: {known[job.own_id].description}\n" for job in verdict.held if known and job.id in released
+                f"{job.id}: held since its launch failed\n" for job in verdict.held if job.id in released
             ),
             "after": "".join(f"{id_}: released\n" for id_ in released),
         },

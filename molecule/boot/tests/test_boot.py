@@ -95,7 +95,7 @@ def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, 
     assert "the disk is not there" in failed.stdout
     node = lab.node("worker2")
     assert "DRAIN" in node["State"]
-    assert node["Reason"].startswith("nodecycle: worker_init 20-checks exit 4 [root@")
+    assert node["Reason"].startswith("nodecycle: worker_init 20-checks exit 4 @")
     assert lab.node("worker1")["State"] == "IDLE"
     assert lab.run("worker2", "readlink /etc/nodecycle/current") == active
 

@@ -91,7 +91,8 @@ def test_drains_of_others_survive(lab):
 
 
 def test_only_what_a_change_drained_is_explained_and_resumed(lab):
-    earlier = drain(lab, "worker3", "nodecycle: worker_init gpu exit 1")
+    lab.module("node", name="worker3", state="drained", reason="worker_init gpu exit 1")
+    earlier = lab.node("worker3")
     before = states(lab)
     activated = dict.fromkeys(WORKERS, now(lab))
     job = launch_failures(lab, "-w worker1")
@@ -108,7 +109,7 @@ def test_only_what_a_change_drained_is_explained_and_resumed(lab):
     node = lab.node("worker1")
     assert "DRAIN" in node["State"]
     assert node["Reason"].startswith(
-        f"nodecycle: worker_prolog 10-fail exit 3 job {job} release {record['release'][:8]} ["
+        f"nodecycle: worker_prolog 10-fail exit 3 job {job} release {record['release'][:8]} @"
     )
     assert lab.node("worker2") == admins
     assert not lab.module("node", **asked)["changed"]

@@ -83,6 +83,29 @@ def test_holds() -> None:
     }
 
 
+def test_a_task_is_known_by_its_own_name_before_its_arrays() -> None:
+    jobs = [
+        {
+            "job_id": 22,
+            "state_reason": "None",
+            "array_job_id": {"set": True, "number": 22},
+            "array_task_id": {"set": False, "number": 0},
+        },
+        {
+            "job_id": 27,
+            "state_reason": "JobHeldAdmin",
+            "array_job_id": {"set": True, "number": 22},
+            "array_task_id": {"set": True, "number": 0},
+        },
+        # 22.05
+        {"job_id": 28, "state_reason": "JobHeldUser", "array_job_id": 22, "array_task_id": 3},
+        {"job_id": 29, "state_reason": "None", "array_job_id": 0, "array_task_id": None},
+    ]
+    holds = _held_jobs.parse_holds(jobs)
+    assert sorted(holds) == ["22", "22_0", "22_3", "27", "28", "29"]
+    assert judge(["22_3"], holds)[1] == {"22_3": "PENDING, JobHeldUser"}
+
+
 @pytest.mark.parametrize("jobs", [[{}], [1], [None], 1])
 def test_what_is_no_list_of_jobs(jobs: list[object]) -> None:
     with pytest.raises(ValueError, match="no list of jobs"):
