@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import stat
 import typing as t
 
@@ -503,8 +504,11 @@ def test_prune_leaves_files_that_are_not_ours(store: Store, make_release: Make) 
 
 def test_prune_and_staging_leave_what_is_not_ours(store: Store, make_release: Make) -> None:
     """Whatever its name, and also where it is no directory at all: nothing of it stops an activation."""
-    run(store, make_release())
+    active = make_release()
+    run(store, active)
     releases = pathlib.Path(store.releases)
+    # Somebody's copy, manifest and all.
+    shutil.copytree(store.path(active.id), f"{store.path(active.id)}.bak")
     for name in ("my-notes", "lost+found", "0123456789abcdef", ".half-done", "my-notes/.nodecycle-mine"):
         (releases / name).mkdir()
     (releases / "my-notes/.nodecycle-file").touch()
