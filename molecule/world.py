@@ -39,6 +39,7 @@ squeue -h -a -o '%i %T %r %u' | sed 's/^/job\t/; s/$/\tthere/'
 NOISE = {
     r"(file|digest)\t/(run|var)/log/journal/": "the system's log",
     r"(file|digest)\t/var/log/(journal|wtmp|btmp|lastlog|slurm/[a-z]+\.log)\b": "logs; that only Slurm's daemons wrote them is in their state",
+    r"(file|digest)\t/var/log/munge/munged\.log$": "munged notes each slurmctld that starts, for it asks whether munge checks users",
     r"(file|digest)\t/var/lib/slurm/slurmctld/[a-z_]+(\.old|\.new)?$": "the controller saves its state every few seconds",
     r"(file|digest)\t/var/lib/systemd/": "stamps of timers, random seed",
     r"(file|digest)\t/run/systemd/(journal/(streams|seqnum)|transient|units|sessions|users|inaccessible)\b": "systemd's notes about its units",

@@ -359,6 +359,8 @@ def try_controller(
     code, _out, err = run(command)
     if not os.path.exists(os.path.join(directory, "isolated")):
         why = " ".join(err.split()) or f"unshare ended with {code}"
+        if code in (124, 137):
+            why = f"that took more than {timeout} seconds (see whether a mounted file system does not answer)"
         raise NotTriedError(f"this host does not let it be shut off from the running system: {why}")
     said = _text(os.path.join(directory, "said")) or ""
     trial = read_trial(said.replace(staged, os.path.dirname(path)), ran=code == _trial.RAN)

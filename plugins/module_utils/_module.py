@@ -91,7 +91,8 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
         )
         if code in (124, 137):
             err = f"no answer within {COMMAND_TIMEOUT} seconds"
-        return code, out, err
+        # Reasons and comments may hold any bytes, and end up in answers, journals and messages.
+        return code, shown(out), shown(err)
 
     return run
 

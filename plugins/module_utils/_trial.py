@@ -184,6 +184,8 @@ def main() -> int:
     with open(sys.argv[1], encoding="utf-8") as handle:
         plan = json.load(handle)
     os.chdir("/")
+    # SlurmUser goes through the directories that are made here.
+    os.umask(0o022)
     try:
         isolate(plan)
     except (NotIsolatedError, OSError) as exc:

@@ -198,8 +198,8 @@ def main() -> t.NoReturn:
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
         partitions=partitions,
-        # Reasons, comments and values are others' words.
-        nodes=_module.shown({name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()}),
+        nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
+        # Comments and values are others' words.
         conf=_module.shown([dataclasses.asdict(entry) for entry in conf]),
         adopted=_conf.adopted(main_text or ""),
         fragment=_module.shown(fragment or ""),

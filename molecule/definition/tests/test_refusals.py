@@ -53,6 +53,14 @@ IN_THE_VARIABLES = [
         {"slurm_worker_prolog": "#!/bin/bash\necho ${#PATH}\n"},
         ["slurm_worker_prolog", "!unsafe"],
     ),
+    *(
+        (
+            f"the directory {root!r} for the releases",
+            {"slurm_release_root": root},
+            ["slurm_release_root", f"{root!r} cannot be the directory of the releases", "write an absolute path"],
+        )
+        for root in ("etc/nodecycle", "/", "/etc/", "/etc/../nodecycle")
+    ),
     (
         "a name that is no file name",
         {"slurm_worker_prolog": [{"name": "a/b", "content": GOOD}]},

@@ -24,7 +24,8 @@ def nothing_changes(lab: Lab, hosts: t.Sequence[str] = HOSTS) -> t.Iterator[None
     """What is on the hosts before is there afterwards, and Slurm answers."""
     before = look(lab, hosts)
     yield
-    assert differences(before, look(lab, hosts)) == []
+    found = differences(before, look(lab, hosts))
+    assert found == [], "\n".join(found)
     for host in hosts:
         assert " is UP" in lab.run(host, "scontrol ping")
 
