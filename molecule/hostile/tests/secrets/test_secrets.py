@@ -19,7 +19,7 @@ PIN = "#!/bin/sh\n# license 314159\nexit 0\n"
 #: All that the scripts make of them. The number alone may occur by chance.
 SECRETS = (TOKEN, TOKEN[::-1], base64.b64encode(f"svc:{TOKEN}".encode()).decode(), "license 314159")
 #: Where a host keeps what lasts, and what may be in memory.
-PLACES = "/etc /var /run /opt /home /root /tmp /usr/local"
+PLACES = "/etc /var /run /opt /home /tmp /usr/local"
 
 
 def play(lab, *options):
