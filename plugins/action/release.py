@@ -12,7 +12,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import bu
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
 
 
 class ActionModule(ActionBase):
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
                     "msg": "The scripts cannot be staged; nothing was changed.\n"
                     + "\n".join(f"- {line}" for line in lines),
                 }
-            release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_body())
+            release = build(scripts, str(args.get("root") or "/etc/nodecycle"), dispatcher_bodies())
             args["payload"] = pack(release) if release else ""
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)

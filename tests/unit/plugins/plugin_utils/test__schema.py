@@ -274,5 +274,7 @@ def test_lines(value: object, lines: str) -> None:
 
 
 def test_the_dispatcher_is_bash_without_a_first_line_of_its_own() -> None:
-    assert not _sources.dispatcher_body().startswith("#!")
-    assert '"${!names[@]}"' in _sources.dispatcher_body()
+    bodies = _sources.dispatcher_bodies()
+    assert not any(body.startswith("#!") for body in bodies.values())
+    assert '"${!names[@]}"' in bodies["job"]
+    assert bodies["init"] == bodies["job"] != bodies["task"]
