@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
         for host in gathered.hosts:
             hooks = _cluster.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
-            release = build(scripts, settings.root, _sources.dispatcher_body()) if host.is_target else None
+            release = build(scripts, settings.root, _sources.dispatcher_bodies()) if host.is_target else None
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",

@@ -12,7 +12,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Di
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
 
 
 class ActionModule(ActionBase):
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
             except ValueError as exc:
                 return {**result, "failed": True, "msg": f"`slurm_release_root`: {exc}."}
             try:
-                release = build(scripts, root, dispatcher_body())
+                release = build(scripts, root, dispatcher_bodies())
             except DigestError as exc:
                 return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""

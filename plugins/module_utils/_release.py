@@ -36,10 +36,11 @@ ID_LENGTH = 16
 #: The reservation in which the probe's jobs run. They, and no job of a user's, meet the release that the link C(canary) names.
 RESERVATION = "nodecycle_canary"
 
+#: {trial}: this hook in the release on trial, as sh spells it.
 _NOTHING_TO_RUN = """#!/bin/sh
 # Managed by nodecycle.slurm: this hook has no script here.
-canary={canary}
-if [ "${{SLURM_JOB_RESERVATION-}}" = {reservation} ] && [ -x "$canary" ] && ! [ "$canary" -ef "$0" ]; then exec "$canary"; fi
+[ "${{SLURM_JOB_RESERVATION-}}" = {reservation} ] || exit 0
+if [ -x {trial} ] && ! [ {trial} -ef "$0" ]; then exec {trial}; fi
 exit 0
 """
 
@@ -158,37 +159,67 @@ def _describe(name: str, script: Script) -> str:
     return " ".join(words)
 
 
+def _kind(hook: Hook) -> str:
+    """V(init), V(task) (the job's user runs it, in his own environment) or V(job)."""
+    return "init" if hook.is_init else "task" if hook.user == "job" else "job"
+
+
+def trial_link(root: str, uid: int | None = None) -> str:
+    """The link to the release on trial that root's and SlurmUser's hooks ask, or that the task hooks of a user ask.
+
+    A job's user may set SLURM_JOB_RESERVATION in the environment of his task hooks, so there only the probe's user has one.
+    """
+    return os.path.join(root, "canary" if uid is None else f"canary.{uid}")
+
+
+def _array(values: t.Iterable[str]) -> str:
+    return "(" + " ".join(shlex.quote(value) for value in values) + ")"
+
+
 def _dispatcher(
-    hook: Hook, scripts: t.Sequence[Script], names: list[str], root: str, id_: str, digest: str, body: str
+    hook: Hook,
+    scripts: t.Sequence[Script],
+    names: list[str],
+    root: str,
+    id_: str,
+    digest: str,
+    bodies: t.Mapping[str, str],
 ) -> bytes:
-    # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
-    canary = shlex.quote(f"{root}/canary/{hook.name}")
+    kind = _kind(hook)
+    link = trial_link(root)
     if not scripts and not hook.is_init:
-        return _NOTHING_TO_RUN.format(canary=canary, reservation=RESERVATION).encode()
-
-    def array(values: t.Iterable[str]) -> str:
-        return "(" + " ".join(shlex.quote(value) for value in values) + ")"
-
-    kind = "init" if hook.is_init else "task" if hook.user == "job" else "job"
+        # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
+        trial = shlex.quote(f"{link}/{hook.name}")
+        if kind == "task":
+            trial = f'{shlex.quote(link)}."$(/usr/bin/id -u)"/{hook.name}'
+        return _NOTHING_TO_RUN.format(trial=trial, reservation=RESERVATION).encode()
+    variables = {
+        "hook": hook.name,
+        "release": id_,
+        "root": shlex.quote(f"{root}/releases/{id_[:ID_LENGTH]}"),
+        "reservation": RESERVATION,
+        "names": _array(names),
+        "partitions": _array(",".join(script.partitions) for script in scripts),
+        "timeouts": _array(str(script.timeout) for script in scripts),
+        "ignores": _array("1" if script.on_failure == "ignore" else "0" for script in scripts),
+    }
+    if kind == "task":
+        variables["trial"] = shlex.quote(link)
+    else:
+        variables.update(
+            kind=kind,
+            digest=digest,
+            canary=shlex.quote(f"{link}/{hook.name}"),
+            state=f"{STATE_DIR}/{hook.name}",
+            run=f"{RUN_DIR}/{hook.name}",
+            log=f"{LOG_DIR}/{hook.name}.log",
+        )
+    # Whatever has another name in a task hook is the user's.
+    prefix = "__nodecycle_" if kind == "task" else ""
     # -p: a job's user must not reach in through BASH_ENV or exported functions.
-    head = f"""#!/bin/bash -p
-# Managed by nodecycle.slurm, release {id_}: change the variables, not this file.
-hook={hook.name}
-kind={kind}
-release={id_}
-digest={digest}
-root={shlex.quote(f"{root}/releases/{id_[:ID_LENGTH]}")}
-canary={canary}
-reservation={RESERVATION}
-state={STATE_DIR}/{hook.name}
-run={RUN_DIR}/{hook.name}
-log={LOG_DIR}/{hook.name}.log
-names={array(names)}
-partitions={array(",".join(script.partitions) for script in scripts)}
-timeouts={array(str(script.timeout) for script in scripts)}
-ignores={array("1" if script.on_failure == "ignore" else "0" for script in scripts)}
-"""
-    return (head + body).encode()
+    head = f"#!/bin/bash -p\n# Managed by nodecycle.slurm, release {id_}: change the variables, not this file.\n"
+    head += "".join(f"{prefix}{name}={value}\n" for name, value in variables.items())
+    return (head + bodies[kind]).encode()
 
 
 _PLAIN_ROOT = re.compile(r"/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
@@ -211,11 +242,14 @@ def normal_root(root: str) -> str:
     return plain
 
 
-def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body: str) -> Release | None:
+def build(
+    hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_bodies: t.Mapping[str, str]
+) -> Release | None:
     """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
 
-    None where no hook is carried at all. The dispatchers name the release's directory, so they cannot be part of
-    the digest that names it; what they are without that name is. O(root) is in its one form (C(normal_root)).
+    dispatcher_bodies: the shell text by kind of hook. None where no hook is carried at all. The dispatchers name the
+    release's directory, so they cannot be part of the digest that names it; what they are without that name is. O(root) is in its one form
+    (C(normal_root)).
     """
     if not hooks:
         return None
@@ -227,7 +261,7 @@ def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body:
             for file_name, script in zip(names[name], scripts)
         ]
         digest = _digest(plan["hooks"][name])
-        unnamed = _dispatcher(HOOKS[name], scripts, names[name], root, "", digest, dispatcher_body)
+        unnamed = _dispatcher(HOOKS[name], scripts, names[name], root, "", digest, dispatcher_bodies)
         plan["dispatchers"][name] = [sha256(unnamed), *_access(HOOKS[name])]
     id_ = _digest(plan)
 
@@ -240,7 +274,7 @@ def build(hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_body:
         digest = _digest(plan["hooks"][name])
         if hook.is_init and scripts:
             init[name] = digest
-        dispatcher = _dispatcher(hook, scripts, names[name], root, id_, digest, dispatcher_body)
+        dispatcher = _dispatcher(hook, scripts, names[name], root, id_, digest, dispatcher_bodies)
         files.append(File(name, dispatcher, 0o755, "root"))
         for file_name, script in zip(names[name], scripts):
             files.append(File(f"{name}.d/{file_name}", script.content, mode, group, script.no_log))

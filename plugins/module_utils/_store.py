@@ -32,6 +32,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ROLLOUT_DIR,
     RUN_DIR,
     STATE_DIR,
+    trial_link,
 )
 
 MANIFEST = "manifest.json"
@@ -43,6 +44,9 @@ _NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 #: How the directories below releases/ begin that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
+
+#: See trial_link.
+_TRIAL_LINK = re.compile(r"canary(\.[0-9]+)?")
 
 #: A dispatcher of a release that was just replaced may still be between two of its scripts.
 PRUNE_AFTER = 3600
@@ -441,15 +445,30 @@ class Store:
             )
         return manifest
 
-    def try_out(self, id_: str) -> None:
-        """Put a staged release on trial: from now on the probe's jobs meet it, and nobody else's."""
+    def try_out(self, id_: str, probe: int | None = None) -> bool:
+        """Put a staged release on trial: from now on the probe's jobs meet it, and nobody else's. False where it was already.
+
+        probe: the uid of the probe's user, whose task hooks meet it, too.
+        """
         self.require(id_)
-        _files.link_atomic(os.path.join(self.root, "canary"), os.path.join("releases", id_[:ID_LENGTH]))
+        target = os.path.join("releases", id_[:ID_LENGTH])
+        wanted = [trial_link(self.root, uid) for uid in {probe, None}]
+        if {path: os.readlink(path) for path in self._trial_links()} == dict.fromkeys(wanted, target):
+            return False
+        self.end_trial()
+        for path in wanted:
+            _files.link_atomic(path, target)
+        return True
 
     def end_trial(self) -> None:
         """No release is on trial any more."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.root, "canary"))
+        for path in self._trial_links():
+            os.unlink(path)
+
+    def _trial_links(self) -> list[str]:
+        names = os.listdir(self.root) if os.path.isdir(self.root) else []
+        paths = [os.path.join(self.root, name) for name in names if _TRIAL_LINK.fullmatch(name)]
+        return [path for path in paths if os.path.islink(path)]
 
     def activate(self, id_: str, now: float | None = None) -> None:
         """Make a staged release the one that the next job runs: one rename."""
@@ -523,7 +542,8 @@ class Store:
 
         The logs stay: they are the site's. The journal stays, too: this may be a step of its undo.
         """
-        for name in ("canary", "current", HISTORY):
+        self.end_trial()
+        for name in ("current", HISTORY):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)

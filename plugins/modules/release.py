@@ -43,8 +43,8 @@ options:
         does, vault-encrypted files too) and V(template) (a Jinja2 template on the control node, looked for in
         C(templates/) as M(ansible.builtin.template) does).
       - It may have V(partitions), a list of partitions for whose jobs it runs (job and task hooks only); V(nodes), a
-        hostlist expression of the nodes that get it (hooks on workers only); V(timeout) in whole seconds, after which it is
-        killed and counts as failed; V(on_failure), V(drain) (the default, what Slurm does with a failure of the hook) or
+        hostlist expression of the nodes that get it (hooks on workers only); V(timeout) in whole seconds (at most 86400, a day), after
+        which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, what Slurm does with a failure of the hook) or
         V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
         (true by itself where the script uses vaulted values).
     type: dict
@@ -71,6 +71,12 @@ options:
     description: The SlurmUser of slurm.conf, who runs the controller's scripts and may therefore read them.
     type: str
     default: slurm
+  probe_user:
+    description:
+      - With O(state=canary), the user whose jobs try the release; empty for O(slurm_user), or V(nobody) where that is root. A job's user may
+        write anything into the environment of his task hooks, the name of the reservation too, so of these only that user's meet the trial.
+    type: str
+    default: ""
   gate:
     description:
       - The init hooks without whose success since the last boot a daemon does not start, V(worker_init) for slurmd and
@@ -210,6 +216,7 @@ removed:
 """
 
 import os
+import pwd
 import time
 import typing as t
 
@@ -340,7 +347,7 @@ def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Stage and activate a release that runs nothing, in one call."""
     current = store.manifest(store.current() or "") or {"hooks": []}
     hooks = [hook for hook in HOOKS if hook in (module.params["hooks"] or current["hooks"]) and not HOOKS[hook].is_init]
-    release = build({hook: [] for hook in hooks}, store.root, "")
+    release = build({hook: [] for hook in hooks}, store.root, {})
     if release is None:
         raise StoreError("no hook was named, and the active release has none")
     if not module.check_mode:
@@ -352,12 +359,27 @@ def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
 def try_out(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Let the probe's jobs meet the staged release."""
     id_ = module.params["id"]
-    is_new = store.canary() != id_[:ID_LENGTH]
-    if is_new and not module.check_mode:
+    if module.check_mode:
+        is_new = store.canary() != id_[:ID_LENGTH]
+    else:
         store.mend(id_)
-        _interpreter_of(store, store.require(id_))
-        store.try_out(id_)
+        manifest = store.require(id_)
+        _interpreter_of(store, manifest)
+        is_new = store.try_out(id_, probe_of(module.params, manifest))
     return {"changed": is_new, "id": id_, "previous": store.current() or ""}
+
+
+def probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
+    """The uid whose task hooks meet the trial; None for a release that has no task hooks."""
+    if not any(HOOKS[hook].user == "job" for hook in manifest["hooks"]):
+        return None
+    name = params["probe_user"] or ("nobody" if params["slurm_user"] == "root" else params["slurm_user"])
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as exc:
+        raise StoreError(
+            f"this host has no user {name!r}, whose jobs try the release: make him here, or name another one (slurm_probe_user)"
+        ) from exc
 
 
 def _interpreter_of(store: Store, manifest: Manifest) -> None:
@@ -458,6 +480,7 @@ def main() -> t.NoReturn:
             "keep": {"type": "int", "default": 5},
             "node_name": {"type": "str"},
             "slurm_user": {"type": "str", "default": "slurm"},
+            "probe_user": {"type": "str", "default": ""},
             "gate": {
                 "type": "list",
                 "elements": "str",

@@ -20,6 +20,9 @@ SOURCES = ("content", "src", "template")
 OPTIONS = ("name", *SOURCES, "partitions", "nodes", "timeout", "on_failure", "no_log")
 ON_FAILURE = ("drain", "ignore")
 
+#: A day. Slurm's own limit counts to 18 hours at most, and milliseconds written by mistake are found. Far larger numbers bash cannot hold.
+LONGEST_TIMEOUT = 86400
+
 #: The name of the script that a bare string stands for.
 ONLY_SCRIPT = "script"
 
@@ -240,6 +243,14 @@ class HookParser:
                 where,
                 f"has the timeout {item['timeout']!r}",
                 "write whole seconds, 1 or more; leave it out for no bound but Slurm's own",
+                item,
+            )
+            return 0
+        if value > LONGEST_TIMEOUT:
+            self._problem(
+                where,
+                f"has the timeout {item['timeout']!r}, which is more than a day",
+                f"write whole seconds, {LONGEST_TIMEOUT} at most; leave it out for no bound but Slurm's own",
                 item,
             )
             return 0

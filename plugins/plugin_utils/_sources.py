@@ -17,10 +17,13 @@ _ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
 
 
 @functools.cache
-def dispatcher_body() -> str:
-    """The shell text that every dispatcher consists of, but for its head."""
-    with open(os.path.join(_ROLES, "common", "files", "dispatcher.sh"), encoding="utf-8") as handle:
-        return handle.read()
+def dispatcher_bodies() -> dict[str, str]:
+    """The shell text that the dispatchers of each kind consist of, but for its head."""
+    texts = []
+    for name in ("dispatcher.sh", "task_dispatcher.sh"):
+        with open(os.path.join(_ROLES, "common", "files", name), encoding="utf-8") as handle:
+            texts.append(handle.read())
+    return {"job": texts[0], "init": texts[0], "task": texts[1]}
 
 
 @functools.cache

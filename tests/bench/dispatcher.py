@@ -16,7 +16,7 @@ import time
 
 import report
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_body
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
 
 BARE = b"#!/bin/sh\nexit 0\n"
 TOUCH = b"#!/bin/sh\ntouch %s/touched\n"
@@ -67,7 +67,7 @@ def prepare(case: Case, root: pathlib.Path) -> tuple[str, list[str]]:
         Script(f"script{number}", content.replace(b"%s", str(root).encode()), timeout=case.timeout)
         for number, content in enumerate(case.scripts)
     ]
-    release = build({case.hook: scripts}, str(root), dispatcher_body())
+    release = build({case.hook: scripts}, str(root), dispatcher_bodies())
     assert release  # a hook was given
     folder = root / "releases" / release.id[:16]
     for file in release.files:

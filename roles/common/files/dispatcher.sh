@@ -2,28 +2,39 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The body of every dispatcher. The release puts a head before it that sets: hook, kind (job, task or init),
-# release, digest, root (of the release), canary (this hook in the release on trial), reservation (the trial's), state, run, log,
-# and the arrays names, partitions, timeouts, ignores.
-# Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing
-# directory) never fails the hook; on the way of a success no process is started beside the script itself
-# (but for timeout, and one rm for its output).
+# The body of the dispatchers that run as root or SlurmUser; the task hooks have another one (task_dispatcher.sh). The release puts a
+# head before it that sets: hook, kind (job or init), release, digest, root (of the release), canary (this hook in the release on
+# trial), reservation (the trial's), state, run, log, and the arrays names, partitions, timeouts, ignores.
+# Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing directory) never changes what the
+# hook prints or how it ends; on the way of a success no program is started beside the script itself; the hook succeeds only at the
+# end of its list.
 
 # A release on trial is met by the probe's jobs and by nobody else's.
 if [[ ${SLURM_JOB_RESERVATION-} == "$reservation" && -x $canary && ! $canary -ef $0 ]]; then exec "$canary"; fi
 
-# The task hooks run as the job's user in his own environment; the others get none from Slurm, so no PATH.
-if [[ $kind != task ]]; then
-    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-fi
+# Slurm gives no PATH.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# What is known of the script that runs: its process, the pipe that it prints into, its last 4,000 bytes without NUL, and so on.
+script='' pipe='' into='' name='' introduction='' last='' noted='' killed='' timed_out='' code=0 us=0 ticks=0
+
+# --- clocks
 
 now_us() {
-    if [[ ${EPOCHREALTIME-} ]]; then
-        us=${EPOCHREALTIME/[.,]/}
+    if ((BASH_VERSINFO[0] >= 5)); then
+        us=${EPOCHREALTIME//[!0-9]/}
     else
         us=$(/bin/date +%s%6N)
     fi
 }
+
+# Hundredths of a second since the boot: nobody sets this clock, least of all while a host starts.
+uptime_ticks() {
+    read -r ticks _ </proc/uptime
+    ticks=$((10#${ticks/./}))
+}
+
+# --- what is written down
 
 json() {
     # Byte by byte: in another locale an invalid character would come through unseen.
@@ -54,97 +65,296 @@ introduce() {
     ascii "${SLURMD_NODENAME-${HOSTNAME-}}"
     printf -v introduction '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s"' \
         "$stamp" "$hook" "$name" "${release:0:16}" "$job" "$user" "$quoted"
-    # Slurm's SIGKILL leaves no time for anything, and then this is who was killed: what goes at the end is still there.
-    if [[ $running ]]; then { printf '%s}\n' "$introduction" >"$running"; } 2>/dev/null; fi
+    last=''
+    # Of an earlier script that was slow.
+    if [[ $noted ]]; then note; fi
 }
 
-# The whole line, when it has ended.
+# Slurm's SIGKILL leaves no time for anything: whoever is slow is noted while it runs, with what it has printed last.
+note() {
+    noted=yes
+    { printf '%s}\n' "$introduction" >"$run/running.$$" && printf '%s' "$last" >"$run/output.$$"; } 2>/dev/null
+}
+
+# The whole line, when it has ended. Without its log a run is still known until the next boot.
 record() {
     printf -v line '%s,"exit":%d,"ms":%d' "$introduction" "$code" "$(((us - begin) / 1000))"
-    if [[ $kind == task ]]; then
-        # The job's user may not write our logs; he tells syslog, and only of failures.
-        if ((code)); then /usr/bin/logger -t nodecycle -- "$line}" 2>/dev/null; fi
-    else
-        { printf '%s}\n' "$line" >>"$log"; } 2>/dev/null
+    if ! { printf '%s}\n' "$line" >>"$log"; } 2>/dev/null; then
+        { printf '%s}\n' "$line" >>"$run/log"; } 2>/dev/null
+        shorten "$run/log"
     fi
 }
 
-# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job. The list of all failures since the
-# boot comes first and is in memory: it names the jobs that Slurm now holds, also when a disk is full or Slurm's SIGKILL is near.
-record_failure() {
-    local output='' last=() place
+# All failures since the boot. This comes first and is in memory: it names the jobs that Slurm now holds, also when a disk is full or
+# Slurm's SIGKILL is near.
+list_failure() {
     { printf '%s,"cause":"%s"}\n' "$line" "$1" >>"$run/failures"; } 2>/dev/null
-    if [[ $capture && -s $capture ]]; then
-        # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off.
-        mapfile -t last < <(tail -n 20 -- "$capture" | tail -c 4000 | tr -d '\000' | iconv -c -f UTF-8 -t UTF-8 2>/dev/null)
-        printf -v output '%s\n' "${last[@]}"
+}
+
+# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job.
+keep_failure() {
+    local output='' lines=() place
+    if [[ $last ]]; then
+        # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off. By way of UTF-16, because
+        # glibc takes numbers for characters that are none.
+        mapfile -t lines < <({
+            printf '%s' "$last" | tail -n 20 | iconv -c -f UTF-8 -t UTF-16LE | iconv -c -f UTF-16LE -t UTF-8
+        } 2>/dev/null)
+        printf -v output '%s\n' "${lines[@]}"
     fi
     json "$output"
     for place in "$state" "$run"; do
-        { printf '%s,"cause":"%s","output":"%s"}\n' "$line" "$1" "$quoted" >"$place/failure.new" &&
-            mv -f -- "$place/failure.new" "$place/failure.json"; } 2>/dev/null && return
+        { printf '%s,"cause":"%s","output":"%s"}\n' "$line" "$1" "$quoted" >"$place/failure.$$" &&
+            mv -f -- "$place/failure.$$" "$place/failure.json"; } 2>/dev/null && break
+    done
+    shorten "$run/failures"
+}
+
+# A list in memory must not grow for ever: of 2 MiB the newer half stays.
+shorten() {
+    local list=$1 size
+    {
+        size=$(stat -c %s -- "$list") && ((size > 2097152)) || return 0
+        (
+            flock -n 9 && size=$(stat -c %s -- "$list") && ((size > 2097152)) || exit 0
+            exec 8<"$list"
+            tail -c 1048576 <&8 | tail -n +2 >"$list.new" && mv -f -- "$list.new" "$list" || exit
+            # A dispatcher that had opened the list before still writes into the old one.
+            sleep 0.1
+            cat <&8 >>"$list"
+        ) 9>>"$run/lock"
+    } 2>/dev/null
+}
+
+# --- what the script prints
+
+# bash makes a pipe only for a process; this one does nothing, and only its pipe is wanted.
+make_pipe() {
+    local both
+    exec {both}<> <(:)
+    exec {pipe}<"/dev/fd/$both"
+    exec {both}>&-
+}
+
+# It prints into a pipe, so nothing that is full or missing can disturb it, and whatever it leaves running keeps nobody waiting.
+# Each byte comes through in its order.
+listen() {
+    local chunk status closed='' over='' deadline=0 pause=5 seconds tries LC_ALL=C
+    if ((limit)); then
+        uptime_ticks
+        deadline=$((ticks + limit * 100))
+    fi
+    while :; do
+        printf -v seconds '%d.%02d' "$((pause / 100))" "$((pause % 100))"
+        if [[ ! $closed ]]; then
+            IFS= read -r -d '' -n 512 -t "$seconds" -u "$pipe" chunk
+            status=$?
+            pass_on
+        elif ((limit)); then
+            sleep "$seconds"
+        else
+            # Interrupted by Slurm's signal, it waits again.
+            wait "$script"
+        fi
+        if [[ $closed ]] || ((status > 128)); then
+            if ended; then break; fi
+            note
+            # Waits never longer than the script has run already, and at most a second.
+            pause=$((pause < 50 ? pause * 2 : 100))
+        elif ((status == 0)); then
+            # There was more. Of a script that has ended, all has come by now but for what one more reading finds.
+            if [[ $over ]]; then break; fi
+            if ended; then over=yes; fi
+        else
+            # Nobody has the pipe any more. Usually the script is gone a moment later, otherwise it writes elsewhere.
+            closed=yes
+            for ((tries = 0; tries < 50; tries++)); do
+                if ended; then break 2; fi
+            done
+            note
+        fi
+        if ((limit)); then
+            uptime_ticks
+            if ((ticks >= deadline)); then
+                if ended; then break; fi
+                timed_out=yes limit=0
+                stop
+            elif ((pause > deadline - ticks)); then
+                pause=$((deadline - ticks > 5 ? deadline - ticks : 5))
+            fi
+        fi
+    done
+    if [[ ! $closed ]]; then
+        # Somebody whom the script has left running has the pipe still. He is no affair of the hook's, and must not die of it.
+        pass_on_all
+        setsid cat <&"$pipe" >/dev/null 2>&1 &
+        exec {pipe}<&-
+        pipe=''
+    fi
+}
+
+# What was read: 512 bytes, or fewer and the end, and otherwise a NUL byte has followed, which no variable can hold.
+pass_on() {
+    if [[ $chunk ]]; then
+        { printf '%s' "$chunk"; } 2>/dev/null
+        last+=$chunk
+        if ((${#last} > 4000)); then last=${last: -4000}; fi
+    fi
+    if ((status == 0)); then
+        if ((${#chunk} < 512)); then { printf '\0'; } 2>/dev/null; fi
+        pass_on_all
+    fi
+}
+
+# What waits in the pipe now, up to 4 MiB, without waiting for more. bash reads a pipe byte by byte, which is too slow for much.
+pass_on_all() {
+    local more
+    if ! read -r -t 0 -u "$pipe"; then return; fi
+    {
+        more=$(
+            exec 4>&1
+            # Nobody may listen any more; that is no failure of the hook.
+            trap '' PIPE
+            # The dot keeps the last newlines.
+            dd if="/dev/fd/$pipe" iflag=nonblock bs=64k count=64 | tee >(tail -c 4000 | tr -d '\000' >&4 && printf . >&4) >&3
+        )
+    } 3>&1 2>/dev/null
+    last+=${more%.}
+    if ((${#last} > 4000)); then last=${last: -4000}; fi
+}
+
+# --- the script's processes
+
+# Whether the script itself has ended: it is no living child of ours any more.
+ended() {
+    local text=''
+    { IFS= read -r -d '' text <"/proc/$script/stat"; } 2>/dev/null
+    [[ ${text##*) } != [!XZ]" $$ "* ]]
+}
+
+# End the script and all that it has started: asked first, made to after five seconds. Nothing of it works on beside the next script.
+stop() {
+    local -A known=()
+    local found=() begun signal=TERM pause=0.1
+    uptime_ticks
+    begun=$ticks
+    # A process that hangs in the kernel heeds nothing.
+    while ((ticks - begun < 700)); do
+        find_descendants
+        if ((${#found[@]} == 0)); then return; fi
+        if [[ $signal ]]; then kill -s "$signal" "${found[@]}" 2>/dev/null; fi
+        sleep "$pause"
+        signal='' pause=0.3
+        uptime_ticks
+        if ((ticks - begun >= 500)); then signal=KILL; fi
     done
 }
 
-# What the script printed, byte by byte. The usual few lines without a process: read fails where it meets the end of the file,
-# so it succeeds where there is more, or a NUL byte, which no variable can hold.
-pass_on() {
-    local text=''
-    # Nobody may listen any more; that is no failure of the hook.
-    trap '' PIPE
-    if IFS= read -r -d '' -n 4096 text <"$capture"; then cat -- "$capture"; else printf '%s' "$text"; fi 2>/dev/null
-    trap - PIPE
+# Who lives of those that the script has started: its children and theirs, those that were seen before, and, in Slurm's hooks, the
+# whole process group that Slurm made for this hook, for Slurm ends that as a whole, too. All are in stop's array.
+find_descendants() {
+    local file text fields pid changed=yes
+    local -A parent=() group=() begun=()
+    for file in /proc/[0-9]*/stat; do
+        text=''
+        { IFS= read -r -d '' text <"$file"; } 2>/dev/null
+        # The name, in parentheses, may hold anything; after it: state, parent, process group, ..., time of the start.
+        # shellcheck disable=SC2206 # numbers and a letter
+        fields=(${text##*) })
+        pid=${text%% *}
+        if ((${#fields[@]} < 20 || pid == $$)) || [[ ${fields[0]} == [XZ] ]]; then continue; fi
+        parent[$pid]=${fields[1]} group[$pid]=${fields[2]} begun[$pid]=${fields[19]}
+    done
+    for pid in "${!known[@]}"; do
+        if [[ ${begun[$pid]-} != "${known[$pid]}" ]]; then unset "known[$pid]"; fi
+    done
+    while [[ $changed ]]; do
+        changed=''
+        for pid in "${!parent[@]}"; do
+            if [[ ! ${known[$pid]-} ]] &&
+                [[ $pid == "$script" || ${known[${parent[$pid]}]-} || ($kind == job && ${group[$pid]} == "$$") ]]; then
+                known[$pid]=${begun[$pid]} changed=yes
+            fi
+        done
+    done
+    found=("${!known[@]}")
 }
 
+# --- the hook
+
 run() {
-    local index=$1
-    name=${names[index]}
-    local command=("$root/$hook.d/$name") limit=${timeouts[index]}
-    # In the foreground: so that it stays in the process group that Slurm kills.
-    if ((limit)); then
-        command=(/usr/bin/timeout --foreground --kill-after=5 "$limit" "${command[@]}")
-    fi
+    local index=$1 limit=${timeouts[$1]} cause=exit
+    name=${names[index]} timed_out=''
     introduce
-    if [[ $capture ]]; then
-        "${command[@]}" >"$capture" 2>&1 </dev/null
-    else
-        "${command[@]}"
-    fi
+    if [[ ! $pipe ]]; then make_pipe; fi
+    exec {into}>"/dev/fd/$pipe"
+    (
+        # bash has what it starts in this way ignore them.
+        trap - INT QUIT
+        exec "$root/$hook.d/$name"
+    ) >&"$into" 2>&1 </dev/null {pipe}<&- {into}>&- &
+    script=$!
+    exec {into}>&-
+    listen
+    wait "$script"
     code=$?
+    if [[ $killed ]]; then
+        keep_failure killed
+        exit 143
+    fi
+    # As timeout(1) has it.
+    if [[ $timed_out ]]; then code=124 cause=timeout; fi
     now_us
     record
-    if [[ $capture && -s $capture ]]; then pass_on; fi
+    introduction=''
     if ((code == 0 || ignores[index])); then return 0; fi
-    if [[ $kind != task ]]; then
-        if ((limit && (code == 124 || code == 137))); then record_failure timeout; else record_failure exit; fi
-    fi
+    list_failure "$cause"
+    keep_failure "$cause"
     printf 'nodecycle: %s: script %s ended with exit code %d\n' "$hook" "$name" "$code" >&2
     return "$code"
 }
 
-capture='' running=''
-if [[ $kind != task ]]; then
-    # In memory: a full disk must not fail a script that prints a line.
-    capture=$run/output.$$
-    running=$run/running.$$
-    # Slurm's own limit kills the whole group: leave word of it in the moment that is left.
-    trap 'code=143; now_us; record; record_failure killed; exit 143' TERM
-    trap 'rm -f -- "$running" ${capture:+"$capture"}' EXIT
-    { : >"$capture"; } 2>/dev/null || capture=''
-fi
-if [[ $kind == init ]]; then
-    rm -f -- "$run.ok"
-fi
+# Whether a script for certain partitions is for this job; some releases of Slurm name all partitions that the job was sent to.
+is_for_partition() {
+    local wanted=$1, one
+    if [[ $wanted == , ]]; then return 0; fi
+    while [[ $wanted ]]; do
+        one=${wanted%%,*}
+        wanted=${wanted#*,}
+        if [[ ,${SLURM_JOB_PARTITION-}, == *",$one,"* ]]; then return 0; fi
+    done
+    return 1
+}
 
-for index in "${!names[@]}"; do
-    wanted=${partitions[index]}
-    if [[ $wanted && ",$wanted," != *",${SLURM_JOB_PARTITION-},"* ]]; then continue; fi
-    run "$index" || exit
-done
+# Slurm's own limit ends the whole group: leave word of it in the moment that is left. What the script has printed comes at its end.
+on_term() {
+    if [[ $killed ]]; then return; fi
+    killed=yes code=143
+    if [[ ! $introduction ]]; then return; fi
+    now_us
+    record
+    list_failure killed
+}
 
-if [[ $kind == init ]]; then
-    # No bookkeeping: without it the daemon that waits for this hook does not start.
-    # shellcheck disable=SC2174 # /run is there
-    mkdir -p -m 0755 "${run%/*}" && printf '%s\n' "$digest" >"$run.ok" || exit
-fi
-exit 0
+trap on_term TERM
+# Nobody may listen any more; that is no failure of the hook, nor of a script.
+trap : PIPE
+trap 'if [[ $noted ]]; then rm -f -- "$run/running.$$" "$run/output.$$"; fi' EXIT
+
+# In one piece: where bash gives up within, it drops the whole and comes to the end of the file, with a failure.
+{
+    if [[ $kind == init ]]; then
+        rm -f -- "$run.ok"
+    fi
+    for index in "${!names[@]}"; do
+        if [[ $killed ]]; then exit 143; fi
+        if is_for_partition "${partitions[index]}"; then run "$index" || exit; fi
+    done
+    if [[ $killed ]]; then exit 143; fi
+    if [[ $kind == init ]]; then
+        # No bookkeeping: without it the daemon that waits for this hook does not start.
+        # shellcheck disable=SC2174 # /run is there
+        mkdir -p -m 0755 "${run%/*}" && printf '%s\n' "$digest" >"$run.ok" || exit
+    fi
+    exit 0
+}

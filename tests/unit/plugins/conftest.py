@@ -145,7 +145,11 @@ def make_release() -> t.Callable[..., _release.Release]:
 
     def make(text: str = "one", root: str = "/etc/nodecycle", **more: list[_release.Script]) -> _release.Release:
         script = _release.Script("check", f"#!/bin/sh\necho {text}\n".encode())
-        release = _release.build({"worker_prolog": [script], "worker_epilog": [], **more}, root, "exit 0\n")
+        release = _release.build(
+            {"worker_prolog": [script], "worker_epilog": [], **more},
+            root,
+            {"job": "exit 0\n", "init": "exit 0\n", "task": "exit 0\n"},
+        )
         assert release
         return release
 

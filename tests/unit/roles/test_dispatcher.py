@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,12 @@ import typing as t
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _runs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _sources
 
-BODY = (pathlib.Path(__file__).parents[3] / "roles/common/files/dispatcher.sh").read_text()
+BODIES = _sources.dispatcher_bodies()
+
+#: Another bash for the dispatchers, such as that of an old distribution.
+BASH = os.environ.get("NODECYCLE_BASH", "/bin/bash")
 
 #: What slurmd gives a prolog: no PATH, no locale.
 SLURM = {"SLURM_JOB_ID": "42", "SLURM_JOB_USER": "alice", "SLURM_JOB_PARTITION": "batch", "SLURMD_NODENAME": "worker1"}
@@ -44,13 +49,16 @@ class Host:
             script if isinstance(script, Script) else Script(f"s{index}", sh(script))
             for index, script in enumerate(scripts)
         ]
-        release = _release.build({hook: listed}, str(self.directory), BODY)
+        release = _release.build({hook: listed}, str(self.directory), BODIES)
         assert release
         self.release = release
         for file in release.files:
             path = self.directory / "releases" / release.id[:16] / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.content)
+            content = (
+                re.sub(rb"^#!/bin/bash", b"#!" + BASH.encode(), file.content) if file.path == hook else file.content
+            )
+            path.write_bytes(content)
             path.chmod(file.mode)
         for path in (self.state / hook, self.run_dir / hook, self.log_dir):
             path.mkdir(parents=True, exist_ok=True)
@@ -166,13 +174,20 @@ def test_the_record_says_when_and_how_long(host: Host) -> None:
     (("batch2",), "batch", False),
     (("gpu",), "", False),
     (("*",), "batch", False),
+    # 22.05 names all that a job was sent to.
+    (("gpu",), "gpu,batch", True),
+    (("batch",), "gpu,batch", True),
+    (("x", "batch", "y"), "gpu,batch", True),
+    (("gpu,batch",), "gpu", True),
+    (("x", "y"), "gpu,batch", False),
+    (("bat", "gp"), "gpu,batch", False),
 ])  # fmt: skip
-def test_partitions(wanted: tuple[str, ...], partition: str, runs: bool, host: Host) -> None:
-    done = host.run(
-        "worker_prolog", Script("p", sh("echo ran"), partitions=wanted), "echo all", SLURM_JOB_PARTITION=partition
-    )
+@pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
+def test_partitions(wanted: tuple[str, ...], partition: str, runs: bool, hook: str, host: Host) -> None:
+    done = host.run(hook, Script("p", sh("echo ran"), partitions=wanted), "echo all", SLURM_JOB_PARTITION=partition)
     assert done.stdout == (b"ran\nall\n" if runs else b"all\n")
-    assert len(host.log) == 1 + runs
+    if hook != "task_prolog":
+        assert len(host.log) == 1 + runs
 
 
 def test_a_script_that_is_gone_fails_with_its_name(host: Host) -> None:
@@ -210,15 +225,29 @@ def test_a_script_within_its_time_is_left_alone(host: Host) -> None:
     assert host.failure["cause"] == "exit"
 
 
-def terminated(host: Host, hook: str, *scripts: Script | str, by: signal.Signals = signal.SIGTERM) -> tuple[int, bytes]:
-    """Start a hook, wait for its first output file or line, and end its group as Slurm does at PrologEpilogTimeout."""
+def until(seen: t.Callable[[], object], what: str = "it", seconds: float = 10) -> None:
+    """Wait for something, or fail."""
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline, f"waited {seconds} seconds for {what}"
+        time.sleep(0.02)
+
+
+def terminated(
+    host: Host, hook: str, *scripts: Script | str, by: t.Sequence[signal.Signals] = (signal.SIGTERM,)
+) -> tuple[int, bytes]:
+    """Start a hook, wait until its script has begun and is slow, and end its group as Slurm does at PrologEpilogTimeout."""
     begun = host.directory / "begun"
     command = host.place(hook, *scripts)
     with subprocess.Popen(command, env=SLURM, stdout=subprocess.PIPE, start_new_session=True) as process:
-        deadline = time.monotonic() + 10
-        while not begun.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(process.pid, by)
+        until(begun.exists, "the script")
+        until(lambda: list((host.run_dir / hook).glob("output.*")), "the note of a slow script")
+        # Its last words are noted again and again.
+        time.sleep(0.5)
+        for number in by:
+            os.killpg(process.pid, number)
+            # As Slurm does.
+            time.sleep(0.01)
         out, _err = process.communicate(timeout=10)
         return process.returncode, out
 
@@ -242,7 +271,7 @@ def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
     monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
     script = f"echo hello; touch {host.directory}/begun; exec sleep 30"
     assert _runs.failures_of("", ["worker_prolog"]) == []
-    code, _out = terminated(host, "worker_prolog", "echo first", script, by=signal.SIGKILL)
+    code, _out = terminated(host, "worker_prolog", "echo first", script, by=[signal.SIGKILL])
     assert code == -signal.SIGKILL
     assert host.failure is None
     [record] = _runs.failures_of(host.release.id, ["worker_prolog"])
@@ -499,18 +528,24 @@ def test_only_the_probe_meets_the_release_on_trial(hook: str, present: list[str]
     probe = {"SLURM_JOB_RESERVATION": _release.RESERVATION}
     assert run_hook(active, **probe) == said
     (host.directory / "canary").symlink_to(os.path.dirname(trial))
+    if hook == "task_prolog":
+        # The reservation is the user's to name; another user's trial is not his.
+        (host.directory / f"canary.{os.geteuid() + 1}").symlink_to(os.path.dirname(trial))
+        assert run_hook(active, **probe, EUID=str(os.geteuid() + 1), UID=str(os.geteuid() + 1)) == said
+        (host.directory / f"canary.{os.geteuid()}").symlink_to(os.path.dirname(trial))
     assert run_hook(active, **probe) == b"trial\n"
     assert run_hook(active) == said
     assert run_hook(active, SLURM_JOB_RESERVATION="another") == said
 
 
+@pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
 @pytest.mark.parametrize("scripts", [["echo same"], []])
-def test_a_release_that_is_active_and_on_trial_runs_once(scripts: list[str], host: Host) -> None:
-    command = host.place("worker_prolog", *scripts)
+def test_a_release_that_is_active_and_on_trial_runs_once(scripts: list[str], hook: str, host: Host) -> None:
+    command = host.place(hook, *scripts)
     release = os.path.dirname(command[0])
-    for name in ("canary", "current"):
+    for name in ("canary", f"canary.{os.geteuid()}", "current"):
         (host.directory / name).symlink_to(release)
-    path = str(host.directory / "current/worker_prolog")
+    path = str(host.directory / "current" / hook)
     said = run_hook([path], SLURM_JOB_RESERVATION=_release.RESERVATION)
     assert said == b"".join(b"same\n" for _script in scripts)
 
@@ -519,3 +554,445 @@ def test_a_trial_that_points_at_nothing_is_no_trial(host: Host) -> None:
     active = host.place("worker_prolog", "echo present")
     (host.directory / "canary").symlink_to(host.directory / "gone")
     assert run_hook(active, SLURM_JOB_RESERVATION=_release.RESERVATION) == b"present\n"
+
+
+# --- nothing of the bookkeeping reaches the script
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of a known size")
+
+#: What may be wrong with a directory of ours, as commands on $1.
+FAULTS = {
+    "full": "mount -t tmpfs -o size=64k none $1; mkdir -p $1/worker_prolog $1/worker_epilog; cat /dev/zero >$1/fill",
+    "no inodes": "mount -t tmpfs -o nr_inodes=1 none $1",
+    "read-only": "mkdir -p $1/worker_prolog; mount -t tmpfs -o ro none $1",
+    "missing": "mount -t tmpfs none $1; rm -rf $1/*",
+    "a file": "mount --bind /etc/hostname /mnt; rm -rf $1; : >$1",
+}
+
+
+def in_namespace(*setup: str) -> list[str]:
+    """What goes before a command so that it runs with these mounts, which nobody else sees."""
+    # Nothing of the setup may be heard, and a full disk is no failure of it.
+    lines = "".join(f"{{ {line}; }} >/dev/null 2>&1\n" for line in setup)
+    return ["unshare", "-m", "sh", "-c", f'{lines}exec "$@"', "sh"]
+
+
+@as_root
+@pytest.mark.parametrize(
+    "script", ["set -e; echo prepared", "set -e; echo prepared; sleep 0.3; echo again", "set -e; echo no; exit 3"]
+)
+@pytest.mark.parametrize("place", ["run", "state and log", "all"])
+@pytest.mark.parametrize("fault", ["full", "no inodes", "read-only", "missing"])
+def test_no_fault_of_our_directories_changes_what_a_script_does(
+    fault: str, place: str, script: str, host: Host
+) -> None:
+    command = host.place("worker_prolog", script)
+    places = {"run": [host.run_dir], "state and log": [host.state, host.log_dir]}
+    setup = [
+        FAULTS[fault].replace("$1", str(path)) for path in places.get(place, [host.run_dir, host.state, host.log_dir])
+    ]
+    plain = subprocess.run(
+        [f"{command[0]}.d/10-s0"], env=SLURM, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    done = subprocess.run(
+        in_namespace(*setup) + command,
+        env=SLURM,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+    said = f"nodecycle: worker_prolog: script 10-s0 ended with exit code {plain.returncode}\n".encode()
+    assert done.stderr == (said if plain.returncode else b"")
+
+
+@as_root
+def test_much_output_takes_no_memory_from_others(host: Host) -> None:
+    command = host.place("worker_prolog", "head -c 16000000 /dev/zero | tr '\\0' x; sleep 0.4; echo end")
+    at_the_end = f'"$@"; du -sk {host.run_dir} | cut -f1 >&2'
+    mount = f"mount -t tmpfs -o size=256k none {host.run_dir}; mkdir {host.run_dir}/worker_prolog"
+    during = f"( while sleep 0.05; do du -sk {host.run_dir} | cut -f1; done ) >{host.directory}/used 2>&1 & watcher=$!"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f"{mount}; {during}; {at_the_end}; kill $watcher", "sh", *command],
+        env=SLURM,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == b"x" * 16000000 + b"end\n"
+    used = [int(line) for line in (host.directory / "used").read_text().split()]
+    assert used
+    assert max(used) < 64
+    assert int(done.stderr) < 64
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1024, 4096, 65535, 65536, 65537, 300000])
+@pytest.mark.parametrize("end", [b"\n\n", b"\0", b"\0\0x"])
+def test_output_of_any_size_comes_through_to_the_byte(size: int, end: bytes, host: Host) -> None:
+    data = host.directory / "data"
+    data.write_bytes(os.urandom(size) + end)
+    done = host.run("worker_prolog", f"cat {data}; echo between >&2; exit 5", f"cat {data}")
+    assert (done.returncode, done.stdout) == (5, data.read_bytes() + b"between\n")
+    assert host.failure
+    assert host.failure["output"].endswith("between\n")
+
+
+def test_the_last_words_of_a_long_output_are_kept(host: Host) -> None:
+    done = host.run("worker_prolog", "seq 300000; printf 'the %s' reason; exit 1")
+    assert done.stdout == b"".join(b"%d\n" % number for number in range(1, 300001)) + b"the reason"
+    assert host.failure
+    assert host.failure["output"].splitlines()[-3:] == ["299999", "300000", "the reason"]
+
+
+def test_nobody_listens(host: Host) -> None:
+    command = host.place("worker_prolog", f"set -e; seq 100000; sleep 0.2; echo x; touch {host.directory}/done; exit 3")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command, env=SLURM, stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=20
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (3, b"nodecycle: worker_prolog: script 10-s0 ended with exit code 3\n")
+    assert (host.directory / "done").exists()
+    assert [line["exit"] for line in host.log] == [3]
+
+
+def test_output_that_nobody_can_take_reaches_no_other_file(host: Host) -> None:
+    command = host.place("worker_prolog", "echo secret; echo more", "echo x")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, env=SLURM, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False, timeout=20
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line["exit"] for line in host.log] == [0, 0]
+
+
+def test_a_script_inherits_nothing_of_the_dispatchers(host: Host) -> None:
+    done = host.run("worker_prolog", *["ls /proc/self/fd; readlink /proc/$$/fd/0; grep SigIgn /proc/$$/status"] * 2)
+    # 3 is ls's own.
+    plain = b"0\n1\n2\n3\n/dev/null\n"
+    first, second = re.findall(rb"(?s)(.*?)SigIgn:\t(\w+)\n", done.stdout)
+    assert first == second
+    assert first[0] == plain
+    mine = subprocess.run(["grep", "SigIgn", "/proc/self/status"], capture_output=True, check=True).stdout
+    assert first[1] == mine.split()[1]
+
+
+@as_root
+@pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
+def test_a_success_starts_no_process_but_the_scripts(hook: str, host: Host) -> None:
+    """In a namespace of process numbers of its own they are counted."""
+    if (
+        BASH != "/bin/bash"
+        and "4.4" in subprocess.run([BASH, "--version"], capture_output=True, check=True).stdout.decode()
+    ):
+        pytest.skip("bash 4.4 has no clock of its own and asks date")
+    limit = 30 if hook == "worker_prolog" else 0
+    command = host.place(hook, *["echo $$"] * 3, Script("limited", sh("echo $$"), timeout=limit))
+
+    def pids() -> list[int]:
+        done = subprocess.run(
+            ["unshare", "-p", "-f", "--mount-proc", "sh", "-c", '"$@"; sh -c "echo \\$\\$"', "sh", *command],
+            env={**SLURM, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+            timeout=20,
+        )
+        return [int(line) for line in done.stdout.split()]
+
+    # On a busy machine a script may be gone so late after its last word that it counts as slow.
+    assert any((seen := pids()) == list(range(seen[0], seen[0] + 5)) for _time in range(20))
+
+
+# --- what a script leaves running
+
+
+@pytest.fixture
+def survivors(host: Host) -> t.Iterator[t.Callable[[], list[int]]]:
+    """The processes whose numbers scripts have written into C(pids) and which live."""
+
+    def alive() -> list[int]:
+        path = host.directory / "pids"
+        found = []
+        for pid in map(int, path.read_text().split() if path.exists() else []):
+            state = pathlib.Path(f"/proc/{pid}/stat")
+            if state.exists() and state.read_text().rpartition(")")[2].split()[0] not in "ZX":
+                found.append(pid)
+        return found
+
+    yield alive
+    for pid in alive():
+        os.kill(pid, signal.SIGKILL)
+
+
+#: A background process that notes its number; $1 is what it does.
+LEFT = "( echo $(exec sh -c 'echo $PPID') >>DIR/pids; {} ) &\nwhile ! test -s DIR/pids; do sleep 0.01; done\n"
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "worker_init"])
+@pytest.mark.parametrize(
+    "daemon", ["exec sleep 60", "while :; do echo x; sleep 0.02; done", "exec yes", "while :; do echo x; done"]
+)
+@pytest.mark.parametrize("size", [0, 100000])
+def test_a_hook_neither_waits_for_a_daemon_nor_ends_it(
+    size: int, daemon: str, hook: str, host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    script = (
+        f"head -c {size} /dev/zero | tr '\\0' o\n"
+        + LEFT.format(daemon).replace("DIR", str(host.directory))
+        + "echo started"
+    )
+    command = host.place(hook, script, "echo next")
+    begin = time.monotonic()
+    with subprocess.Popen(
+        command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        out, _err = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 5
+    assert process.returncode == 0
+    assert out.startswith(b"o" * size)
+    assert b"started\n" in out
+    assert out.endswith(b"next\n")
+    time.sleep(0.3)
+    assert len(survivors()) == 1
+
+
+def test_who_holds_the_pipe_of_a_daemon_ends_with_it(host: Host, survivors: t.Callable[[], list[int]]) -> None:
+    host.run("worker_prolog", LEFT.format("exec sleep 60").replace("DIR", str(host.directory)))
+    (daemon,) = survivors()
+    pipe = os.readlink(f"/proc/{daemon}/fd/1")
+
+    def holders() -> list[str]:
+        found = []
+        for link in pathlib.Path("/proc").glob("[0-9]*/fd/0"):
+            try:
+                if os.readlink(link) == pipe:
+                    found.append(link.parts[2])
+            except OSError:
+                continue
+        return found
+
+    until(lambda: len(holders()) == 1, "the one that drains the pipe")
+    os.kill(daemon, signal.SIGKILL)
+    until(lambda: not holders(), "its end")
+
+
+def test_a_script_that_closes_its_output_is_waited_for(host: Host) -> None:
+    done = host.run("worker_prolog", "echo x; exec >/dev/null 2>&1; sleep 0.4; exit 7")
+    assert (done.returncode, done.stdout) == (7, b"x\n")
+    assert [line["exit"] for line in host.log] == [7]
+
+
+# --- a time limit ends all of a script
+
+#: What a script may start; each notes its number in C(pids), and none ends by itself.
+BROOD = {
+    "itself": "echo $$ >>DIR/pids; exec sleep 60",
+    "a child": "sh -c 'echo $$ >>DIR/pids; exec sleep 60'; true",
+    "a background process": LEFT.format("exec sleep 60") + "sleep 60",
+    "a background process with its own output": LEFT.format("exec sleep 60 >/dev/null 2>&1") + "sleep 60",
+    "a grandchild in another group": "setsid sh -c 'echo $$ >>DIR/pids; sleep 60; true'; true",
+    "a deaf background process": LEFT.format("trap '' TERM; while :; do sleep 0.1; done") + "sleep 60",
+    "all of it deaf": "trap '' TERM\n" + LEFT.format("while :; do sleep 0.1; done") + "while :; do sleep 1; done",
+    "a deaf one that is chatty": "trap '' TERM\n"
+    + LEFT.format("while :; do echo y; done")
+    + "while :; do echo x; done",
+    "no output": LEFT.format("exec sleep 60") + "exec >/dev/null 2>&1; sleep 60",
+}
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "worker_init", "task_prolog"])
+@pytest.mark.parametrize("brood", BROOD)
+def test_a_time_limit_ends_all_that_a_script_has_started(
+    brood: str, hook: str, host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    if (hook, brood) == ("task_prolog", "a grandchild in another group"):
+        pytest.skip("timeout(1), which the task hooks have, ends a process group")
+    script = Script("slow", sh(BROOD[brood].replace("DIR", str(host.directory))), timeout=1, on_failure="ignore")
+    command = host.place(hook, script, f"echo next; cat {host.directory}/pids >{host.directory}/before")
+    with subprocess.Popen(
+        command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        begin = time.monotonic()
+        out, _err = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert out.endswith(b"next\n")
+        assert 0.9 <= time.monotonic() - begin < 12
+    assert (host.directory / "before").read_text().split()
+    assert survivors() == []
+    if hook != "task_prolog":
+        assert [line["exit"] for line in host.log] == [124, 0]
+
+
+def test_a_time_limit_spares_who_shares_the_group_of_a_hook_that_leads_none(
+    host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    script = Script("slow", sh(BROOD["a background process"].replace("DIR", str(host.directory))), timeout=1)
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        assert host.run("worker_prolog", script).returncode == 124
+        assert bystander.poll() is None
+        bystander.kill()
+    assert survivors() == []
+
+
+def test_a_daemon_of_an_earlier_init_script_outlives_a_time_limit(
+    host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    daemon = LEFT.format("exec sleep 60").replace("DIR", str(host.directory))
+    command = host.place("worker_init", daemon, Script("slow", sh("sleep 60"), timeout=1))
+    with subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        assert process.wait(timeout=20) == 124
+    assert len(survivors()) == 1
+
+
+@pytest.mark.parametrize("timeout", [0, 60])
+@pytest.mark.parametrize("by", [[signal.SIGTERM, signal.SIGKILL], [signal.SIGKILL]])
+@pytest.mark.parametrize("brood", ["itself", "a child", "a deaf background process", "all of it deaf"])
+def test_slurms_own_limit_reaches_all_of_a_script(
+    brood: str, by: list[signal.Signals], timeout: int, host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    text = f"echo hello; touch {host.directory}/begun\n" + BROOD[brood].replace("DIR", str(host.directory))
+    terminated(host, "worker_prolog", Script("slow", sh(text), timeout=timeout), by=by)
+    until(lambda: survivors() == [], "the end of all")
+
+
+def test_a_script_that_ends_like_a_time_limit_met_none(host: Host) -> None:
+    assert host.run("worker_prolog", Script("x", sh("exit 124"), timeout=20)).returncode == 124
+    assert host.failure
+    assert host.failure["cause"] == "exit"
+
+
+# --- the environment of a job's user
+
+#: Whatever the dispatchers call their own variables, and what bash itself heeds.
+NAMES = [
+    "hook",
+    "kind",
+    "release",
+    "digest",
+    "root",
+    "canary",
+    "reservation",
+    "state",
+    "run",
+    "log",
+    "names",
+    "partitions",
+    "timeouts",
+    "ignores",
+    "index",
+    "name",
+    "code",
+    "limit",
+    "command",
+    "line",
+    "us",
+    "begin",
+    "wanted",
+    "one",
+    "capture",
+    "running",
+    "output",
+    "place",
+    "text",
+    "status",
+    "chunk",
+    "last",
+    "script",
+    "pipe",
+    "trial",
+]
+HEEDED = {
+    "FUNCNEST": "1",
+    "POSIXLY_CORRECT": "1",
+    "BASH_COMPAT": "3.2",
+    "TMOUT": "1",
+    "IGNOREEOF": "3",
+    "GLOBIGNORE": "*",
+    "EXECIGNORE": "*",
+    "LC_ALL": "C",
+    "TZ": ":/no/such",
+    "OPTIND": "7",
+    "PS4": "$(touch DIR/reached)",
+    "EPOCHREALTIME": "a[$(touch DIR/reached)]",
+    "CHILD_MAX": "1",
+    "SHELLOPTS": "posix:noexec:nounset:errexit:noglob",
+    "BASHOPTS": "extdebug:failglob",
+}
+
+
+@pytest.mark.parametrize("name", HEEDED)
+@pytest.mark.parametrize("code", [0, 4])
+def test_no_variable_of_the_users_keeps_a_task_hook_from_its_list(name: str, code: int, host: Host) -> None:
+    value = HEEDED[name].replace("DIR", str(host.directory))
+    done = host.run("task_prolog", f"echo one; exit {code}", Script("l", sh("echo two"), timeout=9), **{name: value})
+    assert (done.returncode, done.stdout) == (code, b"one\ntwo\n" if code == 0 else b"one\n")
+    assert done.stderr == (b"nodecycle: task_prolog: script 10-s0 ended with exit code 4\n" if code else b"")
+    assert not (host.directory / "reached").exists()
+
+
+def test_the_users_variables_reach_a_task_script_as_they_are(host: Host) -> None:
+    """But for those that any shell sets for itself."""
+    given = {
+        **SLURM,
+        **dict.fromkeys(NAMES, "mine"),
+        "PATH": "/usr/bin:/bin",
+        "FUNCNEST": "1",
+        "POSIXLY_CORRECT": "",
+        "TMOUT": "1",
+        "LC_ALL": "C",
+        "a.b": "1",
+        "BASH_FUNC_mine%%": "() {  echo mine\n}",
+        "EMPTY": "",
+        "LINES_": "a\nb",
+    }
+    # A shell would drop those that it cannot name.
+    command = host.place("task_prolog", Script("show", b"#!/bin/cat /proc/self/environ\n"))
+    done = subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=20)
+    seen = dict(entry.split("=", 1) for entry in done.stdout.decode().split("\0")[:-1])
+    for name in ("_", "SHLVL", "PWD", "OLDPWD"):
+        seen.pop(name, None)
+    assert seen == given
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
+def test_where_bash_gives_up_the_hook_fails(hook: str, host: Host) -> None:
+    """Whatever the reason: here a variable that may not be set, in the middle of the list."""
+    command = host.place(hook, "echo one", "echo two")
+    path = pathlib.Path(command[0])
+    name = "__nodecycle_name" if hook == "task_prolog" else "name"
+    text = path.read_text()
+    assert f"\nfor {name}" not in text
+    path.write_text(text.replace("\n{\n", f"\nreadonly {name}=x\n{{\n"))
+    done = subprocess.run(command, env=SLURM, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20)
+    assert done.returncode != 0
+    assert b"readonly" in done.stderr
+
+
+# --- lists in memory
+
+
+def test_the_list_of_failures_does_not_grow_for_ever(host: Host) -> None:
+    command = host.place("worker_prolog", "exit 3")
+    path = host.run_dir / "worker_prolog/failures"
+    filler = b'{"filler":"%s"}\n' % (b"x" * 300)
+    path.write_bytes(filler * (2 * 1024 * 1024 // len(filler) - 1))
+    # Each of them is listed, also while another one shortens the list.
+    env = [{**SLURM, "SLURM_JOB_ID": str(job)} for job in range(40)]
+    running = [subprocess.Popen(command, env=one, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in env]
+    assert {process.wait(timeout=60) for process in running} == {3}
+    assert 1024 * 1024 - 400 < path.stat().st_size < 1200 * 1024
+    assert {record["job"] for record in host.failures if "job" in record} == {one["SLURM_JOB_ID"] for one in env}
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["failures", "lock"]
+
+
+def test_a_run_is_known_also_where_its_log_cannot_be_written(host: Host) -> None:
+    command = host.place("controller_prolog", "echo x", "exit 4")
+    shutil.rmtree(host.log_dir)
+    assert (
+        subprocess.run(command, env=SLURM, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 4
+    )
+    lines = (host.run_dir / "controller_prolog/log").read_text().splitlines()
+    assert [json.loads(line)["exit"] for line in lines] == [0, 4]

@@ -26,7 +26,9 @@ def store(host: pathlib.Path) -> Store:
 
 
 def packed(*scripts: Script) -> tuple[dict[str, t.Any], dict[str, bytes]]:
-    release = _release.build({"worker_prolog": list(scripts)}, "/r", "exit 0\n")
+    release = _release.build(
+        {"worker_prolog": list(scripts)}, "/r", {"job": "exit 0\n", "init": "exit 0\n", "task": "exit 0\n"}
+    )
     assert release
     return _release.unpack(_release.pack(release))
 

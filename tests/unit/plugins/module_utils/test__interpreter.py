@@ -41,7 +41,9 @@ def test_is_present(tmp_path: pathlib.Path) -> None:
 
 
 def required(hooks: list[str], **scripts: list[Script]) -> None:
-    release = _release.build(t.cast("dict[str, t.Sequence[Script]]", scripts), "/r", "")
+    release = _release.build(
+        t.cast("dict[str, t.Sequence[Script]]", scripts), "/r", dict.fromkeys(("job", "init", "task"), "")
+    )
     assert release
     _interpreter.require(*_release.unpack(_release.pack(release)), hooks)
 

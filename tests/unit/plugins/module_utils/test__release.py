@@ -18,14 +18,14 @@ SCRIPT = Script("check", b"#!/bin/sh\n", ("batch",), 30, "ignore", False)
 
 
 def build(hooks: dict[str, list[Script]], root: str = ROOT, body: str = "exit 0\n") -> Release:
-    release = _release.build(hooks, root, body)
+    release = _release.build(hooks, root, dict.fromkeys(("job", "init", "task"), body))
     assert release
     return release
 
 
 def test_no_hook_no_release() -> None:
-    assert _release.build({}, ROOT, "") is None
-    assert _release.build({"worker_prolog": []}, ROOT, "") is not None
+    assert _release.build({}, ROOT, {}) is None
+    assert _release.build({"worker_prolog": []}, ROOT, {}) is not None
 
 
 def test_the_id_is_that_of_the_content_alone() -> None:
@@ -197,10 +197,16 @@ def test_nothing_in_a_head_is_more_than_text() -> None:
 
 @pytest.mark.parametrize(
     ("hook", "kind"),
-    [("worker_init", "init"), ("worker_prolog", "job"), ("controller_epilog", "job"), ("task_prolog", "task")],
+    [("worker_init", "init"), ("worker_prolog", "job"), ("controller_epilog", "job")],
 )
 def test_kinds(hook: str, kind: str) -> None:
     assert f"\nkind={kind}\n" in build({hook: [SCRIPT]}).files[0].content.decode()
+
+
+def test_a_task_hook_has_no_variable_with_a_name_of_the_users() -> None:
+    head = build({"task_prolog": [SCRIPT]}, body="").files[0].content.decode().splitlines()[2:]
+    assert head
+    assert [line for line in head if not line.startswith("__nodecycle_")] == []
 
 
 def test_a_dispatcher_is_deaf_to_the_jobs_environment() -> None:

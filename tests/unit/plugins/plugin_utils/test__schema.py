@@ -58,6 +58,7 @@ OPTIONS: list[tuple[dict[str, t.Any], str, t.Any]] = [
     ({"nodes": "n[1-2],x"}, "nodes", ("n1", "n2", "x")),
     ({"nodes": ["n[1-2]", "x"]}, "nodes", ("n1", "n2", "x")),
     ({"timeout": 5}, "timeout", 5),
+    ({"timeout": 86400}, "timeout", 86400),
     ({"timeout": "5"}, "timeout", 5),
     ({"on_failure": "ignore"}, "on_failure", "ignore"),
     ({"no_log": True}, "no_log", True),
@@ -110,6 +111,9 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], str, str]] = [
     ({"timeout": "--5"}, "has the timeout '--5'", "1 or more"),
     ({"timeout": "²"}, "has the timeout '²'", "1 or more"),
     ({"timeout": "5m"}, "has the timeout '5m'", "whole seconds"),
+    ({"timeout": 86401}, "has the timeout 86401, which is more than a day", "86400 at most"),
+    # In bash this is 0, which is none at all.
+    ({"timeout": 2**64}, f"has the timeout {2**64}, which is more than a day", "86400 at most"),
     ({"timeout": 1.5}, "has the timeout 1.5", "whole seconds"),
     ({"timeout": True}, "has the timeout True", "whole seconds"),
     ({"timeout": None}, "has the timeout None", "whole seconds"),
@@ -274,5 +278,7 @@ def test_lines(value: object, lines: str) -> None:
 
 
 def test_the_dispatcher_is_bash_without_a_first_line_of_its_own() -> None:
-    assert not _sources.dispatcher_body().startswith("#!")
-    assert '"${!names[@]}"' in _sources.dispatcher_body()
+    bodies = _sources.dispatcher_bodies()
+    assert not any(body.startswith("#!") for body in bodies.values())
+    assert '"${!names[@]}"' in bodies["job"]
+    assert bodies["init"] == bodies["job"] != bodies["task"]
