@@ -7,8 +7,8 @@
 """Whose drain is it? Only what this collection drained may it resume or give another reason. Pure.
 
 Ours is a drain whose reason, user and time all say so. Each reason that we write ends with the moment of writing, and Slurm notes a
-moment and a user of its own with each reason that it is given. So who keeps our words and adds his own, or gives the same ones again,
-has taken the drain over: his time is another one, or his name, or the end of the reason.
+moment and a user of its own with each new reason that it is given (not where the text is the very same, 22.05 to 24.11). So who keeps
+our words and adds his own has taken the drain over: his time is another one, or his name, or the end of the reason.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ description:
   - Drains nodes with a reason that marks them as drained by this collection, and resumes only nodes that carry such a reason.
   - "Such a reason begins with C(nodecycle:) and ends with the moment at which it was written, as in
     V(nodecycle: scratch disk is full @2026-11-28T13:40:33) (UTC). It counts as this collection's own only while Slurm shows the same
-    moment and the user of this module as those of the reason. Whoever changes the reason, or gives the same one again, has taken the
-    drain over."
+    moment and the user of this module as those of the reason. Whoever changes the reason has taken the drain over."
   - With O(activated) and O(before) it resumes what a change of the scripts drained, be it by this collection or by Slurm
     because a script failed, and nothing else.
   - A node that somebody else drained or took down keeps its state, reason, user and time, whatever is asked.

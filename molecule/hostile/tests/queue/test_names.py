@@ -43,7 +43,7 @@ def queue(lab):
 def nothing(lab):
     """Each test begins and ends without jobs and without a reservation."""
     yield
-    lab.run("controller", "scancel -u alice,bob,slurm")
+    lab.run("controller", "scancel -u alice; scancel -u bob; scancel -u slurm")
     wait(lambda: not queue(lab), 60, "the queue to be empty")
     lab.try_run("controller", "scontrol delete reservation=nodecycle_canary")
 
