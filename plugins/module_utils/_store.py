@@ -238,9 +238,8 @@ class Store:
         root = os.path.realpath(self.root)
         dirs = dict.fromkeys([root, self.releases, self.path(id_), *self._on_disk()])
         wrong = [path for path in dirs if os.path.lexists(path) and not _drift.is_as(path, "dir", 0o755)]
-        for name in ("current", "canary"):
-            path = os.path.join(self.root, name)
-            if os.path.lexists(path) and not self._is_our_link(name):
+        for path in (os.path.join(self.root, "current"), *self._trial_links()):
+            if os.path.lexists(path) and not self._is_our_link(os.path.basename(path)):
                 wrong.append(path)
         history = os.path.join(self.root, HISTORY)
         if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
@@ -388,7 +387,7 @@ class Store:
             entries = self.history()
             _drift.take_away(history)
             _files.write_atomic(history, _documents.dump({"entries": entries}, _ENTRIES), 0o644)
-        if os.path.lexists(os.path.join(self.root, "canary")) and not self._is_our_link("canary"):
+        if not all(self._is_our_link(os.path.basename(path)) for path in self._trial_links()):
             self.end_trial()
         if self.current() and not self._is_our_link("current"):
             # Another's link may lead anywhere, under the name of a release.
@@ -453,7 +452,9 @@ class Store:
         self.require(id_)
         target = os.path.join("releases", id_[:ID_LENGTH])
         wanted = [trial_link(self.root, uid) for uid in {probe, None}]
-        if {path: os.readlink(path) for path in self._trial_links()} == dict.fromkeys(wanted, target):
+        if {path: os.readlink(path) for path in self._trial_links() if os.path.islink(path)} == dict.fromkeys(
+            wanted, target
+        ):
             return False
         self.end_trial()
         for path in wanted:
@@ -463,12 +464,12 @@ class Store:
     def end_trial(self) -> None:
         """No release is on trial any more."""
         for path in self._trial_links():
-            os.unlink(path)
+            _drift.clear_place(path)
 
     def _trial_links(self) -> list[str]:
+        """The paths that decide who meets a release on trial, whatever is there."""
         names = os.listdir(self.root) if os.path.isdir(self.root) else []
-        paths = [os.path.join(self.root, name) for name in names if _TRIAL_LINK.fullmatch(name)]
-        return [path for path in paths if os.path.islink(path)]
+        return [os.path.join(self.root, name) for name in sorted(names) if _TRIAL_LINK.fullmatch(name)]
 
     def activate(self, id_: str, now: float | None = None) -> None:
         """Make a staged release the one that the next job runs: one rename."""

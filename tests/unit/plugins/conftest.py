@@ -74,7 +74,7 @@ class Disk:
         child = os.fork()
         if child == 0:
             try:
-                self._mount(f"size={size}{options}")
+                self._mount(f"mode=0755,size={size}{options}")
                 function(self.place)
             except BaseException:
                 os.write(send, traceback.format_exc().encode()[-60000:])

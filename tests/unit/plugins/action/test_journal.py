@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import journal as action
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
 
@@ -87,7 +88,10 @@ def test_a_lock_that_cannot_be_read_is_taken_on_demand(is_forced: bool) -> None:
 
 @pytest.mark.parametrize(
     ("go", "steps"),
-    [([True, True, True], [(1, {}), (1, {}), (1, {"passed": True})]), ([True, False], [(1, {}), (1, {})])],
+    [
+        ([True, True, True], [(1, {}), (1, {}), (1, _module.pack({"passed": True}))]),
+        ([True, False], [(1, {}), (1, {})]),
+    ],
 )
 def test_a_long_watch_is_made_of_signs_of_life(
     go: list[bool], steps: list[t.Any], monkeypatch: pytest.MonkeyPatch

@@ -202,7 +202,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
         rollout = journal.require_rollout()
         activated_nodes(rollout)
         plan = _rollout.undo_plan(rollout)
-        outcome = _rollout.undo_outcome(plan, {})
+        outcome = {**_rollout.undo_outcome(plan, {}), "not_given_back": []}
         _rollout_texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
         _rollout.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
         _runs.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
