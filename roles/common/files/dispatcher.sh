@@ -139,7 +139,8 @@ make_pipe() {
 # It prints into a pipe, so nothing that is full or missing can disturb it, and whatever it leaves running keeps nobody waiting.
 # Each byte comes through in its order.
 listen() {
-    local chunk status closed='' over='' deadline=0 pause=5 seconds tries LC_ALL=C
+    local chunk status most=512 closed='' over='' deadline=0 pause=5 seconds tries LC_ALL=C
+    if ((BASH_VERSINFO[0] < 5)); then most=1 pause=1; fi
     if ((limit)); then
         uptime_ticks
         deadline=$((ticks + limit * 100))
@@ -147,7 +148,7 @@ listen() {
     while :; do
         printf -v seconds '%d.%02d' "$((pause / 100))" "$((pause % 100))"
         if [[ ! $closed ]]; then
-            IFS= read -r -d '' -n 512 -t "$seconds" -u "$pipe" chunk
+            read_some
             status=$?
             pass_on
         elif ((limit)); then
@@ -193,7 +194,21 @@ listen() {
     fi
 }
 
-# What was read: 512 bytes, or fewer and the end, and otherwise a NUL byte has followed, which no variable can hold.
+# Wait for something to read, but not for longer than said.
+read_some() {
+    chunk=''
+    if ((BASH_VERSINFO[0] >= 5)); then
+        IFS= read -r -d '' -n "$most" -t "$seconds" -u "$pipe" chunk
+    elif read -r -t 0 -u "$pipe"; then
+        IFS= read -r -d '' -n "$most" -u "$pipe" chunk
+    else
+        # Before bash 5 a reading whose time is up forgets what it has read.
+        sleep "$seconds"
+        return 142
+    fi
+}
+
+# What was read: as much as was wanted, or less and the end, and otherwise a NUL byte has followed, which no variable can hold.
 pass_on() {
     if [[ $chunk ]]; then
         { printf '%s' "$chunk"; } 2>/dev/null
@@ -201,7 +216,7 @@ pass_on() {
         if ((${#last} > 4000)); then last=${last: -4000}; fi
     fi
     if ((status == 0)); then
-        if ((${#chunk} < 512)); then { printf '\0'; } 2>/dev/null; fi
+        if ((${#chunk} < most)); then { printf '\0'; } 2>/dev/null; fi
         pass_on_all
     fi
 }
@@ -327,6 +342,7 @@ is_for_partition() {
 }
 
 # Slurm's own limit ends the whole group: leave word of it in the moment that is left. What the script has printed comes at its end.
+# shellcheck disable=SC2329 # by the trap
 on_term() {
     if [[ $killed ]]; then return; fi
     killed=yes code=143

@@ -44,6 +44,8 @@ HARMLESS = {
     "cluster_info.init_timeouts": "numbers",
     "init.timeouts": "numbers",
     "release.init_timeouts": "numbers",
+    "proof.init_timeouts": "numbers",
+    "release.probe_user": "a user's name",
     "release.hooks": "the action plugin leaves the hooks' names of it",
     "release.slurm_user": "a user's name",
     "probe.name": "names of hosts",

@@ -692,3 +692,32 @@ def test_digests_of_scripts_are_for_root_alone(store: Store, make_release: Make)
     stage(store, release)
     manifest = pathlib.Path(store.path(release.id, "manifest.json"))
     assert stat.S_IMODE(manifest.stat().st_mode) == 0o600
+
+
+def trials(store: Store) -> dict[str, str]:
+    return {name: os.readlink(os.path.join(store.root, name)) for name in os.listdir(store.root) if "canary" in name}
+
+
+def test_a_trial_has_a_link_for_root_and_one_for_the_task_hooks_of_the_probe(store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    link = f"releases/{release.id[:16]}"
+    assert store.try_out(release.id, 64030)
+    assert trials(store) == {"canary": link, "canary.64030": link}
+    assert not store.try_out(release.id, 64030)
+    # Another probe's user, and a host without task hooks: nobody else keeps his.
+    assert store.try_out(release.id, 7)
+    assert trials(store) == {"canary": link, "canary.7": link}
+    assert store.try_out(release.id)
+    assert trials(store) == {"canary": link}
+
+
+@pytest.mark.parametrize("end", ["end_trial", "remove"])
+def test_a_trial_ends_for_all_also_where_a_run_was_killed(end: str, store: Store, make_release: Make) -> None:
+    release = make_release()
+    run(store, release)
+    store.try_out(release.id, 64030)
+    os.unlink(os.path.join(store.root, "canary"))
+    os.mkdir(os.path.join(store.root, "canary.d"))
+    getattr(store, end)()
+    assert os.listdir(store.root) == ["canary.d"] if end == "remove" else "canary.64030" not in os.listdir(store.root)
