@@ -51,7 +51,7 @@ def spoilt(dice: random.Random, document: t.Any) -> bytes:
     if dice.random() < 0.05:
         return dice.choice(TEXTS)
     document = copy.deepcopy(document)
-    for _ in range(dice.randint(1, 3)):
+    for _round in range(dice.randint(1, 3)):
         holder, key = dice.choice(list(places(document)) or [({"x": 1}, "x")])
         what = dice.randrange(4)
         if what == 0:
@@ -107,7 +107,7 @@ def test_a_store_is_mended_whatever_its_documents_say(
         store.stage(release.manifest(), contents[release.id])
         store.activate(release.id)
     (host / "run/nodecycle").mkdir()
-    for _ in range(ROUNDS // 3):
+    for _round in range(ROUNDS // 3):
         release = dice.choice([first, second])
         place = {
             "manifest.json": store.path(release.id, "manifest.json"),
@@ -236,7 +236,7 @@ def test_a_journal_that_does_not_fit_is_said_to_be_one(name: str, step: str, tmp
     journal = Journal(str(tmp_path / "rollout"))
     good = documents()
     refused = 0
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         (tmp_path / "rollout").mkdir(exist_ok=True)
         for each, document in good.items():
             (tmp_path / f"rollout/{each}.json").write_text(json.dumps(document))
@@ -268,11 +268,11 @@ def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, mo
     for name in ("STATE_DIR", "RUN_DIR", "LOG_DIR"):
         (tmp_path / name / "worker_prolog").mkdir(parents=True)
         monkeypatch.setattr(_runs, name, str(tmp_path / name))
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         for place in ("RUN_DIR/worker_prolog/failures", "STATE_DIR/worker_prolog/failure.json"):
-            (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, good) for _ in range(5)))
+            (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, good) for _round in range(5)))
         for place in ("LOG_DIR/worker_prolog.log", "RUN_DIR/worker_prolog/running.4194305"):
-            (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, {**good, "job": "7"}) for _ in range(5)))
+            (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, {**good, "job": "7"}) for _round in range(5)))
         found = _runs.failures_of("", ["worker_prolog"])
         _rollout.undo_outcome(
             {**_rollout.undo_plan(documents()["journal"]), "failures": found},

@@ -148,7 +148,7 @@ def test_a_run_is_found_in_a_large_log_with_little_memory_and_work(places: pathl
     log = places / "LOG_DIR/worker_prolog.log"
     with open(log, "w", encoding="utf-8") as handle:
         handle.write(lines([run(job="7", script="first")]))
-        for _ in range(20):
+        for _round in range(20):
             handle.write(others)
         handle.write(lines([run(job="7", script="last")]))
     assert log.stat().st_size > 20_000_000
