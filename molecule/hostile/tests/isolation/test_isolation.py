@@ -59,7 +59,7 @@ TRACES = {
     "shared memory": "ipcmk -M 4096",
     "shared memory with a name": "touch /dev/shm/trace",
     "a mount": "mkdir -p /mnt/trace && mount -t tmpfs tmpfs /mnt/trace",
-    "a port": "systemd-run --quiet python3 -m http.server 4711; sleep 1",
+    "a port": "systemd-run --quiet --unit=trace-port python3 -m http.server 4711; sleep 1",
     "a node's state": "scontrol update NodeName=worker1 Weight=7",
 }
 
@@ -71,7 +71,7 @@ def test_the_look_sees_each_trace(lab):
         assert differences(before, look(lab, ["controller"])) != [], what
     lab.run(
         "controller",
-        "rm -f /etc/trace /srv/trace /run/trace /dev/shm/trace; pkill -x -f 'sleep 61'; pkill -x -f '.*http.server 4711';"
+        "rm -f /etc/trace /srv/trace /run/trace /dev/shm/trace; pkill -x -f 'sleep 61'; systemctl stop trace-port; while pgrep -x -f 'sleep 61'; do sleep 0.1; done;"
         " ipcs -m | awk '$5 == 4096 {print $2}' | xargs -n1 ipcrm -m; umount /mnt/trace; rmdir /mnt/trace;"
         " scontrol update NodeName=worker1 Weight=1",
     )
