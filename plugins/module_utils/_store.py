@@ -225,7 +225,7 @@ class Store:
         wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(id_, path, wanted)]
         if self._manifest_drifted(manifest):
             wrong.append(MANIFEST)
-        return [*wrong, *self._foreign(manifest), *self._drift(id_)]
+        return [*wrong, *self._foreign(manifest), *self._above(id_)]
 
     def _on_disk(self) -> list[str]:
         """The directories of all releases: any of them may be gone back to."""
@@ -233,7 +233,7 @@ class Store:
         paths = [os.path.join(self.releases, name) for name in names if _NAME.fullmatch(name)]
         return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
-    def _drift(self, id_: str) -> list[str]:
+    def _above(self, id_: str) -> list[str]:
         """The directories, links and lists above the releases' files that another could change or has changed."""
         root = os.path.realpath(self.root)
         dirs = dict.fromkeys([root, self.releases, self.path(id_), *self._on_disk()])
