@@ -83,7 +83,7 @@ def test_a_time_limit_ends_what_the_script_has_started(lab):
 
 @pytest.mark.parametrize("variable", ["FUNCNEST=1", "POSIXLY_CORRECT=1", "name=mine run=mine"])
 def test_no_variable_of_a_users_skips_a_task_prolog(lab, variable):
-    done = lab.try_run("login", f"{variable} timeout 60 srun -w worker1 true", "alice")
+    done = lab.try_run("login", f"env {variable} timeout 60 srun -w worker1 true", "alice")
     assert (done.rc, done.stdout) == (0, "present\n"), done.stderr
 
 
@@ -95,10 +95,10 @@ def test_a_user_does_not_meet_a_trial(lab):
     lab.run("worker1", f"ln -s {trial} /etc/nodecycle/canary && ln -s {trial} /etc/nodecycle/canary.{slurm}")
     try:
         done = lab.try_run(
-            "login", f"EUID={slurm} SLURM_JOB_RESERVATION=nodecycle_canary timeout 60 srun -w worker1 true", "alice"
+            "login", f"env EUID={slurm} SLURM_JOB_RESERVATION=nodecycle_canary timeout 60 srun -w worker1 true", "alice"
         )
         assert (done.rc, done.stdout) == (0, "present\n"), done.stderr
-        probe = "SLURM_JOB_RESERVATION=nodecycle_canary srun -w worker1 --chdir=/ --uid=slurm true"
-        assert lab.run("controller", f"{probe}") == "trial\n"
+        probe = "cd / && runuser -u slurm -- env SLURM_JOB_RESERVATION=nodecycle_canary srun -w worker1 true"
+        assert lab.run("controller", probe) == "trial\n"
     finally:
         lab.run("worker1", f"rm -rf {trial}")
