@@ -150,7 +150,7 @@ def test_a_node_whose_disks_are_all_full_is_put_back(lab, definition):
     lab.run("worker1", "rm /run/nodecycle/filled")
     assert lab.srun("hostname", "-w", "worker1").rc == 0
     # And the next rollout is refused before anything changes.
-    big = "#!/bin/sh\n" + "# a line of a large script\n" * 20_000
+    big = "#!/bin/sh\n" + "# a line of a large script\n" * 3_500
     refused = failure_of(lab.play(definition, extra({"slurm_worker_prolog": big})))
     assert "Nothing was changed for any job" in refused
     assert "worker1: " in refused
