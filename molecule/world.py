@@ -57,7 +57,10 @@ def look(lab: Lab, hosts: t.Sequence[str] = HOSTS) -> dict[str, dict[str, str]]:
     def one(host: str) -> dict[str, str]:
         script = _FILES + _REST + (_SLURM if host == "controller" else "")
         found: dict[str, str] = {}
-        for line in lab.run(host, script).splitlines():
+        done = lab.try_run(host, script)
+        assert done.rc == 0, done.stderr
+        # A reason or a file's name may be no UTF-8.
+        for line in done.stdout_bytes.decode("utf-8", "replace").splitlines():
             kind, name, value = [*line.split("\t", 2), "", ""][:3]
             key = _TICKING.sub(r"\1=", f"{kind}\t{name}")
             if not any(noise.match(key) for noise in _NOISE):

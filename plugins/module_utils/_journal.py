@@ -201,7 +201,7 @@ class Journal:
 
     def _read(self, name: str) -> t.Any:
         try:
-            data = _files.read_bytes(self._path(name), follow=False)
+            data = _files.read_bytes(self._path(name), follow=False, owner=os.geteuid())
             return None if data is None else _documents.load(data, _SHAPES[name])
         except (_documents.DocumentError, _files.UnsuitableFileError) as exc:
             kind = UnreadableLockError if name == "lock" else UnreadableError

@@ -12,6 +12,7 @@ import collections
 import contextlib
 import datetime
 import heapq
+import itertools
 import os
 import re
 import signal
@@ -115,7 +116,12 @@ def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Rec
     may_fit = re.compile(b'"(?:' + b"|".join(re.escape(job.encode()) for job in sorted(wanted)) + b')"').search
     found: list[Record] = list(known or [])
     for hook in hooks:
-        lines = _lines_backwards(f"{LOG_DIR}/{hook}.log", TAIL if known is None else NEW_TAIL, None)
+        size = TAIL if known is None else NEW_TAIL
+        lines = itertools.chain(
+            _lines_backwards(f"{LOG_DIR}/{hook}.log", size, None),
+            # Where the dispatcher could not write its log.
+            _lines_backwards(f"{RUN_DIR}/{hook}/log", size, _owner(f"{RUN_DIR}/{hook}")),
+        )
         own = [record for line in lines if may_fit(line) for record in _parsed(line) if record["job"] in wanted]
         found += [record for record in reversed(own) if not known or record not in known]
     return found

@@ -49,6 +49,10 @@ options:
     description: Directory of the releases.
     type: path
     default: /etc/nodecycle
+  slurm_user:
+    description: The SlurmUser of slurm.conf, who runs the controller's scripts.
+    type: str
+    default: slurm
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
@@ -127,6 +131,7 @@ def main() -> t.NoReturn:
             "settle": {"type": "int", "default": 0},
             "required": {"type": "bool", "default": True},
             "root": {"type": "path", "default": "/etc/nodecycle"},
+            "slurm_user": {"type": "str", "default": "slurm"},
         },
         supports_check_mode=True,
     )
@@ -139,11 +144,12 @@ def main() -> t.NoReturn:
     tolerated: list[str] = []
     try:
         settled_by = time.monotonic() + module.params["settle"]
-        users = {uid for uid, _gid in Store(module.params["root"]).owners.values()}
+        store = Store(module.params["root"], module.params["slurm_user"])
+        users = {uid for uid, _gid in store.owners.values()}
         while release and time.monotonic() < settled_by and _runs.still_running(module.params["root"], release, users):
             time.sleep(0.5)
         if jobs and release:
-            manifest = Store(module.params["root"]).require(release)
+            manifest = store.require(release)
             scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}
             deadline = time.monotonic() + module.params["wait"]
             known: list[_runs.Record] | None = None

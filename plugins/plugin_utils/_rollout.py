@@ -473,7 +473,9 @@ def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> 
     return {"problem": "", "entry": found[0], "present": committed[0]}
 
 
-def rollback(target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str, t.Any]], slurm_user: str) -> Document:
+def rollback(
+    target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str, t.Any]], slurm_user: str, conf_path: str = ""
+) -> Document:
     """The journal of a rollback: the undo of everything since its target. C(problems) says why it cannot be.
 
     looked: what the module proof said on each host, or that the host does not answer.
@@ -504,6 +506,7 @@ def rollback(target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str
         "phase": "undo",
         "controllers": present["controllers"],
         "slurm_user": slurm_user,
+        "conf_path": conf_path,
         "conf": entry["conf"],
         "conf_changed": entry["conf"] != present["conf"],
         "hosts": hosts,

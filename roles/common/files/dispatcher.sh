@@ -344,6 +344,8 @@ is_for_partition() {
 # Slurm's own limit ends the whole group: leave word of it in the moment that is left. What the script has printed comes at its end.
 # shellcheck disable=SC2329 # by the trap
 on_term() {
+    # systemd sends it again to whatever started meanwhile, and what notes the failure must come to its end.
+    trap '' TERM
     if [[ $killed ]]; then return; fi
     killed=yes code=143
     if [[ ! $introduction ]]; then return; fi

@@ -48,6 +48,7 @@ HARMLESS = {
     "release.probe_user": "a user's name",
     "release.hooks": "the action plugin leaves the hooks' names of it",
     "release.slurm_user": "a user's name",
+    "hook_log.slurm_user": "a user's name",
     "probe.name": "names of hosts",
     "probe.partitions": "names of partitions and hosts",
     "probe.user": "a user's name",
