@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of the trial's isolation is no system call (molecule/hostile/tests/isolation has the rest)."""
+"""What of the trial's isolation is no system call (molecule/isolation has the rest)."""
 
 from __future__ import annotations
 

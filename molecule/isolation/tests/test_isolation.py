@@ -12,7 +12,7 @@ import pytest
 from conftest import HOSTS, ROOT, Lab, differences, extra
 from world import look
 
-DEFINITION = f"--extra-vars=@{ROOT}/molecule/hostile/vars/isolation.yml"
+DEFINITION = f"--extra-vars=@{ROOT}/molecule/isolation/vars/isolation.yml"
 CHANGED = extra(
     {"slurm_extra_conf": "PrologEpilogTimeout=78\n", "slurm_worker_prolog": "#!/bin/sh\nset -eu\necho new\n"}
 )

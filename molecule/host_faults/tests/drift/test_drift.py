@@ -9,7 +9,7 @@ import re
 import pytest
 from conftest import ROOT, active
 
-DEFINITION = f"--extra-vars=@{ROOT}/molecule/hostile/vars/drift.yml"
+DEFINITION = f"--extra-vars=@{ROOT}/molecule/host_faults/vars/drift.yml"
 
 #: What somebody opened, by name: where, and how. {id} is the directory of the host's active release.
 DRIFT = {

@@ -9,7 +9,7 @@ import os
 import pytest
 from conftest import ROOT, extra
 
-DEFINITION = f"--extra-vars=@{ROOT}/molecule/hostile/vars/drift.yml"
+DEFINITION = f"--extra-vars=@{ROOT}/molecule/host_faults/vars/drift.yml"
 INCLUDES = extra({"slurm_extra_conf": "Include site.conf"})
 SITE = "/etc/slurm/site.conf"
 
