@@ -451,7 +451,7 @@ class Store:
         """
         self.require(id_)
         target = os.path.join("releases", id_[:ID_LENGTH])
-        wanted = [trial_link(self.root, uid) for uid in {probe, None}]
+        wanted = [trial_link(self.root, uid) for uid in dict.fromkeys([probe, None])]
         if {path: os.readlink(path) for path in self._trial_links() if os.path.islink(path)} == dict.fromkeys(
             wanted, target
         ):

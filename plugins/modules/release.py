@@ -44,8 +44,8 @@ options:
         C(templates/) as M(ansible.builtin.template) does).
       - It may have V(partitions), a list of partitions for whose jobs it runs (job and task hooks only); V(nodes), a
         hostlist expression of the nodes that get it (hooks on workers only); V(timeout) in whole seconds (at most 86400, a day), after
-        which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, what Slurm does with a failure of the hook) or
-        V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
+        which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, what Slurm
+        does with a failure of the hook) or V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
         (true by itself where the script uses vaulted values).
     type: dict
     default: {}
