@@ -68,8 +68,8 @@ NAMES = [
 
 #: What she asks of her tasks' environment.
 ENVIRONMENT = (
-    "ALL,FUNCNEST=1,POSIXLY_CORRECT=1,SLURM_JOB_RESERVATION=nodecycle_canary,BASH_ENV=/tmp/nodecycle,ENV=/tmp/nodecycle,"
-    "SHELLOPTS=noexec,IFS=/,root=/tmp,run=/tmp,state=/tmp,log=/tmp/log,hook=x,LD_PRELOAD=/tmp/nodecycle"
+    "ALL,FUNCNEST=1,POSIXLY_CORRECT=1,SLURM_JOB_RESERVATION=nodecycle_canary,BASH_ENV=/tmp/alice-env,ENV=/tmp/alice-env,"
+    "SHELLOPTS=noexec,IFS=/,root=/tmp,run=/tmp,state=/tmp,log=/tmp/log,hook=x,LD_PRELOAD=/tmp/alice-env"
 )
 
 
