@@ -108,6 +108,11 @@ def _mounts_in_reach() -> list[Mount]:
     return found
 
 
+def _mount(*arguments: str) -> None:
+    # The list that mount keeps below /run cannot be written here, which util-linux 2.38 takes for a failure.
+    _call("mount", "--no-mtab", *arguments)
+
+
 def _bind(source: str, target: str, options: str) -> None:
     """Show a file or directory at another place."""
     if os.path.isdir(source):
@@ -116,8 +121,8 @@ def _bind(source: str, target: str, options: str) -> None:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "ab"):
             pass
-    _call("mount", "--bind", source, target)
-    _call("mount", "-o", f"remount,bind,{options}", target)
+    _mount("--bind", source, target)
+    _mount("-o", f"remount,bind,{options}", target)
 
 
 def isolate(plan: dict[str, t.Any]) -> None:
@@ -126,7 +131,7 @@ def isolate(plan: dict[str, t.Any]) -> None:
     places = covered()
     for mount in _mounts_in_reach():
         if "ro" not in mount.options:
-            _call("mount", "-o", read_only(mount), mount.path)
+            _mount("-o", read_only(mount), mount.path)
     own = set()
     if not is_below(directory, places):
         # Of a mount of its own, because only mounts are read-only or not.
@@ -135,7 +140,7 @@ def isolate(plan: dict[str, t.Any]) -> None:
     for place in places:
         # Built where it can be reached, and moved when it is whole: what it takes from the place would be hidden behind it.
         new = plan["new"]
-        _call("mount", "-t", "tmpfs", "-o", "mode=0755,size=64m,nosuid", "tmpfs", new)
+        _mount("-t", "tmpfs", "-o", "mode=0755,size=64m,nosuid", "tmpfs", new)
         inner = [other for other in places if other != place and is_below(other, [place])]
         for other in inner:
             os.makedirs(new + other[len(place) :])
@@ -152,12 +157,12 @@ def isolate(plan: dict[str, t.Any]) -> None:
                 os.chown(os.path.join(new, name), plan["uid"], plan["gid"])
         elif place != os.path.realpath("/dev"):
             os.chmod(new, 0o1777)
-        _call("mount", "--move", new, place)
+        _mount("--move", new, place)
         own.add(place)
     for name in ("hosts", "nsswitch.conf"):
         if os.path.exists(f"/etc/{name}"):
-            _call("mount", "--bind", os.path.join(directory, name), f"/etc/{name}")
-            _call("mount", "-o", "remount,bind,ro", f"/etc/{name}")
+            _mount("--bind", os.path.join(directory, name), f"/etc/{name}")
+            _mount("-o", "remount,bind,ro", f"/etc/{name}")
     writable = [mount.path for mount in _mounts_in_reach() if "ro" not in mount.options and mount.path not in own]
     if writable:
         raise NotIsolatedError(f"it could write below {', '.join(writable)}")
