@@ -39,8 +39,6 @@ MANIFEST = "manifest.json"
 #: It has the digest of each script, also of secret ones.
 MANIFEST_MODE = 0o600
 HISTORY = "history.json"
-#: A release's directory.
-_NAME = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 #: How the directories below releases/ begin that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
@@ -230,7 +228,7 @@ class Store:
     def _on_disk(self) -> list[str]:
         """The directories of all releases: any of them may be gone back to."""
         names = sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []
-        paths = [os.path.join(self.releases, name) for name in names if _NAME.fullmatch(name)]
+        paths = [os.path.join(self.releases, name) for name in names if _OURS.fullmatch(name)]
         return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
     def _above(self, id_: str) -> list[str]:
