@@ -161,6 +161,11 @@ def has_include(text: str) -> bool:
     return any(name == FRAGMENT for name, _line in includes(text))
 
 
+def names(text: str, directory: str) -> bool:
+    """Whether a line's value names something below a directory."""
+    return any(f"{directory}/" in entry.value for entry in entries(text))
+
+
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 

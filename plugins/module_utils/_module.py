@@ -18,9 +18,9 @@ import time
 import typing as t
 import zlib
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR, normal_root
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Runner, Slurm
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -95,6 +95,15 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
         return code, shown(out), shown(err)
 
     return run
+
+
+def slurm(module: AnsibleModule) -> Slurm:
+    """Slurm's commands for a module with the option O(bin_dir)."""
+
+    def corrected(nodes: dict[str, Node]) -> dict[str, Node]:
+        return _reason_users.restored(nodes, _reason_users.read())
+
+    return Slurm(runner(module, module.params["bin_dir"]), corrected)
 
 
 def read_text(path: str) -> str | None:

@@ -269,10 +269,14 @@ def _batches(words: t.Sequence[str]) -> t.Iterator[list[str]]:
 
 
 class Slurm:
-    """Slurm's commands through a runner, with one form of error."""
+    """Slurm's commands through a runner, with one form of error.
 
-    def __init__(self, run: Runner) -> None:
+    corrected: takes the nodes as Slurm describes them, and gives back what is known better.
+    """
+
+    def __init__(self, run: Runner, corrected: t.Callable[[dict[str, Node]], dict[str, Node]] | None = None) -> None:
         self._run = run
+        self._corrected = corrected
 
     def _patiently(self, command: t.Sequence[str]) -> tuple[int, str, str]:
         """Run a command; a question that a busy controller did not answer in time is asked again, for it changes nothing."""
@@ -313,6 +317,11 @@ class Slurm:
 
     def nodes(self, expression: str = "") -> dict[str, Node]:
         """All nodes, or those of a hostlist expression: one query, more where one argument cannot hold the names."""
+        found = self.named_nodes(expression)
+        return self._corrected(found) if self._corrected else found
+
+    def named_nodes(self, expression: str = "") -> dict[str, Node]:
+        """The same, without corrections."""
         if not expression:
             return self._nodes([""])
         wanted = _expand(expression)

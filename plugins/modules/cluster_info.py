@@ -140,7 +140,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _drift, _module, _ownership, _surroundings
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
@@ -170,7 +170,7 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     _module.require_root(module)
-    slurm = Slurm(_module.runner(module, module.params["bin_dir"]))
+    slurm = _module.slurm(module)
     try:
         cluster = slurm.cluster()
         nodes = slurm.nodes()

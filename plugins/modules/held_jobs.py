@@ -122,7 +122,7 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"jobs: {', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2"
         )
-    slurm = Slurm(_module.runner(module, module.params["bin_dir"]))
+    slurm = _module.slurm(module)
     released: list[str] = []
     starts: dict[str, str] = {}
     try:

@@ -142,7 +142,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     UnreadableLockError,
     activated_nodes,
 )
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 #: Between two looks at the nodes.
 LOOK_EVERY = 2
@@ -158,7 +158,7 @@ T = t.TypeVar("T")
 def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
     """Watch until the time is over or more has failed than is tolerated."""
     params = module.params
-    slurm = Slurm(_module.runner(module, params["bin_dir"]))
+    slurm = _module.slurm(module)
     deadline = time.monotonic() + params["seconds"]
     while True:
         rollout = journal.require_rollout()
@@ -237,7 +237,7 @@ def begin(module: AnsibleModule, journal: Journal) -> Document:
     """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
     rollout = module.params["rollout"]
     try:
-        nodes = Slurm(_module.runner(module, module.params["bin_dir"])).nodes()
+        nodes = _module.slurm(module).nodes()
         before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
         # A rollback knows how the nodes were before what it takes back.
         return journal.open({"nodes": before, **rollout})

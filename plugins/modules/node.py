@@ -142,7 +142,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
 #: How often a reason is written until Slurm's own time of it is that of its stamp.
@@ -236,7 +236,7 @@ def main() -> t.NoReturn:
     params = module.params
     if params["state"] == "drained" and not params["reason"].strip():
         module.fail_json(msg="reason is empty: Slurm drains no node without one")
-    slurm = Slurm(_module.runner(module, params["bin_dir"]))
+    slurm = _module.slurm(module)
     unfinished: dict[str, str] = {}
     unstamped: list[str] = []
     writer = process_user()
@@ -253,6 +253,8 @@ def main() -> t.NoReturn:
             if names and params["state"] == "resumed":
                 after = settle(slurm, names, params["wait"])
                 unfinished = _ownership.unfinished(after.values())
+            if names:
+                _reason_users.forget(slurm.named_nodes().values())
     except (SlurmError, _hostlist.HostlistError, _ownership.BeforeError) as exc:
         module.fail_json(msg=f"Nodes {params['name']}: {exc}")
     if unfinished:

@@ -89,7 +89,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
@@ -98,7 +98,7 @@ def main() -> t.NoReturn:
         argument_spec={"name": {"type": "str", "default": ""}, **_module.BIN_DIR_SPEC},
         supports_check_mode=True,
     )
-    slurm = Slurm(_module.runner(module, module.params["bin_dir"]))
+    slurm = _module.slurm(module)
     try:
         slurm_user = slurm.cluster().slurm_user
         nodes = slurm.nodes(module.params["name"])

@@ -361,7 +361,7 @@ def main() -> t.NoReturn:
     )
     _module.require_root(module)
     params = module.params
-    slurm = Slurm(_module.runner(module, params["bin_dir"]))
+    slurm = _module.slurm(module)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     try:

@@ -155,9 +155,16 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist, _module, _reconfigure
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _files,
+    _hostlist,
+    _module,
+    _reason_users,
+    _reconfigure,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import Note
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, SlurmError
 
 #: The controller of 23.11 and later replaces itself by a new process, which takes 2 to 5 seconds.
 ANSWER_WITHIN = 30
@@ -182,7 +189,7 @@ class Controller:
         self._module = module
         self._run = _module.runner(module, module.params["bin_dir"])
         self.path: str = module.params["path"]
-        self.slurm = Slurm(self._run)
+        self.slurm = _module.slurm(module)
         self._log = ""
         self._log_size = 0
         self._began = time.time()
@@ -241,6 +248,7 @@ class Controller:
 
         A busy one may have done it and answered too late (MessageTimeout): then it is asked what it runs.
         """
+        self.note_reason_users()
         try:
             self.slurm.call("scontrol", "reconfigure")
         except SlurmError as exc:
@@ -250,6 +258,11 @@ class Controller:
             if self.slurm.cluster().config.get("HASH_VAL", "") != "Match":
                 # 22.05 does not say it.
                 self.slurm.call("scontrol", "reconfigure")
+
+    def note_reason_users(self) -> None:
+        """Note who gave the nodes' reasons, for this Slurm may forget it. An undo comes here, too, and does not end at a full disk."""
+        with contextlib.suppress(_files.WriteError):
+            _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
 
     @contextlib.contextmanager
     def no_job_starts(self) -> t.Iterator[None]:
@@ -383,6 +396,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
         # Also after a start: that alone sends no file to the nodes of a configless cluster.
         controller.reconfigure()
         controller.wait_for_answer()
+        _reason_users.forget(controller.slurm.named_nodes().values())
     return was_started
 
 

@@ -91,7 +91,6 @@ options:
     default: {}
   conf:
     description:
-      - With O(state=absent), only C(text), which the daemon of a configless host must have got before the files go.
       - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
         without a slurm.conf at V(path) (a configless one) has nothing to say.
     type: dict
@@ -430,22 +429,21 @@ def link_diff(previous: str, id_: str) -> dict[str, str]:
     return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
 
 
-def forget_cached_conf(module: AnsibleModule, slurm_uid: int | None) -> None:
-    """Wait until this node's daemon has dropped our lines, and take away the copy that it leaves behind.
+def forget_cached_conf(module: AnsibleModule, store: Store) -> None:
+    """Wait until this node's daemon has dropped the lines that name our files, and take away the copy that it leaves behind.
 
     While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
     """
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
     deadline = time.monotonic() + FORGET_WITHIN
-    wanted = (module.params["conf"] or {}).get("text", "")
     while os.path.exists(copy):
-        # The rest of the cluster may keep its lines: then it is enough that these are known here.
-        if wanted and _module.read_text(copy) == wanted:
+        # The cluster may keep lines of its own there.
+        if not _conf.names(_module.read_text(copy) or "", store.root):
             return
         if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
-        if not any(_daemons.find_on(module, name, slurm_uid) for name in ("slurmd", "sackd")):
+        if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
             # Nobody runs with it, and at its start the daemon asks the controller anew.
             return
         if time.monotonic() > deadline:
@@ -464,7 +462,7 @@ def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     changed = store.exists() or bool(present) or bool(state)
     removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
-        forget_cached_conf(module, store.slurm_uid)
+        forget_cached_conf(module, store)
         _systemd.stop(module, present)
         _surroundings.remove()
         store.remove()

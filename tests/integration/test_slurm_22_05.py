@@ -104,6 +104,33 @@ def test_a_controller_that_has_ended_runs_again_with_the_files_of_before() -> No
     assert state() == before
 
 
+def drained() -> str:
+    """Each drained node with its reason and the user of it."""
+    return controller("scontrol show node -o | sed -n 's/.*NodeName=\\([^ ]*\\) .*Reason=/\\1 /p'")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_whose_drain_it_is_survives_a_reconfigure() -> None:
+    """22.05 forgets at a reconfigure who gave a reason, and names root. A prolog that drained the canary, and slurm.conf, are undone."""
+    controller("scontrol update NodeName=worker3 State=DRAIN Reason='Prolog error'")
+    before = drained()
+    assert before.startswith("worker3 Prolog error [root@")
+    done = play(
+        {
+            "slurm_worker_prolog": "#!/bin/sh\nexit 1\n",
+            "slurm_extra_conf": "PrologEpilogTimeout=79\n",
+            "slurm_canary": "worker2",
+        }
+    )
+    assert done.returncode != 0
+    assert "Prolog error" in done.stdout + done.stderr
+    assert "is undone" in done.stdout + done.stderr
+    # The administrator's is as it was, and ours are gone.
+    assert drained() == before
+    assert controller("ls -A /var/lib/nodecycle | grep reason; true") == ""
+    controller("scontrol update NodeName=worker3 State=RESUME")
+
+
 def started() -> str:
     """When the controller's daemon was started."""
     return controller("systemctl show slurmctld --property=ExecMainStartTimestampMonotonic --value").strip()

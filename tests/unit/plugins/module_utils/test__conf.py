@@ -340,3 +340,18 @@ def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
     assert _conf.adopted(both) == ["Prolog", "Epilog"]
     assert one == text.replace("Prolog", f"{_conf.ADOPTED}Prolog") + f"{_conf.INCLUDE_LINE}\n"
     assert _conf.without_include(one) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Prolog=/etc/nodecycle/current/worker_prolog\n", True),
+        ('prologslurmctld = "/etc/nodecycle/current/controller_prolog" # ours\n', True),
+        ("PrologEpilogTimeout=79\n", False),
+        ("# Prolog=/etc/nodecycle/current/worker_prolog\n", False),
+        ("Prolog=/etc/nodecycle-site/prolog\n", False),
+        ("", False),
+    ],
+)
+def test_whether_lines_name_our_files(text: str, expected: bool) -> None:
+    assert _conf.names(text, "/etc/nodecycle") is expected

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Who gave the reasons of the nodes, kept over a reconfigure.
+
+slurmctld before 23.02 forgets at a reconfigure who gave a reason, and calls root instead; text and time stay (22.05.9, read_config.c,
+_restore_node_state; mended by the commit efae1cceb1). So each reconfigure of ours is preceded by a note of those users.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+
+PATH = f"{STATE_DIR}/reason-users.json"
+#: Whom Slurm names instead.
+NOBODY_KNOWN = "root"
+
+#: Node name to its reason, the time and the user of it.
+Users = dict[str, dict[str, str]]
+
+_SHAPE = _documents.fields(
+    {
+        "nodes": _documents.each(
+            _documents.fields({"reason": _documents.text, "time": _documents.text, "user": _documents.text})
+        )
+    }
+)
+
+
+def noted(nodes: t.Iterable[Node]) -> Users:
+    """The users that a reconfigure may lose."""
+    return {
+        node.name: {"reason": node.reason, "time": node.reason_time, "user": node.reason_user}
+        for node in nodes
+        if node.is_drained and node.reason_time and node.reason_user not in ("", NOBODY_KNOWN)
+    }
+
+
+def _is_lost(node: Node, users: Users) -> bool:
+    """Whether this is still the reason that was noted, and its user is not."""
+    entry = users.get(node.name)
+    return (
+        entry is not None
+        and node.reason_user == NOBODY_KNOWN
+        and (node.reason, node.reason_time) == (entry["reason"], entry["time"])
+    )
+
+
+def restored(nodes: t.Mapping[str, Node], users: Users) -> dict[str, Node]:
+    """The nodes with the users that were noted. A reason that was given anew has another time, and keeps the user that Slurm names."""
+    return {
+        name: dataclasses.replace(node, reason_user=users[name]["user"]) if _is_lost(node, users) else node
+        for name, node in nodes.items()
+    }
+
+
+def read() -> Users:
+    """What was noted; nothing where the note cannot be read, for then nobody's drain is taken for ours."""
+    try:
+        data = _files.read_bytes(PATH, follow=False)
+        return _documents.load(data, _SHAPE)["nodes"] if data else {}
+    except (OSError, _documents.DocumentError):
+        return {}
+
+
+def write(users: Users) -> None:
+    """Note these users. Raises NoRoomError."""
+    if users:
+        _files.make_parents(PATH)
+        _files.write_atomic(PATH, _documents.dump({"nodes": users}, _SHAPE), 0o644)
+
+
+def forget(nodes: t.Iterable[Node]) -> None:
+    """Take the note away where Slurm has lost nothing, or where no node has its reason of then any more. The nodes as Slurm names them."""
+    users = read()
+    if not any(_is_lost(node, users) for node in nodes):
+        # One that stays does no harm.
+        with contextlib.suppress(OSError):
+            os.unlink(PATH)
