@@ -248,7 +248,7 @@ class Controller:
 
         A busy one may have done it and answered too late (MessageTimeout): then it is asked what it runs.
         """
-        self.note_reason_users()
+        _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
         try:
             self.slurm.call("scontrol", "reconfigure")
         except SlurmError as exc:
@@ -258,11 +258,6 @@ class Controller:
             if self.slurm.cluster().config.get("HASH_VAL", "") != "Match":
                 # 22.05 does not say it.
                 self.slurm.call("scontrol", "reconfigure")
-
-    def note_reason_users(self) -> None:
-        """Note who gave the nodes' reasons, for this Slurm may forget it. An undo comes here, too, and does not end at a full disk."""
-        with contextlib.suppress(_files.WriteError):
-            _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
 
     @contextlib.contextmanager
     def no_job_starts(self) -> t.Iterator[None]:
@@ -396,7 +391,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
         # Also after a start: that alone sends no file to the nodes of a configless cluster.
         controller.reconfigure()
         controller.wait_for_answer()
-        _reason_users.forget(controller.slurm.named_nodes().values())
+        _reason_users.forget(controller.slurm.uncorrected_nodes)
     return was_started
 
 
