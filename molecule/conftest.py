@@ -433,7 +433,7 @@ def failure_of(done: subprocess.CompletedProcess[str]) -> str:
 
 def summary(done: subprocess.CompletedProcess[str]) -> str:
     """What a run says at its end."""
-    return done.stdout[done.stdout.index("TASK [nodecycle.slurm.common : Say how it ended]") :].split("\n\n")[0]
+    return done.stdout[done.stdout.index("TASK [nodecycle.slurm.rollout : Say how it ended]") :].split("\n\n")[0]
 
 
 def active(lab: Lab, host: str) -> str:

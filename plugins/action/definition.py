@@ -12,9 +12,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _rollout, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
@@ -128,7 +129,7 @@ class ActionModule(ActionBase):
             **{host.name: hosts[host.name]["id"] for host in gathered.hosts if host.is_target},
         }
         return {
-            "name": _rollout.name_of(ids, {"text": text, "adopt": settings.adopt}),
+            "name": plan.name_of(ids, {"text": text, "adopt": settings.adopt}),
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,

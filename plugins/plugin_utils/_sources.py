@@ -21,7 +21,7 @@ def dispatcher_bodies() -> dict[str, str]:
     """The shell text that the dispatchers of each kind consist of, but for its head."""
     texts = []
     for name in ("dispatcher.sh", "task_dispatcher.sh"):
-        with open(os.path.join(_ROLES, "common", "files", name), encoding="utf-8") as handle:
+        with open(os.path.join(_ROLES, "rollout", "files", name), encoding="utf-8") as handle:
             texts.append(handle.read())
     return {"job": texts[0], "init": texts[0], "task": texts[1]}
 

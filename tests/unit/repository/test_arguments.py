@@ -17,7 +17,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
 
 #: Actions of the control node: they run on no host, so their arguments are in no host's log.
-ON_THE_CONTROL_NODE = ("definition", "script_lint")
+ON_THE_CONTROL_NODE = ("definition", "rollout", "script_lint")
 
 #: Options that hold text and may stand in a system log, each with the reason.
 HARMLESS = {

@@ -12,11 +12,11 @@ import typing as t
 import pytest
 import yaml
 
-TASKS = sorted(pathlib.Path(__file__).parents[3].glob("roles/common/tasks/*.yml"))
+TASKS = sorted(pathlib.Path(__file__).parents[3].glob("roles/rollout/tasks/*.yml"))
 
 #: Before these nothing was changed, so the run may end there; these are the undo, whose calls do not fail for want of room.
-BEGINNINGS = ("open.yml", "rollback_look.yml")
-UNDO = ("undo_begin.yml", "undo_note.yml", "undo_end.yml")
+BEGINNINGS = ("prepare.yml", "rollback.yml")
+UNDO = ("undo.yml",)
 
 Task = dict[str, t.Any]
 
@@ -42,7 +42,7 @@ def writes(task: Task) -> bool:
 def test_what_cannot_be_noted_is_undone(path: pathlib.Path) -> None:
     for task, is_rescued in tasks_of(yaml.safe_load(path.read_text())):
         if writes(task) and path.name not in (*BEGINNINGS, *UNDO):
-            assert is_rescued or task.get("failed_when") is False, task["name"]
+            assert is_rescued or task.get("failed_when") is False or task.get("ignore_errors"), task["name"]
 
 
 def test_there_is_something_to_look_at() -> None:

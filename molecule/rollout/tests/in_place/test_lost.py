@@ -9,8 +9,8 @@ from conftest import WORKERS, Killer, active, administrator, extra, failure_of, 
 
 #: The default canary is worker3, for it is in every partition.
 MOMENTS = (
-    ("worker3", "Put the release on trial"),
-    ("worker3", "Look which scripts each probe met"),
+    ("worker3", "Activate the release as a canary"),
+    ("worker3", "Read which scripts each probe met"),
     ("worker2", "Note which hosts are next"),
 )
 

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import journal as action
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call, _process
 
 Answer = dict[str, t.Any]
 
@@ -33,7 +33,7 @@ class Journal(action.ActionModule):
         return dict(next(self._answers))
 
     def hold(self) -> Answer:
-        return self._hold(self._task.args, {})
+        return _journal_call.call(self, self._task.args, {})
 
 
 def held(pid: int, **more: t.Any) -> Answer:
@@ -97,7 +97,7 @@ def test_a_long_watch_is_made_of_signs_of_life(
     go: list[bool], steps: list[t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is noted where the rollout may go on is noted at its end."""
-    monkeypatch.setattr(action, "WATCH_AT_ONCE", 1)
+    monkeypatch.setattr(_journal_call, "WATCH_AT_ONCE", 1)
     monkeypatch.setattr(action.ActionBase, "run", lambda *_arguments: {})
     plugin = Journal([{"go": each} for each in go], state="judged", seconds="3", note={"passed": True})
     assert plugin.run(task_vars={})["go"] == go[-1]

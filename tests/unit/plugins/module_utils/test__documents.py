@@ -16,7 +16,10 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._documents import 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout, _rollout_texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan as plan_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import rollback as rollback_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import undo as undo_
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -201,19 +204,19 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
     def undo() -> None:
         rollout = journal.require_rollout()
         activated_nodes(rollout)
-        plan = _rollout.undo_plan(rollout)
-        outcome = {**_rollout.undo_outcome(plan, {}), "not_given_back": []}
-        _rollout_texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
-        _rollout.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
+        plan = undo_.undo_plan(rollout)
+        outcome = {**undo_.undo_outcome(plan, {}, 1), "not_given_back": []}
+        texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
+        plan_.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
         _runs.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
 
     def go_back() -> None:
-        target = _rollout.rollback_target(journal.committed(), "")
+        target = rollback_.rollback_target(journal.committed(), "")
         if not target["problem"]:
-            _rollout.rollback(target, {}, "slurm")
+            rollback_.rollback(target, {}, "slurm")
 
     def show() -> None:
-        _rollout_texts.status_lines([], {}, {"journal": journal.current(), "committed": journal.committed()})
+        texts.status_lines([], {}, {"journal": journal.current(), "committed": journal.committed()})
 
     return {
         "undo": undo,
@@ -274,9 +277,10 @@ def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, mo
         for place in ("LOG_DIR/worker_prolog.log", "RUN_DIR/worker_prolog/running.4194305"):
             (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, {**good, "job": "7"}) for _round in range(5)))
         found = _runs.failures_of("", ["worker_prolog"])
-        _rollout.undo_outcome(
-            {**_rollout.undo_plan(documents()["journal"]), "failures": found},
-            {"w1": {"__slurm_log": {"failures": found}}},
+        undo_.undo_outcome(
+            {**undo_.undo_plan(documents()["journal"]), "failures": found},
+            {"w1": {"log": {"failures": found}}},
+            1,
         )
         for record in [*found, *_runs.runs_of(["7"], ["worker_prolog"])]:
             _runs.describe(record)

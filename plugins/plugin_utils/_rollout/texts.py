@@ -1,0 +1,173 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What a person reads of a rollout: how it is going to go, where it stands, how it ended, and why it was undone. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import additions, shortfalls
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answers
+
+
+def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """What a rollout is going to do, a line a step."""
+    lines = [f"Rollout {plan_['rollout']['name']}"]
+    if plan_["empty"]:
+        lines.append(f"1. {_count(plan_['empty'])} without a release get one that runs nothing")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append(
+            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it"
+        )
+    if plan_["canary"]:
+        lines.append(
+            f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; "
+            "no user's job meets the release"
+        )
+    if plan_["batches"]:
+        sizes = ", ".join(str(size) for size in plan_["serial"])
+        lines.append(
+            f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each watched for {settings['watch']} seconds where it has hooks of jobs"
+        )
+    lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    return lines
+
+
+def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:
+    """Which batch this is."""
+    done = plan_["batches"].index(batch[0])
+    number = 1
+    while sum(plan_["serial"][:number]) <= done:
+        number += 1
+    return (
+        f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); "
+        f"{done} of {len(plan_['batches'])} done before"
+    )
+
+
+def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
+    """How a rollout ended, in a few lines."""
+    if not plan_["lead"]:
+        return ["Nothing to do: every host runs what is defined."]
+    done = [host for host in plan_["batches"] if host not in failed]
+    lines = [f"Rollout {plan_['rollout']['name']} is committed."]
+    if done:
+        lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
+    if plan_["probed"]:
+        lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
+    if plan_["conf"] or plan_["reconfigure"]:
+        lines.append("slurm.conf has changed and Slurm has taken it.")
+    lines += [f"Out of service before, and left so: {node}: {words}" for node, words in plan_["out"].items()]
+    lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
+    lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
+    lines += (
+        [f"Not reached, left as they are until the next run: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
+    )
+    return lines
+
+
+def undo_message(
+    undo: t.Mapping[str, t.Any],
+    outcome: t.Mapping[str, t.Any],
+    failed: t.Mapping[str, str],
+    resumed: t.Mapping[str, t.Any],
+    released: t.Mapping[str, t.Any],
+    absent: t.Mapping[str, t.Any],
+) -> str:
+    """Why a rollout was undone and what was put back, for a person."""
+    what = (
+        f"Rolled back from {undo['name']} to {undo['commit']['name']}"
+        if undo["commit"]
+        else f"The rollout {undo['name']} is undone"
+    )
+    if outcome["not_restored"]:
+        lines = [f"{what}, but not everywhere."]
+    elif outcome["not_given_back"]:
+        lines = [f"{what}, and each host has proven it by sha256; but not all nodes and jobs were given back."]
+    else:
+        lines = [f"{what}; each host has proven it by sha256."]
+    told = {record["node"] for record in outcome["failures"]}
+    reasons: dict[str, list[str]] = {}
+    for host, reason in failed.items():
+        # Slurm's own two words say less than the record of the script, which follows.
+        if not (host in told and reason.startswith(tuple(_ownership.SCRIPT_REASONS))):
+            reasons.setdefault(reason, []).append(host)
+    lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
+    shown: set[tuple[str, str]] = set()
+    # The newest one: the same scripts may have failed in an earlier try.
+    for record in sorted(outcome["failures"], key=lambda record: str(record["time"]), reverse=True):
+        key = (record["hook"], record["script"])
+        if key in shown:
+            continue
+        shown.add(key)
+        job = f" for job {record['job']}" if record.get("job") else ""
+        lines.append(
+            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_runs.cause(record)} "
+            f"on {record['node']}{job}."
+        )
+        output = [
+            record.get("output", "")
+            for record in outcome["failures"]
+            if (record["hook"], record["script"]) == key and record.get("output")
+        ]
+        if output:
+            lines.append(
+                "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
+            )
+    lines += [
+        f"- Not put back on {host}: {reason.rstrip('.')}. Run again when this is mended."
+        for host, reason in outcome["not_restored"].items()
+    ]
+    lines += [
+        f"- Not given back: {said.rstrip('.')}. Run again when this is mended." for said in outcome["not_given_back"]
+    ]
+    if absent.get("failed"):
+        lines.append(
+            f"- The probes' jobs and reservation are left: {str(absent['msg']).rstrip('.')}. They end by themselves within "
+            "minutes, and the next run removes what is left."
+        )
+    elif absent.get("strangers"):
+        lines.append(
+            f"- The probes' reservation is left to its own end, because jobs that are not ours use it: {', '.join(absent['strangers'])}."
+        )
+    if resumed.get("changed_nodes"):
+        lines.append(f"Given back: {resumed['changed_nodes']}.")
+    lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
+    if released.get("released"):
+        lines.append(f"Released the held jobs {', '.join(released['released'])}.")
+    return "\n".join(lines)
+
+
+def status_lines(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.Any]) -> list[str]:
+    """What the hosts run, those with the same in one line, and what the journal says."""
+    committed = history["committed"][0] if history["committed"] else None
+    open_ = history["journal"]
+    lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
+    if open_:
+        lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        answer = answers[host].get("proven") or {}
+        proof = answer.get("proof")
+        if answer.get("unreachable") or proof is None:
+            text = answer.get("msg") or "no answer"
+        elif not proof["release"]:
+            text = "no release"
+        else:
+            wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
+            lacks = shortfalls(proof, wanted)
+            said = lacks or ["proven"]
+            text = f"release {proof['release'][:ID_LENGTH]}, " + "; ".join([*said, *additions(proof)])
+        groups.setdefault(text, []).append(host)
+    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
+
+
+def _count(hosts: t.Sequence[str]) -> str:
+    return "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
