@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _lock_holder
 
 #: A task of the killed run may still be on its way to a host.
 SETTLE = 5
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         holder = answer.get("holder")
         if not holder:
             return answer
-        lives = _process.lives(holder)
+        lives = _lock_holder.lives(holder)
         if lives:
             answer["msg"] += " Its process lives on this machine: as long as it does, nothing takes the lock from it."
             return answer
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
             "Answer",
             self._execute_module(
                 module_name="nodecycle.slurm.journal",
-                module_args={**args, "holder": {**_process.this_run(), **claim}},
+                module_args={**args, "holder": {**_lock_holder.this_run(), **claim}},
                 task_vars=task_vars,
             ),
         )

@@ -87,7 +87,7 @@ foreign:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _held_jobs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 
 
@@ -111,7 +111,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "jobs": {"type": "list", "elements": "str"},
             "state": {"type": "str", "choices": ["listed", "released"], "default": "listed"},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         required_if=[("state", "released", ("jobs",))],
         supports_check_mode=True,
@@ -122,7 +122,7 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"jobs: {', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2"
         )
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     released: list[str] = []
     starts: dict[str, str] = {}
     try:

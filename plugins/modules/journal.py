@@ -131,7 +131,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     Document,
     Journal,
@@ -158,7 +158,7 @@ T = t.TypeVar("T")
 def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
     """Watch until the time is over or more has failed than is tolerated."""
     params = module.params
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     deadline = time.monotonic() + params["seconds"]
     while True:
         rollout = journal.require_rollout()
@@ -174,16 +174,16 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
         failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
         for id_ in set(controllers.values()):
-            records = _runs.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
-            for record in _runs.failures_since(rollout["activated"], controllers, records):
-                failed[CONTROLLER] = _runs.describe(record)
+            records = _hook_log.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
+            for record in _hook_log.failures_since(rollout["activated"], controllers, records):
+                failed[CONTROLLER] = _hook_log.describe(record)
         # What fails there fails for every job.
         go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
         if not go or time.monotonic() >= deadline:
             break
         time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
     # Only now, so that a second run is told at once that there is a first.
-    with _module.exclusive(module):
+    with _ansible.exclusive(module):
         journal.require_holder(holder)
         if go:
             try:
@@ -237,7 +237,7 @@ def begin(module: AnsibleModule, journal: Journal) -> Document:
     """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
     rollout = module.params["rollout"]
     try:
-        nodes = _module.slurm(module).nodes()
+        nodes = _ansible.slurm(module).nodes()
         before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
         # A rollback knows how the nodes were before what it takes back.
         return journal.open({"nodes": before, **rollout})
@@ -287,21 +287,21 @@ def main() -> t.NoReturn:
                 "choices": ["read", "opened", "noted", "judged", "closed", "unlocked"],
                 "default": "read",
             },
-            "rollout": {**_module.HIDDEN_SPEC, "default": {}},
-            "note": {**_module.HIDDEN_SPEC, "default": {}},
-            "failures": {**_module.HIDDEN_SPEC, "default": {}},
+            "rollout": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "note": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "failures": {**_ansible.HIDDEN_SPEC, "default": {}},
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
             "committed": {"type": "bool", "default": False},
             "withdrawn": {"type": "list", "elements": "str", "default": []},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
-    _module.unpack(module, "rollout", "note", "failures")
+    _ansible.require_root(module)
+    _ansible.unpack(module, "rollout", "note", "failures")
     params = module.params
     state, holder = params["state"], params["holder"]
     journal = Journal()
@@ -312,7 +312,7 @@ def main() -> t.NoReturn:
             module.exit_json(changed=state != "judged", journal=params["rollout"], go=True, failed_nodes={})
         if state == "judged":
             module.exit_json(**judge(module, journal, holder))
-        with _module.exclusive(module):
+        with _ansible.exclusive(module):
             module.exit_json(changed=True, journal=write(module, journal, holder))
     except LockHeldError as exc:
         module.fail_json(msg=f"The rollout: {exc}.", holder=exc.holder)

@@ -15,7 +15,7 @@ import json
 import math
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
@@ -435,7 +435,7 @@ def missed_scripts(
         if said.get("unreachable"):
             found[host] = "it cannot be reached any more"
         elif said.get("missing") and not stands_by:
-            found[host] = _runs.not_passed(facts[host]["__slurm_staged"]["id"], said["missing"])
+            found[host] = _hook_log.not_passed(facts[host]["__slurm_staged"]["id"], said["missing"])
     return found
 
 

@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
 
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
@@ -115,12 +115,12 @@ def test_what_the_action_packs_the_module_unpacks() -> None:
     assert isinstance(args["failures"], str)
     assert "hunter2" not in args["failures"] + base64.b64decode(args["failures"]).decode("latin-1")
     module = Module(failures=args["failures"], note=None, rollout={})
-    _module.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
+    _ansible.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
     assert module.params == {"failures": failures, "note": None, "rollout": {}}
 
 
-@pytest.mark.parametrize("value", ["x", "{}", 1, [], _module.pack([1])])
+@pytest.mark.parametrize("value", ["x", "{}", 1, [], _ansible.pack([1])])
 def test_what_is_no_dictionary_is_refused_and_not_quoted(value: object) -> None:
     packed = _hidden.packed({"failures": value}, ["failures"])
     with pytest.raises(SystemExit, match=r"^failures is no dictionary$"):
-        _module.unpack(t.cast("t.Any", Module(**packed)), "failures")
+        _ansible.unpack(t.cast("t.Any", Module(**packed)), "failures")

@@ -12,9 +12,9 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import journal as action
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _lock_holder
 
 Answer = dict[str, t.Any]
 
@@ -37,7 +37,14 @@ class Journal(action.ActionModule):
 
 
 def held(pid: int, **more: t.Any) -> Answer:
-    holder = {**_process.this_run(), "run": "x", "pid": pid, "started": _process.started(pid), "age": 99, **more}
+    holder = {
+        **_lock_holder.this_run(),
+        "run": "x",
+        "pid": pid,
+        "started": _lock_holder.started(pid),
+        "age": 99,
+        **more,
+    }
     return {"failed": True, "msg": "another run is under way.", "holder": holder}
 
 
@@ -89,7 +96,7 @@ def test_a_lock_that_cannot_be_read_is_taken_on_demand(is_forced: bool) -> None:
 @pytest.mark.parametrize(
     ("go", "steps"),
     [
-        ([True, True, True], [(1, {}), (1, {}), (1, _module.pack({"passed": True}))]),
+        ([True, True, True], [(1, {}), (1, {}), (1, _ansible.pack({"passed": True}))]),
         ([True, False], [(1, {}), (1, {})]),
     ],
 )
