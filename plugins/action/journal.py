@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         args = _hidden.packed(self._task.args, ("rollout", "note", "failures"))
         seconds = args.get("seconds")
-        is_long = args.get("state") == "judged" and str(seconds).isdigit() and not self._task.check_mode
+        is_long = args.get("state") == "evaluated" and str(seconds).isdigit() and not self._task.check_mode
         if not is_long:
             return {**result, **self._hold(args, task_vars)}
         deadline = time.monotonic() + int(str(seconds))

@@ -52,7 +52,7 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - module: nodecycle.slurm.conf_check
+  - module: nodecycle.slurm.conf_trial
   - module: nodecycle.slurm.reconfigure
 """
 

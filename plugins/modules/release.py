@@ -194,7 +194,7 @@ missing_hooks:
   type: list
   elements: str
 proof:
-  description: What the next job on this host runs, as M(nodecycle.slurm.proof) returns it.
+  description: What the next job on this host runs, as M(nodecycle.slurm.proof_info) returns it.
   returned: O(state=staged) or O(state=active)
   type: dict
 pruned:

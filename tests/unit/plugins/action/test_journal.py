@@ -106,6 +106,6 @@ def test_a_long_watch_is_made_of_signs_of_life(
     """What is noted where the rollout may go on is noted at its end."""
     monkeypatch.setattr(action, "WATCH_AT_ONCE", 1)
     monkeypatch.setattr(action.ActionBase, "run", lambda *_arguments: {})
-    plugin = Journal([{"go": each} for each in go], state="judged", seconds="3", note={"passed": True})
+    plugin = Journal([{"go": each} for each in go], state="evaluated", seconds="3", note={"passed": True})
     assert plugin.run(task_vars={})["go"] == go[-1]
     assert [(call["seconds"], call["note"]) for call in plugin.calls] == steps

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: proof
+module: proof_info
 short_description: What the next job on this host will execute, by sha256
 version_added: 1.0.0
 author:
@@ -65,17 +65,17 @@ extends_documentation_fragment:
   - nodecycle.slurm._attributes.info
 seealso:
   - module: nodecycle.slurm.release
-  - module: nodecycle.slurm.hook_log
+  - module: nodecycle.slurm.hook_log_info
 """
 
 EXAMPLES = r"""
 ---
 - name: See what the next job runs
-  nodecycle.slurm.proof:
+  nodecycle.slurm.proof_info:
   register: found
 
 - name: Require a release
-  nodecycle.slurm.proof:
+  nodecycle.slurm.proof_info:
     release: 0a1b2c3d4e5f6071
 """
 

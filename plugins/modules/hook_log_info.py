@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: hook_log
+module: hook_log_info
 short_description: What the hooks' scripts of this host did for given jobs, and where they failed
 version_added: 1.0.0
 author:
@@ -16,7 +16,7 @@ description:
   - Reads the log that the dispatchers of this host write (one line a script, V(/var/log/nodecycle/HOOK.log)) and their records of
     failures. It changes nothing.
   - With O(jobs) and O(release) it demands that each of the jobs met every script of that release which it should have met, with
-    success. This is how a canary is judged.
+    success. This is how a canary is evaluated.
 options:
   jobs:
     description:
@@ -64,11 +64,11 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: See what failed here since the boot
-  nodecycle.slurm.hook_log:
+  nodecycle.slurm.hook_log_info:
   register: log
 
 - name: Demand that a job met all scripts of the release on trial
-  nodecycle.slurm.hook_log:
+  nodecycle.slurm.hook_log_info:
     release: 0a1b2c3d4e5f6071
     jobs:
       - id: "4711"
@@ -108,7 +108,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
 
-def judge(
+def evaluate(
     scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[_hook_log.Record]
 ) -> tuple[list[str], list[str]]:
     """What is missing and what is tolerated, over all jobs."""
@@ -157,7 +157,7 @@ def main() -> t.NoReturn:
             known: list[_hook_log.Record] | None = None
             while True:
                 runs = known = _hook_log.runs_of([job["id"] for job in jobs], scripts, known)
-                missing, tolerated = judge(scripts, release, jobs, runs)
+                missing, tolerated = evaluate(scripts, release, jobs, runs)
                 has_failed = len([run for run in runs if run.get("exit")]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
                     break

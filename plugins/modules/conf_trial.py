@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: conf_check
+module: conf_trial
 short_description: Let Slurm judge new lines of slurm.conf before they are placed
 version_added: 1.0.0
 author:
@@ -70,12 +70,12 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: Ask Slurm about a partition
-  nodecycle.slurm.conf_check:
+  nodecycle.slurm.conf_trial:
     text: |
       PartitionName=night Nodes=worker[1-3]
 
 - name: Ask its parser alone
-  nodecycle.slurm.conf_check:
+  nodecycle.slurm.conf_trial:
     text: |
       PrologFlags=Alloc
     controller: false
@@ -187,7 +187,7 @@ class Check:
 
         return run
 
-    def judge(self, read: Reader) -> tuple[tuple[str, ...], list[str]]:
+    def evaluate(self, read: Reader) -> tuple[tuple[str, ...], list[str]]:
         """The fatal lines of a controller on the configuration that read shows, and its new errors. Raises NotTriedError."""
         trial = self.trial(read)
         if not trial.fatal and not trial.errors:
@@ -252,7 +252,7 @@ def main() -> t.NoReturn:
             fragment = _conf.Change(
                 os.path.join(os.path.dirname(path), _conf.FRAGMENT), None, _conf_trial.without_hooks(text, root)
             )
-            fatal, errors = check.judge(_conf_trial.overlay([fragment] if text else [], candidate))
+            fatal, errors = check.evaluate(_conf_trial.overlay([fragment] if text else [], candidate))
             # Where it ends, what it complained about before is the reason.
             note("error" if fatal else "warning", [*errors, *(line for line in fatal if line not in errors)])
     except SlurmError as exc:
