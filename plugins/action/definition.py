@@ -12,8 +12,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _sources
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _linting, _own_files
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
@@ -39,10 +39,10 @@ class ActionModule(ActionBase):
         """See ActionBase."""
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
-        root, wrong = _cluster.check_root(args["root"])
-        settings = _cluster.Settings(
+        root, wrong = _definition.check_root(args["root"])
+        settings = _definition.Settings(
             root=root,
-            extra_conf=_sources.lines_of(args["extra_conf"]),
+            extra_conf=_definition.lines_of(args["extra_conf"]),
             adopt=tuple(args["adopt"]),
             unmanaged_nodes=args["unmanaged_nodes"],
             is_limited=args["is_limited"],
@@ -58,20 +58,22 @@ class ActionModule(ActionBase):
             settings = dataclasses.replace(settings, extra_conf="")
         if cluster:
             problems += [
-                (host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)
+                (host, problem)
+                for host, spec in gathered.specs
+                for problem in _definition.check_scripts([spec], cluster)
             ]
             problems += [
                 ("", problem)
-                for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)
+                for problem in _definition.check_cluster(gathered.hosts, args["controllers"], settings, cluster)
             ]
-        lines = _cluster.as_text(problems)
+        lines = _definition.as_text(problems)
         try:
             wishes = _linting.Wishes(frozenset(args["lint_disable"]), args["lint_severity"])
             _linting.require_known_rules(wishes)
             findings = _linting.lint_scripts(
                 gathered.rendered,
                 slurm_version=cluster["version"] if cluster else None,
-                conf=[*_cluster.entries_of(cluster), *_conf.entries(settings.extra_conf)],
+                conf=[*_definition.entries_of(cluster), *_conf.entries(settings.extra_conf)],
                 wishes=wishes,
             )
             findings += _linting.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
@@ -98,26 +100,26 @@ class ActionModule(ActionBase):
             raw = renderer.seen(written_option(self._task, option, value))
         return renderer.is_secret(raw, value)
 
-    def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _cluster.Settings) -> dict[str, t.Any]:
+    def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
         """What each host is to get."""
         cluster = args["cluster"]
-        used = _cluster.in_use(gathered.hosts)
+        used = _definition.in_use(gathered.hosts)
         hosts = {}
         for host in gathered.hosts:
-            hooks = _cluster.carried(host, used)
+            hooks = _definition.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
-            release = build(scripts, settings.root, _sources.dispatcher_bodies()) if host.is_target else None
+            release = build(scripts, settings.root, _own_files.dispatcher_bodies()) if host.is_target else None
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",
                 "node": host.node_name,
                 "kinds": list(host.kinds),
             }
-        text = _cluster.conf_text(used, settings)
+        text = _definition.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
-        conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
+        conf_is_settled = _definition.conf_is_settled(text, settings, cluster)
         is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
-        strangers = _cluster.unknown_workers(gathered.hosts, cluster)
+        strangers = _definition.unknown_workers(gathered.hosts, cluster)
         warnings = (
             [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."]
             if strangers

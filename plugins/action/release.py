@@ -9,10 +9,10 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, normal_root, pack
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import dispatcher_bodies
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
 
 
 class ActionModule(ActionBase):
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
             }
             problems += renderer.problems
             if problems:
-                lines = _cluster.as_text([("", problem) for problem in problems])
+                lines = _definition.as_text([("", problem) for problem in problems])
                 return {
                     **result,
                     "failed": True,

@@ -168,7 +168,7 @@ class ActionModule(ActionBase):
         """Whether the rollout goes on. What failed on a host, and what Slurm has drained since, is noted in the journal."""
         said = answers.read(args["hosts"], hostvars)
         call = {
-            "state": "judged",
+            "state": "evaluated",
             "failures": {**failures.step_failures(args["hosts"], said), **args["failures"]},
             "seconds": args["seconds"],
             "tolerated": args["tolerated"],

@@ -4,14 +4,14 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Jobs that Slurm put back and holds because their launch failed, told from those that somebody holds. Pure."""
+"""Jobs that Slurm put back and holds because their launch failed, told from those that somebody holds."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _slurm
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Slurm
 
 #: For squeue, which shows the tasks of arrays one by one with -r: the id of its own, the id that users write, state, priority, start.
 COLUMNS = "%A|%i|%T|%Q|%S"
@@ -93,7 +93,13 @@ def _set(value: t.Any) -> t.Any:
 
 def malformed(ids: t.Iterable[str]) -> list[str]:
     """Those that are no ids of jobs or array tasks."""
-    return [id_ for id_ in ids if not _slurm.JOB_ID.fullmatch(id_)]
+    return [id_ for id_ in ids if not JOB_ID.fullmatch(id_)]
+
+
+def require_ids(ids: t.Iterable[str]) -> None:
+    """Raise ValueError where one is no id of a job or array task."""
+    if wrong := malformed(ids):
+        raise ValueError(f"{', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2")
 
 
 def candidates(queue: t.Iterable[Job], asked: t.Collection[str] | None) -> list[Job]:
@@ -101,7 +107,7 @@ def candidates(queue: t.Iterable[Job], asked: t.Collection[str] | None) -> list[
     return [job for job in queue if job.is_held and (asked is None or job.id in asked or job.own_id in asked)]
 
 
-def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, Hold] | None) -> Verdict:
+def evaluate(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, Hold] | None) -> Verdict:
     """Which jobs are held by a failed launch alone. Without C(holds) nobody can say, and so none is."""
     held, foreign = [], {}
     for job in candidates(queue, asked):
@@ -122,3 +128,23 @@ def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapp
         elif not found.is_held:
             foreign[id_] = f"{found.state}, not held"
     return Verdict(held, foreign)
+
+
+def queued(slurm: Slurm) -> list[Job]:
+    """All jobs that have not ended, each task of an array by itself. Raises SlurmError."""
+    return parse_queue(slurm.queue(COLUMNS, "-r"))
+
+
+def find(slurm: Slurm, asked: t.Collection[str] | None) -> Verdict:
+    """Which jobs of the cluster are held by a failed launch alone, among those asked for if there are any. Raises SlurmError."""
+    queue = queued(slurm)
+    return evaluate(queue, asked, _holds(slurm, candidates(queue, asked)))
+
+
+def _holds(slurm: Slurm, jobs: t.Iterable[Job]) -> dict[str, Hold] | None:
+    """Why the jobs are held, or None where this squeue has no JSON. 22.05 answers with all jobs, so nobody asks without need."""
+    found = slurm.jobs_json(dict.fromkeys(job.own_id for job in jobs))
+    try:
+        return None if found is None else parse_holds(found)
+    except ValueError:
+        return None

@@ -22,7 +22,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files, _hook_log, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR, STATE_DIR
 
 Document = dict[str, t.Any]
@@ -102,7 +102,7 @@ _SHAPES: dict[str, _documents.Shape] = {
         {
             "conf_path": _documents.text,
             "drained": _documents.many(_documents.text),
-            "failures": _documents.many(_runs.FAILURE),
+            "failures": _documents.many(_hook_log.FAILURE),
             "commit": _documents.maybe(_commit({})),
         },
     ),

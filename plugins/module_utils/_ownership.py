@@ -17,7 +17,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch, utc
 
 #: Every reason of ours begins with it.
@@ -262,7 +262,7 @@ def _explains(failure: t.Any, node: Node) -> bool:
         or not failure.get("script")
     ):
         return False
-    ended, drained = _runs.ended(failure), epoch(node.reason_time)
+    ended, drained = _hook_log.ended(failure), epoch(node.reason_time)
     return ended is not None and drained is not None and abs(ended - drained) <= _CLOCKS
 
 

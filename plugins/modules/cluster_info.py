@@ -138,7 +138,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _drift, _module, _ownership, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _drift, _host_files, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
@@ -149,15 +149,15 @@ def intact_release(store: Store, gate: t.Container[str], slurm_user: str, timeou
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
         return ""
-    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
-    return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
+    wanted = _host_files.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
+    return "" if _host_files.missing(wanted, store.owners) else str(manifest["id"])
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "gate": {
                 "type": "list",
@@ -169,16 +169,16 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
-    slurm = _module.slurm(module)
+    _ansible.require_root(module)
+    slurm = _ansible.slurm(module)
     try:
         cluster = slurm.cluster()
         nodes = slurm.nodes()
         partitions = slurm.partitions()
-        main_text = _module.read_text(cluster.conf_path)
-        conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
+        main_text = _ansible.read_text(cluster.conf_path)
+        conf = _conf.tree(cluster.conf_path, _ansible.read_text, skip=(_conf.FRAGMENT,))
         fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
-        fragment = _module.read_text(fragment_path)
+        fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
         is_open = os.path.lexists(fragment_path) and not _drift.is_roots_alone(fragment_path)
         intact = (
@@ -189,7 +189,7 @@ def main() -> t.NoReturn:
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:
-        module.fail_json(msg=_module.shown(f"Asking the controller about its cluster: {exc}"))
+        module.fail_json(msg=_ansible.shown(f"Asking the controller about its cluster: {exc}"))
     module.exit_json(
         changed=False,
         version=cluster.version,
@@ -200,15 +200,15 @@ def main() -> t.NoReturn:
         partitions=partitions,
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
-        conf=_module.shown([dataclasses.asdict(entry) for entry in conf]),
+        conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),
         adopted=_conf.adopted(main_text or ""),
-        fragment=_module.shown(fragment or ""),
+        fragment=_ansible.shown(fragment or ""),
         included=_conf.has_include(main_text or ""),
-        reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
+        reconfigure_due=os.path.exists(_ansible.RECONFIGURE_DUE),
         intact=intact,
         journal=journal,
         committed=committed[0] if committed else None,
-        is_clean=not store.exists() and not _surroundings.present(),
+        is_clean=not store.exists() and not _host_files.present(),
     )
 
 

@@ -52,7 +52,7 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - module: nodecycle.slurm.conf_check
+  - module: nodecycle.slurm.conf_trial
   - module: nodecycle.slurm.reconfigure
 """
 
@@ -87,7 +87,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _files, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_trial, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
@@ -100,7 +100,7 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
     """
     backup = ""
     for change in changes:
-        present = _module.read_text(change.path)
+        present = _ansible.read_text(change.path)
         if present == change.after:
             continue
         if present != change.before:
@@ -116,16 +116,16 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
             except _files.NoRoomError:
                 if not is_undo:
                     raise
-            _files.replace_atomic(path, _module.to_bytes(change.after))
+            _files.replace_atomic(path, _ansible.to_bytes(change.after))
         else:
             # Every user's Slurm commands read it.
-            _files.write_atomic(change.path, _module.to_bytes(change.after), 0o644)
+            _files.write_atomic(change.path, _ansible.to_bytes(change.after), 0o644)
     return backup
 
 
 def keep(change: _conf.Change) -> str:
     """Keep a copy of what is about to be replaced, named by its content."""
-    data = _module.to_bytes(change.before or "")
+    data = _ansible.to_bytes(change.before or "")
     path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
     if os.path.exists(path):
         return path
@@ -142,33 +142,33 @@ def main() -> t.NoReturn:
             "text": {"type": "str", "required": True},
             "adopt": {"type": "list", "elements": "str", "default": []},
             "is_undo": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     path = module.params["path"]
     backup = ""
     try:
         # What a killed run still writes must not come after what this one writes.
-        with _module.exclusive(module):
-            changes = _conf.changes(path, module.params["text"], module.params["adopt"], _module.read_text)
+        with _ansible.exclusive(module):
+            changes = _conf.changes(path, module.params["text"], module.params["adopt"], _ansible.read_text)
             if changes:
                 directory = tempfile.mkdtemp(prefix="nodecycle-")
                 try:
-                    _conf_check.parse(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
+                    _conf_trial.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:
                 backup = apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
-            msg=_module.shown(
+            msg=_ansible.shown(
                 f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."
             )
         )
     except (_conf.ConfError, OSError) as exc:
-        module.fail_json(msg=_module.shown(f"Changing {path}: {exc}"))
+        module.fail_json(msg=_ansible.shown(f"Changing {path}: {exc}"))
     module.exit_json(
         changed=bool(changes),
         changed_files=[change.path for change in changes],
@@ -176,8 +176,8 @@ def main() -> t.NoReturn:
             {
                 "before_header": change.path,
                 "after_header": change.path,
-                "before": _module.shown(change.before or ""),
-                "after": _module.shown(change.after or ""),
+                "before": _ansible.shown(change.before or ""),
+                "after": _ansible.shown(change.after or ""),
             }
             for change in changes
         ],

@@ -78,7 +78,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs, _surroundings, _systemd
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _host_files, _systemd
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, init_pending
 
@@ -95,7 +95,7 @@ def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
     while _systemd.running_init(module, hook):
         found = True
         if time.monotonic() > deadline:
-            units = f"{_surroundings.unit_name(hook)} {_systemd.apply_unit(hook)}"
+            units = f"{_host_files.unit_name(hook)} {_systemd.apply_unit(hook)}"
             module.fail_json(
                 msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. See "
                 f"what they hang on (systemctl status {units}), end them (systemctl stop {units}), then run again",
@@ -112,8 +112,8 @@ def run_hook(module: AnsibleModule, store: Store, manifest: Manifest, hook: str,
     ended = _systemd.run_bounded(module, hook, [store.path(manifest["id"], hook)], limit)
     if not ended.code and hook not in init_pending(manifest):
         return None
-    records = _runs.failures_of(manifest["id"], [hook])
-    record = next((each for each in reversed(records) if (_runs.ended(each) or 0) >= began - CLOCK), {})
+    records = _hook_log.failures_of(manifest["id"], [hook])
+    record = next((each for each in reversed(records) if (_hook_log.ended(each) or 0) >= began - CLOCK), {})
     failure = {"hook": hook, "exit": ended.code, **record}
     if ended.by_limit:
         variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
@@ -131,7 +131,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     store = Store(module.params["root"])
     manifest = store.manifest(module.params["id"])
     if manifest is None:
@@ -144,10 +144,10 @@ def main() -> t.NoReturn:
     ran: list[str] = []
     started: list[str] = []
     try:
-        limits = _surroundings.init_timeouts(module.params["timeouts"])
+        limits = _host_files.init_timeouts(module.params["timeouts"])
         # Another module may be at it, also one of a run that was killed; it is not ended, for it may be half way through an installation.
         wait = sum(limits[hook] + GRACE for hook in manifest["init"])
-        with _module.locked(_module.INIT_LOCK, within=wait):
+        with _ansible.locked(_ansible.INIT_LOCK, within=wait):
             waited_for = [hook for hook in init_pending(manifest) if wait_for_others(module, hook, limits[hook])]
             # What they did counts, where it was the same.
             pending = init_pending(manifest)
@@ -165,7 +165,7 @@ def main() -> t.NoReturn:
             if store.current() == manifest["id"][:ID_LENGTH]:
                 # Otherwise the daemon's start would run the active release's init scripts, which may be what kept it down.
                 started = _systemd.start_held_back(module, [*waited_for, *pending])
-    except (_module.LockError, ValueError, OSError) as exc:
+    except (_ansible.LockError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Running the init scripts: {exc}", ran=ran)
     module.exit_json(
         changed=bool(ran or waited_for), ran=[*(h for h in waited_for if h not in ran), *ran], started=started

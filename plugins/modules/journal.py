@@ -24,14 +24,13 @@ options:
   state:
     description: What to write down.
     type: str
+    required: true
     choices:
-      read: Nothing; only return what is written. No lock is needed.
       opened: That a rollout begins. Takes the lock.
       noted: What is about to be done next.
-      judged: What failed; watch the nodes for O(seconds), then say whether the rollout may go on, and with O(note) that it does.
+      evaluated: What failed; watch the nodes for O(seconds), then say whether the rollout may go on, and with O(note) that it does.
       closed: That the rollout ended. Lets go of the lock.
       unlocked: That the run ends and leaves the rollout to the next one.
-    default: read
   rollout:
     description:
       - With O(state=opened), what is going to be done. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and
@@ -43,19 +42,19 @@ options:
   note:
     description:
       - With O(state=noted), what to write down; V(activating), a list of hosts, is kept with the time.
-      - With O(state=judged), the same for a rollout that may go on.
+      - With O(state=evaluated), the same for a rollout that may go on.
     type: raw
     default: {}
   failures:
-    description: With O(state=judged), the hosts on which a step failed, each with the reason.
+    description: With O(state=evaluated), the hosts on which a step failed, each with the reason.
     type: raw
     default: {}
   seconds:
-    description: With O(state=judged), how long to watch.
+    description: With O(state=evaluated), how long to watch.
     type: int
     default: 0
   tolerated:
-    description: With O(state=judged), how many nodes may fail without ending the rollout. A failure on a controller always ends it.
+    description: With O(state=evaluated), how many nodes may fail without ending the rollout. A failure on a controller always ends it.
     type: int
     default: 0
   committed:
@@ -86,16 +85,17 @@ attributes:
   idempotent:
     support: partial
     details:
-      - It keeps a record; every entry but O(state=read) and O(state=judged) is a change.
+      - It keeps a record; every entry but O(state=evaluated) is a change.
 seealso:
+  - module: nodecycle.slurm.journal_info
   - module: nodecycle.slurm.cluster_info
 """
 
 EXAMPLES = r"""
 ---
-- name: See whether a rollout is under way
+- name: Leave the rollout to the next run
   nodecycle.slurm.journal:
-  register: journal
+    state: unlocked
 """
 
 RETURN = r"""
@@ -103,14 +103,9 @@ journal:
   description: The rollout under way; nothing where there is none.
   returned: always
   type: dict
-committed:
-  description: The rollouts that were committed, newest first, each with C(name), C(committed) (seconds since the epoch), C(hosts) and C(conf).
-  returned: O(state=read)
-  type: list
-  elements: dict
 holder:
   description: Who holds the lock.
-  returned: O(state=read), or when it is the reason of a failure
+  returned: when it is the reason of a failure
   type: dict
 lock_unreadable:
   description: Whether the reason is a lock that cannot be read.
@@ -118,11 +113,11 @@ lock_unreadable:
   type: bool
 failed_nodes:
   description: The nodes and hosts that failed in the rollout, each with the reason.
-  returned: O(state=judged)
+  returned: O(state=evaluated)
   type: dict
 go:
   description: Whether the rollout may go on.
-  returned: O(state=judged)
+  returned: O(state=evaluated)
   type: bool
 """
 
@@ -131,14 +126,13 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     Document,
     Journal,
     JournalError,
     LockHeldError,
     MisfitError,
-    UnreadableError,
     UnreadableLockError,
     activated_nodes,
 )
@@ -155,10 +149,10 @@ CONTROLLER = "controller"
 T = t.TypeVar("T")
 
 
-def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
+def evaluate(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
     """Watch until the time is over or more has failed than is tolerated."""
     params = module.params
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     deadline = time.monotonic() + params["seconds"]
     while True:
         rollout = journal.require_rollout()
@@ -167,23 +161,23 @@ def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str
         try:
             nodes = slurm.nodes()
         except SlurmError as exc:
-            # The undo starts it again; without a judgement there would be none.
+            # The undo starts it again; without an evaluation there would be none.
             failed.setdefault(CONTROLLER, str(exc))
             go = False
             break
         seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
         failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
         for id_ in set(controllers.values()):
-            records = _runs.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
-            for record in _runs.failures_since(rollout["activated"], controllers, records):
-                failed[CONTROLLER] = _runs.describe(record)
+            records = _hook_log.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
+            for record in _hook_log.failures_since(rollout["activated"], controllers, records):
+                failed[CONTROLLER] = _hook_log.describe(record)
         # What fails there fails for every job.
         go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
         if not go or time.monotonic() >= deadline:
             break
         time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
     # Only now, so that a second run is told at once that there is a first.
-    with _module.exclusive(module):
+    with _ansible.exclusive(module):
         journal.require_holder(holder)
         if go:
             try:
@@ -223,21 +217,11 @@ def close(module: AnsibleModule, journal: Journal) -> bool:
     return True
 
 
-def read(module: AnsibleModule, journal: Journal) -> t.NoReturn:
-    """Return what is written."""
-    holder = None
-    try:
-        holder = journal.holder()
-    except UnreadableError as exc:
-        module.warn(f"The lock of the rollout: {exc}.")
-    module.exit_json(changed=False, journal=journal.current(), committed=journal.committed(), holder=holder)
-
-
 def begin(module: AnsibleModule, journal: Journal) -> Document:
     """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
     rollout = module.params["rollout"]
     try:
-        nodes = _module.slurm(module).nodes()
+        nodes = _ansible.slurm(module).nodes()
         before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
         # A rollback knows how the nodes were before what it takes back.
         return journal.open({"nodes": before, **rollout})
@@ -284,35 +268,33 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {
                 "type": "str",
-                "choices": ["read", "opened", "noted", "judged", "closed", "unlocked"],
-                "default": "read",
+                "choices": ["opened", "noted", "evaluated", "closed", "unlocked"],
+                "required": True,
             },
-            "rollout": {**_module.HIDDEN_SPEC, "default": {}},
-            "note": {**_module.HIDDEN_SPEC, "default": {}},
-            "failures": {**_module.HIDDEN_SPEC, "default": {}},
+            "rollout": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "note": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "failures": {**_ansible.HIDDEN_SPEC, "default": {}},
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
             "committed": {"type": "bool", "default": False},
             "withdrawn": {"type": "list", "elements": "str", "default": []},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
-    _module.unpack(module, "rollout", "note", "failures")
+    _ansible.require_root(module)
+    _ansible.unpack(module, "rollout", "note", "failures")
     params = module.params
     state, holder = params["state"], params["holder"]
     journal = Journal()
     try:
-        if state == "read":
-            read(module, journal)
         if module.check_mode:
-            module.exit_json(changed=state != "judged", journal=params["rollout"], go=True, failed_nodes={})
-        if state == "judged":
-            module.exit_json(**judge(module, journal, holder))
-        with _module.exclusive(module):
+            module.exit_json(changed=state != "evaluated", journal=params["rollout"], go=True, failed_nodes={})
+        if state == "evaluated":
+            module.exit_json(**evaluate(module, journal, holder))
+        with _ansible.exclusive(module):
             module.exit_json(changed=True, journal=write(module, journal, holder))
     except LockHeldError as exc:
         module.fail_json(msg=f"The rollout: {exc}.", holder=exc.holder)

@@ -142,7 +142,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
 #: How often a reason is written until Slurm's own time of it is that of its stamp.
@@ -222,21 +222,21 @@ def main() -> t.NoReturn:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "resumed", "explained"], "required": True},
             "reason": {"type": "str", "default": ""},
-            "activated": _module.HIDDEN_SPEC,
-            "before": _module.HIDDEN_SPEC,
-            "failures": _module.HIDDEN_SPEC,
+            "activated": _ansible.HIDDEN_SPEC,
+            "before": _ansible.HIDDEN_SPEC,
+            "failures": _ansible.HIDDEN_SPEC,
             "wait": {"type": "int", "default": 30},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         required_if=[("state", "drained", ("reason",)), ("state", "explained", ("failures",))],
         required_together=[("activated", "before")],
         supports_check_mode=True,
     )
-    _module.unpack(module, "activated", "before", "failures")
+    _ansible.unpack(module, "activated", "before", "failures")
     params = module.params
     if params["state"] == "drained" and not params["reason"].strip():
         module.fail_json(msg="reason is empty: Slurm drains no node without one")
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     unfinished: dict[str, str] = {}
     unstamped: list[str] = []
     writer = process_user()

@@ -88,17 +88,17 @@ nodes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "default": ""}, **_module.BIN_DIR_SPEC},
+        argument_spec={"name": {"type": "str", "default": ""}, **_ansible.BIN_DIR_SPEC},
         supports_check_mode=True,
     )
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     try:
         slurm_user = slurm.cluster().slurm_user
         nodes = slurm.nodes(module.params["name"])

@@ -171,7 +171,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _probe
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _probe
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node, Slurm, SlurmError
 
@@ -298,7 +298,7 @@ def probe(
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
     clear(slurm, user.pw_name)
     # The probe of a killed run may still follow its jobs. It ends, now that they are gone; before that it would remove ours with its own.
-    with _module.exclusive(module, _module.PROBE_LOCK):
+    with _ansible.exclusive(module, _ansible.PROBE_LOCK):
         return reserve_and_run(slurm, nodes, user, module.params)
 
 
@@ -354,14 +354,14 @@ def main() -> t.NoReturn:
             "gres": {"type": "str", "default": ""},
             "command": {"type": "str", "default": "true"},
             "timeout": {"type": "int", "default": 120},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         required_if=[("state", "passed", ("name",))],
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     params = module.params
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     try:

@@ -156,10 +156,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
     _conf,
     _files,
     _hostlist,
-    _module,
     _reason_users,
     _reconfigure,
 )
@@ -187,9 +187,9 @@ class Controller:
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
-        self._run = _module.runner(module, module.params["bin_dir"])
+        self._run = _ansible.runner(module, module.params["bin_dir"])
         self.path: str = module.params["path"]
-        self.slurm = _module.slurm(module)
+        self.slurm = _ansible.slurm(module)
         self._log = ""
         self._log_size = 0
         self._began = time.time()
@@ -203,8 +203,8 @@ class Controller:
         """What the cluster is now. Raises SlurmError, ConfError."""
         return Note(
             time=time.time(),
-            digest=_reconfigure.digest(self.path, _module.read_text),
-            keys=_reconfigure.read_keys(self.path, _module.read_text),
+            digest=_reconfigure.digest(self.path, _ansible.read_text),
+            keys=_reconfigure.read_keys(self.path, _ansible.read_text),
             config=self.slurm.cluster().config,
             jobs=_reconfigure.unfinished(self.jobs()),
             nodes=[name for name, node in self.slurm.nodes().items() if _reconfigure.is_serving(node)],
@@ -338,8 +338,8 @@ def _wait(seconds: float, look: t.Callable[[], T]) -> T:
 
 def write_note(note: Note) -> None:
     """Put the note in place; only root and the controller's users of root may read what jobs there were."""
-    _files.make_parents(_module.RECONFIGURE_DUE)
-    _files.write_atomic(_module.RECONFIGURE_DUE, note.dump(), 0o600)
+    _files.make_parents(_ansible.RECONFIGURE_DUE)
+    _files.write_atomic(_ansible.RECONFIGURE_DUE, note.dump(), 0o600)
 
 
 def announce(controller: Controller) -> None:
@@ -368,7 +368,7 @@ def plan(controller: Controller, note: Note, keys: t.Mapping[str, list[str]], *,
             "nothing was told to it. Set `slurm_restart_allowed: true`, or take the lines back"
         )
     needs = "restart" if waiting else "reconfigure"
-    is_as_before = note.digest == _reconfigure.digest(controller.path, _module.read_text)
+    is_as_before = note.digest == _reconfigure.digest(controller.path, _ansible.read_text)
     if is_as_before and not note.begun and controller.has_read_files():
         needs = "nothing"
     return {"needs": needs, "changed_keys": changed, "waits_for_restart": [] if restart_allowed else waiting}
@@ -412,7 +412,7 @@ def prove(
     remembered = _reconfigure.seconds_of(config.get("MinJobAge", ""), 300)
     lost = _reconfigure.lost_jobs(note.jobs, controller.jobs(), seconds=time.time() - note.time, remembered=remembered)
     # Where the files are those of before, nothing is left that would bring a node or a job back.
-    if note.digest != _reconfigure.digest(controller.path, _module.read_text):
+    if note.digest != _reconfigure.digest(controller.path, _ansible.read_text):
         if left:
             name, state = next(iter(left.items()))
             raise SlurmError(
@@ -440,15 +440,15 @@ def main() -> t.NoReturn:
             "due": {"type": "bool", "default": False},
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "restart_allowed": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     allowed = module.params["restart_allowed"]
     controller = Controller(module)
     try:
-        present = _files.read_bytes(_module.RECONFIGURE_DUE, follow=False)
+        present = _files.read_bytes(_ansible.RECONFIGURE_DUE, follow=False)
     except OSError as exc:
         module.fail_json(msg=f"Reading what an earlier run has left: {exc}.")
     was_due = present is not None
@@ -462,7 +462,7 @@ def main() -> t.NoReturn:
         note = _reconfigure.load_note(present) if present else Note(time=time.time())
         result.update(needs="nothing", changed_keys=[], waits_for_restart=[])
         if is_due:
-            keys = _reconfigure.read_keys(controller.path, _module.read_text)
+            keys = _reconfigure.read_keys(controller.path, _ansible.read_text)
             controller.listen(keys)
             outcome = plan(controller, note, keys, restart_allowed=allowed)
             result.update(outcome)
@@ -470,7 +470,7 @@ def main() -> t.NoReturn:
                 result["was_started"] = carry_out(controller, note, outcome["needs"], restart_allowed=allowed)
                 result.update(prove(controller, note, outcome["changed_keys"], keys))
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(_module.RECONFIGURE_DUE)
+                    os.unlink(_ansible.RECONFIGURE_DUE)
     except (SlurmError, _conf.ConfError, OSError) as exc:
         if module.params["state"] == "announced":
             module.fail_json(msg=f"Noting what the cluster is before slurm.conf changes: {exc}. Nothing was changed.")

@@ -194,7 +194,7 @@ missing_hooks:
   type: list
   elements: str
 proof:
-  description: What the next job on this host runs, as M(nodecycle.slurm.proof) returns it.
+  description: What the next job on this host runs, as M(nodecycle.slurm.proof_info) returns it.
   returned: O(state=staged) or O(state=active)
   type: dict
 pruned:
@@ -221,14 +221,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
     _conf,
     _daemons,
     _drift,
     _files,
+    _host_files,
     _interpreter,
-    _module,
     _proof,
-    _surroundings,
     _systemd,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
@@ -246,9 +246,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
 FORGET_WITHIN = 60
 
 
-def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundings.Surroundings:
+def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _host_files.Surroundings:
     """What belongs around this release on this host."""
-    return _surroundings.surroundings(
+    return _host_files.surroundings(
         manifest["hooks"],
         manifest["init"],
         params["root"],
@@ -260,9 +260,9 @@ def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _surroundin
 
 def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     """Whether the host's slurm.conf has to change."""
-    if not wanted or _module.read_text(wanted["path"]) is None:
+    if not wanted or _ansible.read_text(wanted["path"]) is None:
         return False
-    return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _module.read_text))
+    return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
 
 
 def open_conf(wanted: dict[str, t.Any] | None) -> list[str]:
@@ -276,7 +276,7 @@ def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     reader = _proof.reader(module, store.slurm_uid)
     conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
     return _proof.prove(
-        store, conf, _module.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
+        store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
     )
 
 
@@ -286,10 +286,10 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "previous": store.current() or "",
         "conf_pending": conf_pending(params["conf"]),
-        "conf_before": _conf.lines_of(params["conf"]["path"], _module.read_text) if params["conf"] else None,
+        "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
     }
     if not params["payload"]:
-        clean = not store.exists() and not _surroundings.present()
+        clean = not store.exists() and not _host_files.present()
         nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
         return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": prove(module, store)}
     manifest, content = unpack(params["payload"])
@@ -303,7 +303,7 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     present = store.manifest(result["previous"]) if result["previous"] else None
     wanted = surroundings_of(manifest, params)
     # What is around a release comes with its activation; around the active one it is put right at once.
-    unplaced = _surroundings.missing(wanted, store.owners) if is_current else []
+    unplaced = _host_files.missing(wanted, store.owners) if is_current else []
     open_files = [] if result["conf_pending"] else open_conf(params["conf"])
     changed = [*damaged, *unplaced, *open_files]
     if not is_current or changed:
@@ -313,7 +313,7 @@ def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     if unplaced and not module.check_mode:
         mend_surroundings(module, store, wanted)
     for path in open_files if not module.check_mode else ():
-        _files.write_atomic(path, _module.to_bytes(params["conf"]["text"]), 0o644)
+        _files.write_atomic(path, _ansible.to_bytes(params["conf"]["text"]), 0o644)
     return {
         **result,
         "changed": bool(changed),
@@ -335,10 +335,10 @@ def drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> li
     return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
 
 
-def mend_surroundings(module: AnsibleModule, store: Store, wanted: _surroundings.Surroundings) -> None:
+def mend_surroundings(module: AnsibleModule, store: Store, wanted: _host_files.Surroundings) -> None:
     """Make what is around the active release as it should be."""
-    _surroundings.make_dirs(wanted, store.owners)
-    if _surroundings.place(wanted, store.owners):
+    _host_files.make_dirs(wanted, store.owners)
+    if _host_files.place(wanted, store.owners):
         _systemd.reload(module)
 
 
@@ -405,18 +405,18 @@ def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     id_ = result["id"] = manifest["id"]
     _interpreter_of(store, manifest)
     wanted = surroundings_of(manifest, module.params)
-    unplaced = _surroundings.missing(wanted, store.owners)
+    unplaced = _host_files.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
     if not module.check_mode:
         store.mend(id_)
         try:
-            _surroundings.make_dirs(wanted, store.owners)
+            _host_files.make_dirs(wanted, store.owners)
         except _files.NoRoomError as exc:
             # The dispatchers do without, and the way back must not end here.
             module.warn(f"The hooks keep no record of what fails: {exc}.")
         store.activate(id_)
         store.end_trial()
-        if _surroundings.place(wanted, store.owners):
+        if _host_files.place(wanted, store.owners):
             _systemd.reload(module)
         result["pruned"] = store.prune(module.params["keep"])
         result["started"] = _systemd.start_held_back(module, manifest["init"])
@@ -438,9 +438,9 @@ def forget_cached_conf(module: AnsibleModule, store: Store) -> None:
     deadline = time.monotonic() + FORGET_WITHIN
     while os.path.exists(copy):
         # The cluster may keep lines of its own there.
-        if not _conf.names(_module.read_text(copy) or "", store.root):
+        if not _conf.names(_ansible.read_text(copy) or "", store.root):
             return
-        if not _conf.has_include(_module.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
+        if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
         if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
@@ -457,14 +457,14 @@ def forget_cached_conf(module: AnsibleModule, store: Store) -> None:
 def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
     """Leave the host as if the collection had never been there, but for the logs."""
     previous = store.current() or ""
-    present = _surroundings.present()
+    present = _host_files.present()
     state = state_paths()
     changed = store.exists() or bool(present) or bool(state)
     removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
     if changed and not module.check_mode:
         forget_cached_conf(module, store)
         _systemd.stop(module, present)
-        _surroundings.remove()
+        _host_files.remove()
         store.remove()
         _systemd.reload(module)
     return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
@@ -503,7 +503,7 @@ def main() -> t.NoReturn:
         required_if=[("state", "active", ("id",)), ("state", "canary", ("id",))],
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     if module.params["keep"] < 2:
         module.fail_json(
             msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"
@@ -511,7 +511,7 @@ def main() -> t.NoReturn:
     store = Store(module.params["root"], module.params["slurm_user"])
     step = {"staged": stage, "empty": empty, "canary": try_out, "active": activate, "absent": remove}
     try:
-        with _module.exclusive(module):
+        with _ansible.exclusive(module):
             result = step[module.params["state"]](module, store)
     except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")

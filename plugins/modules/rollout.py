@@ -86,7 +86,7 @@ options:
     type: dict
     default: {}
   history:
-    description: The journal and the committed rollouts, as M(nodecycle.slurm.journal) returned them.
+    description: The journal and the committed rollouts, as M(nodecycle.slurm.journal_info) returned them.
     type: dict
   name:
     description: With O(step=rollback_target), the rollout to go back to; empty for the one before the present one.

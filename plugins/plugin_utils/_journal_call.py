@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _lock_holder
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -30,7 +30,7 @@ def call(action: ActionBase, args: t.Mapping[str, t.Any], task_vars: dict[str, t
     """Call the module on the host of this task: in several steps where it watches for long, again where the lock may be taken."""
     args = _hidden.packed(args, ("rollout", "note", "failures"))
     seconds = args.get("seconds")
-    if not (args.get("state") == "judged" and str(seconds).isdigit() and not action._task.check_mode):  # pylint: disable=protected-access
+    if not (args.get("state") == "evaluated" and str(seconds).isdigit() and not action._task.check_mode):  # pylint: disable=protected-access
         return _hold(action, args, task_vars)
     deadline = time.monotonic() + int(str(seconds))
     while True:
@@ -53,7 +53,7 @@ def _hold(action: ActionBase, args: t.Mapping[str, t.Any], task_vars: dict[str, 
     holder = answer.get("holder")
     if not holder:
         return answer
-    lives = _process.lives(holder)
+    lives = _lock_holder.lives(holder)
     if lives:
         answer["msg"] += " Its process lives on this machine: as long as it does, nothing takes the lock from it."
         return answer
@@ -75,7 +75,7 @@ def _execute(
         "Answer",
         action._execute_module(  # pylint: disable=protected-access
             module_name="nodecycle.slurm.journal",
-            module_args={**args, "holder": {**_process.this_run(), **claim}},
+            module_args={**args, "holder": {**_lock_holder.this_run(), **claim}},
             task_vars=task_vars,
         ),
     )

@@ -59,7 +59,7 @@ def require_known_rules(wishes: Wishes) -> None:
 
 
 def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishes) -> list[Finding]:
-    """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _cluster's to say."""
+    """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _definition's to say."""
     own = wishes.within(CONF_RULES)
     findings = conf_check(
         text,

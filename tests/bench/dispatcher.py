@@ -16,7 +16,7 @@ import time
 
 import report
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import dispatcher_bodies
 
 BARE = b"#!/bin/sh\nexit 0\n"
 TOUCH = b"#!/bin/sh\ntouch %s/touched\n"

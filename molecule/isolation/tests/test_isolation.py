@@ -82,13 +82,13 @@ def test_the_look_sees_each_trace(lab):
 
 def test_a_trial_changes_nothing(lab):
     with nothing_changes(lab):
-        found = lab.module("conf_check", text="PrologEpilogTimeout=78\n")
+        found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n")
     assert (found["controller_checked"], found["findings"]) == (True, [])
 
 
 def test_a_trial_that_fails_changes_nothing(lab):
     with nothing_changes(lab):
-        found = lab.module("conf_check", text="PartitionName=night Nodes=nowhere\n")
+        found = lab.module("conf_trial", text="PartitionName=night Nodes=nowhere\n")
     assert found["failed"], found.get("why", found)
     assert found["controller_checked"], found.get("why", found)
 
@@ -167,7 +167,7 @@ time.sleep(60)
 def test_a_controller_that_tries_everything_changes_nothing(lab, user):
     place(lab, f"{FAKE}/slurmctld", EVERYTHING)
     with nothing_changes(lab):
-        found = lab.module("conf_check", text=f"SlurmUser={user}\n", bin_dir=FAKE)
+        found = lab.module("conf_trial", text=f"SlurmUser={user}\n", bin_dir=FAKE)
     assert (found["controller_checked"], found["findings"]) == (True, []), found.get("why", found)
 
 
@@ -184,7 +184,7 @@ def test_no_controller_starts_that_is_not_shut_off(lab, refused):
     lab.run("controller", f"mount --bind {FAKE}/mount /usr/bin/mount")
     try:
         with nothing_changes(lab, ["controller"]):
-            found = lab.module("conf_check", text="PrologEpilogTimeout=78\n", bin_dir=FAKE)
+            found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n", bin_dir=FAKE)
     finally:
         lab.run("controller", "umount /usr/bin/mount")
     assert not found["controller_checked"], found.get("why", found)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""node, node_info, probe and held_jobs beside jobs, drains, holds and reservations that are not theirs."""
+"""node, node_info, probe, held_jobs and held_jobs_info beside jobs, drains, holds and reservations that are not theirs."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def test_only_jobs_of_a_failed_launch_are_released(lab):
     admins = launch_failures(lab, "-w worker2")
     own = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))["job"]
     lab.run("controller", f"scontrol hold {admins} {array}_3")
-    asked = {"jobs": [own, admins, users, f"{array}_3", "999999"], "state": "released"}
-    assert lab.module("held_jobs")["held"] == [f"{array}_1"]
+    asked = {"jobs": [own, admins, users, f"{array}_3", "999999"]}
+    assert lab.module("held_jobs_info")["held"] == [f"{array}_1"]
     assert lab.module("held_jobs", "--check", **asked)["released"] == [f"{array}_1"]
     assert lab.job(own)["Priority"] == "0"
     lab.resume()

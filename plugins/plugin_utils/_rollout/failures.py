@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answers
@@ -55,7 +55,7 @@ def missed_scripts(hosts: t.Sequence[str], answers: Answers, controllers: t.Cont
         if said.get("unreachable"):
             found[host] = "it cannot be reached any more"
         elif said.get("missing") and not stands_by:
-            found[host] = _runs.not_passed(answers[host]["staged"]["id"], said["missing"])
+            found[host] = _hook_log.not_passed(answers[host]["staged"]["id"], said["missing"])
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import additions, shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answers
@@ -109,7 +109,7 @@ def undo_message(
         shown.add(key)
         job = f" for job {record['job']}" if record.get("job") else ""
         lines.append(
-            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_runs.cause(record)} "
+            f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_hook_log.cause(record)} "
             f"on {record['node']}{job}."
         )
         output = [

@@ -12,7 +12,7 @@ import traceback
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _store, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files, _release, _store
 
 #: The user whose group may read the controller's scripts; no id of this machine.
 SLURM = (64030, 64030)
@@ -128,12 +128,12 @@ def disk(tmp_path: pathlib.Path) -> Disk:
 def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ownership: None) -> pathlib.Path:  # noqa: ARG001
     """A directory that stands for / of a host: every path of ours that is a constant leads into it."""
     places = {"STATE_DIR": "var/lib/nodecycle", "LOG_DIR": "var/log/nodecycle", "RUN_DIR": "run/nodecycle"}
-    for module in (_release, _store, _surroundings):
+    for module in (_release, _store, _host_files):
         for name, place in places.items():
             monkeypatch.setattr(module, name, str(tmp_path / place))
-    monkeypatch.setattr(_surroundings, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
-    monkeypatch.setattr(_surroundings, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
-    monkeypatch.setattr(_surroundings, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
+    monkeypatch.setattr(_host_files, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
+    monkeypatch.setattr(_host_files, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
+    monkeypatch.setattr(_host_files, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
     for place in ("etc/logrotate.d", "etc/tmpfiles.d", "etc/systemd/system", "var/lib", "var/log", "run"):
         (tmp_path / place).mkdir(parents=True)
     return tmp_path

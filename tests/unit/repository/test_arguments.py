@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
 
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
@@ -28,27 +28,27 @@ HARMLESS = {
         "a path of the site's, the same for every job",
     ),
     **dict.fromkeys(
-        ["conf.text", "conf_check.text", "proof.conf_text", "release.conf.text"],
+        ["conf.text", "conf_trial.text", "proof_info.conf_text", "release.conf.text"],
         "becomes slurm.conf, which everybody can read; a vaulted value in it is refused",
     ),
-    **dict.fromkeys(["conf.adopt", "conf_check.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
+    **dict.fromkeys(["conf.adopt", "conf_trial.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
     **dict.fromkeys(
-        ["release.id", "init.id", "proof.release", "proof.staged", "hook_log.release"],
+        ["release.id", "init.id", "proof_info.release", "proof_info.staged", "hook_log_info.release"],
         "a digest that everybody may know",
     ),
     **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.withdrawn"], "names of hosts"),
     "node.reason": "Slurm shows it to everybody",
-    "held_jobs.jobs": "ids",
-    "hook_log.jobs": "ids and names of hosts",
+    **dict.fromkeys(["held_jobs.jobs", "held_jobs_info.jobs"], "ids"),
+    "hook_log_info.jobs": "ids and names of hosts",
     "journal.holder": "machine, boot and process of ansible-playbook",
     "cluster_info.init_timeouts": "numbers",
     "init.timeouts": "numbers",
     "release.init_timeouts": "numbers",
-    "proof.init_timeouts": "numbers",
+    "proof_info.init_timeouts": "numbers",
     "release.probe_user": "a user's name",
     "release.hooks": "the action plugin leaves the hooks' names of it",
     "release.slurm_user": "a user's name",
-    "hook_log.slurm_user": "a user's name",
+    "hook_log_info.slurm_user": "a user's name",
     "probe.name": "names of hosts",
     "probe.partitions": "names of partitions and hosts",
     "probe.user": "a user's name",
@@ -110,17 +110,17 @@ class Module:
 
 def test_what_the_action_packs_the_module_unpacks() -> None:
     failures = {"worker1": {"output": "password=hunter2 \N{BULLET} \udcff"}}
-    args = _hidden.packed({"state": "judged", "failures": failures, "note": None}, ("failures", "note", "rollout"))
-    assert args["state"] == "judged"
+    args = _hidden.packed({"state": "evaluated", "failures": failures, "note": None}, ("failures", "note", "rollout"))
+    assert args["state"] == "evaluated"
     assert isinstance(args["failures"], str)
     assert "hunter2" not in args["failures"] + base64.b64decode(args["failures"]).decode("latin-1")
     module = Module(failures=args["failures"], note=None, rollout={})
-    _module.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
+    _ansible.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
     assert module.params == {"failures": failures, "note": None, "rollout": {}}
 
 
-@pytest.mark.parametrize("value", ["x", "{}", 1, [], _module.pack([1])])
+@pytest.mark.parametrize("value", ["x", "{}", 1, [], _ansible.pack([1])])
 def test_what_is_no_dictionary_is_refused_and_not_quoted(value: object) -> None:
     packed = _hidden.packed({"failures": value}, ["failures"])
     with pytest.raises(SystemExit, match=r"^failures is no dictionary$"):
-        _module.unpack(t.cast("t.Any", Module(**packed)), "failures")
+        _ansible.unpack(t.cast("t.Any", Module(**packed)), "failures")

@@ -16,11 +16,11 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _release
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files
 
-BODIES = _sources.dispatcher_bodies()
+BODIES = _own_files.dispatcher_bodies()
 
 #: Another bash for the dispatchers, such as that of an old distribution.
 BASH = os.environ.get("NODECYCLE_BASH", "/bin/bash")
@@ -267,14 +267,14 @@ def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slurm's SIGKILL comes 10 ms after its SIGTERM; a busy machine, or 22.05, gives no time at all."""
-    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
-    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    monkeypatch.setattr(_hook_log, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_hook_log, "STATE_DIR", str(host.state))
     script = f"echo hello; touch {host.directory}/begun; exec sleep 30"
-    assert _runs.failures_of("", ["worker_prolog"]) == []
+    assert _hook_log.failures_of("", ["worker_prolog"]) == []
     code, _out = terminated(host, "worker_prolog", "echo first", script, by=[signal.SIGKILL])
     assert code == -signal.SIGKILL
     assert host.failure is None
-    [record] = _runs.failures_of(host.release.id, ["worker_prolog"])
+    [record] = _hook_log.failures_of(host.release.id, ["worker_prolog"])
     assert {**record, "time": "", "ms": 0, "release": ""} == {
         "time": "",
         "hook": "worker_prolog",
@@ -288,17 +288,17 @@ def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
         "cause": "killed",
         "output": "hello",
     }
-    assert _runs.failures_of("another release", ["worker_prolog"]) == []
+    assert _hook_log.failures_of("another release", ["worker_prolog"]) == []
 
 
 def test_a_script_that_still_runs_was_not_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
-    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    monkeypatch.setattr(_hook_log, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_hook_log, "STATE_DIR", str(host.state))
     command = host.place("worker_prolog", f"touch {host.directory}/begun; exec sleep 30")
     with subprocess.Popen(command, env=SLURM, start_new_session=True) as process:
         while not (host.directory / "begun").exists():
             time.sleep(0.02)
-        assert _runs.failures_of("", ["worker_prolog"]) == []
+        assert _hook_log.failures_of("", ["worker_prolog"]) == []
         os.killpg(process.pid, signal.SIGKILL)
 
 

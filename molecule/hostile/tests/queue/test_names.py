@@ -102,7 +102,7 @@ def test_an_undo_ends(lab, good):
 
 @pytest.mark.usefixtures("hostile")
 def test_held_jobs_are_known_by_their_ids(lab):
-    done = lab.module("held_jobs")
+    done = lab.module("held_jobs_info")
     assert (done["failed"], done["held"], done["foreign"]) == (False, [], {})
 
 

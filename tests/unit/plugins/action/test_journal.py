@@ -12,9 +12,9 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import journal as action
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call, _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call, _lock_holder
 
 Answer = dict[str, t.Any]
 
@@ -37,7 +37,14 @@ class Journal(action.ActionModule):
 
 
 def held(pid: int, **more: t.Any) -> Answer:
-    holder = {**_process.this_run(), "run": "x", "pid": pid, "started": _process.started(pid), "age": 99, **more}
+    holder = {
+        **_lock_holder.this_run(),
+        "run": "x",
+        "pid": pid,
+        "started": _lock_holder.started(pid),
+        "age": 99,
+        **more,
+    }
     return {"failed": True, "msg": "another run is under way.", "holder": holder}
 
 
@@ -89,7 +96,7 @@ def test_a_lock_that_cannot_be_read_is_taken_on_demand(is_forced: bool) -> None:
 @pytest.mark.parametrize(
     ("go", "steps"),
     [
-        ([True, True, True], [(1, {}), (1, {}), (1, _module.pack({"passed": True}))]),
+        ([True, True, True], [(1, {}), (1, {}), (1, _ansible.pack({"passed": True}))]),
         ([True, False], [(1, {}), (1, {})]),
     ],
 )
@@ -99,6 +106,6 @@ def test_a_long_watch_is_made_of_signs_of_life(
     """What is noted where the rollout may go on is noted at its end."""
     monkeypatch.setattr(_journal_call, "WATCH_AT_ONCE", 1)
     monkeypatch.setattr(action.ActionBase, "run", lambda *_arguments: {})
-    plugin = Journal([{"go": each} for each in go], state="judged", seconds="3", note={"passed": True})
+    plugin = Journal([{"go": each} for each in go], state="evaluated", seconds="3", note={"passed": True})
     assert plugin.run(task_vars={})["go"] == go[-1]
     assert [(call["seconds"], call["note"]) for call in plugin.calls] == steps

@@ -8,7 +8,7 @@ import multiprocessing
 import pathlib
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf
 from ansible_collections.nodecycle.slurm.plugins.modules import conf
 
 MAIN = "ClusterName=x\n# gr\udcfc\udcdfe\nProlog=/mine\n"
@@ -21,17 +21,17 @@ def path(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(conf, "STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "slurm").mkdir()
     main = tmp_path / "slurm" / "slurm.conf"
-    main.write_bytes(_module.to_bytes(MAIN))
+    main.write_bytes(_ansible.to_bytes(MAIN))
     return str(main)
 
 
 def wanted(path: str, text: str) -> list[_conf.Change]:
-    return _conf.changes(path, text, ["Prolog"] if text else [], _module.read_text)
+    return _conf.changes(path, text, ["Prolog"] if text else [], _ansible.read_text)
 
 
 def state(path: str) -> dict[str, str | None]:
     folder = pathlib.Path(path).parent
-    return {file.name: _module.read_text(str(file)) for file in folder.iterdir()}
+    return {file.name: _ansible.read_text(str(file)) for file in folder.iterdir()}
 
 
 def place(path: str) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _diff, _documents, _proof, _runs, _store
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _diff, _documents, _hook_log, _proof, _store
 from ansible_collections.nodecycle.slurm.plugins.module_utils._documents import DocumentError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
@@ -208,7 +208,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
         outcome = {**undo_.undo_outcome(plan, {}, 1), "not_given_back": []}
         texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
         plan_.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
-        _runs.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
+        _hook_log.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
 
     def go_back() -> None:
         target = rollback_.rollback_target(journal.committed(), "")
@@ -270,21 +270,21 @@ def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, mo
     good = documents()["journal"]["failures"][0]
     for name in ("STATE_DIR", "RUN_DIR", "LOG_DIR"):
         (tmp_path / name / "worker_prolog").mkdir(parents=True)
-        monkeypatch.setattr(_runs, name, str(tmp_path / name))
+        monkeypatch.setattr(_hook_log, name, str(tmp_path / name))
     for _round in range(ROUNDS):
         for place in ("RUN_DIR/worker_prolog/failures", "STATE_DIR/worker_prolog/failure.json"):
             (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, good) for _round in range(5)))
         for place in ("LOG_DIR/worker_prolog.log", "RUN_DIR/worker_prolog/running.4194305"):
             (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, {**good, "job": "7"}) for _round in range(5)))
-        found = _runs.failures_of("", ["worker_prolog"])
+        found = _hook_log.failures_of("", ["worker_prolog"])
         undo_.undo_outcome(
             {**undo_.undo_plan(documents()["journal"]), "failures": found},
             {"w1": {"log": {"failures": found}}},
             1,
         )
-        for record in [*found, *_runs.runs_of(["7"], ["worker_prolog"])]:
-            _runs.describe(record)
-            _runs.ended(record)
+        for record in [*found, *_hook_log.runs_of(["7"], ["worker_prolog"])]:
+            _hook_log.describe(record)
+            _hook_log.ended(record)
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _schema, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files, _schema
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem, ScriptSpec
 
 GOOD = {"name": "check", "content": "#!/bin/sh\n"}
@@ -189,7 +189,7 @@ def test_all_problems_are_told_at_once_and_good_scripts_are_kept() -> None:
 
 
 def unknown(*names: str) -> list[Problem]:
-    return _schema.unknown_variables(names, _sources.known_variables())
+    return _schema.unknown_variables(names, _own_files.known_variables())
 
 
 #: Variables of widespread roles (galaxyproject.slurm, stackhpc.openhpc) and of the site.
@@ -264,21 +264,3 @@ def test_scripts_that_the_kernel_cannot_start(content: bytes, message: str) -> N
     assert message in problem.message
     assert problem.remedy
     assert (problem.where, problem.origin) == ("w", "f:1:1")
-
-
-# --- _sources
-
-
-@pytest.mark.parametrize(
-    ("value", "lines"),
-    [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")],
-)
-def test_lines(value: object, lines: str) -> None:
-    assert _sources.lines_of(value) == lines
-
-
-def test_the_dispatcher_is_bash_without_a_first_line_of_its_own() -> None:
-    bodies = _sources.dispatcher_bodies()
-    assert not any(body.startswith("#!") for body in bodies.values())
-    assert '"${!names[@]}"' in bodies["job"]
-    assert bodies["init"] == bodies["job"] != bodies["task"]

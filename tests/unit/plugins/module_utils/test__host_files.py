@@ -9,9 +9,9 @@ import stat
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._surroundings import Surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._host_files import Surroundings
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -24,14 +24,14 @@ LINK = "etc/systemd/system/multi-user.target.wants/nodecycle-worker-init.service
 DROP_IN = "etc/systemd/system/slurmd.service.d/nodecycle.conf"
 
 
-def apply(wanted: _surroundings.Surroundings, owners: dict[str, tuple[int, int]]) -> bool:
+def apply(wanted: _host_files.Surroundings, owners: dict[str, tuple[int, int]]) -> bool:
     """All that an activation does around its rename."""
-    _surroundings.make_dirs(wanted, owners)
-    return _surroundings.place(wanted, owners)
+    _host_files.make_dirs(wanted, owners)
+    return _host_files.place(wanted, owners)
 
 
 def worker(*init: str) -> Surroundings:
-    return _surroundings.surroundings(WORKER, init, ROOT, ["worker_init"])
+    return _host_files.surroundings(WORKER, init, ROOT, ["worker_init"])
 
 
 def snapshot(host: pathlib.Path) -> dict[str, tuple[int, int]]:
@@ -56,16 +56,16 @@ def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path)
 
 def test_placing_again_touches_nothing(host: pathlib.Path) -> None:
     wanted = worker("worker_init")
-    assert _surroundings.missing(wanted, OWNERS)
+    assert _host_files.missing(wanted, OWNERS)
     apply(wanted, OWNERS)
     before = snapshot(host)
-    assert _surroundings.missing(wanted, OWNERS) == []
+    assert _host_files.missing(wanted, OWNERS) == []
     assert not apply(wanted, OWNERS)
     assert snapshot(host) == before
 
 
 def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
-    apply(_surroundings.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
+    apply(_host_files.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
     owners = {path.name: path.stat().st_uid for path in (host / "var/log/nodecycle").iterdir()}
     assert owners == {"controller_init.log": 0, "controller_prolog.log": 64030, "controller_epilog.log": 64030}
     assert (host / "var/lib/nodecycle/controller_prolog").stat().st_uid == 64030
@@ -73,12 +73,12 @@ def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(("gate", "held"), [([], False), (["worker_init"], False), (["controller_init"], True)])
 def test_the_controller_is_held_back_only_if_asked(gate: list[str], held: bool) -> None:
-    wanted = _surroundings.surroundings(CONTROLLER, ["controller_init"], ROOT, gate)
+    wanted = _host_files.surroundings(CONTROLLER, ["controller_init"], ROOT, gate)
     assert any("slurmctld.service.d" in path for path in wanted.files) == held
 
 
 def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
-    wanted = _surroundings.surroundings(["login_init"], ["login_init"], ROOT, ["worker_init"])
+    wanted = _host_files.surroundings(["login_init"], ["login_init"], ROOT, ["worker_init"])
     (unit,) = [text for path, text in wanted.files.items() if path.endswith("nodecycle-login-init.service")]
     assert "Before=systemd-user-sessions.service\n" in unit
     assert "Required" not in unit
@@ -88,7 +88,7 @@ def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
 @pytest.mark.parametrize(("hook", "seconds"), [("worker_init", 1800), ("login_init", 90), ("controller_init", 1800)])
 def test_each_unit_has_an_end(hook: str, seconds: int) -> None:
     for timeouts, wanted in (({}, seconds), ({hook: 7}, 7)):
-        found = _surroundings.surroundings([hook], [hook], ROOT, [], timeouts=timeouts)
+        found = _host_files.surroundings([hook], [hook], ROOT, [], timeouts=timeouts)
         (unit,) = [text for path, text in found.files.items() if path.endswith(".service")]
         assert f"\nTimeoutStartSec={wanted}\nTimeoutStopSec=10\n" in unit
 
@@ -98,7 +98,7 @@ def test_each_unit_has_an_end(hook: str, seconds: int) -> None:
 def test_a_limit_that_is_none_is_refused(value: object, hook: str) -> None:
     variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
     with pytest.raises(ValueError, match=f"{variable} .* whole seconds, from 1 to 86400"):
-        _surroundings.init_timeouts({hook: value})
+        _host_files.init_timeouts({hook: value})
 
 
 def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:
@@ -149,10 +149,10 @@ def test_damage_is_found_and_mended(kind: str, host: pathlib.Path) -> None:
     apply(wanted, OWNERS)
     path, damage = DAMAGE[kind]
     damage(host / path)
-    assert _surroundings.missing(wanted, OWNERS) == [str(host / path)]
+    assert _host_files.missing(wanted, OWNERS) == [str(host / path)]
     assert apply(wanted, OWNERS) == path.startswith("etc/systemd")
     (host / "etc/systemd/system/x").unlink(missing_ok=True)
-    assert _surroundings.missing(wanted, OWNERS) == []
+    assert _host_files.missing(wanted, OWNERS) == []
 
 
 ODD_LOGS: dict[str, t.Callable[[pathlib.Path, pathlib.Path], object]] = {
@@ -173,9 +173,9 @@ def test_a_log_is_a_file_of_its_own_and_nothing_is_written_through_a_link(kind: 
     log = host / "var/log/nodecycle/worker_prolog.log"
     log.unlink()
     ODD_LOGS[kind](log, victim)
-    assert _surroundings.missing(wanted, OWNERS) == [str(log)]
+    assert _host_files.missing(wanted, OWNERS) == [str(log)]
     apply(wanted, OWNERS)
-    assert _surroundings.missing(wanted, OWNERS) == []
+    assert _host_files.missing(wanted, OWNERS) == []
     assert stat.S_ISREG(log.lstat().st_mode)
     assert log.read_text() == ""
     assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("secret", 0o600)
@@ -199,7 +199,7 @@ def test_who_has_opened_a_unit_that_was_open_writes_into_nothing(host: pathlib.P
     apply(wanted, OWNERS)
     (host / UNIT).chmod(0o666)
     with (host / UNIT).open("a") as theirs:
-        assert _surroundings.missing(wanted, OWNERS) == [str(host / UNIT)]
+        assert _host_files.missing(wanted, OWNERS) == [str(host / UNIT)]
         assert apply(wanted, OWNERS), "systemd has to read it again"
         theirs.write("ExecStart=/home/alice/x\n")
     assert "alice" not in (host / UNIT).read_text()
@@ -208,7 +208,7 @@ def test_who_has_opened_a_unit_that_was_open_writes_into_nothing(host: pathlib.P
 def test_the_group_of_a_log_is_the_sites(host: pathlib.Path) -> None:
     apply(worker(), OWNERS)
     os.chown(host / "var/log/nodecycle/worker_prolog.log", 0, 4)
-    assert _surroundings.missing(worker(), OWNERS) == []
+    assert _host_files.missing(worker(), OWNERS) == []
 
 
 def test_the_place_of_the_logs_is_the_sites(host: pathlib.Path) -> None:
@@ -217,12 +217,12 @@ def test_the_place_of_the_logs_is_the_sites(host: pathlib.Path) -> None:
     (host / "disk").chmod(0o755)
     (host / "var/log/nodecycle").symlink_to(host / "disk")
     apply(worker(), OWNERS)
-    assert _surroundings.missing(worker(), OWNERS) == []
+    assert _host_files.missing(worker(), OWNERS) == []
     assert (host / "disk/worker_prolog.log").exists()
     (host / "disk").chmod(0o777)
-    assert _surroundings.missing(worker(), OWNERS) == [str(host / "var/log/nodecycle")]
+    assert _host_files.missing(worker(), OWNERS) == [str(host / "var/log/nodecycle")]
     apply(worker(), OWNERS)
-    assert _surroundings.missing(worker(), OWNERS) == []
+    assert _host_files.missing(worker(), OWNERS) == []
     assert (host / "var/log/nodecycle").is_symlink()
 
 
@@ -244,9 +244,9 @@ def test_what_an_undo_reads_is_closed(host: pathlib.Path) -> None:
     place = host / "var/lib/nodecycle/rollout"
     place.mkdir(mode=0o700)
     (place / "journal.json").write_text("{}")
-    assert _surroundings.missing(worker(), OWNERS) == []
+    assert _host_files.missing(worker(), OWNERS) == []
     place.chmod(0o777)
-    assert _surroundings.missing(worker(), OWNERS) == [str(place)]
+    assert _host_files.missing(worker(), OWNERS) == [str(place)]
     apply(worker(), OWNERS)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert os.listdir(place) == ["journal.json"]
@@ -262,20 +262,20 @@ def test_what_is_no_longer_defined_goes(host: pathlib.Path) -> None:
 def test_a_drop_in_directory_with_anothers_file_stays(host: pathlib.Path) -> None:
     apply(worker("worker_init"), OWNERS)
     (host / DROP_IN).with_name("site.conf").touch()
-    _surroundings.remove()
+    _host_files.remove()
     assert os.listdir((host / DROP_IN).parent) == ["site.conf"]
 
 
 def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
     init = [hook.name for hook in HOOKS.values() if hook.is_init]
-    wanted = _surroundings.surroundings(HOOKS, init, ROOT, ["worker_init", "controller_init"])
+    wanted = _host_files.surroundings(HOOKS, init, ROOT, ["worker_init", "controller_init"])
     apply(wanted, OWNERS)
-    assert set(_surroundings.present()) == set(wanted.files) | set(wanted.links)
-    _surroundings.remove()
-    assert _surroundings.present() == []
+    assert set(_host_files.present()) == set(wanted.files) | set(wanted.links)
+    _host_files.remove()
+    assert _host_files.present() == []
     assert [path for path in (host / "etc").rglob("*") if not path.is_dir()] == []
     assert (host / "var/log/nodecycle/worker_init.log").exists()
-    _surroundings.remove()
+    _host_files.remove()
 
 
 def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,8 +298,8 @@ def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
         except KeyboardInterrupt:
             monkeypatch.setattr(os, "replace", real)
             apply(wanted, OWNERS)
-            assert _surroundings.missing(wanted, OWNERS) == []
-            _surroundings.remove()
+            assert _host_files.missing(wanted, OWNERS) == []
+            _host_files.remove()
         else:
             assert moment > 2
             return
@@ -307,6 +307,6 @@ def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_order_of_the_hooks_makes_no_difference() -> None:
-    assert _surroundings.surroundings(CONTROLLER, [], ROOT, []) == _surroundings.surroundings(
+    assert _host_files.surroundings(CONTROLLER, [], ROOT, []) == _host_files.surroundings(
         list(reversed(list(CONTROLLER))), [], ROOT, []
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: proof
+module: proof_info
 short_description: What the next job on this host will execute, by sha256
 version_added: 1.0.0
 author:
@@ -65,17 +65,17 @@ extends_documentation_fragment:
   - nodecycle.slurm._attributes.info
 seealso:
   - module: nodecycle.slurm.release
-  - module: nodecycle.slurm.hook_log
+  - module: nodecycle.slurm.hook_log_info
 """
 
 EXAMPLES = r"""
 ---
 - name: See what the next job runs
-  nodecycle.slurm.proof:
+  nodecycle.slurm.proof_info:
   register: found
 
 - name: Require a release
-  nodecycle.slurm.proof:
+  nodecycle.slurm.proof_info:
     release: 0a1b2c3d4e5f6071
 """
 
@@ -126,12 +126,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
     _conf,
     _daemons,
     _drift,
-    _module,
+    _host_files,
     _proof,
-    _surroundings,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
@@ -142,8 +142,8 @@ def has_text(conf: str, wanted: str, wait: float) -> bool:
     deadline = time.monotonic() + wait
     while True:
         # A configless node keeps a file that slurm.conf no longer includes.
-        is_included = _conf.has_include(_module.read_text(conf) or "")
-        beside = _module.read_text(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        is_included = _conf.has_include(_ansible.read_text(conf) or "")
+        beside = _ansible.read_text(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
         if ((beside or "") if is_included else "") == wanted:
             return True
         if time.monotonic() > deadline:
@@ -154,7 +154,7 @@ def has_text(conf: str, wanted: str, wait: float) -> bool:
 def around(module: AnsibleModule, store: Store, release: str) -> list[str]:
     """What of the units, logs and directories around the active release is not as it should be, and what lets others take its place."""
     manifest = store.require_manifest(release)
-    wanted = _surroundings.surroundings(
+    wanted = _host_files.surroundings(
         manifest["hooks"],
         manifest["init"],
         store.root,
@@ -164,7 +164,7 @@ def around(module: AnsibleModule, store: Store, release: str) -> list[str]:
     )
     fragment = os.path.join(os.path.dirname(module.params["conf_path"]), _conf.FRAGMENT)
     is_open = os.path.lexists(fragment) and not _drift.is_roots_alone(fragment)
-    found = [*_surroundings.missing(wanted, store.owners), *_drift.open_parents(store.root)]
+    found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
     return [*found, *([fragment] if is_open else [])]
 
 
@@ -183,11 +183,11 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     wanted, staged, text = (module.params[name] for name in ("release", "staged", "conf_text"))
     root, conf_path = module.params["root"], module.params["conf_path"]
     try:
-        store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _module.read_text))
+        store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _ansible.read_text))
         reader = _proof.reader(module, store.slurm_uid)
         conf = _proof.conf_in_use(conf_path, reader.arguments)
 
@@ -200,18 +200,18 @@ def main() -> t.NoReturn:
                     msg=f"{reader.name} on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does "
                     f"not include the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
                 )
-            if lost := _proof.stolen(conf, text, root, _module.read_text, version):
+            if lost := _proof.stolen(conf, text, root, _ansible.read_text, version):
                 module.fail_json(
                     msg=f"With the new slurm.conf Slurm would not run our dispatchers on this host. {'; '.join(lost)}. Take that line away, or "
                     "the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook"
                 )
-        proof = _proof.prove(store, conf, _module.read_text, reader.is_slurmd, version)
+        proof = _proof.prove(store, conf, _ansible.read_text, reader.is_slurmd, version)
         if module.params["gate"] is not None and proof["release"]:
             proof["drift"] += around(module, store, proof["release"])
             proof["intact"] = not proof["drift"]
         if staged:
             store.require_way_back(staged)
-        lines = _conf.lines_of(conf_path, _module.read_text)
+        lines = _conf.lines_of(conf_path, _ansible.read_text)
     except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Reading the release in {root}, or slurm.conf: {exc}")
     shown = {**proof, "release": proof["release"][: len(wanted)]} if len(wanted) == ID_LENGTH else proof

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: hook_log
+module: hook_log_info
 short_description: What the hooks' scripts of this host did for given jobs, and where they failed
 version_added: 1.0.0
 author:
@@ -16,7 +16,7 @@ description:
   - Reads the log that the dispatchers of this host write (one line a script, V(/var/log/nodecycle/HOOK.log)) and their records of
     failures. It changes nothing.
   - With O(jobs) and O(release) it demands that each of the jobs met every script of that release which it should have met, with
-    success. This is how a canary is judged.
+    success. This is how a canary is evaluated.
 options:
   jobs:
     description:
@@ -64,11 +64,11 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: See what failed here since the boot
-  nodecycle.slurm.hook_log:
+  nodecycle.slurm.hook_log_info:
   register: log
 
 - name: Demand that a job met all scripts of the release on trial
-  nodecycle.slurm.hook_log:
+  nodecycle.slurm.hook_log_info:
     release: 0a1b2c3d4e5f6071
     jobs:
       - id: "4711"
@@ -104,18 +104,18 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
 
-def judge(
-    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[_runs.Record]
+def evaluate(
+    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[_hook_log.Record]
 ) -> tuple[list[str], list[str]]:
     """What is missing and what is tolerated, over all jobs."""
     missing, tolerated = [], []
     for job in jobs:
         own = [run for run in runs if run["job"] == job["id"]]
-        lacks, may_lack = _runs.shortfalls(scripts, release, job["partition"], own)
+        lacks, may_lack = _hook_log.shortfalls(scripts, release, job["partition"], own)
         missing += [f"job {job['id']} in partition {job['partition']}: {what}" for what in lacks]
         tolerated += may_lack
     return missing, tolerated
@@ -135,41 +135,43 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     jobs, release = module.params["jobs"], module.params["release"]
     if not all(job.get("id") and job.get("partition") for job in jobs):
         module.fail_json(msg="jobs: each needs id and partition")
-    runs: list[_runs.Record] = []
+    runs: list[_hook_log.Record] = []
     missing: list[str] = []
     tolerated: list[str] = []
     try:
         settled_by = time.monotonic() + module.params["settle"]
         store = Store(module.params["root"], module.params["slurm_user"])
         users = {uid for uid, _gid in store.owners.values()}
-        while release and time.monotonic() < settled_by and _runs.still_running(module.params["root"], release, users):
+        while (
+            release and time.monotonic() < settled_by and _hook_log.still_running(module.params["root"], release, users)
+        ):
             time.sleep(0.5)
         if jobs and release:
             manifest = store.require(release)
-            scripts = {hook: manifest["scripts"][hook] for hook in _runs.LOGGED if hook in manifest["scripts"]}
+            scripts = {hook: manifest["scripts"][hook] for hook in _hook_log.LOGGED if hook in manifest["scripts"]}
             deadline = time.monotonic() + module.params["wait"]
-            known: list[_runs.Record] | None = None
+            known: list[_hook_log.Record] | None = None
             while True:
-                runs = known = _runs.runs_of([job["id"] for job in jobs], scripts, known)
-                missing, tolerated = judge(scripts, release, jobs, runs)
+                runs = known = _hook_log.runs_of([job["id"] for job in jobs], scripts, known)
+                missing, tolerated = evaluate(scripts, release, jobs, runs)
                 has_failed = len([run for run in runs if run.get("exit")]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
                     break
                 time.sleep(0.5)
         elif jobs:
-            runs = _runs.runs_of([job["id"] for job in jobs], _runs.LOGGED)
-        failures = _runs.failures_of(release, [*_runs.LOGGED, "worker_init"])
-        for what in _runs.planted(_runs.LOGGED):
+            runs = _hook_log.runs_of([job["id"] for job in jobs], _hook_log.LOGGED)
+        failures = _hook_log.failures_of(release, [*_hook_log.LOGGED, "worker_init"])
+        for what in _hook_log.planted(_hook_log.LOGGED):
             module.warn(f"This is not read: {what}.")
     except (StoreError, OSError) as exc:
         module.fail_json(msg=f"Reading the logs of the hooks: {exc}")
     result: dict[str, t.Any] = {"runs": runs, "failures": failures, "missing": missing, "tolerated": tolerated}
     if missing and module.params["required"]:
-        module.fail_json(msg=_runs.not_passed(release, missing), **result)
+        module.fail_json(msg=_hook_log.not_passed(release, missing), **result)
     module.exit_json(changed=False, **result)
 
 

@@ -38,13 +38,3 @@ def known_variables() -> frozenset[str]:
             for entry in specs.values():
                 names.update(entry.get("options", {}))
     return frozenset(names)
-
-
-def lines_of(value: object) -> str:
-    """Lines that a user wrote as one text or as a list of lines."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return "".join(f"{line}\n" for line in value)
-    text = str(value)
-    return text if not text.strip() or text.endswith("\n") else text + "\n"

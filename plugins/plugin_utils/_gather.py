@@ -12,11 +12,11 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._cluster import Host
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import known_variables
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, unknown_variables
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import Hosts
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import known_variables
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase

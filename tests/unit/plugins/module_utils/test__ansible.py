@@ -12,8 +12,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
-from ansible_collections.nodecycle.slurm.plugins.module_utils._module import LockError
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
+from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import LockError
 
 #: A user of the cluster who takes every lock that he can; he says when he has done so, and holds them until he is ended.
 _ALICE = """
@@ -42,7 +42,7 @@ def run_dir(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def _take(path: str, ready: t.Any, done: t.Any) -> None:
-    with _module.locked(path):
+    with _ansible.locked(path):
         ready.set()
         done.wait(30)
 
@@ -55,10 +55,10 @@ def test_a_second_module_waits_and_is_told_who_has_the_lock(tmp_path: pathlib.Pa
     holder.start()
     try:
         assert ready.wait(30)
-        with pytest.raises(LockError, match=rf"another module .* {path} locked"), _module.locked(path, within=0.3):
+        with pytest.raises(LockError, match=rf"another module .* {path} locked"), _ansible.locked(path, within=0.3):
             pass
         done.set()
-        with _module.locked(path, within=10):
+        with _ansible.locked(path, within=10):
             pass
     finally:
         done.set()
@@ -68,14 +68,14 @@ def test_a_second_module_waits_and_is_told_who_has_the_lock(tmp_path: pathlib.Pa
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user is needed")
 def test_what_a_user_locks_stops_nobody(run_dir: pathlib.Path) -> None:
     path = str(run_dir / "nodecycle.lock")
-    with _module.locked(path):
+    with _ansible.locked(path):
         pass
     places = [str(run_dir), path, "/run", "/var/lib", "/var/log"]
     alice = subprocess.Popen([sys.executable, "-c", _ALICE, *places], stdout=subprocess.PIPE, text=True)
     try:
         assert alice.stdout
         assert int(alice.stdout.readline()) >= 4, "she could lock nothing at all, so this shows nothing"
-        with _module.locked(path, within=0):
+        with _ansible.locked(path, within=0):
             pass
     finally:
         alice.kill()
@@ -84,7 +84,7 @@ def test_what_a_user_locks_stops_nobody(run_dir: pathlib.Path) -> None:
 
 def test_the_locks_are_files_of_roots_in_run() -> None:
     """The directories themselves can be opened, and so locked, by everybody."""
-    for path in (_module.LOCK, _module.PROBE_LOCK, _module.INIT_LOCK):
+    for path in (_ansible.LOCK, _ansible.PROBE_LOCK, _ansible.INIT_LOCK):
         assert os.path.dirname(path) == "/run"
         assert not os.path.isdir(path)
 
@@ -92,7 +92,7 @@ def test_the_locks_are_files_of_roots_in_run() -> None:
 def test_a_lock_stays_and_only_its_owner_can_open_it(tmp_path: pathlib.Path) -> None:
     before = os.umask(0)
     try:
-        with _module.locked(str(tmp_path / "lock")):
+        with _ansible.locked(str(tmp_path / "lock")):
             pass
     finally:
         os.umask(before)
@@ -118,7 +118,7 @@ ODD: dict[str, t.Callable[[pathlib.Path], object]] = {
 def test_what_stands_in_the_place_of_a_lock_is_named(kind: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "lock"
     ODD[kind](path)
-    with pytest.raises(LockError, match=str(path)), _module.locked(str(path)):
+    with pytest.raises(LockError, match=str(path)), _ansible.locked(str(path)):
         pass
     assert kind == "link to a file" or not (tmp_path / "other").exists()
 
@@ -129,8 +129,8 @@ def test_a_full_or_read_only_run_is_told_so(options: str, tmp_path: pathlib.Path
     script = (
         f"mount -t tmpfs -o {options} tmpfs {tmp_path} || exit 77; "
         f'exec {sys.executable} -c \'import sys; sys.path[:0] = sys.argv[1].split(":");\n'
-        "from ansible_collections.nodecycle.slurm.plugins.module_utils import _module\n"
-        f'_module.open_lock("{tmp_path}/lock")\' "$1"'
+        "from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible\n"
+        f'_ansible.open_lock("{tmp_path}/lock")\' "$1"'
     )
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", script, "sh", ":".join(sys.path)], capture_output=True, text=True, check=False
@@ -146,17 +146,17 @@ GRUESSE = b"# gr\xfc\xdfe \xe2\x82\xac\n"
 
 def test_bytes_survive_and_are_shown_without_what_ansible_refuses(tmp_path: pathlib.Path) -> None:
     (tmp_path / "slurm.conf").write_bytes(GRUESSE)
-    text = _module.read_text(str(tmp_path / "slurm.conf"))
+    text = _ansible.read_text(str(tmp_path / "slurm.conf"))
     assert text is not None
-    assert _module.to_bytes(text) == GRUESSE
+    assert _ansible.to_bytes(text) == GRUESSE
     with pytest.raises(UnicodeEncodeError):
         text.encode()
-    assert _module.shown(text) == "# gr\ufffd\ufffde €\n"
+    assert _ansible.shown(text) == "# gr\ufffd\ufffde €\n"
 
 
 def test_the_whole_of_an_answer_is_shown() -> None:
     answer = {"a\udcfc": ["L\udcfcfter", {"b": ("x", 1, None, True)}], "c": 2.5}
-    assert _module.shown(answer) == {"a\ufffd": ["L\ufffdfter", {"b": ["x", 1, None, True]}], "c": 2.5}
+    assert _ansible.shown(answer) == {"a\ufffd": ["L\ufffdfter", {"b": ["x", 1, None, True]}], "c": 2.5}
 
 
 class Module:
@@ -171,5 +171,5 @@ class Module:
 
 
 def test_what_slurm_s_commands_say_can_be_answered() -> None:
-    run = _module.runner(t.cast(t.Any, Module()), "")
+    run = _ansible.runner(t.cast(t.Any, Module()), "")
     assert run(["printf", r"Reason=L\374fter"]) == (0, "Reason=L\ufffdfter", "")

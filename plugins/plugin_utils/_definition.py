@@ -42,6 +42,16 @@ class Settings:
     is_limited: bool = False
 
 
+def lines_of(value: object) -> str:
+    """Lines that a user wrote as one text or as a list of lines."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "".join(f"{line}\n" for line in value)
+    text = str(value)
+    return text if not text.strip() or text.endswith("\n") else text + "\n"
+
+
 def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
     """The lines of the cluster's own slurm.conf; none where no cluster was asked."""
     return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]

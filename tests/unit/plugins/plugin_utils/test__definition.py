@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._cluster import Host, Settings
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host, Settings
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem
 
 SETTINGS = Settings("/etc/nodecycle", "", (), "")
@@ -46,7 +46,7 @@ def check(
     cluster: dict[str, t.Any] | None = None,
     **settings: t.Any,
 ) -> list[tuple[str, str, str]]:
-    problems = _cluster.check_cluster(
+    problems = _definition.check_cluster(
         present, controllers, dataclasses.replace(SETTINGS, **settings), {**CLUSTER, **(cluster or {})}
     )
     assert all(problem.remedy for problem in problems)
@@ -57,6 +57,17 @@ def conf(text: str, file: str = MAIN) -> list[dict[str, t.Any]]:
     return [dataclasses.asdict(entry) for entry in _conf.entries(text, file)]
 
 
+# --- the user's lines
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")],
+)
+def test_lines(value: object, lines: str) -> None:
+    assert _definition.lines_of(value) == lines
+
+
 # --- which host carries what
 
 WORKERS = ["worker_init", "worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
@@ -64,13 +75,13 @@ CONTROLLERS = ["controller_init", "controller_prolog", "controller_epilog"]
 
 
 def test_in_use_is_what_any_host_defines_in_the_tables_order() -> None:
-    assert _cluster.in_use([]) == []
+    assert _definition.in_use([]) == []
     present = [
         host("a", "worker", "task_prolog"),
         host("b", "worker", "worker_init", target=False),
         host("c", "controller", "controller_epilog"),
     ]
-    assert _cluster.in_use(present) == ["worker_init", "controller_epilog", "task_prolog"]
+    assert _definition.in_use(present) == ["worker_init", "controller_epilog", "task_prolog"]
 
 
 #: kinds, defined on this host, used somewhere, carried
@@ -96,13 +107,13 @@ CARRIED = [
 
 @pytest.mark.parametrize(("kinds", "defined", "used", "wanted"), CARRIED)
 def test_carried(kinds: tuple[str, ...], defined: list[str], used: list[str], wanted: list[str]) -> None:
-    assert _cluster.carried(Host("x", kinds, "x", frozenset(defined)), used) == wanted
+    assert _definition.carried(Host("x", kinds, "x", frozenset(defined)), used) == wanted
 
 
 def test_conf_text() -> None:
-    assert _cluster.conf_text([], SETTINGS) == ""
-    assert _cluster.conf_text(["worker_init", "login_init"], SETTINGS) == "", "systemd starts these"
-    text = _cluster.conf_text(
+    assert _definition.conf_text([], SETTINGS) == ""
+    assert _definition.conf_text(["worker_init", "login_init"], SETTINGS) == "", "systemd starts these"
+    text = _definition.conf_text(
         ["worker_init", "worker_prolog", "controller_epilog"], dataclasses.replace(SETTINGS, extra_conf="A=1\n")
     )
     assert (
@@ -122,14 +133,14 @@ def test_a_definition_that_fits() -> None:
 
 @pytest.mark.parametrize("root", ["etc/nodecycle", "/", "/opt/my dir", ""])
 def test_a_root_that_cannot_be_one_is_named(root: str) -> None:
-    _root, (problem,) = _cluster.check_root(root)
+    _root, (problem,) = _definition.check_root(root)
     assert problem.where == "slurm_release_root"
     assert repr(root) in problem.message
     assert problem.remedy.startswith("write an absolute path")
 
 
 def test_a_root_has_one_form() -> None:
-    assert _cluster.check_root("/etc//nodecycle/") == ("/etc/nodecycle", [])
+    assert _definition.check_root("/etc//nodecycle/") == ("/etc/nodecycle", [])
 
 
 @pytest.mark.parametrize("controllers", [("a", "b"), ()])
@@ -155,8 +166,8 @@ def test_a_node_outside_of_the_inventory_would_be_drained() -> None:
 def test_node_names_count_not_the_inventorys() -> None:
     present = [host("node-1.example.org", "worker", "task_prolog", node_name="n1"), host("n2", "worker")]
     assert check([host("ctl", "controller"), *present]) == []
-    assert _cluster.unknown_workers(present, CLUSTER) == []
-    assert _cluster.unknown_workers([*present, host("n9", "worker"), host("login", "login")], CLUSTER) == [
+    assert _definition.unknown_workers(present, CLUSTER) == []
+    assert _definition.unknown_workers([*present, host("n9", "worker"), host("login", "login")], CLUSTER) == [
         "n9 (slurm_node_name n9)"
     ]
 
@@ -284,7 +295,9 @@ SETTLED: list[tuple[str, tuple[str, ...], dict[str, t.Any], bool]] = [
 
 @pytest.mark.parametrize(("text", "adopt", "differs", "settled"), SETTLED)
 def test_conf_is_settled(text: str, adopt: tuple[str, ...], differs: dict[str, t.Any], settled: bool) -> None:
-    assert _cluster.conf_is_settled(text, dataclasses.replace(SETTINGS, adopt=adopt), {**CLUSTER, **differs}) is settled
+    assert (
+        _definition.conf_is_settled(text, dataclasses.replace(SETTINGS, adopt=adopt), {**CLUSTER, **differs}) is settled
+    )
 
 
 # --- scripts that name what the cluster lacks
@@ -294,7 +307,7 @@ def script_problems(**options: t.Any) -> list[Problem]:
     parser = HookParser("worker_prolog", "slurm_worker_prolog", lambda _value: "f:1:1")
     specs = parser.parse([{"name": "x", "content": "#!/bin/sh\n", **options}])
     assert not parser.problems
-    return _cluster.check_scripts(specs, CLUSTER)
+    return _definition.check_scripts(specs, CLUSTER)
 
 
 @pytest.mark.parametrize(
@@ -334,12 +347,12 @@ def test_partitions_and_nodes_that_it_has(options: dict[str, t.Any]) -> None:
 def test_equal_problems_of_many_hosts_are_one_line() -> None:
     same = Problem("slurm_x[0]", "is wrong", "mend it", "f.yml:3:5")
     other = Problem("slurm_y", "is odd")
-    lines = _cluster.as_text(
+    lines = _definition.as_text(
         [("n1", same), ("n2", same), ("", other), ("n1", same), ("n3", same), ("n4", same), ("n5", same)]
     )
     assert lines == ["slurm_x[0] is wrong [f.yml:3:5; host n1, n2, n3 and 2 more]. Remedy: mend it.", "slurm_y is odd."]
 
 
 def test_problems_that_differ_stay_apart() -> None:
-    assert len(_cluster.as_text([("n1", Problem("a", "b")), ("n1", Problem("a", "b", origin="f"))])) == 2
-    assert _cluster.as_text([]) == []
+    assert len(_definition.as_text([("n1", Problem("a", "b")), ("n1", Problem("a", "b", origin="f"))])) == 2
+    assert _definition.as_text([]) == []

@@ -7,7 +7,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_trial
 
 ROOT = "/etc/nodecycle"
 PATH = "/etc/slurm/slurm.conf"
@@ -33,7 +33,7 @@ FILES = {PATH: CLUSTER, "/etc/slurm/more.conf": "JobCompType=jobcomp/mysql\nSusp
 
 
 def trial(files: t.Mapping[str, str], hostname: str = "first") -> dict[str, str]:
-    return _conf_check.trial_files(PATH, "/run/x", files.get, hostname)
+    return _conf_trial.trial_files(PATH, "/run/x", files.get, hostname)
 
 
 # --- what the trial changes
@@ -76,13 +76,13 @@ def test_our_file_is_part_of_the_trial_also_without_a_key() -> None:
     ],
 )
 def test_a_controller_that_would_act_is_not_started(change: str, why: str) -> None:
-    with pytest.raises(_conf_check.NotTriedError, match=why):
+    with pytest.raises(_conf_trial.NotTriedError, match=why):
         trial({**FILES, PATH: f"{CLUSTER}{change}\n"})
 
 
 def test_a_key_in_a_file_that_is_not_copied_is_seen() -> None:
     files = {**FILES, PATH: f"{CLUSTER}Include /opt/site.conf\n", "/opt/site.conf": "JobCompType=jobcomp/mysql\n"}
-    with pytest.raises(_conf_check.NotTriedError, match=r"/opt/site\.conf:1 sets JobCompType"):
+    with pytest.raises(_conf_trial.NotTriedError, match=r"/opt/site\.conf:1 sets JobCompType"):
         trial(files)
 
 
@@ -97,13 +97,13 @@ def test_only_this_host_s_name_stays(hostname: str, host: str) -> None:
 
 
 def test_a_host_that_is_no_controller_is_said() -> None:
-    with pytest.raises(_conf_check.NotTriedError, match=r"third.*first\(10.0.0.1\), second"):
+    with pytest.raises(_conf_trial.NotTriedError, match=r"third.*first\(10.0.0.1\), second"):
         trial(FILES, "third")
 
 
 def test_every_node_has_an_address_that_leads_nowhere() -> None:
     present = {"/etc/hosts": "127.0.0.1 localhost", "/etc/nsswitch.conf": "passwd: files sss\nhosts: files dns\n"}
-    names = _conf_check.name_files("first(10.0.0.1)", ["10.0.0.1"], _conf.tree(PATH, FILES.get), present.get)
+    names = _conf_trial.name_files("first(10.0.0.1)", ["10.0.0.1"], _conf.tree(PATH, FILES.get), present.get)
     hosts = names["hosts"].splitlines()
     assert hosts[:2] == ["127.0.0.1 localhost", "10.0.0.1 first"]
     assert {line.split()[1] for line in hosts[2:]} >= {"n1", "n2", "n3", "cloud1", "host9"}
@@ -121,7 +121,7 @@ def test_the_private_directory_has_links_but_for_what_changes(tmp_path: pathlib.
     for name in ("slurm.conf", "gres.conf", "slurm.key", "nodecycle.conf"):
         (beside / name).write_text(name)
     main = str(beside / "slurm.conf")
-    _conf_check.stage(str(private), main, {main: "new", str(beside / "nodecycle.conf"): None})
+    _conf_trial.stage(str(private), main, {main: "new", str(beside / "nodecycle.conf"): None})
     assert sorted(path.name for path in private.iterdir()) == ["gres.conf", "slurm.conf", "slurm.key"]
     assert (private / "slurm.key").is_symlink()
     assert not (private / "slurm.conf").is_symlink()
@@ -139,7 +139,7 @@ def test_its_severe_lines_are_read() -> None:
         "slurmctld: error: PriorityWeightFairshare can only be used with SlurmDBD, ignoring\n"
         "slurmctld: fatal: Invalid node names in partition x\n"
     )
-    found = _conf_check.read_trial(said, ran=False)
+    found = _conf_trial.read_trial(said, ran=False)
     assert found.fatal == ("Invalid node names in partition x",)
     assert found.errors == ("Configured MailProg is invalid",)
 
@@ -149,18 +149,18 @@ def test_its_severe_lines_are_read() -> None:
     [("", "it ended without a word"), ("slurmctld: x\n", "slurmctld: x"), ("slurmctld: error: y\nslurmctld: x\n", "y")],
 )
 def test_a_controller_that_ends_without_the_word_fatal_is_none_that_runs(said: str, fatal: str) -> None:
-    assert _conf_check.read_trial(said, ran=False).fatal == (fatal,)
+    assert _conf_trial.read_trial(said, ran=False).fatal == (fatal,)
 
 
 def test_what_the_trial_itself_causes_is_no_verdict() -> None:
-    with pytest.raises(_conf_check.NotTriedError, match="leaves out"):
-        _conf_check.read_trial("slurmctld: fatal: PreemptType=preempt/qos needs slurmdbd\n", ran=False)
+    with pytest.raises(_conf_trial.NotTriedError, match="leaves out"):
+        _conf_trial.read_trial("slurmctld: fatal: PreemptType=preempt/qos needs slurmdbd\n", ran=False)
 
 
 def test_what_a_site_s_controller_always_says_is_not_said_again() -> None:
-    present = _conf_check.Trial(True, (), ("/run/a/x.conf:3 is odd", "old"))
-    candidate = _conf_check.Trial(True, (), ("/run/b/x.conf:7 is odd", "old", "old", "new"))
-    assert _conf_check.new_errors(candidate, present) == ["old", "new"]
+    present = _conf_trial.Trial(True, (), ("/run/a/x.conf:3 is odd", "old"))
+    candidate = _conf_trial.Trial(True, (), ("/run/b/x.conf:7 is odd", "old", "old", "new"))
+    assert _conf_trial.new_errors(candidate, present) == ["old", "new"]
 
 
 # --- the line of the variable
@@ -181,14 +181,14 @@ def test_what_a_site_s_controller_always_says_is_not_said_again() -> None:
 )
 def test_the_line_is_the_user_s(extra: str, message: str, place: tuple[int, str]) -> None:
     text = _conf.fragment(HOOKS, extra)
-    found = _conf_check.finding("error", message, text, ROOT, PATH)
+    found = _conf_trial.finding("error", message, text, ROOT, PATH)
     assert (found.line, found.key) == place
     assert found.as_dict()["variable"] == ("slurm_extra_conf" if place[0] else "")
 
 
 def test_a_controller_s_hook_need_not_be_there_yet_but_the_user_s_has_to() -> None:
     text = _conf.fragment(HOOKS, "EpilogSlurmctld=/mine\n")
-    lines = _conf_check.without_hooks(text, ROOT).splitlines()[1:]
+    lines = _conf_trial.without_hooks(text, ROOT).splitlines()[1:]
     assert lines == [
         "Prolog=/etc/nodecycle/current/worker_prolog",
         "PrologSlurmctld=/bin/true",
