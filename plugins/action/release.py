@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, normal_root, pack
@@ -68,6 +69,8 @@ class ActionModule(ActionBase):
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)
         )
+        if not boolean(args.get("show_diff", True), strict=False) and "diff" in result:
+            result["changes"] = result.pop("diff")
         return result
 
     def _raw(self, hook: str, value: t.Any, renderer: Renderer) -> t.Any:

@@ -46,7 +46,10 @@ def _plan(args: Result, hostvars: t.Any) -> Result:
     if planned["problems"]:
         return {"failed": True, "msg": f"Nothing was changed for any job. {'. '.join(planned['problems'])}."}
     planned["outline"] = texts.outline(planned, settings)
-    return {"run": state.planned(_run(hostvars), planned), "warned": planned["warnings"]}
+    changes = texts.distinct_changes({host: said.get("changes", []) for host, said in staged.items()})
+    # Ansible shows a diff with a result that has changed something.
+    shown = {"diff": changes, "changed": True} if changes and args["_diff"] else {}
+    return {"run": state.planned(_run(hostvars), planned), "warned": planned["warnings"], **shown}
 
 
 def _batch(args: Result, hostvars: t.Any) -> Result:
@@ -162,6 +165,7 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         if args["step"] == "evaluate":
             return {"changed": False, **self._evaluate(args, hostvars, variables)}
+        args["_diff"] = self._task.diff
         return {"changed": False, **_STEPS[args["step"]](args, hostvars)}
 
     def _evaluate(self, args: Result, hostvars: t.Any, variables: dict[str, t.Any]) -> Result:

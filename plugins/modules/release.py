@@ -112,6 +112,12 @@ options:
     description: The host's slurm.conf, from which RV(proof) is read. A host that has none there has the copy that the controller sent.
     type: path
     default: /etc/slurm/slurm.conf
+  show_diff:
+    description:
+      - With O(state=staged), whether the diff is shown with this result. Without it is returned as RV(changes), for somebody who shows
+        the same change of many hosts once.
+    type: bool
+    default: true
   payload:
     description: The rendered release. Set by the action plugin, never by a user.
     type: str
@@ -155,6 +161,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The diff, each part with C(before_header), C(after_header), C(before) and C(after).
+  returned: with O(state=staged) and without O(show_diff), where there is one
+  type: list
+  elements: dict
 id:
   description: The digest that names the release; empty where this host needs none.
   returned: O(state=staged) or O(state=active)
@@ -498,6 +509,7 @@ def main() -> t.NoReturn:
                 },
             },
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+            "show_diff": {"type": "bool", "default": True},
             "payload": {"type": "str", "no_log": True},
         },
         required_if=[("state", "active", ("id",)), ("state", "canary", ("id",))],

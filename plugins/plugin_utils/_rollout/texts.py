@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _hostlist, _ownership
@@ -38,6 +39,22 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
     lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
     lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
     return lines
+
+
+def distinct_changes(changes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> list[dict[str, t.Any]]:
+    """The diffs of all hosts, each distinct one once, with its hosts behind the header."""
+    found: dict[str, tuple[t.Mapping[str, t.Any], list[str]]] = {}
+    for host, parts in changes.items():
+        for part in parts:
+            found.setdefault(json.dumps(part, sort_keys=True), (part, []))[1].append(host)
+    return [
+        {
+            **part,
+            "before_header": f"{part['before_header']} ({_hostlist.fold(hosts)})",
+            "after_header": f"{part['after_header']} ({_hostlist.fold(hosts)})",
+        }
+        for part, hosts in found.values()
+    ]
 
 
 def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:

@@ -701,3 +701,21 @@ def test_of_several_controllers_one_runs_the_hooks(met: dict[str, t.Any], missed
 def test_a_size_that_is_none(spec: str) -> None:
     with pytest.raises(sizes_.RolloutError, match="write a number of nodes or a percentage"):
         sizes_.batch_sizes(10, [spec])
+
+
+def test_a_change_is_shown_once_with_its_hosts() -> None:
+    prolog = {"before_header": "10-x", "after_header": "10-x", "before": "a\n", "after": "b\n"}
+    other = {**prolog, "after": "c\n"}
+    shown = texts.distinct_changes({"w1": [prolog], "w2": [prolog, other], "w3": []})
+    assert [(part["before_header"], part["after"]) for part in shown] == [
+        ("10-x (w[1-2])", "b\n"),
+        ("10-x (w2)", "c\n"),
+    ]
+
+
+def test_what_is_staged_must_be_what_was_checked(world: World) -> None:
+    world.definition["hosts"]["w2"]["id"] = OLD
+    (problem,) = world.plan()["problems"]
+    assert problem.startswith(
+        "w2: the scripts were rendered again to be staged, and differ from those that were checked."
+    )
