@@ -303,3 +303,18 @@ def test_the_threshold_and_the_severities_are_the_user_s(lab, tmp_path):
     )
     assert (stricter.returncode != 0, off.returncode, unknown.returncode != 0) == (True, 0, True)
     assert "did you mean 'accidental-exit-code'?" in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tags", "prolog"], "--tags or --skip-tags leave out steps of the rollout"),
+        (["--skip-tags", "untagged"], "--tags or --skip-tags leave out steps of the rollout"),
+        (["--skip-tags", "always"], "Nothing was checked in this run yet"),
+        (["--start-at-task", "Stage the release beside the active one"], "Nothing was checked in this run yet"),
+    ],
+)
+def test_a_run_that_leaves_out_steps_is_refused(lab, arguments, words):
+    done = lab.play(*arguments, "--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}))
+    assert done.returncode != 0
+    assert words in done.stdout
