@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -171,6 +172,9 @@ class ActionModule(ActionBase):
     def _evaluate(self, args: Result, hostvars: t.Any, variables: dict[str, t.Any]) -> Result:
         """Whether the rollout goes on. What failed on a host, and what Slurm has drained since, is noted in the journal."""
         said = answers.read(args["hosts"], hostvars)
+        if args["seconds"] and not self._task.check_mode:
+            now = time.strftime("%H:%M:%S")
+            self._display.display(f"Watching the nodes since {now}, for {args['seconds']} seconds.")
         call = {
             "state": "evaluated",
             "failures": {**failures.step_failures(args["hosts"], said), **args["failures"]},

@@ -78,6 +78,12 @@ def plan(
         if result.get("failed") and not result.get("unreachable")
     ]
     problems += _rendered_differently(known, results)
+    forgotten = [host for host, result in staged.items() if not result]
+    if forgotten:
+        problems.append(
+            f"{_hostlist.fold(forgotten)}: nothing was staged in this run. Apply the role controller, login or worker to each host of these groups "
+            "between the playbooks check and rollout"
+        )
 
     pending = [host for host, result in results.items() if result["id"] and not result["active"]]
     first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]

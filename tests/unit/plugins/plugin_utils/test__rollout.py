@@ -719,3 +719,11 @@ def test_what_is_staged_must_be_what_was_checked(world: World) -> None:
     assert problem.startswith(
         "w2: the scripts were rendered again to be staged, and differ from those that were checked."
     )
+
+
+def test_a_host_that_no_role_has_staged_is_named(world: World) -> None:
+    world.staged["w3"] = {}
+    # The first controller is not asked twice where nothing is left to do.
+    world.staged["c"] = {"skipped": True}
+    (problem,) = world.plan()["problems"]
+    assert problem.startswith("w3: nothing was staged in this run.")
