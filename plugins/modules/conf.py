@@ -138,9 +138,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
-            "text": {"type": "str", "required": True},
-            "adopt": {"type": "list", "elements": "str", "default": []},
+            **_conf.ARGUMENTS,
             "is_undo": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,
         },

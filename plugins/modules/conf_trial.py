@@ -207,9 +207,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
-            "text": {"type": "str", "required": True},
-            "adopt": {"type": "list", "elements": "str", "default": []},
+            **_conf.ARGUMENTS,
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "controller": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 30},
