@@ -87,7 +87,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_trial, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_parser, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
@@ -154,7 +154,7 @@ def main() -> t.NoReturn:
             if changes:
                 directory = tempfile.mkdtemp(prefix="nodecycle-")
                 try:
-                    _conf_trial.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
+                    _conf_parser.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:
