@@ -13,11 +13,11 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
-    Document,
     Journal,
     MisfitError,
     activated_nodes,
 )
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Phase, Rollout
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_entries import in_an_undo
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
 
@@ -33,7 +33,7 @@ CONTROLLER_HOOKS = ("controller_prolog",)
 CONTROLLER = "controller"
 
 
-def failures(rollout: Document, slurm: Slurm) -> dict[str, str]:
+def failures(rollout: Rollout, slurm: Slurm) -> dict[str, str]:
     """The nodes that failed through this rollout, and the controller where a hook of its failed. Raises SlurmError."""
     seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
     failed = _ownership.failed_through(slurm.nodes().values(), seen, rollout["slurm_user"])
@@ -45,12 +45,12 @@ def failures(rollout: Document, slurm: Slurm) -> dict[str, str]:
     return failed
 
 
-def may_go_on(failed: t.Mapping[str, str], rollout: Document, tolerated: int) -> bool:
+def may_go_on(failed: t.Mapping[str, str], rollout: Rollout, tolerated: int) -> bool:
     """Whether no more has failed than is tolerated. What fails on a controller fails for every job."""
     return len(failed) <= tolerated and failed.keys().isdisjoint({CONTROLLER, *_controllers(rollout)})
 
 
-def _controllers(rollout: Document) -> dict[str, str]:
+def _controllers(rollout: Rollout) -> dict[str, str]:
     """The controllers that the rollout changes, each with its new release."""
     return {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
 
@@ -92,7 +92,7 @@ def evaluate(module: AnsibleModule) -> dict[str, t.Any]:
                 go = False
         if not go:
             # Before the run acts on it: from now on a killed run is undone, not finished.
-            undo = {"failed": failed, "phase": "undo"}
+            undo = {"failed": failed, "phase": Phase.UNDO.value}
             rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
             in_an_undo(module, lambda: journal.lock(params["holder"]))
         return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": rollout}

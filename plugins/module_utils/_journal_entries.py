@@ -12,7 +12,8 @@ import contextlib
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Document, Journal, MisfitError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, MisfitError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Phase, Rollout
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -42,7 +43,7 @@ def _close(module: AnsibleModule, journal: Journal) -> bool:
     return True
 
 
-def _begin(module: AnsibleModule, journal: Journal) -> Document:
+def _begin(module: AnsibleModule, journal: Journal) -> Rollout:
     """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
     rollout = module.params["rollout"]
     try:
@@ -56,7 +57,7 @@ def _begin(module: AnsibleModule, journal: Journal) -> Document:
         raise
 
 
-def _write(module: AnsibleModule, journal: Journal, holder: Document) -> Document | None:
+def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any]) -> Rollout | None:
     """Write down what was asked for; the rollout as it is then."""
     params = module.params
     state, note = params["state"], params["note"]
@@ -67,7 +68,7 @@ def _write(module: AnsibleModule, journal: Journal, holder: Document) -> Documen
     # Before the lock is taken: nobody would let go of it again.
     rollout = journal.require_rollout()
     is_undo = {
-        "noted": "undo" in (rollout["phase"], note.get("phase")),
+        "noted": Phase.UNDO in (rollout["phase"], note.get("phase")),
         "closed": not params["committed"],
         "unlocked": True,
     }[state]
