@@ -11,7 +11,6 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
-from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _linting, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
@@ -38,7 +37,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
+        _validation, args = self.validate_argument_spec(_definition.ARGUMENTS)
         root, wrong = _definition.check_root(args["root"])
         settings = _definition.Settings(
             root=root,

@@ -8,10 +8,10 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _rollout_spec
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import (
     answers,
+    arguments,
     failures,
     plan,
     rollback,
@@ -159,9 +159,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(
-            _rollout_spec.ARGUMENT_SPEC, required_if=_rollout_spec.REQUIRED_IF
-        )
+        _validation, args = self.validate_argument_spec(arguments.ARGUMENTS, required_if=arguments.REQUIRED_IF)
         variables = task_vars or {}
         hostvars = variables["hostvars"]
         if args["step"] == "evaluate":

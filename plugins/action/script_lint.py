@@ -29,6 +29,22 @@ _SCRIPT: dict[str, t.Any] = {
     "timeout": {"type": "int"},
 }
 
+#: Its module documents it.
+ARGUMENTS: dict[str, t.Any] = {
+    "scripts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": _SCRIPT,
+        "required_one_of": [["content", "src"]],
+        "mutually_exclusive": [["content", "src"]],
+    },
+    "slurm_version": {"type": "str"},
+    "disable": {"type": "list", "elements": "str", "default": []},
+    "severity": {"type": "dict", "default": {}},
+    "threshold": {"type": "str", "choices": list(SEVERITIES), "default": "error"},
+}
+
 
 class ActionModule(ActionBase):
     """The script linter by itself. Documented in the module of this name."""
@@ -41,22 +57,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(
-            {
-                "scripts": {
-                    "type": "list",
-                    "elements": "dict",
-                    "required": True,
-                    "options": _SCRIPT,
-                    "required_one_of": [["content", "src"]],
-                    "mutually_exclusive": [["content", "src"]],
-                },
-                "slurm_version": {"type": "str"},
-                "disable": {"type": "list", "elements": "str", "default": []},
-                "severity": {"type": "dict", "default": {}},
-                "threshold": {"type": "str", "choices": list(SEVERITIES), "default": "error"},
-            }
-        )
+        _validation, args = self.validate_argument_spec(ARGUMENTS)
         try:
             secret = self._secrets(len(args["scripts"]), task_vars or {})
             scripts = [

@@ -25,6 +25,15 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+
+class FailedError(Exception):
+    """How a module fails: its message, and what it returns beside that."""
+
+    def __init__(self, message: str, **results: t.Any) -> None:
+        super().__init__(message)
+        self.results = results
+
+
 #: Slurm's commands answer in seconds or not at all.
 COMMAND_TIMEOUT = 60
 

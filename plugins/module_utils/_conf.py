@@ -31,6 +31,13 @@ CACHE = "/run/slurm/conf"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
+#: What every module is given that says what slurm.conf should say.
+ARGUMENTS: dict[str, t.Any] = {
+    "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+    "text": {"type": "str", "required": True},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+}
+
 #: Keys whose lines add up instead of replacing one another (S_P_ARRAY, and the line types with keys of their own).
 LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
 

@@ -4,114 +4,37 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What Slurm itself says of a slurm.conf that is not yet in place.
-
-Two steps, both on copies in a private directory. The parser: any client command reads the whole configuration before it does
-anything. The controller: no daemon has a dry run (slurmctld lost its -t in 18.08), so slurmctld is started on the candidate and
-ended as soon as it runs.
-
-Such a controller must not act on the world. It has namespaces of its own: network (it reaches no node, database or other
-controller, and nobody reaches it), processes (whatever it starts ends with it, however that is), shared memory, and mounts: all is
-read-only for it, and /run, /dev, /tmp and their like are empty file systems of its own (C(_trial)). Where any of this cannot be had,
-no controller is started. It starts without state (-c), so it has no job, step or reservation for which
-PrologSlurmctld, EpilogSlurmctld, ResvProlog, ResvEpilog, MailProg, UnkillableStepProgram or RebootProgram would run: these stay as
-they are, and Slurm's look at their paths counts. HealthCheckProgram, Prolog, Epilog and the task hooks are the nodes' and run
-nowhere. The rest is changed for the trial:
-
-=========================================  ===============================================================================
-key                                        why
-=========================================  ===============================================================================
-StateSaveLocation, SlurmctldPidFile,       the running controller's; its state would be overwritten
-SlurmctldLogFile, SlurmSchedLogFile
-SlurmctldSyslogDebug                       the socket of the system's log is not there
-SlurmctldDebug, DebugFlags, LogTimeFormat  what it says has to have the form that is read here
-SlurmctldHost                              only this host's stays: it neither asks the others nor waits as a backup
-SlurmctldPrimaryOnProg, -OffProg           run as soon as it is primary
-ResumeProgram, SuspendProgram,             power saving begins with an idle controller and would switch nodes
-ResumeFailProgram
-AccountingStorageType, -Enforce            it would wait for a database that it cannot reach
-JobCompType and its file                   opens the site's file, or waits for a database
-=========================================  ===============================================================================
-
-Not tried at all, because plugins of the controller act by themselves at its start: BurstBufferType (datawarp removes buffers
-of jobs that it does not know, lua runs the site's script), PowerPlugin (sets power caps) and NodeFeaturesPlugins with knl
-(runs the site's capmc). Plugins that stay are loaded as at every start: the first lines of job_submit.lua are executed, as
-SlurmUser and within the namespaces. Of the running system's sockets below /run munge's alone is in reach, for without it no controller
-starts; with auth/slurm the trial makes a socket in its own /run, as the real one does in the real one.
-"""
+"""What Slurm itself says of a slurm.conf that is not yet in place: first its parser, then a controller, both on copies."""
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import dataclasses
-import inspect
-import json
 import os
-import pwd
 import re
-import socket
-import stat
-import sys
+import shutil
+import tempfile
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _hostlist, _trial
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
-
-#: What the trial needs beside slurmctld. util-linux has the first three from 2.32 on with all that is asked of them.
-TOOLS = ("unshare", "setpriv", "mount", "ip", "timeout", "env")
-NAMESPACES = (
-    *("--mount", "--propagation", "private", "--net", "--ipc", "--uts"),
-    *("--pid", "--fork", "--kill-child", "--mount-proc"),
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _conf_parser,
+    _daemons,
+    _proof,
+    _trial_controller,
 )
+from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._trial_controller import NotTriedError, Trial
 
-#: Keys that the trial sets to something of its own ({directory} is the private one) where the candidate has them, and always those
-#: that are the running controller's.
-_REPLACED = {
-    "StateSaveLocation": "{directory}/state",
-    "SlurmctldPidFile": "{directory}/state/pid",
-    "SlurmctldLogFile": "{directory}/state/log",
-    "SlurmctldDebug": "info",
-    "SlurmctldSyslogDebug": "quiet",
-}
-#: Keys that stay set, because power saving without a program is an error of its own.
-_HARMLESS = {"ResumeProgram": "/bin/true", "SuspendProgram": "/bin/true", "ResumeFailProgram": "/bin/true"}
-_REMOVED = (
-    "SlurmSchedLogFile",
-    "SlurmSchedLogLevel",
-    "DebugFlags",
-    "LogTimeFormat",
-    "SlurmctldPrimaryOnProg",
-    "SlurmctldPrimaryOffProg",
-    "AccountingStorageType",
-    "AccountingStorageEnforce",
-    "JobCompType",
-    "JobCompLoc",
-)
-_NEUTRAL = frozenset(key.lower() for key in (*_REPLACED, *_HARMLESS, *_REMOVED, "SlurmctldHost"))
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Reader = t.Callable[[str], t.Optional[str]]
+
+_PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
 #: The hooks whose files the controller looks for at its start. Ours are put in place after the check.
 _CONTROLLER_HOOKS = re.compile(r"^((?:Prolog|Epilog)Slurmctld)=.*", re.IGNORECASE)
-_NOTHING = ("", "none", "(null)")
-
-#: Words of a controller that cannot look up names, or misses the accounting that the trial leaves out.
-_OF_THE_ISOLATION = re.compile(
-    r"getaddrinfo|slurm_set_addr|slurm_get_port|_set_node_addrs|unable to resolve|slurmdbd|accounting_?storage",
-    re.IGNORECASE,
-)
-_NODE_NAMES = re.compile(r"(?i)\b(?:NodeName|NodeHostname|NodeAddr)=\"?([^\s\"]+)")
-_SEVERE = re.compile(r"^(?:slurmctld: )?(?:\[[^\]]*\] )?(fatal|error): (.*)$")
-_PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
-
-#: The whole environment of the trial. Nothing of the connection's may lead it out (SLURM_SACK_*, RUNTIME_DIRECTORY, NOTIFY_SOCKET ...).
-_ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-#: Passed on, for where it is set slurmctld finds its libraries by it.
-_LIBRARIES = "LD_LIBRARY_PATH"
-#: Munge's own places, old and new.
-_MUNGE_SOCKETS = ("/run/munge/munge.socket.2", "/var/run/munge/munge.socket.2")
-
-
-class NotTriedError(Exception):
-    """The controller cannot be tried on this host, or must not; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,286 +55,153 @@ class Finding:
         return f"{where}{self.message}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """How a controller fared: whether it ran at last, and its fatal and error lines."""
+class Steps:
+    """The steps of a trial, each in a private directory of its own."""
 
-    ran: bool
-    fatal: tuple[str, ...]
-    errors: tuple[str, ...]
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.path: str = module.params["path"]
+        self.directories: list[str] = []
 
+    def directory(self) -> str:
+        """A new private directory, in memory where the host has such a place."""
+        made = tempfile.mkdtemp(prefix="nodecycle-check-", dir="/run" if os.path.isdir("/run") else None)
+        self.directories.append(made)
+        return made
 
-# -- the private directory
-
-
-def overlay(changes: t.Iterable[_conf.Change], read: t.Callable[[str], str | None]) -> t.Callable[[str], str | None]:
-    """A reader that sees the files as they are to be."""
-    after = {change.path: change.after for change in changes}
-    return lambda path: after[path] if path in after else read(path)
-
-
-def stage(directory: str, path: str, files: t.Mapping[str, str | None]) -> None:
-    """Fill the private directory: links to all that stands beside slurm.conf, and the files that are other than there (None: gone).
-
-    Links and not copies, because keys and passwords stand there, too.
-    """
-    beside = os.path.dirname(path)
-    ours = {os.path.basename(name): text for name, text in files.items()}
-    for name in os.listdir(beside):
-        if name not in ours:
-            os.symlink(os.path.join(beside, name), os.path.join(directory, name))
-    for name, text in ours.items():
-        if text is not None:
-            target = os.path.join(directory, name)
-            with open(target, "wb") as handle:
-                handle.write(text.encode("utf-8", "surrogateescape"))
-            os.chmod(target, 0o644)
-
-
-def parse(changes: t.Sequence[_conf.Change], path: str, run: Runner, directory: str) -> None:
-    """Let Slurm's parser read the candidate in a private directory. Raises SlurmError with its words.
-
-    Any client command reads the whole configuration first; this one then asks nobody (22.05 to 26.05).
-    """
-    stage(directory, path, {change.path: change.after for change in changes})
-
-    def with_candidate(command: list[str]) -> tuple[int, str, str]:
-        os.environ["SLURM_CONF"] = os.path.join(directory, os.path.basename(path))
-        try:
-            return run(command)
-        finally:
-            del os.environ["SLURM_CONF"]
-
-    try:
-        Slurm(with_candidate).call("scontrol", "show", "hostnames", "x")
-    except SlurmError as exc:
-        # The path in Slurm's words should be the one that the reader knows.
-        raise SlurmError(str(exc).replace(directory, os.path.dirname(path))) from exc
-
-
-# -- the controller
-
-
-def trial_files(path: str, directory: str, read: t.Callable[[str], str | None], hostname: str) -> dict[str, str]:
-    """The files of a configuration, changed so that a controller on it acts on nothing. Raises NotTriedError."""
-    entries = _conf.tree(path, read)
-    values = {entry.key.lower(): entry.value for entry in entries}
-    _refuse(values)
-    host = own_host(entries, hostname)
-    beside = os.path.dirname(path)
-    files = {}
-    # Ours is not yet there, also where it has no key.
-    for name in {entry.file for entry in entries} | {path, os.path.join(beside, _conf.FRAGMENT)}:
-        text = read(name)
-        if text is not None and os.path.dirname(name) == beside:
-            try:
-                files[name] = _conf.without_keys(text, _NEUTRAL)
-            except _conf.ConfError as exc:
-                raise NotTriedError(f"{name}: {exc}") from exc
-    left = [entry for entry in _conf.tree(path, lambda name: files.get(name, read(name))) if _is_neutral(entry)]
-    if left:
-        raise NotTriedError(
-            f"{left[0].file}:{left[0].line} sets {left[0].key}, and a file outside {beside} is not copied"
+    def parse(self, changes: list[_conf.Change], read: Reader) -> None:
+        """Slurm's parser. Raises SlurmError and ConfError."""
+        # A missing Include would cost a minute.
+        _conf.tree(self.path, read)
+        _conf_parser.parse(
+            changes, self.path, _ansible.runner(self.module, self.module.params["bin_dir"]), self.directory()
         )
-    lines = {**_REPLACED, **{key: value for key, value in _HARMLESS.items() if key.lower() in values}}
-    own = [f"{key}={value.format(directory=directory)}" for key, value in lines.items()] + [f"SlurmctldHost={host}"]
-    main = files[path]
-    files[path] = main + ("" if main.endswith("\n") else "\n") + "\n".join(own) + "\n"
-    return files
+
+    def trial(self, read: Reader) -> Trial:
+        """A controller on the configuration that read shows. Raises NotTriedError."""
+        tools = {tool: self.module.get_bin_path(tool) for tool in _trial_controller.TOOLS}
+        missing = [tool for tool, place in tools.items() if not place]
+        if missing:
+            raise NotTriedError(f"this host lacks {', '.join(missing)}")
+        bin_dir = self.module.params["bin_dir"]
+        beside = [bin_dir, os.path.join(os.path.dirname(bin_dir), "sbin")] if bin_dir else []
+        slurmctld = self.module.get_bin_path("slurmctld", opt_dirs=beside)
+        if not slurmctld:
+            raise NotTriedError("slurmctld is not on this host, or not where it was looked for (`slurm_bin_dir`)")
+        users = [entry.value for entry in _conf.tree(self.path, read) if entry.key.lower() == "slurmuser"]
+        return _trial_controller.try_controller(
+            self.directory(),
+            self.path,
+            read,
+            slurmctld=slurmctld,
+            slurm_user=users[-1] if users else "root",
+            hostname=os.uname().nodename,
+            timeout=self.module.params["timeout"],
+            run=self._runner(tools["timeout"] or ""),
+        )
+
+    def _runner(self, timeout: str) -> Runner:
+        def run(command: list[str]) -> tuple[int, str, str]:
+            # For the tools; the controller's own environment is empty but for what _trial_controller.environment gives it.
+            code, out, err = self.module.run_command(
+                [timeout, *command[1:]], environ_update={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+            )
+            return code, out, err
+
+        return run
+
+    def evaluate(self, read: Reader) -> tuple[tuple[str, ...], list[str]]:
+        """The fatal lines of a controller on the configuration that read shows, and its new errors. Raises NotTriedError."""
+        trial = self.trial(read)
+        if not trial.fatal and not trial.errors:
+            return (), []
+        present = self.trial(_ansible.read_text)
+        if trial.fatal and present.fatal:
+            raise NotTriedError(f"it does not run on the present configuration either: {present.fatal[0]}")
+        return trial.fatal, _trial_controller.new_errors(trial, present)
+
+    def clean(self) -> None:
+        """Take the directories away."""
+        for directory in self.directories:
+            shutil.rmtree(directory)
 
 
-def _is_neutral(entry: _conf.Entry) -> bool:
-    return entry.key.lower() in _NEUTRAL
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """What Slurm says of the new lines. Raises FailedError where it would not run with them."""
+    path, text, root = (module.params[name] for name in ("path", "text", "root"))
+    steps = Steps(module)
+    findings: list[Finding] = []
+    why = "" if module.params["controller"] else "it was not wanted"
 
+    def results() -> dict[str, t.Any]:
+        return {
+            "controller_checked": not why,
+            **({"why": _ansible.shown(why)} if why else {}),
+            "findings": _ansible.shown([found.as_dict() for found in findings]),
+        }
 
-def _refuse(values: t.Mapping[str, str]) -> None:
-    """Raises NotTriedError where a plugin would act on the world from its start on."""
-    for key, acts in (
-        ("BurstBufferType", lambda value: value.lower().rsplit("/", 1)[-1] not in _NOTHING),
-        ("PowerPlugin", lambda value: value.lower().rsplit("/", 1)[-1] not in _NOTHING),
-        ("NodeFeaturesPlugins", lambda value: "knl" in value.lower()),
-    ):
-        value = values.get(key.lower(), "")
-        if acts(value):
-            raise NotTriedError(f"{key}={value} acts by itself as soon as a controller starts")
+    def note(severity: str, messages: t.Iterable[str]) -> None:
+        findings.extend(finding(severity, message, text, root, path) for message in messages)
 
+    def version_here() -> tuple[int, int] | None:
+        return _daemons.version(module, _daemons.find_on(module, "slurmctld"), "slurmctld")
 
-def own_host(entries: t.Iterable[_conf.Entry], hostname: str) -> str:
-    """The value of SlurmctldHost that is this host's. Raises NotTriedError."""
-    hosts = [entry.value for entry in entries if entry.key.lower() == "slurmctldhost"]
-    short = hostname.split(".")[0]
-    for value in hosts:
-        if value.split("(")[0].split(".")[0] == short:
-            return value
-    raise NotTriedError(f"this host ({hostname}) is not among the SlurmctldHost lines ({', '.join(hosts) or 'none'})")
-
-
-def addresses_of(host: str) -> list[str]:
-    """The addresses of a SlurmctldHost value, name or name(address). Raises NotTriedError."""
-    name = host.split("(")[-1].rstrip(")")
+    fatal: tuple[str, ...] = ()
     try:
-        return sorted({str(info[4][0]) for info in socket.getaddrinfo(name, None)})
-    except OSError as exc:
-        raise NotTriedError(f"SlurmctldHost={host} has no address: {exc}") from exc
-
-
-def make_private(directory: str, slurm_user: str) -> tuple[int, int]:
-    """Let SlurmUser read the private directory and write its state there; the user's uid and gid. Raises NotTriedError."""
-    try:
-        user = pwd.getpwuid(int(slurm_user)) if slurm_user.isdigit() else pwd.getpwnam(slurm_user)
-    except KeyError as exc:
-        raise NotTriedError(f"SlurmUser={slurm_user} is no user of this host") from exc
-    state = os.path.join(directory, "state")
-    os.mkdir(state, 0o700)
-    os.chown(state, user.pw_uid, user.pw_gid)
-    os.chown(directory, 0, user.pw_gid)
-    os.chmod(directory, stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP)
-    return user.pw_uid, user.pw_gid
-
-
-def name_files(
-    host: str, addresses: t.Iterable[str], entries: t.Iterable[_conf.Entry], read: t.Callable[[str], str | None]
-) -> dict[str, str]:
-    """hosts and nsswitch.conf of the namespaces: every node is the namespace itself, and no name server is asked.
-
-    A controller asks ten times, a second apart, for each name that is not known (24.11.5).
-    """
-    nodes: set[str] = set()
-    for entry in entries:
-        if entry.key.lower() == "nodename":
-            for expression in _NODE_NAMES.findall(entry.value):
-                with contextlib.suppress(_hostlist.HostlistError):
-                    nodes.update(_hostlist.expand(expression))
-    own = "".join(f"{address} {host.split('(')[0]}\n" for address in addresses)
-    others = "".join(f"127.0.0.1 {node}\n" for node in sorted(nodes))
-    switch = re.sub(r"(?m)^\s*hosts:.*$", "hosts: files", read("/etc/nsswitch.conf") or "hosts: files\n")
-    return {"hosts": (read("/etc/hosts") or "") + "\n" + own + others, "nsswitch.conf": switch}
-
-
-def sockets(entries: t.Iterable[_conf.Entry]) -> list[str]:
-    """The sockets that a start needs, where they really are: munge's. auth/slurm needs none, it makes its own.
-
-    Of AuthInfo the last line counts.
-    """
-    values = {entry.key.lower(): entry.value for entry in entries}
-    if values.get("authtype", "auth/munge").lower().rsplit("/", 1)[-1] != "munge":
-        return []
-    named = re.search(r"(?:^|[,;])\s*socket=([^,;]+)", values.get("authinfo", ""), re.IGNORECASE)
-    places = (named.group(1),) if named else _MUNGE_SOCKETS
-    real = dict.fromkeys(os.path.realpath(place) for place in places)
-    return [place for place in real if stat.S_ISSOCK(_mode(place))]
-
-
-def _mode(path: str) -> int:
-    try:
-        return os.stat(path).st_mode
-    except OSError:
-        return 0
-
-
-def environment(present: t.Mapping[str, str]) -> list[str]:
-    """The words before a command that give it the trial's environment and nothing else."""
-    libraries = {_LIBRARIES: present[_LIBRARIES]} if present.get(_LIBRARIES) else {}
-    return ["env", "-i", *(f"{name}={value}" for name, value in {**_ENVIRONMENT, **libraries}.items())]
-
-
-def try_controller(
-    directory: str,
-    path: str,
-    read: t.Callable[[str], str | None],
-    *,
-    slurmctld: str,
-    slurm_user: str,
-    hostname: str,
-    timeout: int,
-    run: Runner,
-) -> Trial:
-    """Start a controller on the configuration that read shows, in an empty private directory, until it runs or has ended.
-
-    Raises NotTriedError where that is not possible, not allowed, or came to no result in time.
-    """
-    files = trial_files(path, directory, read, hostname)
-    host = own_host(_conf.tree(path, read), hostname)
-    addresses = addresses_of(host)
-    uid, gid = make_private(directory, slurm_user)
-    staged = os.path.join(directory, "conf")
-    os.mkdir(staged, 0o755)
-    stage(staged, path, files)
-    names = name_files(host, addresses, _conf.tree(path, read), _text)
-    plan = {
-        "directory": directory,
-        "new": os.path.join(directory, "new"),
-        "conf": os.path.join(staged, os.path.basename(path)),
-        "uid": uid,
-        "gid": gid,
-        "slurmctld": slurmctld,
-        "addresses": addresses,
-        "sockets": sockets(_conf.tree(path, read)),
-    }
-    os.mkdir(os.path.join(directory, "new"))
-    own = {**names, "trial.py": inspect.getsource(_trial), "plan.json": json.dumps(plan)}
-    for name, text in own.items():
-        _files.write_atomic(os.path.join(directory, name), text.encode("utf-8", "surrogateescape"), 0o644)
-    _share_key_of_tokens(directory, path, read)
-    command = ["timeout", "--kill-after=2", str(timeout), "unshare", *NAMESPACES, *environment(os.environ)]
-    # Isolated from the connection's environment and from the directory, in which SlurmUser writes.
-    command += [sys.executable, "-I", "-S", os.path.join(directory, "trial.py"), os.path.join(directory, "plan.json")]
-    code, _out, err = run(command)
-    if not os.path.exists(os.path.join(directory, "isolated")):
-        why = " ".join(err.split()) or f"unshare ended with {code}"
-        if code in (124, 137):
-            why = f"that took more than {timeout} seconds (see whether a mounted file system does not answer)"
-        raise NotTriedError(f"this host does not let it be shut off from the running system: {why}")
-    said = _text(os.path.join(directory, "said")) or ""
-    trial = read_trial(said.replace(staged, os.path.dirname(path)), ran=code == _trial.RAN)
-    if code not in (_trial.RAN, _trial.ENDED):
-        last = trial.errors[-1] if trial.errors else "nothing of interest"
-        raise NotTriedError(f"it neither ran nor ended within {timeout} seconds; it said last: {last}")
-    return trial
-
-
-def _text(path: str) -> str | None:
-    data = _files.read_bytes(path)
-    return None if data is None else data.decode("utf-8", "surrogateescape")
-
-
-def _share_key_of_tokens(directory: str, path: str, read: t.Callable[[str], str | None]) -> None:
-    """The key of auth/jwt stands in the state's directory, unless AuthAltParameters says where; without it no controller starts."""
-    for entry in _conf.tree(path, read):
-        key = os.path.join(entry.value, "jwt_hs256.key")
-        if entry.key.lower() == "statesavelocation" and os.path.exists(key):
-            with contextlib.suppress(FileExistsError):
-                os.symlink(key, os.path.join(directory, "state", "jwt_hs256.key"))
-
-
-def read_trial(text: str, *, ran: bool) -> Trial:
-    """The fatal and error lines of a controller, without those that come from its isolation. Raises NotTriedError."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    severe = [match.groups() for line in lines if (match := _SEVERE.match(line))]
-    fatal = [words for severity, words in severe if severity == "fatal"]
-    if any(_OF_THE_ISOLATION.search(words) for words in fatal):
-        raise NotTriedError(f"it wants what the trial leaves out: {fatal[0]}")
-    errors = [words for severity, words in severe if severity == "error" and not _OF_THE_ISOLATION.search(words)]
-    if not ran and not fatal:
-        # It ended without the word, for instance by a signal.
-        fatal = errors[-1:] or lines[-1:] or ["it ended without a word"]
-    return Trial(ran, tuple(fatal), tuple(errors))
-
-
-def new_errors(candidate: Trial, present: Trial) -> list[str]:
-    """What the candidate's controller complains about and the present one's does not."""
-    known = collections.Counter(_comparable(line) for line in (*present.fatal, *present.errors))
-    found = []
-    for line in candidate.errors:
-        if known[_comparable(line)]:
-            known[_comparable(line)] -= 1
-        elif line not in found:
-            found.append(line)
-    return found
-
-
-def _comparable(line: str) -> str:
-    return re.sub(r"/\S*/", "", re.sub(r"\d+", "0", line))
+        changes = _conf.changes(path, text, module.params["adopt"], _ansible.read_text)
+        candidate = _conf_parser.overlay(changes, _ansible.read_text)
+        steps.parse(changes, candidate)
+        if lost := _proof.stolen(path, text, root, candidate, version_here):
+            why = "the configuration names other scripts"
+            raise FailedError(
+                f"With the new configuration Slurm would not run our dispatchers, so nothing was changed. {'; '.join(lost)}. Take that "
+                "line away, or the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook.",
+                **results(),
+            )
+        if not why:
+            fragment = _conf.Change(
+                os.path.join(os.path.dirname(path), _conf.FRAGMENT), None, without_hooks(text, root)
+            )
+            fatal, errors = steps.evaluate(_conf_parser.overlay([fragment] if text else [], candidate))
+            # Where it ends, what it complained about before is the reason.
+            note("error" if fatal else "warning", [*errors, *(line for line in fatal if line not in errors)])
+    except SlurmError as exc:
+        why = "Slurm's parser refuses the configuration"
+        note("error", [str(exc)])
+        raise FailedError(
+            _ansible.shown(
+                f"Slurm refuses the new configuration, so nothing was changed. {findings[0]}. Correct `slurm_extra_conf`."
+            ),
+            **results(),
+        ) from exc
+    except NotTriedError as exc:
+        why = str(exc)
+    except (_conf.ConfError, OSError) as exc:
+        why = "the configuration cannot be put together"
+        raise FailedError(
+            _ansible.shown(
+                f"The new {path} cannot be put together, so nothing was changed: {exc}. Correct `slurm_extra_conf`."
+            ),
+            **results(),
+        ) from exc
+    finally:
+        steps.clean()
+    if module.params["controller"] and why:
+        module.warn(
+            _ansible.shown(f"The new slurm.conf was read by Slurm's parser, and no controller was tried on it: {why}.")
+        )
+    for found in findings:
+        if found.severity == "warning":
+            module.warn(_ansible.shown(f"A controller on the new slurm.conf runs, and says: {found}"))
+    if fatal:
+        raise FailedError(
+            _ansible.shown(
+                "A controller that is started on the new configuration ends, so nothing was changed. "
+                f"slurmctld says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`."
+            ),
+            **results(),
+        )
+    return {"changed": False, **results()}
 
 
 # -- the user's variable

@@ -24,6 +24,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     STATE_DIR,
     dispatcher_path,
 )
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store
 
 SYSTEMD_DIR = "/etc/systemd/system"
 LOGROTATE = "/etc/logrotate.d/nodecycle"
@@ -42,7 +43,7 @@ STOP_WITHIN = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
+class HostFiles:
     """Files by path, symbolic links by path, directories and empty log files with their owner (V(root) or V(slurm))."""
 
     files: dict[str, str]
@@ -107,14 +108,14 @@ AssertPathExists={RUN_DIR}/{hook}.ok
 """
 
 
-def surroundings(
+def needed(
     hooks: t.Collection[str],
     init: t.Iterable[str],
     root: str,
     gate: t.Container[str],
     slurm_user: str = "slurm",
     timeouts: t.Mapping[str, int] | None = None,
-) -> Surroundings:
+) -> HostFiles:
     """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
     limits = init_timeouts(timeouts)
     users = {"root": "root", "slurm": slurm_user}
@@ -146,7 +147,12 @@ def surroundings(
             f"d {RUN_DIR}/{name} 0700 {users[HOOKS[name].user]} - 30d\n" for name in hooks if HOOKS[name].user != "job"
         ]
         files[TMPFILES] = "# Managed by nodecycle.slurm.\n" + "".join(at_boot)
-    return Surroundings(files, links, dirs, logs)
+    return HostFiles(files, links, dirs, logs)
+
+
+def around(store: Store, manifest: Manifest, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> HostFiles:
+    """What this release needs around it on this host."""
+    return needed(manifest["hooks"], manifest["init"], store.root, gate, store.slurm_user, timeouts)
 
 
 def all_paths() -> list[str]:
@@ -160,7 +166,7 @@ def all_paths() -> list[str]:
     return found
 
 
-def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> list[str]:
+def missing(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> list[str]:
     """The paths that are not as they should be, also those that should be gone."""
     wrong = [
         path
@@ -181,7 +187,7 @@ def missing(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> li
     ]
 
 
-def _drop_in_dirs(wanted: Surroundings) -> list[str]:
+def _drop_in_dirs(wanted: HostFiles) -> list[str]:
     """The directories that we share with the site and whose files systemd adds to a daemon's unit."""
     return sorted({os.path.dirname(path) for path in wanted.files if os.path.dirname(path).endswith(".service.d")})
 
@@ -203,7 +209,7 @@ def _is_our_dir(path: str, owner: _drift.Owner) -> bool:
     return _drift.is_as(path, "dir", 0o700, owner) or _drift.is_as(path, "dir", 0o700, (owner[0], 0))
 
 
-def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> None:
+def make_dirs(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> None:
     """Make the directories and log files that the dispatchers write to. Before the activation."""
     # A directory before what is in it.
     for path, owner in wanted.dirs.items():
@@ -234,7 +240,7 @@ def make_dirs(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> 
                 _drift.renew_log(path, owners[owner])
 
 
-def place(wanted: Surroundings, owners: t.Mapping[str, tuple[int, int]]) -> bool:
+def place(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> bool:
     """Place the files and links, take away those that should be gone; True where systemd has to read its units again.
 
     After the activation: a unit must not name a dispatcher that is not there, or a boot in between keeps slurmd down.

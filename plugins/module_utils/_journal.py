@@ -22,10 +22,19 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files, _hook_log, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import (
+    SHAPES,
+    UNDO,
+    About,
+    Commit,
+    Committed,
+    Holder,
+    Rollout,
+    SeenHolder,
+    recovery_of,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR, STATE_DIR
-
-Document = dict[str, t.Any]
 
 #: Seconds without a sign of life after which a lock whose holder cannot be looked at is taken for dead.
 LOCK_STALE = 3600
@@ -38,83 +47,6 @@ KEEP = 50
 #: for a moment.
 RESERVE = 128 * 1024
 _JOURNALS = 4
-
-_CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
-_NODE = _documents.fields(
-    {},
-    {
-        **dict.fromkeys(("state", "reason", "reason_user", "reason_time", "owner"), _documents.text),
-        **dict.fromkeys(("flags", "partitions"), _documents.many(_documents.text)),
-    },
-)
-_ABOUT = {"node": _documents.text, "kinds": _documents.many(_documents.text)}
-
-
-def _nodes(value: t.Any, where: str) -> None:
-    """Nodes as _ownership.facts() tells of them."""
-    _documents.each(_NODE)(value, where)
-    try:
-        _ownership.from_facts(value)
-        _ownership.change({}, value)
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise _documents.DocumentError(f"{where} does not say what the nodes were like ({exc!r})") from exc
-
-
-_BEFORE: dict[str, _documents.Shape] = {"activated": _documents.each(_documents.number), "nodes": _nodes}
-_COMMIT: dict[str, _documents.Shape] = {
-    "name": _documents.text,
-    "hosts": _documents.each(_documents.text),
-    "about": _documents.each(_documents.fields(_ABOUT)),
-    "conf": _CONF,
-    "controllers": _documents.many(_documents.text),
-}
-_HOST = _documents.fields({**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)})
-
-
-def _commit(more: t.Mapping[str, _documents.Shape]) -> _documents.Shape:
-    """A committed rollout, or what is going to be one."""
-    has_fields = _documents.fields({**_COMMIT, **more}, _BEFORE)
-
-    def check(value: t.Any, where: str) -> None:
-        has_fields(value, where)
-        unknown = [host for host in value["hosts"] if host not in value["about"]]
-        if unknown:
-            raise _documents.DocumentError(f"{where}.about says nothing of {unknown[0]!r}")
-
-    return check
-
-
-_SHAPES: dict[str, _documents.Shape] = {
-    "journal": _documents.fields(
-        {
-            "name": _documents.text,
-            "phase": _documents.text,
-            "opened": _documents.number,
-            "passed": _documents.flag,
-            "conf_changed": _documents.flag,
-            "failed": _documents.each(_documents.text),
-            "hosts": _documents.each(_HOST),
-            "controllers": _documents.many(_documents.text),
-            "slurm_user": _documents.text,
-            "conf": _CONF,
-            **_BEFORE,
-        },
-        {
-            "conf_path": _documents.text,
-            "drained": _documents.many(_documents.text),
-            "failures": _documents.many(_hook_log.FAILURE),
-            "commit": _documents.maybe(_commit({})),
-        },
-    ),
-    "committed": _documents.fields({"rollouts": _documents.many(_commit({"committed": _documents.number}))}),
-    "lock": _documents.fields(
-        {
-            **dict.fromkeys(("run", "machine", "started", "user", "host", "boot"), _documents.text),
-            "pid": _documents.whole,
-            **dict.fromkeys(("since", "seen"), _documents.number),
-        }
-    ),
-}
 
 #: What to do about a document that cannot be read. Never guessed at: what was before a rollout is known from here alone.
 _REMEDIES = {
@@ -143,7 +75,7 @@ class MisfitError(JournalError):
 class LockHeldError(JournalError):
     """Another run holds the lock."""
 
-    def __init__(self, holder: Document) -> None:
+    def __init__(self, holder: SeenHolder) -> None:
         super().__init__(held_by(holder))
         self.holder = holder
 
@@ -161,16 +93,16 @@ def this_boot() -> Boot:
     return Boot(name.decode().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-def commit_of(
-    journal: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
-) -> Document:
+def commit_of(journal: Rollout, committed: Commit | None, withdrawn: t.Container[str]) -> Commit:
     """What the history keeps of a rollout that succeeded: what every known host runs, our lines in slurm.conf, and how the nodes were before."""
-    before = committed or {"hosts": {}, "about": {}}
-    hosts = {**before["hosts"], **{host: entry["to"] for host, entry in journal["hosts"].items()}}
+    hosts = {
+        **(committed["hosts"] if committed else {}),
+        **{host: entry["to"] for host, entry in journal["hosts"].items()},
+    }
     kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
-    about = {
-        **before["about"],
-        **{host: {key: entry[key] for key in ("node", "kinds")} for host, entry in journal["hosts"].items()},
+    about: dict[str, About] = {
+        **(committed["about"] if committed else {}),
+        **{host: {"node": entry["node"], "kinds": entry["kinds"]} for host, entry in journal["hosts"].items()},
     }
     return {
         "name": journal["name"],
@@ -202,7 +134,7 @@ class Journal:
     def _read(self, name: str) -> t.Any:
         try:
             data = _files.read_bytes(self._path(name), follow=False, owner=os.geteuid())
-            return None if data is None else _documents.load(data, _SHAPES[name])
+            return None if data is None else _documents.load(data, SHAPES[name])
         except (_documents.DocumentError, _files.UnsuitableFileError) as exc:
             kind = UnreadableLockError if name == "lock" else UnreadableError
             raise kind(f"{self._path(name)} is no document of this collection: {exc}. {_REMEDIES[name]}") from exc
@@ -221,7 +153,7 @@ class Journal:
 
     def _dump(self, name: str, document: t.Mapping[str, t.Any]) -> bytes:
         try:
-            return _documents.dump(document, _SHAPES[name])
+            return _documents.dump(document, SHAPES[name])
         except _documents.DocumentError as exc:
             raise MisfitError(f"what is to be written into {self._path(name)} does not fit: {exc}") from exc
 
@@ -278,25 +210,25 @@ class Journal:
             finally:
                 os.close(descriptor)
 
-    def current(self) -> Document | None:
+    def current(self) -> Rollout | None:
         """The rollout under way, or None."""
-        return t.cast("Document | None", self._read("journal"))
+        return t.cast("Rollout | None", self._read("journal"))
 
-    def require_rollout(self) -> Document:
+    def require_rollout(self) -> Rollout:
         """The rollout under way. Raises JournalError where there is none."""
         present = self.current()
         if present is None:
             raise JournalError("no rollout is under way")
         return present
 
-    def committed(self) -> list[Document]:
+    def committed(self) -> list[Committed]:
         """The committed rollouts, newest first."""
         found = self._read("committed")
-        return t.cast("list[Document]", found["rollouts"]) if found else []
+        return t.cast("list[Committed]", found["rollouts"]) if found else []
 
-    def holder(self) -> Document | None:
+    def holder(self) -> SeenHolder | None:
         """Who holds the lock, with the age of his last sign of life in seconds; None where nobody does."""
-        holder = self._read("lock")
+        holder: Holder | None = self._read("lock")
         if not holder:
             return None
         boot = self._boot()
@@ -332,7 +264,7 @@ class Journal:
         if present is None or present["run"] != holder["run"]:
             raise JournalError("this run does not hold the lock any more: another one has taken over from it")
 
-    def open(self, rollout: Document) -> Document:
+    def open(self, rollout: t.Mapping[str, t.Any]) -> Rollout:
         """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
         present, rollout = self.current(), _documents.clean(rollout)
         if present:
@@ -341,30 +273,30 @@ class Journal:
                 kept = {key: entry[key] for key in ("from", "conf")}
                 hosts[host] = {**hosts.get(host, entry), **kept}
             # Another release, or one that was about to be undone, has to pass anew.
-            has_passed = present["passed"] and present["name"] == rollout["name"] and present["phase"] != "undo"
+            has_passed = present["passed"] and present["name"] == rollout["name"] and recovery_of(present) != UNDO
             merged = {
                 "hosts": hosts,
                 "nodes": {**rollout["nodes"], **present["nodes"]},
                 "passed": has_passed,
                 "failed": {},
             }
-            rollout = {**present, **rollout, **merged}
+            opened = {**present, **rollout, **merged}
         else:
-            empty: Document = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
-            rollout = {**empty, **rollout, "opened": int(self._now())}
-        if rollout.get("commit") is None:
+            empty = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
+            opened = {**empty, **rollout, "opened": int(self._now())}
+        if opened.get("commit") is None:
             # A rollback may begin on a full disk, and what it takes back was begun with room for it.
-            self.keep_room(rollout)
-        self._write("journal", rollout)
-        return rollout
+            self.keep_room(opened)
+        self._write("journal", opened)
+        return t.cast("Rollout", opened)
 
-    def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
+    def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
         """The rollout under way as it would be with this note."""
         present = self.require_rollout()
         activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
-        return t.cast("Document", _documents.clean({**present, **fields, "activated": activated}))
+        return t.cast("Rollout", _documents.clean({**present, **fields, "activated": activated}))
 
-    def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
+    def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
         """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
         rollout = self.noted(activating, **fields)
         self._write("journal", rollout)
@@ -376,13 +308,15 @@ class Journal:
         Then the lock goes, and where nothing is left to remember all of it.
         """
         rollout = self.current()
-        entry = None
-        if rollout is not None and (is_committed or rollout.get("commit")):
-            present = self.committed()
-            newest = present[0] if present else None
-            entry = commit_of(rollout, newest, withdrawn) if is_committed else rollout["commit"]
+        entry = rollout.get("commit") if rollout else None
+        if rollout and is_committed:
+            entry = commit_of(rollout, next(iter(self.committed()), None), withdrawn)
+        if entry is not None:
             # How the nodes were before is of use for the newest one only.
-            older = [{key: value for key, value in old.items() if key not in ("activated", "nodes")} for old in present]
+            older = [
+                {key: value for key, value in old.items() if key not in ("activated", "nodes")}
+                for old in self.committed()
+            ]
             committed = [{**entry, "committed": int(self._now())}, *older]
             # A definition that was emptied leaves nothing to go back to.
             kept = committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else []

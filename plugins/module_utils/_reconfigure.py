@@ -8,19 +8,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import re
+import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _documents, _files, _restart
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _controller,
+    _documents,
+    _files,
+    _hostlist,
+    _reason_users,
+    _restart,
+)
+from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
-_PING = re.compile(r"^Slurmctld\(\w+\) at (\S+) is (UP|DOWN)", re.MULTILINE)
-_SEVERE = re.compile(r"\b(?:fatal|error): ")
-#: States of a node that does not answer because it was switched off, or is about to.
-_POWER = frozenset({"POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "POWER_DOWN", "REBOOT_ISSUED", "REBOOT_REQUESTED"})
-_AWAY = frozenset({"DOWN", "UNKNOWN", "ERROR", "FUTURE"})
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
 #: Job states that a node's end causes.
 _LOST = frozenset({"NODE_FAIL", "BOOT_FAIL"})
 #: Ended; everything else waits, runs or comes to its end.
@@ -31,6 +43,9 @@ _ENDED = frozenset(
 _ADDING = frozenset({"slurmctldhost", "prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
 #: How scontrol writes units.
 _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
+
+#: One that ends after scontrol came back has done so by then (22.05.8, and 24.11.5 with -D).
+SETTLED_AFTER = 2
 
 
 @dataclasses.dataclass
@@ -129,33 +144,6 @@ def waiting_for_restart(
 # -- what proves that it is done
 
 
-def parse_ping(text: str) -> dict[str, bool]:
-    """C(scontrol ping): each controller, the primary first, and whether it answers."""
-    return {host: state == "UP" for host, state in _PING.findall(text)}
-
-
-def is_serving(node: Node) -> bool:
-    """Whether a node answers and is not out of service by itself; an administrator's drain does not matter here."""
-    return node.state not in _AWAY and not node.flags & {"NOT_RESPONDING", "INVALID_REG", *_POWER}
-
-
-def left(before: t.Iterable[str], now: t.Mapping[str, Node]) -> dict[str, str]:
-    """The nodes that answered before and do not any more, with what the controller says of them.
-
-    A node that slurm.conf no longer has is not among them, nor one that was switched off on purpose.
-    """
-    return {
-        name: f"{'+'.join([node.state, *sorted(node.flags)])}{f' ({node.reason})' if node.reason else ''}"
-        for name in before
-        if (node := now.get(name)) and not is_serving(node) and not node.flags & _POWER
-    }
-
-
-def parse_jobs(text: str) -> dict[str, str]:
-    """C(squeue -h -a -t all -o %A|%T): each job's state."""
-    return dict(line.split("|", 1) for line in text.split() if "|" in line)
-
-
 def unfinished(jobs: t.Mapping[str, str]) -> list[str]:
     """The jobs that have not ended."""
     return [job for job, state in jobs.items() if state not in _ENDED]
@@ -199,14 +187,161 @@ def seconds_of(value: str, default: float) -> float:
     return float(match.group(1)) if match else default
 
 
-def severe_lines(text: str, limit: int = 5) -> list[str]:
-    """The last fatal and error lines of a log, without their times, each once; where one is fatal, up to that."""
-    lines = list(
-        dict.fromkeys(
-            re.sub(r"^\[[^\]]*\]\s*|^slurmctld: ", "", line.strip())
-            for line in text.splitlines()
-            if _SEVERE.search(line)
-        )
+# -- the steps
+
+
+def note_of(controller: Controller) -> Note:
+    """What the cluster is now. Raises SlurmError, ConfError."""
+    return Note(
+        time=time.time(),
+        digest=digest(controller.path, _ansible.read_text),
+        keys=read_keys(controller.path, _ansible.read_text),
+        config=controller.slurm.cluster().config,
+        jobs=unfinished(controller.jobs()),
+        nodes=[name for name, node in controller.slurm.nodes().items() if _controller.is_serving(node)],
     )
-    fatal = [number for number, line in enumerate(lines) if "fatal: " in line]
-    return lines[: fatal[-1] + 1 if fatal else len(lines)][-limit:]
+
+
+def write_note(note: Note) -> None:
+    """Put the note in place; only root and the controller's users of root may read what jobs there were."""
+    _files.make_parents(_ansible.RECONFIGURE_DUE)
+    _files.write_atomic(_ansible.RECONFIGURE_DUE, note.dump(), 0o600)
+
+
+class Outcome(t.TypedDict):
+    """What is to be done."""
+
+    needs: str
+    changed_keys: list[str]
+    waits_for_restart: list[str]
+
+
+def plan(controller: Controller, note: Note, keys: t.Mapping[str, list[str]], *, restart_allowed: bool) -> Outcome:
+    """What the changed files want. Raises SlurmError where a reconfigure would end the controller."""
+    # Without a baseline nothing can be told from the keys.
+    changed = changed_keys(note.keys, keys) if note.keys else []
+    release = note.config.get("SLURM_VERSION", "")
+    waiting, deadly = waiting_for_restart(note.keys, keys, release) if note.keys else ([], [])
+    if deadly and not restart_allowed:
+        raise SlurmError(
+            f"{', '.join(deadly)} changed, and slurmctld {release} ends when it is told to reconfigure after that: "
+            "nothing was told to it. Set `slurm_restart_allowed: true`, or take the lines back"
+        )
+    needs = "restart" if waiting else "reconfigure"
+    is_as_before = note.digest == digest(controller.path, _ansible.read_text)
+    if is_as_before and not note.begun and controller.has_read_files():
+        needs = "nothing"
+    return {"needs": needs, "changed_keys": changed, "waits_for_restart": [] if restart_allowed else waiting}
+
+
+def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed: bool) -> bool:
+    """Reconfigure, and start or restart the controller where that is due; whether it had to be started. Raises SlurmError."""
+    was_started = not controller.active()
+    if was_started:
+        controller.systemctl("start")
+        controller.wait_for_answer()
+    if needs == "nothing":
+        return was_started
+    note.begun = True
+    # An undo goes this way, too, and must not end at a full disk; what was announced is there.
+    with contextlib.suppress(_files.NoRoomError):
+        write_note(note)
+    with controller.no_job_starts():
+        if needs == "restart" and restart_allowed and not was_started:
+            active = controller.active()
+            if active.split(".")[0] != os.uname().nodename.split(".")[0]:
+                raise SlurmError(f"a restart is due, and the active controller is {active}: run this there")
+            controller.systemctl("restart")
+            controller.wait_for_answer()
+        # Also after a start: that alone sends no file to the nodes of a configless cluster.
+        controller.reconfigure()
+        controller.wait_for_answer()
+        _reason_users.forget(controller.slurm.named_nodes().values())
+    return was_started
+
+
+def prove(
+    controller: Controller, note: Note, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
+) -> dict[str, t.Any]:
+    """Whether the controller, its nodes and its jobs are as they should be. Raises SlurmError."""
+    controller.wait_for_answer()
+    time.sleep(SETTLED_AFTER)
+    active = controller.wait_for_answer()
+    left = controller.wait_for_nodes(note.nodes)
+    config = controller.slurm.cluster().config
+    remembered = seconds_of(config.get("MinJobAge", ""), 300)
+    lost = lost_jobs(note.jobs, controller.jobs(), seconds=time.time() - note.time, remembered=remembered)
+    # Where the files are those of before, nothing is left that would bring a node or a job back.
+    if note.digest != digest(controller.path, _ansible.read_text):
+        if left:
+            name, state = next(iter(left.items()))
+            raise SlurmError(
+                f"nodes that answered before do not any more: {_hostlist.fold(left)} (the controller calls {name} {state})"
+            )
+        if lost:
+            raise SlurmError(f"jobs that waited or ran before are lost: {', '.join(lost[:10])} ({len(lost)} in all)")
+    away = [name for name, node in controller.slurm.nodes().items() if not _controller.is_serving(node)]
+    down = [name for name in away if name not in left]
+    return {
+        "active_controller": active,
+        "unproven_keys": unproven(changed, keys, note.config, config),
+        "nodes_down": _hostlist.fold(down) if down else "",
+        "nodes_left": _hostlist.fold(left) if left else "",
+        "jobs_before": len(note.jobs),
+        "jobs_lost": lost,
+    }
+
+
+def _announce(module: AnsibleModule, controller: Controller, *, was_due: bool) -> dict[str, t.Any]:
+    """Leave the note, unless an earlier run has left one. Raises FailedError."""
+    if not was_due and not module.check_mode:
+        try:
+            # A controller that does not answer now has nothing to compare with later.
+            write_note(note_of(controller) if controller.active() else Note())
+        except (SlurmError, _conf.ConfError, OSError) as exc:
+            raise FailedError(
+                f"Noting what the cluster is before slurm.conf changes: {exc}. Nothing was changed."
+            ) from exc
+    return {"changed": not was_due, "was_due": was_due}
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """Announce a change of slurm.conf, or let Slurm take it and prove that it did. Raises FailedError."""
+    controller = Controller(module)
+    try:
+        present = _files.read_bytes(_ansible.RECONFIGURE_DUE, follow=False)
+    except OSError as exc:
+        raise FailedError(f"Reading what an earlier run has left: {exc}.") from exc
+    was_due = present is not None
+    if module.params["state"] == "announced":
+        return _announce(module, controller, was_due=was_due)
+    allowed = module.params["restart_allowed"]
+    note = load_note(present) if present else Note(time=time.time())
+    result: dict[str, t.Any] = {"was_due": was_due, "needs": "nothing", "changed_keys": [], "waits_for_restart": []}
+    try:
+        if was_due or module.params["due"]:
+            keys = read_keys(controller.path, _ansible.read_text)
+            controller.listen(keys)
+            outcome = plan(controller, note, keys, restart_allowed=allowed)
+            result.update(outcome)
+            if not module.check_mode:
+                result["was_started"] = carry_out(controller, note, outcome["needs"], restart_allowed=allowed)
+                result.update(prove(controller, note, outcome["changed_keys"], keys))
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(_ansible.RECONFIGURE_DUE)
+    except (SlurmError, _conf.ConfError, OSError) as exc:
+        words = controller.words()
+        is_fatal = any("fatal: " in line for line in words)
+        said = f" slurmctld says: {'; '.join(words)}." if is_fatal else ""
+        raise FailedError(
+            f"It is not proven that the cluster runs well with the new slurm.conf: {exc}.{said} Correct `slurm_extra_conf`, or what "
+            "is wrong on the hosts that are named; until a reconfigure has succeeded, each run tries it again.",
+            failed_because=words,
+            **result,
+        ) from exc
+    if result["waits_for_restart"]:
+        module.warn(
+            f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
+            "restarted. Set `slurm_restart_allowed: true` before the next change, or restart them when it suits (systemctl restart slurmctld)."
+        )
+    return {"changed": result["needs"] != "nothing" or result.get("was_started", False), **result}

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The first process of a trial's namespaces (C(_conf_trial)): it shuts the trial off, then starts the controller.
+"""The first process of a trial's namespaces (C(_trial_controller)): it shuts the trial off, then starts the controller.
 
 Its source is copied into the trial's private directory and run there by C(unshare), so it imports the standard library alone. When it
 ends, the kernel ends all that is left in the namespaces. The order matters:

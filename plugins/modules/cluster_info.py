@@ -144,12 +144,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(store: Store, gate: t.Container[str], slurm_user: str, timeouts: t.Mapping[str, int]) -> str:
+def intact_release(store: Store, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
         return ""
-    wanted = _host_files.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
+    wanted = _host_files.around(store, manifest, gate, timeouts)
     return "" if _host_files.missing(wanted, store.owners) else str(manifest["id"])
 
 
@@ -181,11 +181,7 @@ def main() -> t.NoReturn:
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
         is_open = os.path.lexists(fragment_path) and not _drift.is_roots_alone(fragment_path)
-        intact = (
-            ""
-            if is_open
-            else intact_release(store, module.params["gate"], cluster.slurm_user, module.params["init_timeouts"])
-        )
+        intact = "" if is_open else intact_release(store, module.params["gate"], module.params["init_timeouts"])
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:

@@ -87,7 +87,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_trial, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_parser, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
@@ -138,9 +138,7 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
-            "text": {"type": "str", "required": True},
-            "adopt": {"type": "list", "elements": "str", "default": []},
+            **_conf.ARGUMENTS,
             "is_undo": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,
         },
@@ -156,7 +154,7 @@ def main() -> t.NoReturn:
             if changes:
                 directory = tempfile.mkdtemp(prefix="nodecycle-")
                 try:
-                    _conf_trial.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
+                    _conf_parser.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:

@@ -132,37 +132,3 @@ controller_is_settled:
   returned: with O(cluster)
   type: bool
 """
-
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-#: The action plugin checks its arguments by it.
-ARGUMENT_SPEC: dict[str, t.Any] = {
-    "cluster": {"type": "dict"},
-    "controllers": {"type": "list", "elements": "str", "required": True},
-    "logins": {"type": "list", "elements": "str", "default": []},
-    "workers": {"type": "list", "elements": "str", "default": []},
-    "targets": {"type": "list", "elements": "str", "required": True},
-    "root": {"type": "path", "default": "/etc/nodecycle"},
-    "extra_conf": {"type": "raw", "default": ""},
-    "adopt": {"type": "list", "elements": "str", "default": []},
-    "unmanaged_nodes": {"type": "str", "default": ""},
-    "is_limited": {"type": "bool", "default": False},
-    "lint_disable": {"type": "list", "elements": "str", "default": []},
-    "lint_severity": {"type": "dict", "default": {}},
-    "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
-}
-
-
-def main() -> None:
-    """Everything happens in the action plugin."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        supports_check_mode=True,
-    )
-    module.fail_json(msg="definition is an action plugin and does not run on a host")
-
-
-if __name__ == "__main__":
-    main()

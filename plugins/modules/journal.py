@@ -121,145 +121,16 @@ go:
   type: bool
 """
 
-import contextlib
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _evaluation, _journal_entries
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
-    Document,
-    Journal,
     JournalError,
     LockHeldError,
-    MisfitError,
     UnreadableLockError,
-    activated_nodes,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
-
-#: Between two looks at the nodes.
-LOOK_EVERY = 2
-
-CONTROLLER_HOOKS = ("controller_prolog",)
-
-#: As what the controller is known among the hosts and nodes that failed.
-CONTROLLER = "controller"
-
-T = t.TypeVar("T")
-
-
-def evaluate(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
-    """Watch until the time is over or more has failed than is tolerated."""
-    params = module.params
-    slurm = _ansible.slurm(module)
-    deadline = time.monotonic() + params["seconds"]
-    while True:
-        rollout = journal.require_rollout()
-        failed = {**rollout.get("failed", {}), **{host: str(why) for host, why in params["failures"].items()}}
-        controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
-        try:
-            nodes = slurm.nodes()
-        except SlurmError as exc:
-            # The undo starts it again; without an evaluation there would be none.
-            failed.setdefault(CONTROLLER, str(exc))
-            go = False
-            break
-        seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
-        failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
-        for id_ in set(controllers.values()):
-            records = _hook_log.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
-            for record in _hook_log.failures_since(rollout["activated"], controllers, records):
-                failed[CONTROLLER] = _hook_log.describe(record)
-        # What fails there fails for every job.
-        go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
-        if not go or time.monotonic() >= deadline:
-            break
-        time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
-    # Only now, so that a second run is told at once that there is a first.
-    with _ansible.exclusive(module):
-        journal.require_holder(holder)
-        if go:
-            try:
-                rollout = journal.note(**{**params["note"], "failed": failed})
-                journal.lock(holder)
-            except (OSError, MisfitError) as exc:
-                # No step is taken that cannot be noted.
-                failed[CONTROLLER] = str(exc)
-                go = False
-        if not go:
-            # Before the run acts on it: from now on a killed run is undone, not finished.
-            undo = {"failed": failed, "phase": "undo"}
-            rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
-            in_an_undo(module, lambda: journal.lock(holder))
-        return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": rollout}
-
-
-def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
-    """Write something, or say that the undo goes on without it: what is on disk already says what to put back."""
-    try:
-        return write()
-    except (OSError, MisfitError) as exc:
-        module.warn(f"The undo goes on without writing this down: {exc}.")
-        return None
-
-
-def close(module: AnsibleModule, journal: Journal) -> bool:
-    """End an undo; whether it is written down that it ended."""
-    try:
-        journal.close(is_committed=False)
-    except OSError as exc:
-        module.warn(
-            f"Everything is put back, but that cannot be written down: {exc}. The next run puts back once more what is back already."
-        )
-        in_an_undo(module, journal.unlock)
-        return False
-    return True
-
-
-def begin(module: AnsibleModule, journal: Journal) -> Document:
-    """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
-    rollout = module.params["rollout"]
-    try:
-        nodes = _ansible.slurm(module).nodes()
-        before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
-        # A rollback knows how the nodes were before what it takes back.
-        return journal.open({"nodes": before, **rollout})
-    except BaseException:
-        with contextlib.suppress(OSError):
-            journal.unlock()
-        raise
-
-
-def write(module: AnsibleModule, journal: Journal, holder: Document) -> Document | None:
-    """Write down what was asked for; the rollout as it is then."""
-    params = module.params
-    state, note = params["state"], params["note"]
-    claim = (holder.get("instead_of", ""), holder.get("is_known", False))
-    if state == "opened":
-        journal.lock(holder, *claim)
-        return begin(module, journal)
-    # Before the lock is taken: nobody would let go of it again.
-    rollout = journal.require_rollout()
-    is_undo = {
-        "noted": "undo" in (rollout["phase"], note.get("phase")),
-        "closed": not params["committed"],
-        "unlocked": True,
-    }[state]
-    if not is_undo:
-        journal.lock(holder, *claim)
-        if state == "noted":
-            return journal.note(**note)
-        journal.close(True, params["withdrawn"])
-        return journal.current()
-    in_an_undo(module, lambda: journal.lock(holder, *claim))
-    if state == "noted":
-        return in_an_undo(module, lambda: journal.note(**note)) or journal.noted(**note)
-    if state == "closed":
-        close(module, journal)
-    else:
-        in_an_undo(module, journal.unlock)
-    return journal.current()
 
 
 def main() -> t.NoReturn:
@@ -286,16 +157,11 @@ def main() -> t.NoReturn:
     )
     _ansible.require_root(module)
     _ansible.unpack(module, "rollout", "note", "failures")
-    params = module.params
-    state, holder = params["state"], params["holder"]
-    journal = Journal()
+    state = module.params["state"]
+    if module.check_mode:
+        module.exit_json(changed=state != "evaluated", journal=module.params["rollout"], go=True, failed_nodes={})
     try:
-        if module.check_mode:
-            module.exit_json(changed=state != "evaluated", journal=params["rollout"], go=True, failed_nodes={})
-        if state == "evaluated":
-            module.exit_json(**evaluate(module, journal, holder))
-        with _ansible.exclusive(module):
-            module.exit_json(changed=True, journal=write(module, journal, holder))
+        result = _evaluation.evaluate(module) if state == "evaluated" else _journal_entries.write(module)
     except LockHeldError as exc:
         module.fail_json(msg=f"The rollout: {exc}.", holder=exc.holder)
     except (JournalError, SlurmError, OSError) as exc:
@@ -303,6 +169,7 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"{nothing}The journal of the rollout: {exc}.", lock_unreadable=isinstance(exc, UnreadableLockError)
         )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -154,14 +154,7 @@ def has_text(conf: str, wanted: str, wait: float) -> bool:
 def around(module: AnsibleModule, store: Store, release: str) -> list[str]:
     """What of the units, logs and directories around the active release is not as it should be, and what lets others take its place."""
     manifest = store.require_manifest(release)
-    wanted = _host_files.surroundings(
-        manifest["hooks"],
-        manifest["init"],
-        store.root,
-        module.params["gate"],
-        store.slurm_user,
-        module.params["init_timeouts"],
-    )
+    wanted = _host_files.around(store, manifest, module.params["gate"], module.params["init_timeouts"])
     fragment = os.path.join(os.path.dirname(module.params["conf_path"]), _conf.FRAGMENT)
     is_open = os.path.lexists(fragment) and not _drift.is_roots_alone(fragment)
     found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]

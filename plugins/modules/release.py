@@ -225,260 +225,11 @@ removed:
   elements: str
 """
 
-import os
-import pwd
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import (
-    _ansible,
-    _conf,
-    _daemons,
-    _drift,
-    _files,
-    _host_files,
-    _interpreter,
-    _proof,
-    _systemd,
-)
-from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
-from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
-    Manifest,
-    Store,
-    StoreError,
-    init_pending,
-    state_paths,
-)
-
-#: A node has the new configuration a second or two after the controller.
-FORGET_WITHIN = 60
-
-
-def surroundings_of(manifest: Manifest, params: dict[str, t.Any]) -> _host_files.Surroundings:
-    """What belongs around this release on this host."""
-    return _host_files.surroundings(
-        manifest["hooks"],
-        manifest["init"],
-        params["root"],
-        params["gate"],
-        params["slurm_user"],
-        params["init_timeouts"],
-    )
-
-
-def conf_pending(wanted: dict[str, t.Any] | None) -> bool:
-    """Whether the host's slurm.conf has to change."""
-    if not wanted or _ansible.read_text(wanted["path"]) is None:
-        return False
-    return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
-
-
-def open_conf(wanted: dict[str, t.Any] | None) -> list[str]:
-    """Our file beside this host's slurm.conf, where it says what it should and another than root can change that."""
-    path = os.path.join(os.path.dirname(wanted["path"]), _conf.FRAGMENT) if wanted else ""
-    return [path] if os.path.lexists(path) and not _drift.is_roots_alone(path) else []
-
-
-def prove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """What the next job runs here."""
-    reader = _proof.reader(module, store.slurm_uid)
-    conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
-    return _proof.prove(
-        store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
-    )
-
-
-def stage(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """Bring the release to the disk, or find it there."""
-    params = module.params
-    result: dict[str, t.Any] = {
-        "previous": store.current() or "",
-        "conf_pending": conf_pending(params["conf"]),
-        "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
-    }
-    if not params["payload"]:
-        clean = not store.exists() and not _host_files.present()
-        nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
-        return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": prove(module, store)}
-    manifest, content = unpack(params["payload"])
-    pending = init_pending(manifest)
-    # A script's interpreter may be just what a pending init script installs.
-    hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]
-    _interpreter.require(manifest, content, hooks)
-    store.require_closed_parents()
-    damaged = store.damaged(manifest)
-    is_current = result["previous"] == manifest["id"][:ID_LENGTH]
-    present = store.manifest(result["previous"]) if result["previous"] else None
-    wanted = surroundings_of(manifest, params)
-    # What is around a release comes with its activation; around the active one it is put right at once.
-    unplaced = _host_files.missing(wanted, store.owners) if is_current else []
-    open_files = [] if result["conf_pending"] else open_conf(params["conf"])
-    changed = [*damaged, *unplaced, *open_files]
-    if not is_current or changed:
-        result["diff"] = [*release_diff(store, manifest, content), *drift_diff(store, manifest, changed)]
-    if damaged and not module.check_mode:
-        store.stage(manifest, content)
-    if unplaced and not module.check_mode:
-        mend_surroundings(module, store, wanted)
-    for path in open_files if not module.check_mode else ():
-        _files.write_atomic(path, _ansible.to_bytes(params["conf"]["text"]), 0o644)
-    return {
-        **result,
-        "changed": bool(changed),
-        "id": manifest["id"],
-        # One whose init scripts have not succeeded since the boot is taken over anew.
-        "active": is_current and not pending and not (changed and module.check_mode),
-        "changed_files": changed,
-        "init_pending": pending,
-        "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
-        "proof": prove(module, store),
-    }
-
-
-def drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:
-    """What is not as it was made and is still there: kind, mode and owner of it."""
-    paths = [store.path(manifest["id"], path) for path in changed]
-    before = "".join(f"{path}: {_drift.describe(path)}\n" for path in paths if os.path.lexists(path))
-    header = "changed by somebody else, and put right"
-    return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
-
-
-def mend_surroundings(module: AnsibleModule, store: Store, wanted: _host_files.Surroundings) -> None:
-    """Make what is around the active release as it should be."""
-    _host_files.make_dirs(wanted, store.owners)
-    if _host_files.place(wanted, store.owners):
-        _systemd.reload(module)
-
-
-def empty(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """Stage and activate a release that runs nothing, in one call."""
-    current = store.manifest(store.current() or "") or {"hooks": []}
-    hooks = [hook for hook in HOOKS if hook in (module.params["hooks"] or current["hooks"]) and not HOOKS[hook].is_init]
-    release = build({hook: [] for hook in hooks}, store.root, {})
-    if release is None:
-        # No job meets anything here, as with init scripts alone: there is nothing to put in their place.
-        if not module.check_mode:
-            store.end_trial()
-        return {"changed": False, "id": "", "previous": store.current() or "", "active": True}
-    if not module.check_mode:
-        store.stage(release.manifest(), {file.path: file.content for file in release.files})
-    module.params["id"] = release.id
-    return activate(module, store)
-
-
-def try_out(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """Let the probe's jobs meet the staged release."""
-    id_ = module.params["id"]
-    if module.check_mode:
-        is_new = store.canary() != id_[:ID_LENGTH]
-    else:
-        store.mend(id_)
-        manifest = store.require(id_)
-        _interpreter_of(store, manifest)
-        is_new = store.try_out(id_, probe_of(module.params, manifest))
-    return {"changed": is_new, "id": id_, "previous": store.current() or ""}
-
-
-def probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
-    """The uid whose task hooks meet the trial; None for a release that has no task hooks."""
-    if not any(HOOKS[hook].user == "job" for hook in manifest["hooks"]):
-        return None
-    name = params["probe_user"] or ("nobody" if params["slurm_user"] == "root" else params["slurm_user"])
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError as exc:
-        raise StoreError(
-            f"this host has no user {name!r}, whose jobs try the release: make him here, or name another one (slurm_probe_user)"
-        ) from exc
-
-
-def _interpreter_of(store: Store, manifest: Manifest) -> None:
-    content = {path: store.content(manifest["id"], path) for path in manifest["files"]}
-    _interpreter.require(manifest, content, list(manifest["hooks"]))
-
-
-def activate(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """Make the staged release the active one, with its units and log files."""
-    id_ = module.params["id"]
-    previous = store.current() or ""
-    result = {"id": id_, "previous": previous, "active": True, "pruned": [], "started": []}
-    manifest = store.manifest(id_)
-    if manifest is None:
-        # In check mode the release was not staged, so there is nothing to look at.
-        if not module.check_mode:
-            raise StoreError(
-                f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out"
-            )
-        return {**result, "changed": True, "diff": link_diff(previous, id_)}
-    id_ = result["id"] = manifest["id"]
-    _interpreter_of(store, manifest)
-    wanted = surroundings_of(manifest, module.params)
-    unplaced = _host_files.missing(wanted, store.owners)
-    changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
-    if not module.check_mode:
-        store.mend(id_)
-        try:
-            _host_files.make_dirs(wanted, store.owners)
-        except _files.NoRoomError as exc:
-            # The dispatchers do without, and the way back must not end here.
-            module.warn(f"The hooks keep no record of what fails: {exc}.")
-        store.activate(id_)
-        store.end_trial()
-        if _host_files.place(wanted, store.owners):
-            _systemd.reload(module)
-        result["pruned"] = store.prune(module.params["keep"])
-        result["started"] = _systemd.start_held_back(module, manifest["init"])
-    return {**result, "changed": changed, "diff": link_diff(previous, id_), "proof": prove(module, store)}
-
-
-def link_diff(previous: str, id_: str) -> dict[str, str]:
-    """The one link that activation turns, as a diff."""
-    before = f"current -> releases/{previous}\n" if previous else ""
-    return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
-
-
-def forget_cached_conf(module: AnsibleModule, store: Store) -> None:
-    """Wait until this node's daemon has dropped the lines that name our files, and take away the copy that it leaves behind.
-
-    While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
-    """
-    copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
-    deadline = time.monotonic() + FORGET_WITHIN
-    while os.path.exists(copy):
-        # The cluster may keep lines of its own there.
-        if not _conf.names(_ansible.read_text(copy) or "", store.root):
-            return
-        if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
-            os.unlink(copy)
-            return
-        if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
-            # Nobody runs with it, and at its start the daemon asks the controller anew.
-            return
-        if time.monotonic() > deadline:
-            raise StoreError(
-                f"after {FORGET_WITHIN} seconds the Slurm daemon of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
-                "files that they name stay. Look at its log, then run again"
-            )
-        time.sleep(0.5)
-
-
-def remove(module: AnsibleModule, store: Store) -> dict[str, t.Any]:
-    """Leave the host as if the collection had never been there, but for the logs."""
-    previous = store.current() or ""
-    present = _host_files.present()
-    state = state_paths()
-    changed = store.exists() or bool(present) or bool(state)
-    removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
-    if changed and not module.check_mode:
-        forget_cached_conf(module, store)
-        _systemd.stop(module, present)
-        _host_files.remove()
-        store.remove()
-        _systemd.reload(module)
-    return {"changed": changed, "previous": previous, "removed": removed, "diff": link_diff(previous, "")}
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _host_release
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import StoreError
 
 
 def main() -> t.NoReturn:
@@ -500,14 +251,7 @@ def main() -> t.NoReturn:
                 "default": ["worker_init"],
             },
             "init_timeouts": {"type": "dict", "default": {}},
-            "conf": {
-                "type": "dict",
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "text": {"type": "str", "required": True},
-                    "adopt": {"type": "list", "elements": "str", "default": []},
-                },
-            },
+            "conf": {"type": "dict", "options": {**_conf.ARGUMENTS, "path": {"type": "path", "required": True}}},
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "show_diff": {"type": "bool", "default": True},
             "payload": {"type": "str", "no_log": True},
@@ -520,13 +264,10 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"
         )
-    store = Store(module.params["root"], module.params["slurm_user"])
-    step = {"staged": stage, "empty": empty, "canary": try_out, "active": activate, "absent": remove}
     try:
-        with _ansible.exclusive(module):
-            result = step[module.params["state"]](module, store)
+        result = _host_release.bring(module)
     except (StoreError, _conf.ConfError, ValueError, OSError) as exc:
-        module.fail_json(msg=f"{module.params['state']} release in {store.root}: {exc}")
+        module.fail_json(msg=f"{module.params['state']} release in {module.params['root']}: {exc}")
     module.exit_json(**result)
 
 

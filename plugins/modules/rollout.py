@@ -129,16 +129,3 @@ lines:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils._rollout_spec import ARGUMENT_SPEC, REQUIRED_IF
-
-
-def main() -> None:
-    """Everything happens in the action plugin."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
-    module.fail_json(msg="rollout is an action plugin and does not run on a host")
-
-
-if __name__ == "__main__":
-    main()

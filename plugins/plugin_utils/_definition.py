@@ -16,6 +16,23 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
+#: What the action is given; its module documents it.
+ARGUMENTS: dict[str, t.Any] = {
+    "cluster": {"type": "dict"},
+    "controllers": {"type": "list", "elements": "str", "required": True},
+    "logins": {"type": "list", "elements": "str", "default": []},
+    "workers": {"type": "list", "elements": "str", "default": []},
+    "targets": {"type": "list", "elements": "str", "required": True},
+    "root": {"type": "path", "default": "/etc/nodecycle"},
+    "extra_conf": {"type": "raw", "default": ""},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+    "unmanaged_nodes": {"type": "str", "default": ""},
+    "is_limited": {"type": "bool", "default": False},
+    "lint_disable": {"type": "list", "elements": "str", "default": []},
+    "lint_severity": {"type": "dict", "default": {}},
+    "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
+}
+
 _WORKER_JOB_HOOKS = [hook.name for hook in HOOKS.values() if hook.host == "worker" and not hook.is_init]
 
 

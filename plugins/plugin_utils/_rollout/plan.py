@@ -15,6 +15,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import UNDO, recovery_of
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
@@ -54,8 +55,8 @@ def what_to_do_first(
         return ""
     seen = _ownership.change(activated_nodes(journal), journal["nodes"])
     failed = _ownership.failed_through(_ownership.from_facts(nodes), seen, journal["slurm_user"])
-    is_same = journal["name"] == definition["name"] and journal["phase"] != "undo"
-    return "finish" if is_same and not failed and not journal.get("failed") else "undo"
+    is_same = journal["name"] == definition["name"]
+    return recovery_of(journal) if is_same and not failed and not journal.get("failed") else UNDO
 
 
 def plan(

@@ -11,13 +11,20 @@ import pathlib
 import typing as t
 
 import pytest
+import yaml
+from ansible_collections.nodecycle.slurm.plugins.action import script_lint
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _hidden
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import arguments
 
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
 
-#: Actions of the control node: they run on no host, so their arguments are in no host's log.
-ON_THE_CONTROL_NODE = ("definition", "rollout", "script_lint")
+#: Actions of the control node: they run on no host, so their arguments are in no host's log. Their modules are documentation alone.
+ON_THE_CONTROL_NODE = {
+    "definition": _definition.ARGUMENTS,
+    "rollout": arguments.ARGUMENTS,
+    "script_lint": script_lint.ARGUMENTS,
+}
 
 #: Options that hold text and may stand in a system log, each with the reason.
 HARMLESS = {
@@ -69,6 +76,8 @@ def texts(spec: dict[str, t.Any], prefix: str) -> t.Iterator[str]:
 
 def spec_of(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     """The argument_spec that a module gives to Ansible."""
+    if name in ON_THE_CONTROL_NODE:
+        return ON_THE_CONTROL_NODE[name]
     module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
     seen: list[dict[str, t.Any]] = []
 
@@ -96,6 +105,39 @@ def test_dictionaries_are_never_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in MODULES:
         for option, spec in spec_of(name, monkeypatch).items():
             assert not (spec.get("no_log") and spec.get("type") in ("dict", "list")), f"{name}.{option}"
+
+
+def specified(options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Documented options as an argument_spec."""
+    return {
+        name: {
+            **{key: option[key] for key in ("type", "elements", "required", "default") if key in option},
+            # Documented as a list, or each with its meaning.
+            **({"choices": list(option["choices"])} if "choices" in option else {}),
+            **({"options": specified(option["suboptions"])} if "suboptions" in option else {}),
+        }
+        for name, option in options.items()
+    }
+
+
+def without_rules(spec: dict[str, t.Any]) -> dict[str, t.Any]:
+    """An argument_spec without the rules between options, which documentation has no form for."""
+    rules = ("required_one_of", "mutually_exclusive")
+    return {
+        name: {
+            key: without_rules(value) if key == "options" else value
+            for key, value in option.items()
+            if key not in rules
+        }
+        for name, option in spec.items()
+    }
+
+
+@pytest.mark.parametrize("name", ON_THE_CONTROL_NODE)
+def test_an_actions_documentation_is_what_it_takes(name: str) -> None:
+    """ansible-test looks at the arguments of modules only."""
+    module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
+    assert specified(yaml.safe_load(module.DOCUMENTATION)["options"]) == without_rules(ON_THE_CONTROL_NODE[name])
 
 
 class Module:

@@ -12,11 +12,8 @@ import typing as t
 from unittest import mock
 
 import pytest
-import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.nodecycle.slurm.plugins.action.script_lint import ActionModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.modules import script_lint
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import tools
 
 GOOD = "#!/bin/bash\nlogger start\n"
@@ -137,8 +134,3 @@ def test_wrong_arguments_are_refused(arguments: dict[str, t.Any]) -> None:
 def test_a_script_needs_a_hook_and_a_text(script: dict[str, t.Any]) -> None:
     with pytest.raises(AnsibleError):
         run(script)
-
-
-def test_the_module_names_every_hook() -> None:
-    documented = yaml.safe_load(script_lint.DOCUMENTATION)["options"]["scripts"]["suboptions"]["hook"]["choices"]
-    assert documented == list(HOOKS)

@@ -14,6 +14,12 @@ import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _diff, _documents, _hook_log, _proof, _store
 from ansible_collections.nodecycle.slurm.plugins.module_utils._documents import DocumentError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, activated_nodes
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import (
+    SHAPES,
+    Committed,
+    Holder,
+    Rollout,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan as plan_
@@ -263,6 +269,24 @@ def test_the_documents_of_this_test_are_good_ones(tmp_path: pathlib.Path) -> Non
         for name, document in documents().items():
             (tmp_path / f"rollout/{name}.json").write_text(json.dumps(document))
         steps(journal)[step]()
+
+
+@pytest.mark.parametrize(("name", "fields"), [("journal", Rollout), ("lock", Holder), ("committed", Committed)])
+def test_the_shapes_of_the_documents_are_their_types(name: str, fields: t.Any) -> None:
+    """What is checked where a document is read has to be what the code that reads on is told."""
+    good = documents()[name]
+    document = good["rollouts"][0] if name == "committed" else good
+    assert (
+        fields.__required_keys__ <= document.keys() - {"format"} <= fields.__required_keys__ | fields.__optional_keys__
+    )
+    for key in fields.__required_keys__ | fields.__optional_keys__:
+        less = {field: value for field, value in document.items() if field != key}
+        try:
+            _documents.require(SHAPES[name], {"rollouts": [less]} if name == "committed" else less)
+            is_required = False
+        except DocumentError:
+            is_required = True
+        assert is_required == (key in fields.__required_keys__), key
 
 
 def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._host_files import Surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils._host_files import HostFiles
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -24,14 +24,14 @@ LINK = "etc/systemd/system/multi-user.target.wants/nodecycle-worker-init.service
 DROP_IN = "etc/systemd/system/slurmd.service.d/nodecycle.conf"
 
 
-def apply(wanted: _host_files.Surroundings, owners: dict[str, tuple[int, int]]) -> bool:
+def apply(wanted: _host_files.HostFiles, owners: dict[str, tuple[int, int]]) -> bool:
     """All that an activation does around its rename."""
     _host_files.make_dirs(wanted, owners)
     return _host_files.place(wanted, owners)
 
 
-def worker(*init: str) -> Surroundings:
-    return _host_files.surroundings(WORKER, init, ROOT, ["worker_init"])
+def worker(*init: str) -> HostFiles:
+    return _host_files.needed(WORKER, init, ROOT, ["worker_init"])
 
 
 def snapshot(host: pathlib.Path) -> dict[str, tuple[int, int]]:
@@ -65,7 +65,7 @@ def test_placing_again_touches_nothing(host: pathlib.Path) -> None:
 
 
 def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
-    apply(_host_files.surroundings(CONTROLLER, [], ROOT, []), OWNERS)
+    apply(_host_files.needed(CONTROLLER, [], ROOT, []), OWNERS)
     owners = {path.name: path.stat().st_uid for path in (host / "var/log/nodecycle").iterdir()}
     assert owners == {"controller_init.log": 0, "controller_prolog.log": 64030, "controller_epilog.log": 64030}
     assert (host / "var/lib/nodecycle/controller_prolog").stat().st_uid == 64030
@@ -73,12 +73,12 @@ def test_the_controllers_hooks_belong_to_slurm(host: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(("gate", "held"), [([], False), (["worker_init"], False), (["controller_init"], True)])
 def test_the_controller_is_held_back_only_if_asked(gate: list[str], held: bool) -> None:
-    wanted = _host_files.surroundings(CONTROLLER, ["controller_init"], ROOT, gate)
+    wanted = _host_files.needed(CONTROLLER, ["controller_init"], ROOT, gate)
     assert any("slurmctld.service.d" in path for path in wanted.files) == held
 
 
 def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
-    wanted = _host_files.surroundings(["login_init"], ["login_init"], ROOT, ["worker_init"])
+    wanted = _host_files.needed(["login_init"], ["login_init"], ROOT, ["worker_init"])
     (unit,) = [text for path, text in wanted.files.items() if path.endswith("nodecycle-login-init.service")]
     assert "Before=systemd-user-sessions.service\n" in unit
     assert "Required" not in unit
@@ -88,7 +88,7 @@ def test_logins_wait_for_login_init_and_are_never_locked_out() -> None:
 @pytest.mark.parametrize(("hook", "seconds"), [("worker_init", 1800), ("login_init", 90), ("controller_init", 1800)])
 def test_each_unit_has_an_end(hook: str, seconds: int) -> None:
     for timeouts, wanted in (({}, seconds), ({hook: 7}, 7)):
-        found = _host_files.surroundings([hook], [hook], ROOT, [], timeouts=timeouts)
+        found = _host_files.needed([hook], [hook], ROOT, [], timeouts=timeouts)
         (unit,) = [text for path, text in found.files.items() if path.endswith(".service")]
         assert f"\nTimeoutStartSec={wanted}\nTimeoutStopSec=10\n" in unit
 
@@ -268,7 +268,7 @@ def test_a_drop_in_directory_with_anothers_file_stays(host: pathlib.Path) -> Non
 
 def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
     init = [hook.name for hook in HOOKS.values() if hook.is_init]
-    wanted = _host_files.surroundings(HOOKS, init, ROOT, ["worker_init", "controller_init"])
+    wanted = _host_files.needed(HOOKS, init, ROOT, ["worker_init", "controller_init"])
     apply(wanted, OWNERS)
     assert set(_host_files.present()) == set(wanted.files) | set(wanted.links)
     _host_files.remove()
@@ -307,6 +307,6 @@ def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_order_of_the_hooks_makes_no_difference() -> None:
-    assert _host_files.surroundings(CONTROLLER, [], ROOT, []) == _host_files.surroundings(
+    assert _host_files.needed(CONTROLLER, [], ROOT, []) == _host_files.needed(
         list(reversed(list(CONTROLLER))), [], ROOT, []
     )

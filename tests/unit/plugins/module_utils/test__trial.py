@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_trial, _trial
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _trial, _trial_controller
 
 MOUNTINFO = """\
 21 1 0:20 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/x
@@ -87,7 +87,7 @@ def munge(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
         socket.socket(socket.AF_UNIX).bind(str(tmp_path / name))
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("default")
-    monkeypatch.setattr(_conf_trial, "_MUNGE_SOCKETS", (str(tmp_path / "default"), str(tmp_path / "link")))
+    monkeypatch.setattr(_trial_controller, "_MUNGE_SOCKETS", (str(tmp_path / "default"), str(tmp_path / "link")))
     return str(tmp_path)
 
 
@@ -112,13 +112,15 @@ def munge(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ],
 )
 def test_munge_s_socket_alone_is_in_reach(munge: str, text: str, names: list[str]) -> None:
-    assert _conf_trial.sockets(entries(text.replace("@", munge))) == [f"{munge}/{name}" for name in names]
+    assert _trial_controller.sockets(entries(text.replace("@", munge))) == [f"{munge}/{name}" for name in names]
 
 
 def test_the_environment_is_the_trial_s_own() -> None:
     present = {"SLURM_SACK_KEY": "/x", "RUNTIME_DIRECTORY": "/run/slurmctld", "NOTIFY_SOCKET": "/run/n", "HOME": "/x"}
     done = subprocess.run(
-        [*_conf_trial.environment(present), "env"], capture_output=True, check=True, text=True, env=present
+        [*_trial_controller.environment(present), "env"], capture_output=True, check=True, text=True, env=present
     )
     assert {line.split("=")[0] for line in done.stdout.splitlines()} == {"LC_ALL", "LANGUAGE", "TZ", "PATH"}
-    assert "LD_LIBRARY_PATH=/opt/slurm/lib" in _conf_trial.environment({**present, "LD_LIBRARY_PATH": "/opt/slurm/lib"})
+    assert "LD_LIBRARY_PATH=/opt/slurm/lib" in _trial_controller.environment(
+        {**present, "LD_LIBRARY_PATH": "/opt/slurm/lib"}
+    )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
 """The options of the action rollout."""
 
@@ -26,7 +26,7 @@ STEPS = [
     "status",
 ]
 
-ARGUMENT_SPEC: dict[str, t.Any] = {
+ARGUMENTS: dict[str, t.Any] = {
     "step": {"type": "str", "choices": STEPS, "required": True},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "controllers": {"type": "list", "elements": "str", "default": []},

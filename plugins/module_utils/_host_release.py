@@ -1,0 +1,274 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The states of a release on a host, with all that is around it: staged, empty, on trial, active, absent."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _daemons,
+    _drift,
+    _files,
+    _host_files,
+    _interpreter,
+    _proof,
+    _systemd,
+)
+from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
+    Manifest,
+    Store,
+    StoreError,
+    init_pending,
+    state_paths,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Result = dict[str, t.Any]
+
+#: A node has the new configuration a second or two after the controller.
+FORGET_WITHIN = 60
+
+
+def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
+    """Whether the host's slurm.conf has to change."""
+    if not wanted or _ansible.read_text(wanted["path"]) is None:
+        return False
+    return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
+
+
+def _open_conf(wanted: dict[str, t.Any] | None) -> list[str]:
+    """Our file beside this host's slurm.conf, where it says what it should and another than root can change that."""
+    path = os.path.join(os.path.dirname(wanted["path"]), _conf.FRAGMENT) if wanted else ""
+    return [path] if os.path.lexists(path) and not _drift.is_roots_alone(path) else []
+
+
+def _prove(module: AnsibleModule, store: Store) -> Result:
+    """What the next job runs here."""
+    reader = _proof.reader(module, store.slurm_uid)
+    conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
+    return _proof.prove(
+        store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
+    )
+
+
+def stage(module: AnsibleModule, store: Store) -> Result:
+    """Bring the release to the disk, or find it there."""
+    params = module.params
+    result: dict[str, t.Any] = {
+        "previous": store.current() or "",
+        "conf_pending": _conf_pending(params["conf"]),
+        "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
+    }
+    if not params["payload"]:
+        clean = not store.exists() and not _host_files.present()
+        nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
+        return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": _prove(module, store)}
+    manifest, content = unpack(params["payload"])
+    pending = init_pending(manifest)
+    # A script's interpreter may be just what a pending init script installs.
+    hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]
+    _interpreter.require(manifest, content, hooks)
+    store.require_closed_parents()
+    damaged = store.damaged(manifest)
+    is_current = result["previous"] == manifest["id"][:ID_LENGTH]
+    present = store.manifest(result["previous"]) if result["previous"] else None
+    wanted = _host_files.around(store, manifest, params["gate"], params["init_timeouts"])
+    # What is around a release comes with its activation; around the active one it is put right at once.
+    unplaced = _host_files.missing(wanted, store.owners) if is_current else []
+    open_files = [] if result["conf_pending"] else _open_conf(params["conf"])
+    changed = [*damaged, *unplaced, *open_files]
+    if not is_current or changed:
+        result["diff"] = [*release_diff(store, manifest, content), *_drift_diff(store, manifest, changed)]
+    if damaged and not module.check_mode:
+        store.stage(manifest, content)
+    if unplaced and not module.check_mode:
+        _mend_around(module, store, wanted)
+    for path in open_files if not module.check_mode else ():
+        _files.write_atomic(path, _ansible.to_bytes(params["conf"]["text"]), 0o644)
+    return {
+        **result,
+        "changed": bool(changed),
+        "id": manifest["id"],
+        # One whose init scripts have not succeeded since the boot is taken over anew.
+        "active": is_current and not pending and not (changed and module.check_mode),
+        "changed_files": changed,
+        "init_pending": pending,
+        "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
+        "proof": _prove(module, store),
+    }
+
+
+def _drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:
+    """What is not as it was made and is still there: kind, mode and owner of it."""
+    paths = [store.path(manifest["id"], path) for path in changed]
+    before = "".join(f"{path}: {_drift.describe(path)}\n" for path in paths if os.path.lexists(path))
+    header = "changed by somebody else, and put right"
+    return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
+
+
+def _mend_around(module: AnsibleModule, store: Store, wanted: _host_files.HostFiles) -> None:
+    """Make what is around the active release as it should be."""
+    _host_files.make_dirs(wanted, store.owners)
+    if _host_files.place(wanted, store.owners):
+        _systemd.reload(module)
+
+
+def empty(module: AnsibleModule, store: Store) -> Result:
+    """Stage and activate a release that runs nothing, in one call."""
+    current = store.manifest(store.current() or "") or {"hooks": []}
+    hooks = [hook for hook in HOOKS if hook in (module.params["hooks"] or current["hooks"]) and not HOOKS[hook].is_init]
+    release = build({hook: [] for hook in hooks}, store.root, {})
+    if release is None:
+        # No job meets anything here, as with init scripts alone: there is nothing to put in their place.
+        if not module.check_mode:
+            store.end_trial()
+        return {"changed": False, "id": "", "previous": store.current() or "", "active": True}
+    if not module.check_mode:
+        store.stage(release.manifest(), {file.path: file.content for file in release.files})
+    return _make_active(module, store, release.id)
+
+
+def try_out(module: AnsibleModule, store: Store) -> Result:
+    """Let the probe's jobs meet the staged release."""
+    id_ = module.params["id"]
+    if module.check_mode:
+        is_new = store.canary() != id_[:ID_LENGTH]
+    else:
+        store.mend(id_)
+        manifest = store.require(id_)
+        _interpreter_of(store, manifest)
+        is_new = store.try_out(id_, _probe_of(module.params, manifest))
+    return {"changed": is_new, "id": id_, "previous": store.current() or ""}
+
+
+def _probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
+    """The uid whose task hooks meet the trial; None for a release that has no task hooks."""
+    if not any(HOOKS[hook].user == "job" for hook in manifest["hooks"]):
+        return None
+    name = params["probe_user"] or ("nobody" if params["slurm_user"] == "root" else params["slurm_user"])
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as exc:
+        raise StoreError(
+            f"this host has no user {name!r}, whose jobs try the release: make him here, or name another one (slurm_probe_user)"
+        ) from exc
+
+
+def _interpreter_of(store: Store, manifest: Manifest) -> None:
+    content = {path: store.content(manifest["id"], path) for path in manifest["files"]}
+    _interpreter.require(manifest, content, list(manifest["hooks"]))
+
+
+def activate(module: AnsibleModule, store: Store) -> Result:
+    """Make the staged release the active one, with its units and log files."""
+    return _make_active(module, store, module.params["id"])
+
+
+def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
+    previous = store.current() or ""
+    result = {"id": id_, "previous": previous, "active": True, "pruned": [], "started": []}
+    manifest = store.manifest(id_)
+    if manifest is None:
+        # In check mode the release was not staged, so there is nothing to look at.
+        if not module.check_mode:
+            raise StoreError(
+                f"release {id_[:ID_LENGTH]} is not staged on this host: run site.yml without tags that leave the staging out"
+            )
+        return {**result, "changed": True, "diff": _link_diff(previous, id_)}
+    id_ = result["id"] = manifest["id"]
+    _interpreter_of(store, manifest)
+    wanted = _host_files.around(store, manifest, module.params["gate"], module.params["init_timeouts"])
+    unplaced = _host_files.missing(wanted, store.owners)
+    changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
+    if not module.check_mode:
+        store.mend(id_)
+        try:
+            _host_files.make_dirs(wanted, store.owners)
+        except _files.NoRoomError as exc:
+            # The dispatchers do without, and the way back must not end here.
+            module.warn(f"The hooks keep no record of what fails: {exc}.")
+        store.activate(id_)
+        store.end_trial()
+        if _host_files.place(wanted, store.owners):
+            _systemd.reload(module)
+        result["pruned"] = store.prune(module.params["keep"])
+        result["started"] = _systemd.start_held_back(module, manifest["init"])
+    return {**result, "changed": changed, "diff": _link_diff(previous, id_), "proof": _prove(module, store)}
+
+
+def _link_diff(previous: str, id_: str) -> dict[str, str]:
+    """The one link that activation turns, as a diff."""
+    before = f"current -> releases/{previous}\n" if previous else ""
+    return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
+
+
+def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
+    """Wait until this node's daemon has dropped the lines that name our files, and take away the copy that it leaves behind.
+
+    While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
+    """
+    copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
+    deadline = time.monotonic() + FORGET_WITHIN
+    while os.path.exists(copy):
+        # The cluster may keep lines of its own there.
+        if not _conf.names(_ansible.read_text(copy) or "", store.root):
+            return
+        if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
+            os.unlink(copy)
+            return
+        if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
+            # Nobody runs with it, and at its start the daemon asks the controller anew.
+            return
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"after {FORGET_WITHIN} seconds the Slurm daemon of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
+                "files that they name stay. Look at its log, then run again"
+            )
+        time.sleep(0.5)
+
+
+def remove(module: AnsibleModule, store: Store) -> Result:
+    """Leave the host as if the collection had never been there, but for the logs."""
+    previous = store.current() or ""
+    present = _host_files.present()
+    state = state_paths()
+    changed = store.exists() or bool(present) or bool(state)
+    removed = present + [path for path in (store.root, *state) if changed and os.path.lexists(path)]
+    if changed and not module.check_mode:
+        _forget_cached_conf(module, store)
+        _systemd.stop(module, present)
+        _host_files.remove()
+        store.remove()
+        _systemd.reload(module)
+    return {"changed": changed, "previous": previous, "removed": removed, "diff": _link_diff(previous, "")}
+
+
+_STEPS: dict[str, t.Callable[[AnsibleModule, Store], Result]] = {
+    "staged": stage,
+    "empty": empty,
+    "canary": try_out,
+    "active": activate,
+    "absent": remove,
+}
+
+
+def bring(module: AnsibleModule) -> Result:
+    """Bring this host's release into the state that is asked for. Raises StoreError, ConfError, ValueError and OSError."""
+    store = Store(module.params["root"], module.params["slurm_user"])
+    with _ansible.exclusive(module):
+        return _STEPS[module.params["state"]](module, store)

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the journal of a rollout says: its phases, and its documents with their fields and the shapes that are checked."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _hook_log, _ownership
+
+#: What the next run does about a rollout whose run was killed: it goes on where it wants the same and nothing has failed, else it undoes.
+FINISH = "finish"
+#: It undoes, whatever it wants.
+UNDO = "undo"
+
+
+class Phase(str, enum.Enum):
+    """What a rollout is about to do, in the order of a run; written down before the first step of it is taken."""
+
+    OPENED = "opened"
+    CONF = "conf"
+    CANARY = "canary"
+    BATCHES = "batches"
+    UNDO = "undo"
+
+
+#: By the phase in which the run was killed.
+RECOVERY = {
+    # Releases are staged, and no job has met anything.
+    Phase.OPENED: FINISH,
+    # slurm.conf changes, and Slurm is told.
+    Phase.CONF: FINISH,
+    # The probe's jobs meet the release, and nobody else's.
+    Phase.CANARY: FINISH,
+    # Host by host the release becomes the active one.
+    Phase.BATCHES: FINISH,
+    # Something has failed, or somebody wants what was before: it is put back.
+    Phase.UNDO: UNDO,
+}
+
+
+def recovery_of(rollout: t.Mapping[str, t.Any]) -> str:
+    """What the next run does about this rollout: V(finish) or V(undo)."""
+    return RECOVERY[Phase(rollout["phase"])]
+
+
+class Conf(t.TypedDict):
+    """Our lines in a slurm.conf, and the keys that were adopted there."""
+
+    text: str
+    adopt: list[str]
+
+
+class About(t.TypedDict):
+    """A host's name in Slurm, and its kinds."""
+
+    node: str
+    kinds: list[str]
+
+
+#: A host of a rollout: also its releases before and after, and our lines in its slurm.conf before.
+Host = t.TypedDict("Host", {"node": str, "kinds": list[str], "from": str, "to": str, "conf": t.Optional[Conf]})
+
+
+class _Commit(t.TypedDict):
+    name: str
+    #: Release by host.
+    hosts: dict[str, str]
+    about: dict[str, About]
+    conf: Conf
+    controllers: list[str]
+
+
+class Commit(_Commit, total=False):
+    """What all hosts of a rollout run that succeeded; the newest one knows how the nodes were before."""
+
+    activated: dict[str, float]
+    nodes: dict[str, dict[str, t.Any]]
+
+
+class Committed(Commit):
+    """The same in the history."""
+
+    #: Seconds since 1970.
+    committed: float
+
+
+class _Rollout(t.TypedDict):
+    name: str
+    phase: str
+    #: Seconds since 1970.
+    opened: float
+    #: Whether the canary has passed.
+    passed: bool
+    #: Whether a slurm.conf may have changed.
+    conf_changed: bool
+    #: The hosts and nodes that failed, each with the reason.
+    failed: dict[str, str]
+    hosts: dict[str, Host]
+    controllers: list[str]
+    slurm_user: str
+    #: Our lines in slurm.conf after the rollout.
+    conf: Conf
+    #: The hosts that met the release, with the time.
+    activated: dict[str, float]
+    #: How the nodes were before, as _ownership.facts() tells of them.
+    nodes: dict[str, dict[str, t.Any]]
+
+
+class Rollout(_Rollout, total=False):
+    """The rollout under way."""
+
+    conf_path: str
+    #: The nodes that were drained because their hosts could not be reached.
+    drained: list[str]
+    #: What the hooks' scripts of the rollout failed with.
+    failures: list[_hook_log.Record]
+    #: Of a rollback, what is committed when it has been undone so far.
+    commit: Commit | None
+
+
+class Holder(t.TypedDict):
+    """Who holds the lock."""
+
+    run: str
+    machine: str
+    pid: int
+    started: str
+    user: str
+    host: str
+    boot: str
+    #: Seconds since 1970.
+    since: float
+    #: Seconds since the controller's boot.
+    seen: float
+
+
+class SeenHolder(Holder):
+    """The same with the age of his last sign of life in seconds."""
+
+    age: int
+
+
+_CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
+_NODE = _documents.fields(
+    {},
+    {
+        **dict.fromkeys(("state", "reason", "reason_user", "reason_time", "owner"), _documents.text),
+        **dict.fromkeys(("flags", "partitions"), _documents.many(_documents.text)),
+    },
+)
+_ABOUT = {"node": _documents.text, "kinds": _documents.many(_documents.text)}
+
+
+def _nodes(value: t.Any, where: str) -> None:
+    """Nodes as _ownership.facts() tells of them."""
+    _documents.each(_NODE)(value, where)
+    try:
+        _ownership.from_facts(value)
+        _ownership.change({}, value)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise _documents.DocumentError(f"{where} does not say what the nodes were like ({exc!r})") from exc
+
+
+_BEFORE: dict[str, _documents.Shape] = {"activated": _documents.each(_documents.number), "nodes": _nodes}
+_COMMIT: dict[str, _documents.Shape] = {
+    "name": _documents.text,
+    "hosts": _documents.each(_documents.text),
+    "about": _documents.each(_documents.fields(_ABOUT)),
+    "conf": _CONF,
+    "controllers": _documents.many(_documents.text),
+}
+_HOST = _documents.fields({**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)})
+
+
+def _commit(more: t.Mapping[str, _documents.Shape]) -> _documents.Shape:
+    """A committed rollout, or what is going to be one."""
+    has_fields = _documents.fields({**_COMMIT, **more}, _BEFORE)
+
+    def check(value: t.Any, where: str) -> None:
+        has_fields(value, where)
+        unknown = [host for host in value["hosts"] if host not in value["about"]]
+        if unknown:
+            raise _documents.DocumentError(f"{where}.about says nothing of {unknown[0]!r}")
+
+    return check
+
+
+SHAPES: dict[str, _documents.Shape] = {
+    "journal": _documents.fields(
+        {
+            "name": _documents.text,
+            "phase": _documents.matching("|".join(phase.value for phase in Phase), "a phase of a rollout"),
+            "opened": _documents.number,
+            "passed": _documents.flag,
+            "conf_changed": _documents.flag,
+            "failed": _documents.each(_documents.text),
+            "hosts": _documents.each(_HOST),
+            "controllers": _documents.many(_documents.text),
+            "slurm_user": _documents.text,
+            "conf": _CONF,
+            **_BEFORE,
+        },
+        {
+            "conf_path": _documents.text,
+            "drained": _documents.many(_documents.text),
+            "failures": _documents.many(_hook_log.FAILURE),
+            "commit": _documents.maybe(_commit({})),
+        },
+    ),
+    "committed": _documents.fields({"rollouts": _documents.many(_commit({"committed": _documents.number}))}),
+    "lock": _documents.fields(
+        {
+            **dict.fromkeys(("run", "machine", "started", "user", "host", "boot"), _documents.text),
+            "pid": _documents.whole,
+            **dict.fromkeys(("since", "seen"), _documents.number),
+        }
+    ),
+}

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the module journal writes down: the beginning of a rollout, each step before it is done, and the end."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, MisfitError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Phase, Rollout
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+T = t.TypeVar("T")
+
+
+def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
+    """Write something, or say that the undo goes on without it: what is on disk already says what to put back."""
+    try:
+        return write()
+    except (OSError, MisfitError) as exc:
+        module.warn(f"The undo goes on without writing this down: {exc}.")
+        return None
+
+
+def _close(module: AnsibleModule, journal: Journal) -> bool:
+    """End an undo; whether it is written down that it ended."""
+    try:
+        journal.close(is_committed=False)
+    except OSError as exc:
+        module.warn(
+            f"Everything is put back, but that cannot be written down: {exc}. The next run puts back once more what is back already."
+        )
+        in_an_undo(module, journal.unlock)
+        return False
+    return True
+
+
+def _begin(module: AnsibleModule, journal: Journal) -> Rollout:
+    """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
+    rollout = module.params["rollout"]
+    try:
+        nodes = _ansible.slurm(module).nodes()
+        before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
+        # A rollback knows how the nodes were before what it takes back.
+        return journal.open({"nodes": before, **rollout})
+    except BaseException:
+        with contextlib.suppress(OSError):
+            journal.unlock()
+        raise
+
+
+def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any]) -> Rollout | None:
+    """Write down what was asked for; the rollout as it is then."""
+    params = module.params
+    state, note = params["state"], params["note"]
+    claim = (holder.get("instead_of", ""), holder.get("is_known", False))
+    if state == "opened":
+        journal.lock(holder, *claim)
+        return _begin(module, journal)
+    # Before the lock is taken: nobody would let go of it again.
+    rollout = journal.require_rollout()
+    is_undo = {
+        "noted": Phase.UNDO in (rollout["phase"], note.get("phase")),
+        "closed": not params["committed"],
+        "unlocked": True,
+    }[state]
+    if not is_undo:
+        journal.lock(holder, *claim)
+        if state == "noted":
+            return journal.note(**note)
+        journal.close(True, params["withdrawn"])
+        return journal.current()
+    in_an_undo(module, lambda: journal.lock(holder, *claim))
+    if state == "noted":
+        return in_an_undo(module, lambda: journal.note(**note)) or journal.noted(**note)
+    if state == "closed":
+        _close(module, journal)
+    else:
+        in_an_undo(module, journal.unlock)
+    return journal.current()
+
+
+def write(module: AnsibleModule) -> dict[str, t.Any]:
+    """Write down what was asked for. Raises JournalError, SlurmError and OSError."""
+    with _ansible.exclusive(module):
+        return {"changed": True, "journal": _write(module, Journal(), module.params["holder"])}
