@@ -329,6 +329,19 @@ def shortfalls(
     return missing, tolerated
 
 
+def evaluate(
+    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[Record]
+) -> tuple[list[str], list[str]]:
+    """What is missing and what is tolerated, over all jobs."""
+    missing, tolerated = [], []
+    for job in jobs:
+        own = [run for run in runs if run["job"] == job["id"]]
+        lacks, may_lack = shortfalls(scripts, release, job["partition"], own)
+        missing += [f"job {job['id']} in partition {job['partition']}: {what}" for what in lacks]
+        tolerated += may_lack
+    return missing, tolerated
+
+
 def not_passed(release: str, missing: t.Iterable[str]) -> str:
     """What jobs should have met and did not, as a sentence."""
     return f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}."

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
     _conf,
+    _conf_files,
     _daemons,
     _drift,
     _files,
@@ -51,12 +52,6 @@ def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
 
 
-def _open_conf(wanted: dict[str, t.Any] | None) -> list[str]:
-    """Our file beside this host's slurm.conf, where it says what it should and another than root can change that."""
-    path = os.path.join(os.path.dirname(wanted["path"]), _conf.FRAGMENT) if wanted else ""
-    return [path] if os.path.lexists(path) and not _drift.is_roots_alone(path) else []
-
-
 def _prove(module: AnsibleModule, store: Store) -> Result:
     """What the next job runs here."""
     reader = _proof.reader(module, store.slurm_uid)
@@ -90,7 +85,9 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     wanted = _host_files.around(store, manifest, params["gate"], params["init_timeouts"])
     # What is around a release comes with its activation; around the active one it is put right at once.
     unplaced = _host_files.missing(wanted, store.owners) if is_current else []
-    open_files = [] if result["conf_pending"] else _open_conf(params["conf"])
+    open_files = (
+        _conf_files.open_fragment(params["conf"]["path"]) if params["conf"] and not result["conf_pending"] else []
+    )
     changed = [*damaged, *unplaced, *open_files]
     if not is_current or changed:
         result["diff"] = [*release_diff(store, manifest, content), *_drift_diff(store, manifest, changed)]

@@ -12,9 +12,17 @@ import contextlib
 import dataclasses
 import os
 import pwd
+import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _conf_files,
+    _daemons,
+    _drift,
+    _files,
+    _host_files,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import dispatcher_path
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store
@@ -116,6 +124,29 @@ def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> 
             where = f"{last[0].file}:{last[0].line} sets {key}={last[0].value}" if last else f"no line sets {key}"
             problems.append(f"{name} would not run: {where}")
     return problems
+
+
+def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
+    """Whether the file beside slurm.conf says what is wanted, within some seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        # A configless node keeps a file that slurm.conf no longer includes.
+        is_included = _conf.has_include(read(conf) or "")
+        beside = read(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        if ((beside or "") if is_included else "") == wanted:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+
+
+def around(
+    store: Store, release: str, gate: t.Container[str], timeouts: t.Mapping[str, int], conf_path: str
+) -> list[str]:
+    """What of the units, logs and directories around a release is not as it should be, and what lets others take its place."""
+    wanted = _host_files.around(store, store.require_manifest(release), gate, timeouts)
+    found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
+    return [*found, *_conf_files.open_fragment(conf_path)]
 
 
 def prove(

@@ -76,7 +76,7 @@ class File:
 class Release:
     """What a host gets.
 
-    C(summary) says in a line a script what each hook runs, for people and for diffs; C(scripts) says it for the judgement of a
+    C(summary) says in a line a script what each hook runs, for people and for diffs; C(scripts) says it for the evaluation of a
     probe: file, partitions, timeout (seconds) and on_failure.
     """
 

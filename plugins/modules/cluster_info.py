@@ -138,7 +138,14 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _drift, _host_files, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _conf_files,
+    _drift,
+    _host_files,
+    _ownership,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
@@ -180,7 +187,7 @@ def main() -> t.NoReturn:
         fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
-        is_open = os.path.lexists(fragment_path) and not _drift.is_roots_alone(fragment_path)
+        is_open = bool(_conf_files.open_fragment(cluster.conf_path))
         intact = "" if is_open else intact_release(store, module.params["gate"], module.params["init_timeouts"])
         journal = Journal().current()
         committed = Journal().committed()

@@ -80,58 +80,13 @@ backup:
   type: str
 """
 
-import contextlib
-import os
 import shutil
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_parser, _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files, _conf_parser
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
-
-
-def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> str:
-    """Put the files in place in the safe order; where the old slurm.conf is kept.
-
-    Several hosts may share the files and change them at the same moment: what another one has done already is left as it is. Raises
-    ConfError where somebody wrote something else.
-    """
-    backup = ""
-    for change in changes:
-        present = _ansible.read_text(change.path)
-        if present == change.after:
-            continue
-        if present != change.before:
-            raise _conf.ConfError(
-                f"{change.path} was changed by somebody else while this module was at work. Run again, when nobody else changes it"
-            )
-        if change.after is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(change.path)
-        elif change.path == path:
-            try:
-                backup = keep(change)
-            except _files.NoRoomError:
-                if not is_undo:
-                    raise
-            _files.replace_atomic(path, _ansible.to_bytes(change.after))
-        else:
-            # Every user's Slurm commands read it.
-            _files.write_atomic(change.path, _ansible.to_bytes(change.after), 0o644)
-    return backup
-
-
-def keep(change: _conf.Change) -> str:
-    """Keep a copy of what is about to be replaced, named by its content."""
-    data = _ansible.to_bytes(change.before or "")
-    path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
-    if os.path.exists(path):
-        return path
-    _files.make_parents(path)
-    _files.write_atomic(path, data, 0o600)
-    return path
 
 
 def main() -> t.NoReturn:
@@ -158,7 +113,7 @@ def main() -> t.NoReturn:
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:
-                backup = apply(changes, path, is_undo=module.params["is_undo"])
+                backup = _conf_files.apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
             msg=_ansible.shown(

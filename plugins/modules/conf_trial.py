@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: conf_trial
-short_description: Let Slurm judge new lines of slurm.conf before they are placed
+short_description: Let Slurm try new lines of slurm.conf before they are placed
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)

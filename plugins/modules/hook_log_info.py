@@ -108,19 +108,6 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
 
 
-def evaluate(
-    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[_hook_log.Record]
-) -> tuple[list[str], list[str]]:
-    """What is missing and what is tolerated, over all jobs."""
-    missing, tolerated = [], []
-    for job in jobs:
-        own = [run for run in runs if run["job"] == job["id"]]
-        lacks, may_lack = _hook_log.shortfalls(scripts, release, job["partition"], own)
-        missing += [f"job {job['id']} in partition {job['partition']}: {what}" for what in lacks]
-        tolerated += may_lack
-    return missing, tolerated
-
-
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
@@ -157,7 +144,7 @@ def main() -> t.NoReturn:
             known: list[_hook_log.Record] | None = None
             while True:
                 runs = known = _hook_log.runs_of([job["id"] for job in jobs], scripts, known)
-                missing, tolerated = evaluate(scripts, release, jobs, runs)
+                missing, tolerated = _hook_log.evaluate(scripts, release, jobs, runs)
                 has_failed = len([run for run in runs if run.get("exit")]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
                     break

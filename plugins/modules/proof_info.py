@@ -120,8 +120,6 @@ conf_lines:
   type: dict
 """
 
-import os
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -129,36 +127,10 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
     _conf,
     _daemons,
-    _drift,
-    _host_files,
     _proof,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
-
-
-def has_text(conf: str, wanted: str, wait: float) -> bool:
-    """Whether the file beside slurm.conf says what is wanted, within some seconds."""
-    deadline = time.monotonic() + wait
-    while True:
-        # A configless node keeps a file that slurm.conf no longer includes.
-        is_included = _conf.has_include(_ansible.read_text(conf) or "")
-        beside = _ansible.read_text(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
-        if ((beside or "") if is_included else "") == wanted:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-
-
-def around(module: AnsibleModule, store: Store, release: str) -> list[str]:
-    """What of the units, logs and directories around the active release is not as it should be, and what lets others take its place."""
-    manifest = store.require_manifest(release)
-    wanted = _host_files.around(store, manifest, module.params["gate"], module.params["init_timeouts"])
-    fragment = os.path.join(os.path.dirname(module.params["conf_path"]), _conf.FRAGMENT)
-    is_open = os.path.lexists(fragment) and not _drift.is_roots_alone(fragment)
-    found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
-    return [*found, *([fragment] if is_open else [])]
 
 
 def main() -> t.NoReturn:
@@ -188,7 +160,7 @@ def main() -> t.NoReturn:
             return _daemons.version(module, reader.pid, reader.name)
 
         if text is not None and reader.pid:
-            if not has_text(conf, text, module.params["wait"]):
+            if not _proof.has_text(conf, text, module.params["wait"], _ansible.read_text):
                 module.fail_json(
                     msg=f"{reader.name} on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does "
                     f"not include the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
@@ -200,7 +172,8 @@ def main() -> t.NoReturn:
                 )
         proof = _proof.prove(store, conf, _ansible.read_text, reader.is_slurmd, version)
         if module.params["gate"] is not None and proof["release"]:
-            proof["drift"] += around(module, store, proof["release"])
+            gate, timeouts = module.params["gate"], module.params["init_timeouts"]
+            proof["drift"] += _proof.around(store, proof["release"], gate, timeouts, conf_path)
             proof["intact"] = not proof["drift"]
         if staged:
             store.require_way_back(staged)

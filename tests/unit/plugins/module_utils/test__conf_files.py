@@ -8,8 +8,7 @@ import multiprocessing
 import pathlib
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf
-from ansible_collections.nodecycle.slurm.plugins.modules import conf
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files
 
 MAIN = "ClusterName=x\n# gr\udcfc\udcdfe\nProlog=/mine\n"
 TEXT = "# ours\nPrologEpilogTimeout=77\n"
@@ -18,7 +17,7 @@ TEXT = "# ours\nPrologEpilogTimeout=77\n"
 @pytest.fixture
 def path(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A slurm.conf of several hosts."""
-    monkeypatch.setattr(conf, "STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(_conf_files, "STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "slurm").mkdir()
     main = tmp_path / "slurm" / "slurm.conf"
     main.write_bytes(_ansible.to_bytes(MAIN))
@@ -35,24 +34,24 @@ def state(path: str) -> dict[str, str | None]:
 
 
 def place(path: str) -> dict[str, str | None]:
-    conf.apply(wanted(path, TEXT), path)
+    _conf_files.apply(wanted(path, TEXT), path)
     return state(path)
 
 
 def test_the_second_host_that_takes_our_lines_away_finds_its_work_done(path: str) -> None:
     place(path)
     first, second = wanted(path, ""), wanted(path, "")
-    conf.apply(first, path)
-    conf.apply(second, path)
+    _conf_files.apply(first, path)
+    _conf_files.apply(second, path)
     assert state(path) == {"slurm.conf": MAIN}
-    conf.apply(wanted(path, ""), path)
+    _conf_files.apply(wanted(path, ""), path)
 
 
 def test_the_second_host_that_places_our_lines_finds_its_work_done(path: str) -> None:
     first, second = wanted(path, TEXT), wanted(path, TEXT)
-    conf.apply(first, path)
+    _conf_files.apply(first, path)
     placed = state(path)
-    assert conf.apply(second, path) == ""
+    assert _conf_files.apply(second, path) == ""
     assert state(path) == placed
     assert placed["nodecycle.conf"] == TEXT
 
@@ -63,9 +62,9 @@ def test_a_host_meets_another_one_in_the_midst_of_the_same_work(path: str, text:
     if not text:
         place(path)
     first, second = wanted(path, text), wanted(path, text)
-    conf.apply(first[:done], path)
-    conf.apply(second, path)
-    conf.apply(first[done:], path)
+    _conf_files.apply(first[:done], path)
+    _conf_files.apply(second, path)
+    _conf_files.apply(first[done:], path)
     assert wanted(path, text) == []
     assert len(state(path)) == (2 if text else 1)
 
@@ -74,7 +73,7 @@ def many(path: str, text: str, barrier: object, failures: object) -> None:
     for _round in range(30):
         barrier.wait()  # type: ignore[attr-defined]
         try:
-            conf.apply(wanted(path, text if _round % 2 == 0 else ""), path)
+            _conf_files.apply(wanted(path, text if _round % 2 == 0 else ""), path)
         except Exception as exc:
             failures.put(repr(exc))  # type: ignore[attr-defined]
         barrier.wait()  # type: ignore[attr-defined]
@@ -97,5 +96,5 @@ def test_what_somebody_else_wrote_meanwhile_is_not_lost(path: str) -> None:
     changes = wanted(path, TEXT)
     pathlib.Path(path).write_text("ClusterName=y\n")
     with pytest.raises(_conf.ConfError, match=r"slurm\.conf was changed by somebody else.*Run again"):
-        conf.apply(changes, path)
+        _conf_files.apply(changes, path)
     assert pathlib.Path(path).read_text() == "ClusterName=y\n"
