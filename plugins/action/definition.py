@@ -12,12 +12,14 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _rollout, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _rollout, _sources
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core import report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding, LintError, at_or_above
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
 
 _SECRET_CONF = Problem(
     "slurm_extra_conf",
@@ -65,15 +67,15 @@ class ActionModule(ActionBase):
             ]
         lines = _cluster.as_text(problems)
         try:
-            wishes = _linting.Wishes(frozenset(args["lint_disable"]), args["lint_severity"])
-            _linting.require_known_rules(wishes)
-            findings = _linting.lint_scripts(
+            wishes = Wishes.written(args["lint_disable"], args["lint_severity"])
+            linters.require_known_rules(wishes)
+            findings = linters.lint_scripts(
                 gathered.rendered,
                 slurm_version=cluster["version"] if cluster else None,
                 conf=[*_cluster.entries_of(cluster), *_conf.entries(settings.extra_conf)],
                 wishes=wishes,
             )
-            findings += _linting.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
+            findings += linters.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
         except LintError as exc:
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
         stopping = [finding for finding in findings if at_or_above(finding.severity, args["lint_threshold"])]

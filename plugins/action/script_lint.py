@@ -11,15 +11,12 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core import report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError, at_or_above
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine, report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
-    SEVERITIES,
-    LintError,
-    Options,
-    Script,
-    at_or_above,
-)
 
 _SCRIPT: dict[str, t.Any] = {
     "hook": {"type": "str", "required": True, "choices": list(HOOKS)},
@@ -65,8 +62,7 @@ class ActionModule(ActionBase):
             ]
             options = Options(
                 slurm_version=args["slurm_version"],
-                disabled=frozenset(args["disable"]),
-                severities={rule: _severity(value) for rule, value in args["severity"].items()},
+                wishes=Wishes.written(args["disable"], args["severity"]),
             )
             findings = engine.lint(scripts, options=options)
         except LintError as exc:
@@ -111,8 +107,3 @@ class ActionModule(ActionBase):
             raise LintError(f"scripts[{number}]: there is no file {src}: {exc}") from exc
         except OSError as exc:
             raise LintError(f"scripts[{number}]: {src} cannot be read: {exc.strerror}") from exc
-
-
-def _severity(value: t.Any) -> str:
-    """YAML reads a bare off as false."""
-    return "off" if value is False else str(value)

@@ -17,7 +17,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.nodecycle.slurm.plugins.action.script_lint import ActionModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.modules import script_lint
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import tools
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import tools
 
 GOOD = "#!/bin/bash\nlogger start\n"
 WARNING = "#!/bin/bash\nchmod 777 /scratch/x\n"
