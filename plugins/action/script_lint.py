@@ -11,8 +11,8 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core import report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError, at_or_above
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
@@ -67,13 +67,12 @@ class ActionModule(ActionBase):
             findings = engine.lint(scripts, options=options)
         except LintError as exc:
             return {"failed": True, "msg": str(exc), "findings": []}
-        stopping = [finding for finding in findings if at_or_above(finding.severity, args["threshold"])]
-        warnings = [f for f in findings if f not in stopping and f.severity == "warning"]
+        report = Report(findings, args["threshold"])
         result: dict[str, t.Any] = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
-        if warnings:
-            result["warnings"] = [report.render(warnings)]
-        if stopping:
-            result |= {"failed": True, "msg": "No host was touched.\n" + report.render(stopping)}
+        if report.stops:
+            result |= {"failed": True, "msg": f"No host was touched.\n{report.text}"}
+        elif report.shown:
+            result["warnings"] = [report.text]
         return result
 
     def _secrets(self, count: int, variables: dict[str, t.Any]) -> list[bool]:

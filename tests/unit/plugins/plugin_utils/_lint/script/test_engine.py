@@ -12,8 +12,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core import report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding, LintError, at_or_above
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import cache, engine, tools
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
@@ -152,7 +152,7 @@ def test_nothing_of_a_secret_script_leaves(tmp_path: pathlib.Path) -> None:
     text = b'#!/bin/bash\nTOKEN=hunter2hunter2\ncurl -d "$TOKEN" http://secret.host/hunter2\nexit 0\n'
     found = lint(script(text, is_secret=True), cache_path=str(memory))
     assert {"secret-in-clear", "unbounded-wait"} <= set(rules(found))
-    assert "hunter2" not in report.render(found)
+    assert "hunter2" not in Report(found, "error").text
     assert "secret.host" not in str([finding.as_dict() for finding in found])
     assert not memory.exists()
 
@@ -476,9 +476,9 @@ def test_a_broken_program_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_a_report_says_where_what_why_and_how() -> None:
     found = lint(script(origin="slurm_worker_prolog[2] (files/x.sh)", host="n1"))
-    text = report.render(found)
+    text = Report(found, "error").text
     assert (
-        "worker_prolog: s - slurm_worker_prolog[2] (files/x.sh), as rendered for n1\n  line 2: error: squeue runs in worker_prolog [slurm-command]"
+        "worker_prolog: s - slurm_worker_prolog[2] (files/x.sh), as rendered for n1\n  line 2: error (stops the run): squeue runs in worker_prolog [slurm-command]"
         in text
     )
     assert "why: Prolog and epilog hold up the job" in text
@@ -487,10 +487,10 @@ def test_a_report_says_where_what_why_and_how() -> None:
 
 
 def test_a_report_explains_a_rule_once() -> None:
-    text = report.render(lint(script(BAD.replace(b"exit", b"sinfo >/dev/null\nexit"))))
+    text = Report(lint(script(BAD.replace(b"exit", b"sinfo >/dev/null\nexit"))), "error").text
     assert text.count("[slurm-command]") == 2
     assert text.count("why: Prolog and epilog hold up") == 1
 
 
 def test_no_findings_is_said() -> None:
-    assert report.render([]) == "No findings."
+    assert Report([], "error").text == "No findings."
