@@ -11,13 +11,15 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _linting, _own_files
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
 
 _SECRET_CONF = Problem(
     "slurm_extra_conf",
@@ -67,25 +69,25 @@ class ActionModule(ActionBase):
             ]
         lines = _definition.as_text(problems)
         try:
-            wishes = _linting.Wishes(frozenset(args["lint_disable"]), args["lint_severity"])
-            _linting.require_known_rules(wishes)
-            findings = _linting.lint_scripts(
+            wishes = Wishes.written(args["lint_disable"], args["lint_severity"])
+            linters.require_known_rules(wishes)
+            findings = linters.lint_scripts(
                 gathered.rendered,
                 slurm_version=cluster["version"] if cluster else None,
                 conf=[*_definition.entries_of(cluster), *_conf.entries(settings.extra_conf)],
                 wishes=wishes,
             )
-            findings += _linting.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
+            findings += linters.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
         except LintError as exc:
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
-        stopping = [finding for finding in findings if at_or_above(finding.severity, args["lint_threshold"])]
-        if lines or stopping:
-            return {"failed": True, "msg": _refusal(lines, stopping)}
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
-        warnings = [finding for finding in findings if at_or_above(finding.severity, "warning" if cluster else "info")]
-        if warnings:
-            self._display.display("\n" + report.render(warnings), color=C.config.get_config_value("COLOR_WARN"))
-        result = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
+        report = Report(findings, args["lint_threshold"], mildest="warning" if cluster else "info")
+        warnings = _warnings(gathered, cluster) if cluster else {}
+        if lines or report.stops:
+            return {"failed": True, "msg": _refusal(lines, report), **warnings}
+        if report.shown:
+            self._display.display(f"\n{report.text}", color=C.config.get_config_value("COLOR_WARN"))
+        result = {"changed": False, "findings": [finding.as_dict() for finding in findings], **warnings}
         try:
             return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
         except DigestError as exc:
@@ -118,12 +120,6 @@ class ActionModule(ActionBase):
         wanted = hosts[args["controllers"][0]]["id"]
         conf_is_settled = _definition.conf_is_settled(text, settings, cluster)
         is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
-        strangers = _definition.unknown_workers(gathered.hosts, cluster)
-        warnings = (
-            [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."]
-            if strangers
-            else []
-        )
         # Hosts that this run leaves out keep what they have.
         ids = {
             **((cluster["committed"] or {}).get("hosts") or {}),
@@ -136,16 +132,24 @@ class ActionModule(ActionBase):
             "conf_text": text,
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
-            **({"warnings": warnings} if warnings else {}),
         }
 
 
-def _refusal(problems: list[str], findings: list[Finding]) -> str:
-    """Why the run does not go on."""
+def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[str]]:
+    """What Ansible is to warn of, as a part of the result."""
+    strangers = _definition.unknown_workers(gathered.hosts, cluster)
+    if not strangers:
+        return {}
+    said = f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
+    return {"warnings": [said]}
+
+
+def _refusal(problems: list[str], report: Report) -> str:
+    """Why the run does not go on, and what else was found: the user mends it all at once."""
     parts = ["No host was touched."]
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         parts.append(f"The definition has {count}:\n" + "\n".join(f"- {line}" for line in problems))
-    if findings:
-        parts.append("This would go wrong:\n" + report.render(findings))
+    if report.shown:
+        parts.append(f"The linters found:\n{report.text}")
     return "\n".join(parts)

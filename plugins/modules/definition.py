@@ -18,6 +18,8 @@ description:
     controller says of the cluster.
   - All problems are reported at once, equal ones of several hosts as one, each with the variable, the host, the file and line
     where Ansible knows them, and the remedy.
+  - The findings of the linters are shown with them, errors and warnings together. Those that stop the run are marked; each rule is
+    printed with the address of its page.
 options:
   cluster:
     description: What M(nodecycle.slurm.cluster_info) returned. Without it only what the variables say is checked.
@@ -66,7 +68,7 @@ options:
     type: bool
     default: false
   lint_disable:
-    description: Rules of the script linter that are not wanted.
+    description: Rules of the linters that are switched off.
     type: list
     elements: str
     default: []
@@ -101,7 +103,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What the script linter found, each with rule, severity, hook, script, origin, line, column, message, why, fix and host.
+  description: What the linters found, each with rule, severity, hook, script, origin, line, column, message, why, fix, host and page.
   returned: success
   type: list
   elements: dict

