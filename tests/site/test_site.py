@@ -63,6 +63,11 @@ def test_our_own_pages_are_in_it(pages: dict[pathlib.Path, Page]) -> None:
     assert not outside, "\n".join(outside)
 
 
+def test_no_page_shows_a_fault_of_the_theme() -> None:
+    faulty = [path.name for path in SITE.rglob("*.html") if "ERROR: Adding a table of contents" in path.read_text()]
+    assert not faulty
+
+
 def expected() -> list[str]:
     sources = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")]
     pages = [path.relative_to(ROOT).with_suffix(".html") for path in sources]

@@ -13,6 +13,13 @@ extensions = ["myst_parser", "sphinx_antsibull_ext", "sphinxcontrib.mermaid"]
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
 
+# As large as its text needs, and no button on it.
+mermaid_height = "auto"
+mermaid_width = "auto"
+mermaid_fullscreen = False
+# Ids by the clock collide where two diagrams are drawn in the same millisecond, and one then covers the other.
+mermaid_init_config = {"startOnLoad": False, "deterministicIds": True}
+
 # A link that leads nowhere is a warning, and build turns warnings into failures.
 nitpicky = True
 # antsibull-docs links to pages of ansible-core's own documentation; they can be resolved only with a connection to it.
