@@ -13,7 +13,7 @@ export LC_ALL := C.UTF-8
 
 # What `make test` runs, the quick ones first; each is a target below.
 LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
-GATES := $(LINTERS) unit docs sanity package importer lab-test molecule
+GATES := $(LINTERS) unit docs site sanity package importer lab-test molecule
 
 .PHONY: help
 help: ## This list
@@ -73,12 +73,17 @@ reuse: setup ## Licences: each file names one
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
 
-.PHONY: unit docs sanity build package importer
+.PHONY: unit docs site sanity build package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
 	@PYTHONPATH=.cache/collections pytest --numprocesses 2 tests/unit $(ARGS)
 
 docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
+
+site: setup ## The documentation site, in build/site/html, and its links
+	@tools/setup site
+	@PATH=$(CURDIR)/.venv-site/bin:$$PATH tools/site/build
+	@.venv-site/bin/python -m pytest tests/site $(ARGS)
 
 sanity: setup ## ansible-test sanity (ARGS='--test pylint' for one)
 	@python tools/sanity.py $(ARGS)

@@ -39,7 +39,7 @@ def machine() -> str:
 
 def publish(section: str, command: str, body: str) -> None:
     """Show a section and put it between its markers in the page."""
-    text = f"Command: `{command}`. Machine: {machine()}.\n\n{body}"
+    text = f"Command: `{command}`.\nMachine: {machine()}.\n\n{body}"
     print(f"\n{text}", flush=True)
     begin, end = f"<!-- begin {section} -->\n", f"<!-- end {section} -->"
     page = PAGE.read_text(encoding="utf-8")
