@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import definition
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, Host
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, Host
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec
 
