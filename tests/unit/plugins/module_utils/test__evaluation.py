@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _evaluation, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, SlurmError
 
 ACTIVATED = 1000
 DRAINED = {"reason": "Prolog error", "reason_user": "slurm", "reason_time": "2026-11-22T14:40:33"}
@@ -59,7 +59,7 @@ def journal(tmp_path: pathlib.Path) -> Journal:
 def watch(
     journal: Journal, *looks: list[Node] | SlurmError, given: t.Mapping[str, str] | None = None, **limits: int
 ) -> tuple[dict[str, str], bool]:
-    slurm = t.cast("Slurm", Answers(*looks))
+    slurm = t.cast("t.Any", Answers(*looks))
     return _evaluation._watch(journal, slurm, given or {}, limits.get("seconds", 0), limits.get("tolerated", 0))
 
 
