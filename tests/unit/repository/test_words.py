@@ -34,7 +34,7 @@ def prose(page: pathlib.Path) -> t.Iterator[tuple[int, str]]:
 
 
 @pytest.fixture
-def pages(root: pathlib.Path, committed_files: list[pathlib.Path]) -> list[pathlib.Path]:
+def pages(committed_files: list[pathlib.Path]) -> list[pathlib.Path]:
     return [path for path in committed_files if path.suffix == ".md"]
 
 
