@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -111,26 +112,32 @@ class Subject:
         key = facts.table(table).get(pair.name)
         return key if key and any(key.span.covers(release) for release in self.targets) else None
 
-    def known_heads(self) -> t.Iterator[tuple[Statement, Pair, facts.Key]]:
+    @functools.cached_property
+    def known_heads(self) -> list[tuple[Statement, Pair, facts.Key]]:
         """The lines whose first key Slurm knows."""
-        for statement in self.statements:
-            if statement.head and (key := self.known(facts.MAIN, statement.head)):
-                yield statement, statement.head, key
+        return [
+            (statement, statement.head, key)
+            for statement in self.statements
+            if statement.head and (key := self.known(facts.MAIN, statement.head))
+        ]
 
-    def further_pairs(self) -> t.Iterator[tuple[Statement, str, Pair]]:
+    @functools.cached_property
+    def further_pairs(self) -> list[tuple[Statement, str, Pair]]:
         """The further keys on lines such as NodeName's, with the table of the line."""
-        for statement, head, _key in self.known_heads():
-            if head.name in facts.LINE_KEYS:
-                for pair in statement.pairs[1:]:
-                    yield statement, head.name, pair
+        return [
+            (statement, head.name, pair)
+            for statement, head, _key in self.known_heads
+            if head.name in facts.LINE_KEYS
+            for pair in statement.pairs[1:]
+        ]
 
-    def known_pairs(self) -> t.Iterator[tuple[str, Pair, facts.Key]]:
+    @functools.cached_property
+    def known_pairs(self) -> list[tuple[str, Pair, facts.Key]]:
         """All keys that Slurm knows, each with its table."""
-        for _statement, head, key in self.known_heads():
-            yield facts.MAIN, head, key
-        for _statement, table, pair in self.further_pairs():
-            if known := self.known(table, pair):
-                yield table, pair, known
+        further = [
+            (table, pair, known) for _statement, table, pair in self.further_pairs if (known := self.known(table, pair))
+        ]
+        return [*((facts.MAIN, head, key) for _statement, head, key in self.known_heads), *further]
 
     def empty_pair(self, statement: Statement) -> Pair | None:
         """The key of a line such as `KillWait=`, which gives it no value."""

@@ -21,7 +21,7 @@ def _changes(subject: Subject) -> t.Iterator[Pair]:
     if subject.is_whole:
         return
     settled = {(entry.key.lower(), entry.value) for entry in (*subject.cluster.present, *subject.cluster.placed)}
-    for _statement, head, _key in subject.known_heads():
+    for _statement, head, _key in subject.known_heads:
         if head.name not in facts.LINE_KEYS and (head.name, head.value) not in settled:
             yield head
 

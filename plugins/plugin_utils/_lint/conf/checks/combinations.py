@@ -291,7 +291,7 @@ def _effective(subject: Subject) -> dict[str, Setting]:
         for entry in subject.cluster.present
         if entry.key.lower() not in facts.LINE_KEYS
     }
-    for _statement, head, key in subject.known_heads():
+    for _statement, head, key in subject.known_heads:
         if subject.is_conditional(head) or subject.is_open(head.value):
             found[head.name] = Setting(None, head.value_place)
         elif key.type_in(subject.targets[-1]) not in facts.ADDING_TYPES:

@@ -35,7 +35,7 @@ def _uses(subject: Subject) -> t.Iterator[_Use]:
             key = facts.table(facts.MAIN).get(pair.name)
             if key is None or key.span.missing_in(subject.targets):
                 yield _Use(facts.MAIN, pair, statement)
-    for statement, table, pair in subject.further_pairs():
+    for statement, table, pair in subject.further_pairs:
         yield _Use(table, pair, statement)
 
 

@@ -96,7 +96,7 @@ def quotes(subject: Subject) -> t.Iterator[Hit]:
 
 def left_over(subject: Subject) -> t.Iterator[Hit]:
     """syntax-error: what stands behind the value."""
-    for statement, head, _key in subject.known_heads():
+    for statement, head, _key in subject.known_heads:
         if statement.rest and not statement.cut_quote and not subject.is_touched(statement.place):
             said, fix = _left_over(statement, head)
             yield hit_at("syntax-error", statement.rest_place, said, fix=fix)

@@ -22,7 +22,7 @@ from ..wording import nearest
 
 def _node_lines(subject: Subject) -> t.Iterator[tuple[Pair, dict[str, Pair]]]:
     """The lines of nodes in the text: NodeName, and the other keys."""
-    for statement, head, _key in subject.known_heads():
+    for statement, head, _key in subject.known_heads:
         if head.name == "nodename" and not subject.is_open(head.value):
             yield head, {pair.name: pair for pair in statement.pairs[1:]}
 

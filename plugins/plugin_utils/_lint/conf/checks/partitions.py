@@ -19,7 +19,7 @@ from ..wording import nearest
 
 def allowed_and_denied(subject: Subject) -> t.Iterator[Hit]:
     """fatal-combination: two lists of which Slurm takes one."""
-    for statement, head, _key in subject.known_heads():
+    for statement, head, _key in subject.known_heads:
         if head.name != "partitionname" or subject.is_open(head.value):
             continue
         given = {pair.name: pair for pair in statement.pairs[1:]}

@@ -22,7 +22,7 @@ _SHELL_VARIABLE = re.compile(r"\$(\w+|\{\w+\}|\()")
 
 def _given(subject: Subject) -> t.Iterator[tuple[str, Pair, facts.Key]]:
     """The keys whose values are known, each with its table."""
-    for table, pair, key in subject.known_pairs():
+    for table, pair, key in subject.known_pairs:
         # Sockets=SOCKETS is a placeholder of somebody's own making.
         is_key_again = subject.is_whole and pair.value.isupper() and pair.value.lower() in pair.name
         if not subject.is_open(pair.value) and not is_key_again:
