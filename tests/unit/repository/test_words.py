@@ -58,3 +58,12 @@ def test_words(root: pathlib.Path, pages: list[pathlib.Path]) -> None:
         if UNWANTED.search(line)
     ]
     assert not found, "see CONTRIBUTING.md, Style:\n" + "\n".join(found)
+
+
+def test_the_run_in_the_readme_has_the_names_of_a_run(root: pathlib.Path) -> None:
+    """Each play and task that it shows is one of ours."""
+    shown = re.findall(r"^ {4}(?:PLAY|TASK) \[(.+)\]$", (root / "README.md").read_text(), re.MULTILINE)
+    sources = [*root.glob("playbooks/*.yml"), *root.glob("roles/rollout/tasks/*.yml")]
+    names = {name for path in sources for name in re.findall(r"- name: (.+)", path.read_text())}
+    assert len(shown) > 5
+    assert [name for name in shown if name not in names] == []

@@ -74,8 +74,8 @@ def _wrong_type(subject: Subject, pair: Pair, key: facts.Key) -> t.Iterator[Hit]
             if check and (said := check(pair.value)):
                 wrong[release] = said
     if wrong:
-        said = f"{pair.key}: {next(iter(wrong.values()))}"
-        yield from subject.graded("invalid-value", list(wrong), pair.value_place, said)
+        first = list(wrong.values())[0]  # noqa: RUF015 - pylint takes next() in a generator for one that may end it
+        yield from subject.graded("invalid-value", list(wrong), pair.value_place, f"{pair.key}: {first}")
 
 
 def _refused(subject: Subject, table: str, pair: Pair) -> t.Iterator[Hit]:

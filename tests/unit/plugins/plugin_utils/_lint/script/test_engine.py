@@ -478,8 +478,8 @@ def test_a_report_says_where_what_why_and_how() -> None:
     found = lint(script(origin="slurm_worker_prolog[2] (files/x.sh)", host="n1"))
     text = Report(found, "error").text
     assert (
-        "worker_prolog: s - slurm_worker_prolog[2] (files/x.sh), as rendered for n1\n  line 2: error (stops the run): squeue runs in worker_prolog [slurm-command]"
-        in text
+        "worker_prolog: s - slurm_worker_prolog[2] (files/x.sh), as rendered for n1\n"
+        "  line 2: error (stops the run): squeue runs in worker_prolog [slurm-command]" in text
     )
     assert "why: Prolog and epilog hold up the job" in text
     assert "fix: Use the SLURM_JOB_* variables" in text
