@@ -271,7 +271,7 @@ def prove(
     config = controller.slurm.cluster().config
     remembered = seconds_of(config.get("MinJobAge", ""), 300)
     lost = lost_jobs(note.jobs, controller.jobs(), seconds=time.time() - note.time, remembered=remembered)
-    # Where the files are those of before, nothing is left that would bring a node or a job back.
+    # Where the files are the previous ones again, nothing is left that would bring a node or a job back.
     if note.digest != digest(controller.path, _ansible.read_text):
         if left:
             name, state = next(iter(left.items()))

@@ -75,7 +75,7 @@ changed_files:
   type: list
   elements: str
 backup:
-  description: Where the slurm.conf of before was kept.
+  description: Where the previous slurm.conf is kept.
   returned: when slurm.conf itself changed
   type: str
 """

@@ -36,7 +36,7 @@ options:
       - With O(state=opened), what is going to be done. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and
         C(to), the releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
         C(slurm_user).
-      - What a killed run has noted of before stays.
+      - The previous state that a killed run has noted stays.
     type: raw
     default: {}
   note:

@@ -20,7 +20,7 @@ description:
     of C(scontrol show config)); every node that answered before does so again; and no job was lost. What is no proof is the
     exit code of C(scontrol): with C(slurmctld -D) it is 0 although the controller has ended (24.11.5), it is 1 where a busy
     controller did all it was told and answered later than C(MessageTimeout), and of the nodes it says nothing in any version."
-  - A controller that has ended is started first. So after a failure the caller puts the files of before back and calls this
+  - A controller that has ended is started first. So after a failure the caller restores the previous files and calls this
     module again; it then brings the controller back, reconfigures and proves as ever. That second reconfigure matters also
     where the controller has survived the failure, because 25.11 and later send the refused files to the nodes.
   - No new job starts during those seconds. The nodes are in the reservation C(nodecycle_reconfigure) (MAINT, IGNORE_JOBS) until
@@ -129,7 +129,7 @@ nodes_left:
   type: str
 jobs_lost:
   description:
-    - The jobs that the controller forgot, or whose node failed. Not empty only where the files are again those of before, for else
+    - The jobs that the controller forgot, or whose node failed. Not empty only where the files are the previous ones again, else
       this fails. A job that is unknown counts while the controller still remembers jobs that ended (C(MinJobAge)).
   returned: when a reconfigure was proven
   type: list

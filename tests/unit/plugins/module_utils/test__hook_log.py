@@ -43,7 +43,7 @@ GOOD = [run(), run("worker_epilog", "10-c")]
         ("batch", [], ["worker_prolog: 10-a did not run", "worker_epilog: 10-c did not run"], []),
         ("batch", [run(code=3), GOOD[1]], ["worker_prolog 10-a exit 3"], []),
         ("batch", [run(), run("worker_epilog", "10-c", 1)], [], ["worker_epilog 10-c exit 1"]),
-        # What the release of before ran is no proof of this one.
+        # A run of the previous release is no proof of this one.
         ("batch", [run(release="another"), GOOD[1]], ["worker_prolog: 10-a did not run"], []),
         ("batch", [run(code=124, cause="timeout"), GOOD[1]], ["worker_prolog 10-a exit 124 (its time limit)"], []),
     ],
