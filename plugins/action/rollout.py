@@ -58,6 +58,11 @@ def _batch(args: Result, hostvars: t.Any) -> Result:
     return {"lines": [texts.batch_outline(_run(hostvars)["plan"], args["hosts"])]}
 
 
+def _failed(args: Result, hostvars: t.Any) -> Result:
+    """On which hosts the step has failed so far."""
+    return {"hosts": failures.step_failures(args["hosts"], answers.read(args["hosts"], hostvars))}
+
+
 def _missed(args: Result, hostvars: t.Any) -> Result:
     """The hosts on which the probes did not meet every script."""
     said = answers.read(args["hosts"], hostvars)
@@ -137,6 +142,7 @@ _STEPS: dict[str, t.Callable[[Result, t.Any], Result]] = {
     "check": _check,
     "plan": _plan,
     "batch": _batch,
+    "failed": _failed,
     "missed": _missed,
     "failures": _failures,
     "undo": _undo_outcome,

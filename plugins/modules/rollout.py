@@ -25,6 +25,7 @@ options:
       check: Whether a killed run has left a rollout that is to be finished or undone first.
       plan: Which host takes which step. Fails where there is a reason against all of it.
       batch: Which batch this is.
+      failed: On which hosts the step has failed so far.
       evaluate: Whether the rollout goes on after a step.
       missed: On which hosts the probes did not meet every script.
       failures: The last failure on each host, and the jobs that Slurm holds because of one.
