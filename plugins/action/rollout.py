@@ -47,15 +47,11 @@ def _plan(args: Result, hostvars: t.Any) -> Result:
     if planned["problems"]:
         return {"failed": True, "msg": f"Nothing was changed for any job. {'. '.join(planned['problems'])}."}
     planned["outline"] = texts.outline(planned, settings)
+    planned["batch_lines"] = texts.batch_lines(planned)
     changes = texts.distinct_changes({host: said.get("changes", []) for host, said in staged.items()})
     # Ansible shows a diff with a result that has changed something.
     shown = {"diff": changes, "changed": True} if changes and args["_diff"] else {}
     return {"run": state.planned(_run(hostvars), planned), "warned": planned["warnings"], **shown}
-
-
-def _batch(args: Result, hostvars: t.Any) -> Result:
-    """Which batch this is, for a person."""
-    return {"lines": [texts.batch_outline(_run(hostvars)["plan"], args["hosts"])]}
 
 
 def _failed(args: Result, hostvars: t.Any) -> Result:
@@ -141,7 +137,6 @@ def _status(args: Result, hostvars: t.Any) -> Result:
 _STEPS: dict[str, t.Callable[[Result, t.Any], Result]] = {
     "check": _check,
     "plan": _plan,
-    "batch": _batch,
     "failed": _failed,
     "missed": _missed,
     "failures": _failures,

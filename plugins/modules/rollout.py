@@ -24,7 +24,6 @@ options:
     choices:
       check: Whether a killed run has left a rollout that is to be finished or undone first.
       plan: Which host takes which step. Fails where there is a reason against all of it.
-      batch: Which batch this is.
       failed: On which hosts the step has failed so far.
       evaluate: Whether the rollout goes on after a step.
       missed: On which hosts the probes did not meet every script.
@@ -126,7 +125,7 @@ run:
   type: dict
 lines:
   description: What to show.
-  returned: with O(step) V(plan), V(batch), V(finish) and V(status)
+  returned: with O(step) V(finish) and V(status)
   type: list
   elements: str
 """

@@ -13,7 +13,6 @@ import typing as t
 STEPS = [
     "check",
     "plan",
-    "batch",
     "failed",
     "evaluate",
     "missed",
@@ -51,7 +50,6 @@ ARGUMENTS: dict[str, t.Any] = {
 REQUIRED_IF = [
     ("step", "check", ("cluster", "hosts", "controllers")),
     ("step", "plan", ("cluster", "definition", "settings", "hosts")),
-    ("step", "batch", ("hosts",)),
     ("step", "failed", ("hosts",)),
     ("step", "evaluate", ("hosts",)),
     ("step", "missed", ("hosts", "controllers")),

@@ -57,16 +57,17 @@ def distinct_changes(changes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]])
     ]
 
 
-def batch_outline(plan_: t.Mapping[str, t.Any], batch: t.Sequence[str]) -> str:
-    """Which batch this is."""
-    done = plan_["batches"].index(batch[0])
-    number = 1
-    while sum(plan_["serial"][:number]) <= done:
-        number += 1
-    return (
-        f"Batch {number} of {len(plan_['serial'])}: {_count(batch)} ({_hostlist.fold(batch)}); "
-        f"{done} of {len(plan_['batches'])} done before"
-    )
+def batch_lines(plan_: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """For each host which batch it is in: the first one of a batch that is left is asked."""
+    hosts, sizes = plan_["batches"], plan_["serial"]
+    lines: dict[str, str] = {}
+    done = 0
+    for number, size in enumerate(sizes, 1):
+        batch = hosts[done : done + size]
+        text = f"Batch {number} of {len(sizes)}: {_count(batch)} ({_hostlist.fold(batch)}); {done} of {len(hosts)} done before"
+        lines.update(dict.fromkeys(batch, text))
+        done += size
+    return lines
 
 
 def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:

@@ -632,7 +632,7 @@ def test_the_name_of_a_rollout_changes_with_every_release_and_line() -> None:
 
 def test_a_batch_says_where_it_stands(world: World) -> None:
     plan = world.plan()
-    assert texts.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
+    assert texts.batch_lines(plan)["w3"] == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
 
 
 def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -> None:
