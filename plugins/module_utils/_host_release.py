@@ -222,11 +222,11 @@ def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
     deadline = time.monotonic() + FORGET_WITHIN
     while os.path.exists(copy):
-        # The cluster may keep lines of its own there.
-        if not _conf.names(_ansible.read_text(copy) or "", store.root):
-            return
         if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
+            return
+        # The cluster may keep lines of its own there.
+        if not _conf.names(_ansible.read_text(copy) or "", store.root):
             return
         if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
             # Nobody runs with it, and at its start the daemon asks the controller anew.
