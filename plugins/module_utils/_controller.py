@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _files, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Node, SlurmError
 
 if t.TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Controller:
 
         A busy one may have done it and answered too late (MessageTimeout): then it is asked what it runs.
         """
-        self.note_reason_users()
+        _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
         try:
             self.slurm.call("scontrol", "reconfigure")
         except SlurmError as exc:
@@ -105,11 +105,6 @@ class Controller:
             if self.slurm.cluster().config.get("HASH_VAL", "") != "Match":
                 # 22.05 does not say it.
                 self.slurm.call("scontrol", "reconfigure")
-
-    def note_reason_users(self) -> None:
-        """Note who gave the nodes' reasons, for this Slurm may forget it. An undo comes here, too, and does not end at a full disk."""
-        with contextlib.suppress(_files.WriteError):
-            _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
 
     @contextlib.contextmanager
     def no_job_starts(self) -> t.Iterator[None]:

@@ -18,10 +18,11 @@ import os
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, SlurmError
 
-PATH = f"{STATE_DIR}/reason-users.json"
+#: Beside the journal, which outlives the removal of everything else.
+PATH = f"{ROLLOUT_DIR}/reason-users.json"
 #: Whom Slurm names instead.
 NOBODY_KNOWN = "root"
 
@@ -74,16 +75,21 @@ def read() -> Users:
 
 
 def write(users: Users) -> None:
-    """Note these users. Raises NoRoomError."""
-    if users:
-        _files.make_parents(PATH)
-        _files.write_atomic(PATH, _documents.dump({"nodes": users}, _SHAPE), 0o644)
+    """Note these users, where that is possible: an undo comes here, too, and does not end at a full disk."""
+    with contextlib.suppress(OSError):
+        if users:
+            _files.make_parents(PATH)
+            _files.write_atomic(PATH, _documents.dump(_documents.clean({"nodes": users}), _SHAPE), 0o600)
 
 
-def forget(nodes: t.Iterable[Node]) -> None:
-    """Take the note away where Slurm has lost nothing, or where no node has its reason of then any more. The nodes as Slurm names them."""
-    users = read()
-    if not any(_is_lost(node, users) for node in nodes):
-        # One that stays does no harm.
-        with contextlib.suppress(OSError):
+def forget(look: t.Callable[[], t.Mapping[str, Node]]) -> None:
+    """Remove the note if Slurm has lost nothing, or if no node has the reason any more that was noted.
+
+    look: asks for the nodes with the users that Slurm names; not called without a note. A note that stays does no harm, so no error ends this.
+    """
+    if not os.path.lexists(PATH):
+        return
+    with contextlib.suppress(OSError, SlurmError):
+        users = read()
+        if not any(_is_lost(node, users) for node in look().values()):
             os.unlink(PATH)

@@ -256,7 +256,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
         # Also after a start: that alone sends no file to the nodes of a configless cluster.
         controller.reconfigure()
         controller.wait_for_answer()
-        _reason_users.forget(controller.slurm.named_nodes().values())
+        _reason_users.forget(controller.slurm.uncorrected_nodes)
     return was_started
 
 

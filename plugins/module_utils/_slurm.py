@@ -317,10 +317,10 @@ class Slurm:
 
     def nodes(self, expression: str = "") -> dict[str, Node]:
         """All nodes, or those of a hostlist expression: one query, more where one argument cannot hold the names."""
-        found = self.named_nodes(expression)
+        found = self.uncorrected_nodes(expression)
         return self._corrected(found) if self._corrected else found
 
-    def named_nodes(self, expression: str = "") -> dict[str, Node]:
+    def uncorrected_nodes(self, expression: str = "") -> dict[str, Node]:
         """The same, without corrections."""
         if not expression:
             return self._nodes([""])

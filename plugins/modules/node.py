@@ -254,7 +254,7 @@ def main() -> t.NoReturn:
                 after = settle(slurm, names, params["wait"])
                 unfinished = _ownership.unfinished(after.values())
             if names:
-                _reason_users.forget(slurm.named_nodes().values())
+                _reason_users.forget(slurm.uncorrected_nodes)
     except (SlurmError, _hostlist.HostlistError, _ownership.BeforeError) as exc:
         module.fail_json(msg=f"Nodes {params['name']}: {exc}")
     if unfinished:

@@ -127,7 +127,7 @@ def test_whose_drain_it_is_survives_a_reconfigure() -> None:
     assert "is undone" in done.stdout + done.stderr
     # The administrator's is as it was, and ours are gone.
     assert drained() == before
-    assert controller("ls -A /var/lib/nodecycle | grep reason; true") == ""
+    assert controller("find /var/lib/nodecycle -name 'reason*'") == ""
     controller("scontrol update NodeName=worker3 State=RESUME")
 
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _reason_users
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, SlurmError
 
 SLURMS = Node("worker1", "IDLE", frozenset({"DRAIN"}), ("batch",), "Prolog error", "slurm", "2026-11-28T10:00:00")
 ROOTS = dataclasses.replace(SLURMS, name="worker2", reason_user="root")
@@ -61,11 +61,11 @@ def test_a_reason_that_was_given_anew_is_not_touched(changes):
 
 def test_the_note_goes_where_nothing_is_lost_and_stays_where_it_is(path):
     _reason_users.write(_reason_users.noted([SLURMS]))
-    _reason_users.forget([forgotten(SLURMS)])
+    _reason_users.forget(lambda: by_name(forgotten(SLURMS)))
     assert path.exists()
-    _reason_users.forget([SLURMS])
+    _reason_users.forget(lambda: by_name(SLURMS))
     assert not path.exists()
-    _reason_users.forget([SLURMS])
+    _reason_users.forget(lambda: by_name(SLURMS))
 
 
 def test_the_note_stays_over_a_second_reconfigure():
@@ -86,3 +86,35 @@ def test_a_note_that_cannot_be_read_is_none(path, content):
 def test_nothing_is_written_where_nothing_can_be_lost(path):
     _reason_users.write({})
     assert not path.exists()
+
+
+def test_without_a_note_slurm_is_not_asked():
+    def look() -> dict[str, Node]:
+        raise AssertionError
+
+    _reason_users.forget(look)
+
+
+def test_tidying_up_ends_nothing(path):
+    _reason_users.write(_reason_users.noted([SLURMS]))
+
+    def look() -> dict[str, Node]:
+        raise SlurmError("no answer")
+
+    _reason_users.forget(look)
+    assert path.exists()
+
+
+def test_a_note_that_cannot_be_written_ends_nothing(path, monkeypatch):
+    monkeypatch.setattr(_reason_users, "PATH", str(path / "below" / "a-file"))
+    path.write_text("a file where a directory should be")
+    _reason_users.write(_reason_users.noted([SLURMS]))
+
+
+def test_a_reason_that_is_no_utf_8_is_noted_as_far_as_it_goes():
+    _reason_users.write(
+        _reason_users.noted(
+            [dataclasses.replace(SLURMS, reason="L\udcfcfter"), dataclasses.replace(SLURMS, name="worker4")]
+        )
+    )
+    assert sorted(_reason_users.read()) == ["worker1", "worker4"]
