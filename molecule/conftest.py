@@ -14,14 +14,19 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 import typing as t
 
 import pytest
-import testinfra
+from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "lab"))
+
+from inside import NotThereError, inside  # noqa: E402
+
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 WORKERS = ("worker1", "worker2", "worker3")
@@ -45,11 +50,37 @@ true
 """
 
 
+class Inside(BaseBackend):  # type: ignore[misc]
+    """A host of the lab, for testinfra."""
+
+    NAME = "inside"
+
+    def __init__(self, container: str) -> None:
+        self._container = container
+        super().__init__(container)
+
+    def run(self, command: str, *args: str, **_kwargs: object) -> CommandResult:
+        """See BaseBackend; a host that is switched off answers nothing, with ssh's exit code."""
+        wanted = self.get_command(command, *args)
+        try:
+            return self.run_local(shlex.join(inside(self._container, wanted)))
+        except NotThereError as error:
+            return self.result(255, self.encode(wanted), b"", str(error).encode())
+
+    @classmethod
+    def host(cls, container: str) -> Host:
+        """A host as testinfra knows it."""
+        backend = cls(container)
+        host = Host(backend)
+        backend.set_host(host)
+        return host
+
+
 class Lab:
     """The cluster, as its users and its administrator see it."""
 
     def __init__(self) -> None:
-        self.hosts: dict[str, Host] = {name: testinfra.get_host(f"podman://{NAME}-{name}") for name in HOSTS}
+        self.hosts: dict[str, Host] = {name: Inside.host(f"{NAME}-{name}") for name in HOSTS}
 
     def run(self, host: str, command: str, user: str = "root") -> str:
         """What a command prints on a host; it has to succeed."""
