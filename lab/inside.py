@@ -65,10 +65,9 @@ def inside(container: str, command: str, user: str = "root") -> list[str]:
 
     In a session of its own: what ends the caller does not end it, as over ssh.
     """
-    home = "/root" if user == "root" else f"/home/{user}"
     become = () if user == "root" else ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
     return [
         *("nsenter", "--target", _init(container), "--all"),
-        *("env", "-i", *ENVIRONMENT, f"HOME={home}", *become),
-        *("setsid", "--wait", "/bin/sh", "-c", command),
+        *("env", "-i", *ENVIRONMENT, *become),
+        *("setsid", "--wait", "/bin/sh", "-c", f"HOME=~{user}; export HOME; {command}"),
     ]

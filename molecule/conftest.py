@@ -43,7 +43,7 @@ true
 """
 
 _LEFTOVERS = r"""
-ls -d /etc/nodecycle/canary* /var/lib/nodecycle/rollout/lock.json /var/lib/nodecycle/rollout/journal.json /var/lib/nodecycle/reconfigure.due \
+ls -d /etc/nodecycle/canary* /var/lib/nodecycle/rollout/lock.json /var/lib/nodecycle/rollout/journal.json \
     2>/dev/null
 find /etc /var/lib/nodecycle -name '.half-*' -o -name '.nodecycle*' 2>/dev/null
 true

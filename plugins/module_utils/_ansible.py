@@ -19,7 +19,7 @@ import typing as t
 import zlib
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _reason_users
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR, normal_root
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import normal_root
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Runner, Slurm
 
 if t.TYPE_CHECKING:
@@ -39,9 +39,6 @@ COMMAND_TIMEOUT = 60
 
 #: The option of every module that calls Slurm's commands (doc fragment C(_slurm_commands)).
 BIN_DIR_SPEC: dict[str, t.Any] = {"bin_dir": {"type": "path", "default": ""}}
-
-#: The note on the controller that its slurm.conf was changed and not yet read.
-RECONFIGURE_DUE = f"{STATE_DIR}/reconfigure.due"
 
 
 def require_root(module: AnsibleModule) -> None:

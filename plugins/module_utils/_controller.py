@@ -43,10 +43,10 @@ _AWAY = frozenset({"DOWN", "UNKNOWN", "ERROR", "FUTURE"})
 class Controller:
     """The cluster's controller through its commands, and the daemon of this host."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: AnsibleModule, path: str) -> None:
         self._module = module
         self._run = _ansible.runner(module, module.params["bin_dir"])
-        self.path: str = module.params["path"]
+        self.path = path
         self.slurm = _ansible.slurm(module)
         self._log = ""
         self._log_size = 0

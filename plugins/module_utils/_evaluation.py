@@ -16,6 +16,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     Journal,
     MisfitError,
     activated_nodes,
+    without_baseline,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Phase, Rollout
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_entries import in_an_undo
@@ -95,4 +96,4 @@ def evaluate(module: AnsibleModule) -> dict[str, t.Any]:
             undo = {"failed": failed, "phase": Phase.UNDO.value}
             rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
             in_an_undo(module, lambda: journal.lock(params["holder"]))
-        return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": rollout}
+        return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": without_baseline(rollout)}

@@ -27,6 +27,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents
     SHAPES,
     UNDO,
     About,
+    Baseline,
     Commit,
     Committed,
     Holder,
@@ -113,6 +114,11 @@ def commit_of(journal: Rollout, committed: Commit | None, withdrawn: t.Container
         "activated": journal["activated"],
         "nodes": journal["nodes"],
     }
+
+
+def without_baseline(rollout: Rollout | None) -> dict[str, t.Any] | None:
+    """What the control node is told of a rollout. The baseline is as long as the queue, and only the controller needs it."""
+    return {key: value for key, value in rollout.items() if key != "baseline"} if rollout else None
 
 
 class Journal:
@@ -299,8 +305,19 @@ class Journal:
     def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
         """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
         rollout = self.noted(activating, **fields)
+        if "baseline" in fields:
+            # It makes the journal longer.
+            self.keep_room(rollout)
         self._write("journal", rollout)
         return rollout
+
+    def replace_baseline(self, old: Baseline, new: Baseline | None) -> None:
+        """Write another baseline, or none. Nothing is written where the rollout under way has another one than old."""
+        present = self.current()
+        if present is None or present.get("baseline") != old:
+            return
+        document = {key: value for key, value in present.items() if key != "baseline"}
+        self._write("journal", document if new is None else {**document, "baseline": new})
 
     def close(self, is_committed: bool, withdrawn: t.Container[str] = ()) -> None:
         """End the rollout, committed or undone. A rollback is an undo that is committed, too.

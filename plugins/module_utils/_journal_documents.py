@@ -90,6 +90,25 @@ class Committed(Commit):
     committed: float
 
 
+class Baseline(t.TypedDict):
+    """The cluster before slurm.conf changes. It proves a reconfigure, and goes when that has succeeded."""
+
+    #: Seconds since 1970 on the controller's clock.
+    time: float
+    #: Of all bytes of the files.
+    digest: str
+    #: Key (in lower case) to all its values in the files.
+    keys: dict[str, list[str]]
+    #: C(scontrol show config).
+    config: dict[str, str]
+    #: The jobs that had not ended.
+    jobs: list[str]
+    #: The nodes that answered.
+    nodes: list[str]
+    #: Whether a reconfigure was begun: from then on the nodes may have what the files said, whatever they say now.
+    begun: bool
+
+
 class _Rollout(t.TypedDict):
     name: str
     phase: str
@@ -116,6 +135,8 @@ class Rollout(_Rollout, total=False):
     """The rollout under way."""
 
     conf_path: str
+    #: Until Slurm has read the changed slurm.conf.
+    baseline: Baseline
     #: The nodes that were drained because their hosts could not be reached.
     drained: list[str]
     #: What the hooks' scripts of the rollout failed with.
@@ -146,6 +167,17 @@ class SeenHolder(Holder):
     age: int
 
 
+_BASELINE = _documents.fields(
+    {
+        "time": _documents.number,
+        "digest": _documents.text,
+        "keys": _documents.each(_documents.many(_documents.text)),
+        "config": _documents.each(_documents.text),
+        "jobs": _documents.many(_documents.text),
+        "nodes": _documents.many(_documents.text),
+        "begun": _documents.flag,
+    }
+)
 _CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
 _NODE = _documents.fields(
     {},
@@ -208,6 +240,7 @@ SHAPES: dict[str, _documents.Shape] = {
         },
         {
             "conf_path": _documents.text,
+            "baseline": _BASELINE,
             "drained": _documents.many(_documents.text),
             "failures": _documents.many(_hook_log.FAILURE),
             "commit": _documents.maybe(_commit({})),

@@ -11,8 +11,14 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, MisfitError
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _ownership, _reconfigure
+from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
+    Journal,
+    JournalError,
+    MisfitError,
+    without_baseline,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Phase, Rollout
 
 if t.TYPE_CHECKING:
@@ -57,6 +63,18 @@ def _begin(module: AnsibleModule, journal: Journal) -> Rollout:
         raise
 
 
+def _baseline(module: AnsibleModule, rollout: Rollout) -> dict[str, t.Any]:
+    """Before slurm.conf changes, what the cluster is. What a killed run has noted stays. Raises JournalError, SlurmError and OSError."""
+    if not module.params["note"].get("conf_changed") or "baseline" in rollout:
+        return {}
+    try:
+        return {
+            "baseline": _reconfigure.baseline_of(Controller(module, rollout.get("conf_path", "/etc/slurm/slurm.conf")))
+        }
+    except _conf.ConfError as exc:
+        raise JournalError(f"what the cluster is before slurm.conf changes cannot be noted: {exc}") from exc
+
+
 def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any]) -> Rollout | None:
     """Write down what was asked for; the rollout as it is then."""
     params = module.params
@@ -75,7 +93,7 @@ def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any
     if not is_undo:
         journal.lock(holder, *claim)
         if state == "noted":
-            return journal.note(**note)
+            return journal.note(**note, **_baseline(module, rollout))
         journal.close(True, params["withdrawn"])
         return journal.current()
     in_an_undo(module, lambda: journal.lock(holder, *claim))
@@ -91,4 +109,5 @@ def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any
 def write(module: AnsibleModule) -> dict[str, t.Any]:
     """Write down what was asked for. Raises JournalError, SlurmError and OSError."""
     with _ansible.exclusive(module):
-        return {"changed": True, "journal": _write(module, Journal(), module.params["holder"])}
+        rollout = _write(module, Journal(), module.params["holder"])
+        return {"changed": True, "journal": without_baseline(rollout)}

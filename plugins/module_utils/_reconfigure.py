@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import os
 import re
 import time
@@ -20,7 +18,6 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
     _conf,
     _controller,
-    _documents,
     _files,
     _hostlist,
     _reason_users,
@@ -28,6 +25,8 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 if t.TYPE_CHECKING:
@@ -48,53 +47,8 @@ _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 SETTLED_AFTER = 2
 
 
-@dataclasses.dataclass
-class Note:
-    """What the cluster was before slurm.conf was changed; kept on the controller until the change is proven."""
-
-    #: Seconds since 1970 on the controller's clock.
-    time: float = 0.0
-    #: Of all bytes of the files.
-    digest: str = ""
-    #: Key (in lower case) to all its values in the files.
-    keys: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    #: C(scontrol show config).
-    config: dict[str, str] = dataclasses.field(default_factory=dict)
-    #: The jobs that had not ended.
-    jobs: list[str] = dataclasses.field(default_factory=list)
-    #: The nodes that answered.
-    nodes: list[str] = dataclasses.field(default_factory=list)
-    #: Whether a reconfigure was begun: from then on the nodes may have what the files said, whatever they say now.
-    begun: bool = False
-
-    def dump(self) -> bytes:
-        """The note as a file."""
-        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n").encode()
-
-
-_NOTE = _documents.fields(
-    {},
-    {
-        "time": _documents.number,
-        "digest": _documents.text,
-        "keys": _documents.each(_documents.many(_documents.text)),
-        "config": _documents.each(_documents.text),
-        "jobs": _documents.many(_documents.text),
-        "nodes": _documents.many(_documents.text),
-        "begun": _documents.flag,
-    },
-)
-
-
-def load_note(data: bytes) -> Note:
-    """A note from its file; an empty one where that says nothing that we know."""
-    try:
-        found = _documents.parse(data)
-        _documents.require(_NOTE, found)
-    except _documents.DocumentError:
-        return Note()
-    names = {field.name for field in dataclasses.fields(Note)}
-    return Note(**{name: value for name, value in found.items() if name in names})
+#: Where nothing is known of the cluster before.
+NO_BASELINE: Baseline = {"time": 0.0, "digest": "", "keys": {}, "config": {}, "jobs": [], "nodes": [], "begun": False}
 
 
 def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[str]]:
@@ -102,7 +56,8 @@ def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[
     found: dict[str, list[str]] = {}
     for entry in _conf.tree(path, read):
         found.setdefault(entry.key.lower(), []).append(entry.value)
-    return found
+    # As the journal holds them.
+    return _ansible.shown(found)
 
 
 def digest(path: str, read: t.Callable[[str], str | None]) -> str:
@@ -190,22 +145,20 @@ def seconds_of(value: str, default: float) -> float:
 # -- the steps
 
 
-def note_of(controller: Controller) -> Note:
-    """What the cluster is now. Raises SlurmError, ConfError."""
-    return Note(
-        time=time.time(),
-        digest=digest(controller.path, _ansible.read_text),
-        keys=read_keys(controller.path, _ansible.read_text),
-        config=controller.slurm.cluster().config,
-        jobs=unfinished(controller.jobs()),
-        nodes=[name for name, node in controller.slurm.nodes().items() if _controller.is_serving(node)],
-    )
-
-
-def write_note(note: Note) -> None:
-    """Put the note in place; only root and the controller's users of root may read what jobs there were."""
-    _files.make_parents(_ansible.RECONFIGURE_DUE)
-    _files.write_atomic(_ansible.RECONFIGURE_DUE, note.dump(), 0o600)
+def baseline_of(controller: Controller) -> Baseline:
+    """What the cluster is now. Raises SlurmError, ConfError, OSError."""
+    if not controller.active():
+        # There is nothing to compare with later.
+        return {**NO_BASELINE, "time": time.time()}
+    return {
+        "time": time.time(),
+        "digest": digest(controller.path, _ansible.read_text),
+        "keys": read_keys(controller.path, _ansible.read_text),
+        "config": controller.slurm.cluster().config,
+        "jobs": unfinished(controller.jobs()),
+        "nodes": [name for name, node in controller.slurm.nodes().items() if _controller.is_serving(node)],
+        "begun": False,
+    }
 
 
 class Outcome(t.TypedDict):
@@ -216,25 +169,27 @@ class Outcome(t.TypedDict):
     waits_for_restart: list[str]
 
 
-def plan(controller: Controller, note: Note, keys: t.Mapping[str, list[str]], *, restart_allowed: bool) -> Outcome:
+def plan(
+    controller: Controller, before: Baseline, keys: t.Mapping[str, list[str]], *, restart_allowed: bool
+) -> Outcome:
     """What the changed files want. Raises SlurmError where a reconfigure would end the controller."""
     # Without a baseline nothing can be told from the keys.
-    changed = changed_keys(note.keys, keys) if note.keys else []
-    release = note.config.get("SLURM_VERSION", "")
-    waiting, deadly = waiting_for_restart(note.keys, keys, release) if note.keys else ([], [])
+    changed = changed_keys(before["keys"], keys) if before["keys"] else []
+    release = before["config"].get("SLURM_VERSION", "")
+    waiting, deadly = waiting_for_restart(before["keys"], keys, release) if before["keys"] else ([], [])
     if deadly and not restart_allowed:
         raise SlurmError(
             f"{', '.join(deadly)} changed, and slurmctld {release} ends when it is told to reconfigure after that: "
             "nothing was told to it. Set `slurm_restart_allowed: true`, or take the lines back"
         )
     needs = "restart" if waiting else "reconfigure"
-    is_as_before = note.digest == digest(controller.path, _ansible.read_text)
-    if is_as_before and not note.begun and controller.has_read_files():
+    is_as_before = before["digest"] == digest(controller.path, _ansible.read_text)
+    if is_as_before and not before["begun"] and controller.has_read_files():
         needs = "nothing"
     return {"needs": needs, "changed_keys": changed, "waits_for_restart": [] if restart_allowed else waiting}
 
 
-def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed: bool) -> bool:
+def carry_out(controller: Controller, needs: str, *, restart_allowed: bool) -> bool:
     """Reconfigure, and start or restart the controller where that is due; whether it had to be started. Raises SlurmError."""
     was_started = not controller.active()
     if was_started:
@@ -242,10 +197,6 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
         controller.wait_for_answer()
     if needs == "nothing":
         return was_started
-    note.begun = True
-    # An undo goes this way, too, and must not end at a full disk; what was announced is there.
-    with contextlib.suppress(_files.NoRoomError):
-        write_note(note)
     with controller.no_job_starts():
         if needs == "restart" and restart_allowed and not was_started:
             active = controller.active()
@@ -261,18 +212,18 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
 
 
 def prove(
-    controller: Controller, note: Note, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
+    controller: Controller, before: Baseline, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
 ) -> dict[str, t.Any]:
     """Whether the controller, its nodes and its jobs are as they should be. Raises SlurmError."""
     controller.wait_for_answer()
     time.sleep(SETTLED_AFTER)
     active = controller.wait_for_answer()
-    left = controller.wait_for_nodes(note.nodes)
+    left = controller.wait_for_nodes(before["nodes"])
     config = controller.slurm.cluster().config
     remembered = seconds_of(config.get("MinJobAge", ""), 300)
-    lost = lost_jobs(note.jobs, controller.jobs(), seconds=time.time() - note.time, remembered=remembered)
+    lost = lost_jobs(before["jobs"], controller.jobs(), seconds=time.time() - before["time"], remembered=remembered)
     # Where the files are the previous ones again, nothing is left that would bring a node or a job back.
-    if note.digest != digest(controller.path, _ansible.read_text):
+    if before["digest"] != digest(controller.path, _ansible.read_text):
         if left:
             name, state = next(iter(left.items()))
             raise SlurmError(
@@ -284,52 +235,45 @@ def prove(
     down = [name for name in away if name not in left]
     return {
         "active_controller": active,
-        "unproven_keys": unproven(changed, keys, note.config, config),
+        "unproven_keys": unproven(changed, keys, before["config"], config),
         "nodes_down": _hostlist.fold(down) if down else "",
         "nodes_left": _hostlist.fold(left) if left else "",
-        "jobs_before": len(note.jobs),
+        "jobs_before": len(before["jobs"]),
         "jobs_lost": lost,
     }
 
 
-def _announce(module: AnsibleModule, controller: Controller, *, was_due: bool) -> dict[str, t.Any]:
-    """Leave the note, unless an earlier run has left one. Raises FailedError."""
-    if not was_due and not module.check_mode:
-        try:
-            # A controller that does not answer now has nothing to compare with later.
-            write_note(note_of(controller) if controller.active() else Note())
-        except (SlurmError, _conf.ConfError, OSError) as exc:
-            raise FailedError(
-                f"Noting what the cluster is before slurm.conf changes: {exc}. Nothing was changed."
-            ) from exc
-    return {"changed": not was_due, "was_due": was_due}
+def _replace(module: AnsibleModule, old: Baseline, new: Baseline | None) -> None:
+    """Write another baseline into the journal. An undo goes this way, too, and must not end at a full disk."""
+    with _ansible.exclusive(module), contextlib.suppress(_files.NoRoomError):
+        Journal().replace_baseline(old, new)
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """Announce a change of slurm.conf, or let Slurm take it and prove that it did. Raises FailedError."""
-    controller = Controller(module)
+    """Let Slurm read its slurm.conf, and prove that it did. Raises FailedError."""
+    controller = Controller(module, module.params["path"])
     try:
-        present = _files.read_bytes(_ansible.RECONFIGURE_DUE, follow=False)
-    except OSError as exc:
-        raise FailedError(f"Reading what an earlier run has left: {exc}.") from exc
-    was_due = present is not None
-    if module.params["state"] == "announced":
-        return _announce(module, controller, was_due=was_due)
+        rollout = Journal().current()
+    except (JournalError, OSError) as exc:
+        raise FailedError(f"The journal of the rollout: {exc}.") from exc
+    baseline = rollout.get("baseline") if rollout else None
     allowed = module.params["restart_allowed"]
-    note = load_note(present) if present else Note(time=time.time())
-    result: dict[str, t.Any] = {"was_due": was_due, "needs": "nothing", "changed_keys": [], "waits_for_restart": []}
+    before = baseline or {**NO_BASELINE, "time": time.time()}
+    result: dict[str, t.Any] = {"needs": "nothing", "changed_keys": [], "waits_for_restart": []}
     try:
-        if was_due or module.params["due"]:
-            keys = read_keys(controller.path, _ansible.read_text)
-            controller.listen(keys)
-            outcome = plan(controller, note, keys, restart_allowed=allowed)
-            result.update(outcome)
-            if not module.check_mode:
-                result["was_started"] = carry_out(controller, note, outcome["needs"], restart_allowed=allowed)
-                result.update(prove(controller, note, outcome["changed_keys"], keys))
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(_ansible.RECONFIGURE_DUE)
-    except (SlurmError, _conf.ConfError, OSError) as exc:
+        keys = read_keys(controller.path, _ansible.read_text)
+        controller.listen(keys)
+        outcome = plan(controller, before, keys, restart_allowed=allowed)
+        result.update(outcome)
+        if not module.check_mode:
+            if baseline and outcome["needs"] != "nothing":
+                before = {**baseline, "begun": True}
+                _replace(module, baseline, before)
+            result["was_started"] = carry_out(controller, outcome["needs"], restart_allowed=allowed)
+            result.update(prove(controller, before, outcome["changed_keys"], keys))
+            if baseline:
+                _replace(module, before, None)
+    except (SlurmError, JournalError, _conf.ConfError, OSError) as exc:
         words = controller.words()
         is_fatal = any("fatal: " in line for line in words)
         said = f" slurmctld says: {'; '.join(words)}." if is_fatal else ""

@@ -112,7 +112,7 @@ included:
   returned: success
   type: bool
 reconfigure_due:
-  description: Whether an earlier run changed slurm.conf and did not come to the reconfigure.
+  description: Whether an earlier run was about to change slurm.conf and did not come to a successful reconfigure.
   returned: success
   type: bool
 intact:
@@ -146,7 +146,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _host_files,
     _ownership,
 )
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, without_baseline
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
@@ -207,9 +207,9 @@ def main() -> t.NoReturn:
         adopted=_conf.adopted(main_text or ""),
         fragment=_ansible.shown(fragment or ""),
         included=_conf.has_include(main_text or ""),
-        reconfigure_due=os.path.exists(_ansible.RECONFIGURE_DUE),
+        reconfigure_due="baseline" in (journal or {}),
         intact=intact,
-        journal=journal,
+        journal=without_baseline(journal),
         committed=committed[0] if committed else None,
         is_clean=not store.exists() and not _host_files.present(),
     )

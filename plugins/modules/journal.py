@@ -15,6 +15,7 @@ author:
 description:
   - Writes down on the first controller what a rollout is about to do and what was before, so that a run that is killed at any moment
     is finished or undone by the next one.
+  - Before slurm.conf changes it notes what the cluster is (its keys, jobs and nodes), for M(nodecycle.slurm.reconfigure).
   - Each call is a sign of life of the run that holds the lock, and a long watch gives one at least every minute. An action plugin of the
     same name says who that is. On the same machine it looks whether the process that holds the lock lives, and then nothing takes it away.
     Elsewhere an hour without a sign of life counts, by the controller's clock since its start, which nobody can set.
@@ -89,6 +90,7 @@ attributes:
 seealso:
   - module: nodecycle.slurm.journal_info
   - module: nodecycle.slurm.cluster_info
+  - module: nodecycle.slurm.reconfigure
 """
 
 EXAMPLES = r"""

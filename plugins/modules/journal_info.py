@@ -48,7 +48,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, UnreadableError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
+    Journal,
+    JournalError,
+    UnreadableError,
+    without_baseline,
+)
 
 
 def main() -> t.NoReturn:
@@ -62,7 +67,9 @@ def main() -> t.NoReturn:
             holder = journal.holder()
         except UnreadableError as exc:
             module.warn(f"The lock of the rollout: {exc}.")
-        module.exit_json(changed=False, journal=journal.current(), committed=journal.committed(), holder=holder)
+        module.exit_json(
+            changed=False, journal=without_baseline(journal.current()), committed=journal.committed(), holder=holder
+        )
     except (JournalError, OSError) as exc:
         module.fail_json(msg=f"The journal of the rollout: {exc}.")
 

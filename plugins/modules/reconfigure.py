@@ -13,9 +13,9 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Runs C(scontrol reconfigure) once, when it was announced before, and proves afterwards what came of it.
-  - It is announced before slurm.conf is changed, so that a run that is killed in between is completed by the next one. The note
-    holds what the cluster was then.
+  - Runs C(scontrol reconfigure), and proves afterwards what came of it.
+  - During a rollout it compares with what the cluster was before slurm.conf changed. M(nodecycle.slurm.journal) has noted that, so a
+    run that is killed in between is completed by the next one. Without a rollout it compares with nothing, and always reconfigures.
   - "Proven means: the controller answers, and does so two seconds later, too; it has read the files that are on disk (C(HASH_VAL)
     of C(scontrol show config)); every node that answered before does so again; and no job was lost. What is no proof is the
     exit code of C(scontrol): with C(slurmctld -D) it is 0 although the controller has ended (24.11.5), it is 1 where a busy
@@ -30,18 +30,6 @@ description:
   - Runs on a controller host. The active controller may be another one, except when a controller has to be started or
     restarted.
 options:
-  state:
-    description: What to do.
-    type: str
-    choices:
-      announced: Note on this host what the cluster is, and that slurm.conf is about to change. The note of a killed run stays.
-      done: Reconfigure if that was noted, and forget the note when everything is proven.
-    default: done
-  due:
-    description:
-      - Reconfigure without such a note, too. In check mode, where nothing is noted, this is how the module knows that it would.
-    type: bool
-    default: false
   path:
     description: The controller's slurm.conf.
     type: path
@@ -69,38 +57,32 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Announce the change
-  nodecycle.slurm.reconfigure:
-    state: announced
-
 - name: Change slurm.conf
   nodecycle.slurm.conf:
     text: |
       PrologFlags=Alloc
+  notify: Let Slurm read it
 
+# Among the handlers:
 - name: Let Slurm read it
   nodecycle.slurm.reconfigure:
 """
 
 RETURN = r"""
-was_due:
-  description: Whether a reconfigure had been announced.
-  returned: success
-  type: bool
 needs:
   description:
-    - What the changed keys want. V(nothing) also where a reconfigure was announced and nothing was changed afterwards.
-  returned: when O(state) is V(done)
+    - What the changed keys want. V(nothing) where a rollout was about to change slurm.conf and did not.
+  returned: always
   type: str
   choices: [nothing, reconfigure, restart]
 changed_keys:
-  description: The keys of slurm.conf that say something else than when it was announced, in lower case.
-  returned: when O(state) is V(done)
+  description: The keys of slurm.conf that say something else than before the rollout, in lower case.
+  returned: always
   type: list
   elements: str
 waits_for_restart:
   description: Those of RV(changed_keys) that only a restart of the daemons applies, and that therefore are not in effect yet.
-  returned: when O(state) is V(done)
+  returned: always
   type: list
   elements: str
 unproven_keys:
@@ -135,7 +117,7 @@ jobs_lost:
   type: list
   elements: str
 jobs_before:
-  description: How many jobs had not ended when the change was announced.
+  description: How many jobs had not ended before slurm.conf changed.
   returned: when a reconfigure was proven
   type: int
 was_started:
@@ -159,8 +141,6 @@ def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["announced", "done"], "default": "done"},
-            "due": {"type": "bool", "default": False},
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "restart_allowed": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,

@@ -77,7 +77,7 @@ def state() -> list[str]:
         controller("squeue -h -o '%A %T %B' | sort"),
         controller("sinfo -h -N -o '%n %T'"),
         controller("scontrol ping"),
-        controller("ls -d /var/lib/nodecycle/reconfigure.due 2>/dev/null; true"),
+        controller("ls -d /var/lib/nodecycle/rollout/journal.json 2>/dev/null; true"),
     ]
 
 

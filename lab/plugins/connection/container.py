@@ -16,7 +16,7 @@ from ansible.plugins.connection.local import Connection as Local
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from inside import NotThereError, inside  # noqa: E402
+from inside import NotThereError, inside
 
 DOCUMENTATION = r"""
 name: container

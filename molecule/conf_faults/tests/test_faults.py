@@ -65,7 +65,9 @@ def unharmed(lab: Lab, jobs: tuple[str, str]) -> t.Iterator[None]:
     assert {key: lab.job(jobs[0]).get(key) for key in kept} == before
     assert lab.job(jobs[1])["JobState"] == "PENDING"
     assert "HASH_VAL                = Match" in lab.run("controller", "scontrol show config")
-    assert lab.try_run("controller", "ls -d /var/lib/nodecycle/reconfigure.due /run/nodecycle-check-*").stdout == ""
+    assert (
+        lab.try_run("controller", "ls -d /var/lib/nodecycle/rollout/journal.json /run/nodecycle-check-*").stdout == ""
+    )
     for name in ("worker2", "worker3"):
         lab.wait_for_state(name, lambda state: state in ("IDLE", "MIXED", "ALLOCATED"))
 

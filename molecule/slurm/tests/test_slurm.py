@@ -288,7 +288,7 @@ def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_ot
     prepared = lab.sbatch("true", "-w worker1")
     wait(lambda: lab.job(prepared)["JobState"] == "CONFIGURING", 10, "the job to be prepared")
     lab.run("controller", "rm /tmp/slow/controller_prolog")
-    done = lab.module("reconfigure", due=True)
+    done = lab.module("reconfigure")
     assert done["needs"] == "reconfigure"
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
     later = lab.sbatch("true", "-w worker2")
@@ -313,7 +313,7 @@ def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab)
     """
     lab.run("controller", f"mkdir -p /tmp/bin && printf %s {shlex.quote(scontrol)} >/tmp/bin/scontrol")
     lab.run("controller", "chmod 755 /tmp/bin/scontrol && ln -sf /usr/bin/squeue /tmp/bin/squeue")
-    done = lab.module("reconfigure", due=True, bin_dir="/tmp/bin")
+    done = lab.module("reconfigure", bin_dir="/tmp/bin")
     assert lab.read("controller", "/tmp/bin/late").strip() == "1", "its answer came in time, so this proves nothing"
     assert done.get("needs") == "reconfigure", done
     assert done["active_controller"] == "controller"

@@ -20,7 +20,10 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     MisfitError,
     UnreadableError,
     UnreadableLockError,
+    without_baseline,
 )
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
+from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import NO_BASELINE
 
 pytestmark = pytest.mark.usefixtures("ownership")
 
@@ -151,6 +154,35 @@ def test_the_first_activation_of_a_host_counts(journal: Journal, clock: Clock) -
     journal.note(activating=["w1"])
     clock.pass_(100)
     assert journal.note(activating=["w1", "w2"])["activated"] == {"w1": 1000, "w2": 1100}
+
+
+def baseline(began: float, jobs: int = 1) -> Baseline:
+    return {**NO_BASELINE, "time": began, "jobs": [str(number) for number in range(jobs)]}
+
+
+def test_a_baseline_is_replaced_by_whoever_has_read_it_and_by_nobody_else(journal: Journal) -> None:
+    """What a killed run has left running may end when another rollout is under way."""
+    journal.replace_baseline(baseline(1), None)
+    journal.open(rollout("a", w1="good"))
+    journal.note(phase="conf", conf_changed=True, baseline=baseline(1))
+    begun: Baseline = {**baseline(1), "begun": True}
+    journal.replace_baseline(baseline(2), None)
+    journal.replace_baseline(baseline(1), begun)
+    assert journal.require_rollout()["baseline"] == begun
+    journal.open(rollout("a", w1="new"))
+    assert journal.require_rollout()["baseline"] == begun
+    journal.replace_baseline(begun, None)
+    assert "baseline" not in journal.require_rollout()
+    assert journal.require_rollout()["conf_changed"]
+
+
+def test_a_baseline_has_room_in_the_reserve_and_stays_on_the_controller(journal: Journal) -> None:
+    journal.open(rollout("a", w1="good"))
+    before = reserve(journal)
+    noted = journal.note(conf_changed=True, baseline=baseline(1, jobs=10_000))
+    assert reserve(journal) - before > 4 * 10_000 * len('"9999", ') * 0.9
+    assert without_baseline(noted) == {key: value for key, value in noted.items() if key != "baseline"}
+    assert without_baseline(None) is None
 
 
 def test_a_commit_is_remembered_and_the_journal_gone(journal: Journal) -> None:

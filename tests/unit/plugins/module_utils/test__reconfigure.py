@@ -4,23 +4,18 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller, _reconfigure
-from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import Note
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller, _documents, _reconfigure
 
 PATH = "/etc/slurm/slurm.conf"
 
 
-# --- the note
+# --- the baseline
 
 
-def test_a_note_comes_back_as_it_was() -> None:
-    note = Note(1.5, "d", {"prolog": ["/a", "/b"]}, {"MinJobAge": "300 sec"}, ["7"], ["n1"], begun=True)
-    assert _reconfigure.load_note(note.dump()) == note
-
-
-@pytest.mark.parametrize("data", [b"slurm.conf was changed\n", b"", b"[]", b"3", b"\xff", b'{"unknown": 1}'])
-def test_a_note_of_another_time_is_one_without_a_baseline(data: bytes) -> None:
-    assert _reconfigure.load_note(data) == Note()
+def test_a_key_reads_as_the_journal_holds_it() -> None:
+    """Else a value that is no UTF-8 would count as changed."""
+    keys = _reconfigure.read_keys(PATH, {PATH: "Prolog=/caf\udce9\n"}.get)
+    assert _documents.clean(keys) == keys == {"prolog": ["/caf\ufffd"]}
 
 
 def test_the_digest_is_of_both_files_and_of_their_absence() -> None:
