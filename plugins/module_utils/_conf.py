@@ -168,9 +168,9 @@ def has_include(text: str) -> bool:
     return any(name == FRAGMENT for name, _line in includes(text))
 
 
-def names(text: str, directory: str) -> bool:
-    """Whether a line's value names something below a directory."""
-    return any(f"{directory}/" in entry.value for entry in entries(text))
+def names(text: str, directory: str, keys: t.Collection[str]) -> bool:
+    """Whether one of these keys (in lower case) names something below a directory."""
+    return any(entry.key.lower() in keys and f"{directory}/" in entry.value for entry in entries(text))
 
 
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:

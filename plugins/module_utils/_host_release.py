@@ -43,6 +43,10 @@ Result = dict[str, t.Any]
 
 #: A node has the new configuration a second or two after the controller.
 FORGET_WITHIN = 60
+#: So has a login node, where nothing depends on it.
+TIDY_WITHIN = 5
+#: The keys (in lower case) of the hooks that slurmd runs.
+_HOOK_KEYS = frozenset(hook.conf_key.lower() for hook in HOOKS.values() if hook.host == "worker" and hook.conf_key)
 
 
 def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
@@ -215,25 +219,26 @@ def _link_diff(previous: str, id_: str) -> dict[str, str]:
 
 
 def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
-    """Wait until this node's daemon has dropped the lines that name our files, and take away the copy that it leaves behind.
+    """Wait until slurmd has dropped the lines that name our files, and remove the copy that a daemon leaves behind.
 
     While a slurmd still knows our hooks their paths must exist, or the next job drains the node. Raises StoreError.
     """
     copy = os.path.join(_conf.CACHE, _conf.FRAGMENT)
-    deadline = time.monotonic() + FORGET_WITHIN
+    # Other hosts may keep their hooks. The daemon of a login node runs none of them.
+    runs_hooks = bool(_daemons.find_on(module, "slurmd", store.slurm_uid))
+    deadline = time.monotonic() + (FORGET_WITHIN if runs_hooks else TIDY_WITHIN)
     while os.path.exists(copy):
         if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
             return
         # The cluster may keep lines of its own there.
-        if not _conf.names(_ansible.read_text(copy) or "", store.root):
-            return
-        if not any(_daemons.find_on(module, name, store.slurm_uid) for name in ("slurmd", "sackd")):
-            # Nobody runs with it, and at its start the daemon asks the controller anew.
+        if not _conf.names(_ansible.read_text(copy) or "", store.root, _HOOK_KEYS):
             return
         if time.monotonic() > deadline:
+            if not runs_hooks:
+                return
             raise StoreError(
-                f"after {FORGET_WITHIN} seconds the Slurm daemon of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
+                f"after {FORGET_WITHIN} seconds slurmd of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
                 "files that they name stay. Look at its log, then run again"
             )
         time.sleep(0.5)

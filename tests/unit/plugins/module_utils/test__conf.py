@@ -346,7 +346,8 @@ def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
     ("text", "expected"),
     [
         ("Prolog=/etc/nodecycle/current/worker_prolog\n", True),
-        ('prologslurmctld = "/etc/nodecycle/current/controller_prolog" # ours\n', True),
+        ('prologslurmctld = "/etc/nodecycle/current/controller_prolog" # ours\n', False),
+        ('epilog = "/etc/nodecycle/current/worker_epilog" # ours\n', True),
         ("PrologEpilogTimeout=79\n", False),
         ("# Prolog=/etc/nodecycle/current/worker_prolog\n", False),
         ("Prolog=/etc/nodecycle-site/prolog\n", False),
@@ -354,4 +355,4 @@ def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
     ],
 )
 def test_whether_lines_name_our_files(text: str, expected: bool) -> None:
-    assert _conf.names(text, "/etc/nodecycle") is expected
+    assert _conf.names(text, "/etc/nodecycle", {"prolog", "epilog"}) is expected
