@@ -123,9 +123,114 @@ run:
   description: The state of the run, for the fact that carries it from play to play.
   returned: with O(step) V(check), V(plan), V(evaluate), V(undone), V(rollback_target) and V(rollback_begin)
   type: dict
+  contains:
+    hosts:
+      description: The hosts of each phase that is still to come.
+      type: dict
+    steps:
+      description: The steps of each host within a phase.
+      type: dict
+    go:
+      description: Whether the rollout goes on. When it does not, it is undone.
+      type: bool
+    interrupted:
+      description: What to do first about the rollout that a killed run has left, V(finish) or V(undo); empty where there is none.
+      type: str
+    anchor:
+      description: The host of this run for which the tasks run that run once.
+      type: str
+    plan:
+      description: What is left to do.
+      type: dict
+    undo:
+      description: What is left to undo.
+      type: dict
+    number:
+      description: The number of the undo in this run. The answer of an earlier one does not count.
+      type: int
+    failed:
+      description: The hosts and nodes that failed, each with the reason.
+      type: dict
+    tolerated:
+      description: The hosts that failed and that the rollout goes on without.
+      type: list
+      elements: str
+    is_restored:
+      description: Whether the undo restored everything.
+      type: bool
+    message:
+      description: What an undo has to say.
+      type: list
+      elements: str
+warned:
+  description: What a person should know before the rollout begins.
+  returned: with O(step=plan)
+  type: list
+  elements: str
+diff:
+  description: Each distinct change once, with the hosts that it is for.
+  returned: with O(step=plan) and C(--diff), where something changes
+  type: list
+  elements: dict
+hosts:
+  description: The hosts on which the step has failed, each with the reason.
+  returned: with O(step=failed)
+  type: dict
+missed:
+  description: The hosts on which the probes did not meet every script, each with what they missed.
+  returned: with O(step=missed)
+  type: dict
+records:
+  description: The last failure of a prolog or an epilog on each node, as M(nodecycle.slurm.hook_log_info) returns it.
+  returned: with O(step=failures)
+  type: dict
+jobs:
+  description: The jobs that Slurm holds because the prolog of the new release failed for them.
+  returned: with O(step) V(failures) and V(undo)
+  type: list
+  elements: str
+not_restored:
+  description: The hosts on which the undo has failed, each with the reason.
+  returned: with O(step=undo)
+  type: dict
+nodes_to_drain:
+  description: The nodes of those hosts, without those that a failed init script has drained already.
+  returned: with O(step=undo)
+  type: list
+  elements: str
+restored_nodes:
+  description: The nodes of the hosts that the undo has restored.
+  returned: with O(step=undo)
+  type: list
+  elements: str
+failures:
+  description: What the scripts of the release have failed with, as M(nodecycle.slurm.hook_log_info) returns it.
+  returned: with O(step=undo)
+  type: list
+  elements: dict
+go:
+  description: Whether the rollout goes on, or whether it has succeeded.
+  returned: with O(step) V(evaluate) and V(finish)
+  type: bool
+failed_nodes:
+  description: The hosts and nodes that failed, each with the reason.
+  returned: with O(step=evaluate)
+  type: dict
+journal:
+  description: The rollout under way.
+  returned: with O(step=evaluate)
+  type: dict
 lines:
   description: What to show.
   returned: with O(step) V(finish) and V(status)
   type: list
   elements: str
+target:
+  description: The committed rollout to go back to. Empty where an interrupted rollout is undone instead.
+  returned: with O(step=rollback_target)
+  type: dict
+rollout:
+  description: The journal of the rollback.
+  returned: with O(step=rollback)
+  type: dict
 """
