@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 
 # What `make test` runs; each is a target below. The longest first, so that what ends last is short.
-LINTERS := ansible-lint mypy shellcheck reuse yamllint ruff changelog
+LINTERS := ansible-lint mypy nox shellcheck ruff changelog
 GATES := sanity unit site artifact $(LINTERS) docs
 # They watch the clock of a Slurm, and use both cores themselves.
 LAB_GATES := lab-test molecule
@@ -39,7 +39,7 @@ setup: ## Install what is missing: packages, .venv, the other collections
 lint: setup ## All linters
 	@python tools/gates.py $(LINTERS)
 
-.PHONY: fix ruff mypy yamllint shellcheck ansible-lint reuse changelog
+.PHONY: fix ruff mypy shellcheck ansible-lint nox changelog
 fix: setup ## Let the linters mend what they can
 	@tools/scripts python | xargs --null ruff check --fix . || true
 	@tools/scripts python | xargs --null ruff format .
@@ -56,11 +56,8 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
-	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+	@tools/scripts python | MYPYPATH=tools xargs --null mypy --scripts-are-modules noxfile.py tools
 	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
-
-yamllint: setup ## YAML: form
-	@yamllint --strict .
 
 shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
 	@tools/scripts sh | xargs --null shellcheck --external-sources
@@ -69,8 +66,8 @@ shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's f
 ansible-lint: setup ## Roles and playbooks: the production profile
 	@ansible-lint --offline --strict --format pep8 --nocolor
 
-reuse: setup ## Licences: each file names one
-	@reuse lint --lines
+nox: setup ## What antsibull-nox checks (antsibull-nox.toml): form of YAML, licences, action groups, unwanted files
+	@nox --no-venv
 
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
@@ -83,9 +80,7 @@ docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
 
 site: setup ## The documentation site, in build/site/html, and its links
-	@tools/setup site
-	@PATH=$(CURDIR)/.venv-site/bin:$$PATH tools/site/build
-	@.venv-site/bin/python -m pytest tests/site $(ARGS)
+	@nox --session site -- $(ARGS)
 
 sanity: setup ## ansible-test sanity (ARGS='--test pylint' for one)
 	@python tools/sanity.py $(ARGS)
@@ -100,8 +95,7 @@ package: build ## The artifact: its content, and its installation into an empty 
 	@pytest tests/package $(ARGS)
 
 importer: build ## What Galaxy's importer says of the artifact
-	@tools/setup importer
-	@tools/importer build/nodecycle-slurm-*.tar.gz
+	@nox --session importer
 
 ##@ The lab
 

@@ -66,9 +66,7 @@ def run(gate: str, *, is_live: bool) -> Result:
 
 def closing(results: list[Result], seconds: float) -> list[str]:
     """A line for each gate, and their sum."""
-    table = [
-        f"  {result.gate:<14}{'FAILED' if result.code else 'ok':<8}{result.seconds:6.1f} s" for result in results
-    ]
+    table = [f"  {result.gate:<14}{'FAILED' if result.code else 'ok':<8}{result.seconds:6.1f} s" for result in results]
     counts = [result.counts() for result in results]
     passed, failed, skipped = (sum(count[word] for count in counts) for word in ("passed", "failed", "skipped"))
     # pytest leaves out what is none, too; only failures are always named.
