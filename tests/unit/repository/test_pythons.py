@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import pathlib
 import types
 
@@ -14,12 +14,9 @@ import pytest
 
 
 @pytest.fixture
-def pythons(root: pathlib.Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("pythons", root / "tools/pythons.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def pythons(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    monkeypatch.syspath_prepend(root / "tools")
+    return importlib.import_module("pythons")
 
 
 def install(prefix: pathlib.Path, version: str, library: str = "lib") -> pathlib.Path:
