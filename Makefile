@@ -54,7 +54,7 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
-	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+	@tools/scripts python | MYPYPATH=lab xargs --null mypy --scripts-are-modules tools
 	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
 
 yamllint: setup ## YAML: form
