@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from .console import LabError
-from .podman import container, podman, present, try_in
+from .podman import container, podman, present, remove_containers, try_in
 from .settings import DIGEST_LABEL, HOSTS, LABEL, NAME, WORKERS
 
 #: Never the name alone: podman takes one of hex digits for the beginning of another network's id.
@@ -98,7 +98,7 @@ def wait_for_idle() -> None:
 def remove() -> None:
     names = present()
     if names:
-        podman("rm", "--force", "--time", "0", *names)
+        remove_containers(*names)
     for kind in ("volume", "network"):
         for name in podman(kind, "ls", "--quiet", "--filter", f"label={LABEL}={NAME}").split():
             podman(kind, "rm", "--force", name)

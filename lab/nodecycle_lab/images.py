@@ -1,38 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images that every lab of this machine starts from: Debian (base), and Debian with Slurm."""
+"""The images that every lab of this machine starts from: Debian (base), a host of the lab (host), and one with Slurm (slurm)."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import pathlib
 import subprocess
 import urllib.request
 
 from .console import LabError, say
 from .machine import install_packages, limits_dropin, prepare
-from .podman import commit, has_image, image_digest, image_id, podman, prune_images
+from .podman import build, commit, container, has_image, image_digest, image_id, podman, prune_images, remove_containers
 from .process import own_playbook, program, run
 from .settings import CACHE, IMAGE_LABEL, REPOSITORY, ROOT, SUITES, USERS, VERSION
-
-#: What systemd in a container and Ansible need beside an ordinary base image.
-BASE_PACKAGES = (
-    "systemd",
-    "systemd-sysv",
-    "dbus",
-    "python3",
-    "python3-apt",
-    "iproute2",
-    "procps",
-    "passwd",
-    "sudo",
-    "ca-certificates",
-)
-#: Kept as a package file in the image, so that scripts which install a package
-#: can be tried where containers reach no mirror.
-OFFLINE_PACKAGE = "jq"
-#: The packages start them; in the image they wait for the role install.
-SLURM_DAEMONS = ("slurmctld", "slurmd", "sackd")
 
 PULL_TIMEOUT = 60
 
@@ -45,6 +26,10 @@ def suite() -> str:
 
 def base_image() -> str:
     return f"{REPOSITORY}/base:{suite()}"
+
+
+def host_image() -> str:
+    return f"{REPOSITORY}/host:{suite()}"
 
 
 def slurm_image() -> str:
@@ -88,17 +73,7 @@ def make_base() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     archive = CACHE / f"base-{suite()}.tar"
     try:
-        run(
-            [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=apt",
-                f"--include={','.join(BASE_PACKAGES)}",
-                suite(),
-                str(archive),
-                *source,
-            ]
-        )
+        run(["mmdebstrap", "--quiet", "--variant=apt", suite(), str(archive), *source])
         podman("import", "--quiet", "--change", f"LABEL={IMAGE_LABEL}=base", str(archive), base_image())
     finally:
         archive.unlink(missing_ok=True)
@@ -113,71 +88,45 @@ def digest_of(start: str, *paths: pathlib.Path) -> str:
 
 
 def slurm_digest() -> str:
-    """Changes when what goes into the Slurm image changes."""
+    """Changes when the sources of the Slurm image change."""
     tasks = ROOT / "roles" / "install" / "tasks"
-    start = "\0".join((image_id(base_image()), PREPARE, FINISH, limits_dropin()))
-    return digest_of(start, ROOT / "lab" / "image.yml", tasks / "guard.yml", tasks / "packages.yml")
+    return digest_of(
+        "\0".join((image_id(base_image()), users(), limits_dropin())),
+        ROOT / "lab" / "Containerfile",
+        ROOT / "lab" / "image.yml",
+        tasks / "guard.yml",
+        tasks / "packages.yml",
+    )
 
 
-PREPARE = """
-set -e
-export DEBIAN_FRONTEND=noninteractive
-# An official image deletes what apt downloads.
-rm -f /etc/apt/apt.conf.d/docker-clean
-apt-get -qq update
-apt-get -qq install --yes --no-install-recommends {base} >/dev/null
-rm -f /usr/sbin/policy-rc.d
-systemctl mask --quiet getty.target console-getty.service systemd-logind.service apt-daily.timer apt-daily-upgrade.timer \
-    systemd-networkd-wait-online.service
-for user in {users}; do
-    useradd --create-home --shell /bin/bash --uid "${{user#*:}}" "${{user%:*}}"
-done
-"""
+def users() -> str:
+    return " ".join(f"{user}:{uid}" for user, uid in USERS.items())
 
-FINISH = """
-set -e
-for unit in munge {daemons}; do systemctl disable --quiet $unit 2>/dev/null || true; done
-# Each cluster makes its own.
-rm -f /etc/munge/munge.key
-apt-get -qq clean
-apt-get -qq install --yes --download-only --no-install-recommends {offline} >/dev/null
-: > /etc/machine-id
-if [ -s /tmp/limits.conf ]; then
-    for unit in slurmctld slurmd sackd; do
-        mkdir -p /etc/systemd/system/$unit.service.d
-        cp /tmp/limits.conf /etc/systemd/system/$unit.service.d/lab-limits.conf
-    done
-fi
-rm -f /tmp/limits.conf
-"""
+
+def make_host(*, force: bool) -> None:
+    say(f"host image: building lab/Containerfile for Debian {suite()}")
+    arguments = {"BASE": f"{REPOSITORY}/base", "SUITE": suite(), "USERS": users()}
+    build(host_image(), ROOT / "lab" / "Containerfile", arguments, force=force)
 
 
 def make_slurm(*, force: bool = False) -> None:
-    """Makes both images, where they are missing or their sources have changed."""
+    """Makes all images, where they are missing or their sources have changed."""
     prepare()
     make_base()
     wanted = slurm_digest()
     if has_image(slurm_image()) and image_digest(slurm_image()) == wanted and not force:
         return
-    say(f"Slurm {VERSION} image: preparing")
-    builder = f"nodecycle-lab-build-{os.getpid()}"
+    make_host(force=force)
+    say(f"Slurm {VERSION} image: installing the packages with the role install")
+    builder = container("build")
+    # One that was interrupted.
+    remove_containers(builder)
     # The host's network, because it reaches the mirror wherever the host does.
-    podman("run", "--detach", "--name", builder, "--network=host", base_image(), "sleep", "infinity")
+    podman("run", "--detach", "--name", builder, "--network=host", host_image(), "sleep", "infinity")
     try:
-        users = " ".join(f"{user}:{uid}" for user, uid in USERS.items())
-        podman("exec", "--interactive", builder, "sh", stdin=PREPARE.format(base=" ".join(BASE_PACKAGES), users=users))
-        say(f"Slurm {VERSION} image: installing the packages with the role install")
-        own_playbook("-i", f"{builder},", "-e", f"lab_image_container={builder}", str(ROOT / "lab" / "image.yml"))
-        podman("exec", "--interactive", builder, "sh", "-c", "cat > /tmp/limits.conf", stdin=limits_dropin())
-        podman(
-            "exec",
-            "--interactive",
-            builder,
-            "sh",
-            stdin=FINISH.format(daemons=" ".join(SLURM_DAEMONS), offline=OFFLINE_PACKAGE),
-        )
-        say(f"Slurm {VERSION} image: saving")
+        variables = json.dumps({"lab_image_container": builder, "lab_image_limits": limits_dropin()})
+        own_playbook("-i", f"{builder},", "-e", variables, str(ROOT / "lab" / "image.yml"))
         commit(builder, slurm_image(), wanted)
-        prune_images()
     finally:
-        podman("rm", "--force", "--time", "0", builder, check=False)
+        remove_containers(builder)
+    prune_images()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 
 from .console import LabError
@@ -33,13 +34,24 @@ def images() -> list[str]:
     return [reference for reference in references if reference.startswith(f"{REPOSITORY}/")]
 
 
-def image_labels(digest: str) -> list[str]:
-    return [f"{IMAGE_LABEL}={VERSION}", f"{DIGEST_LABEL}={digest}"]
+def build(image: str, source: pathlib.Path, arguments: dict[str, str], *, force: bool) -> None:
+    """Builds a Containerfile that needs no other file; force builds each layer anew."""
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()] + (["--no-cache"] if force else [])
+    # The host's network, because it reaches the mirror wherever the host does.
+    podman(
+        "build",
+        "--network=host",
+        f"--tag={image}",
+        f"--label={IMAGE_LABEL}=host",
+        *options,
+        "-",
+        stdin=source.read_text(),
+    )
 
 
 def commit(name: str, image: str, digest: str) -> None:
-    changes = [word for label in image_labels(digest) for word in ("--change", f"LABEL={label}")]
-    podman("commit", "--quiet", *changes, name, image)
+    labels = (f"LABEL={IMAGE_LABEL}={VERSION}", f"LABEL={DIGEST_LABEL}={digest}")
+    podman("commit", "--quiet", *(f"--change={label}" for label in labels), name, image)
 
 
 def prune_images() -> None:
@@ -50,6 +62,10 @@ def prune_images() -> None:
 def present() -> list[str]:
     """The containers of this lab, also those that do not run."""
     return podman("ps", "--all", "--filter", f"label={LABEL}={NAME}", "--format", "{{.Names}}").split()
+
+
+def remove_containers(*names: str) -> None:
+    podman("rm", "--force", "--ignore", "--time", "0", *names)
 
 
 def container(host: str) -> str:
