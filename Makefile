@@ -56,7 +56,7 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
-	@tools/scripts python | MYPYPATH=tools xargs --null mypy --scripts-are-modules noxfile.py tools
+	@tools/scripts python | MYPYPATH=tools:lab xargs --null mypy --scripts-are-modules noxfile.py tools
 	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
 
 shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line

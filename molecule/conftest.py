@@ -25,7 +25,7 @@ from testinfra.host import Host
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "lab"))
 
-from inside import NotThereError, inside  # noqa: E402
+from nodecycle_lab.inside import NotThereError, inside  # noqa: E402
 
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")

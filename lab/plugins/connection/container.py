@@ -16,13 +16,13 @@ from ansible.plugins.connection.local import Connection as Local
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from inside import NotThereError, inside
+from nodecycle_lab.inside import NotThereError, inside
 
 DOCUMENTATION = r"""
 name: container
 short_description: Execute in a container of the lab
 description:
-  - Enters the container with C(nsenter) (lab/inside.py). Modules come through its standard input, as over ssh with pipelining.
+  - Enters the container with C(nsenter) (lab/nodecycle_lab/inside.py). Modules come through its standard input, as over ssh with pipelining.
 options:
   remote_addr:
     description: Name of the container.

@@ -13,8 +13,10 @@ import os
 import pathlib
 import subprocess
 
+from .settings import CACHE
+
 #: The process that is number 1 in each container: process id and start, so that another process with that id is not taken for it.
-CACHE = pathlib.Path(__file__).resolve().parent.parent / ".cache/lab/init"
+INITS = CACHE / "init"
 
 #: As `podman exec` sets it. Nothing of the caller's environment gets in, as over ssh.
 ENVIRONMENT = (
@@ -37,7 +39,7 @@ def _start(pid: str) -> str:
 
 def _init(container: str) -> str:
     """The process id, on this machine, of a container's first process."""
-    note = CACHE / container
+    note = INITS / container
     try:
         pid, start = note.read_text().split()
     except (OSError, ValueError):
@@ -53,7 +55,7 @@ def _init(container: str) -> str:
     pid = asked.stdout.strip()
     if asked.returncode or not pid.isdigit() or pid == "0" or not (start := _start(pid)):
         raise NotThereError(asked.stderr.strip() or f"the container {container} does not run")
-    CACHE.mkdir(parents=True, exist_ok=True)
+    INITS.mkdir(parents=True, exist_ok=True)
     half = note.with_name(f".{container}.{os.getpid()}")
     half.write_text(f"{pid} {start}\n")
     half.replace(note)
