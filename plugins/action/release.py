@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
             node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
             hooks = args.pop("hooks", None) or {}
             problems = [
-                Problem(f"hooks.{hook}", f"is no hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}")
+                Problem(f"hooks.{hook}", f"is not a hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}")
                 for hook in hooks
                 if hook not in HOOKS
             ]

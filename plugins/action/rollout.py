@@ -84,7 +84,7 @@ def _undone(args: Result, hostvars: t.Any) -> Result:
     run = _run(hostvars)
     outcome = args["outcome"]
     message = texts.undo_message(run["undo"], outcome, run["failed"], args["resumed"], args["released"], args["absent"])
-    is_restored = not outcome["not_restored"] and not outcome["not_given_back"]
+    is_restored = not outcome["not_restored"] and not outcome["still_waiting"]
     return {"run": state.undone(run, message, is_restored=is_restored)}
 
 

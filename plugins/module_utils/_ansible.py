@@ -74,7 +74,7 @@ def unpack(module: AnsibleModule, *options: str) -> None:
             with contextlib.suppress(ValueError, zlib.error):
                 value = json.loads(zlib.decompress(base64.b64decode(value)))
         if value is not None and not isinstance(value, dict):
-            module.fail_json(msg=f"{option} is no dictionary")
+            module.fail_json(msg=f"{option} is not a dictionary")
         module.params[option] = value
 
 
@@ -87,8 +87,8 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
         if program is None:
             where = f"neither in {bin_dir} nor in PATH" if bin_dir else "not in PATH"
             module.fail_json(
-                msg=f"{command[0]} is {where} on this host: Slurm is not installed here, or not where it was looked for. "
-                "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or take the host out of the group."
+                msg=f"{command[0]} is {where} on this host: Slurm is not installed here, or in another directory. "
+                "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or remove the host from the group."
             )
         timeout = module.get_bin_path("timeout", required=True)
         code, out, err = module.run_command(
@@ -160,15 +160,15 @@ def open_lock(path: str) -> int:
     except OSError as exc:
         directory = os.path.dirname(path)
         raise LockError(
-            f"the lock {path} cannot be made ({exc.strerror}), so nothing was changed: {directory} is full or read-only, or something else has "
-            f"this name. See `df -h {directory}; df -i {directory}; ls -ld {path}`, mend it, then run again"
+            f"the lock {path} cannot be created ({exc.strerror}), so nothing was changed: {directory} is full or read-only, or something else "
+            f"has this name. Check `df -h {directory}; df -i {directory}; ls -ld {path}`, fix it, then run again"
         ) from exc
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         os.close(descriptor)
         raise LockError(
-            f"{path} is not the file that this collection made (a regular file of root's with mode 0600), so another user may hold it: remove "
-            "it, then run again"
+            f"{path} is not the file that this collection creates (regular, root's, mode 0600), so another user may hold the lock: remove the "
+            "file, then run again"
         )
     return descriptor
 
@@ -187,7 +187,7 @@ def locked(path: str = LOCK, within: float = LOCK_WITHIN) -> t.Iterator[None]:
                 if time.monotonic() > deadline:
                     raise LockError(
                         f"another module of this collection has been changing this host for {within:g} seconds (it has {path} locked): "
-                        "wait for it, or see what it hangs on (`lslocks` names it), then run again"
+                        "wait for it, or find out why it hangs (`lslocks` names the process), then run again"
                     ) from exc
                 time.sleep(0.2)
         yield

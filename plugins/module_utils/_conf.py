@@ -186,7 +186,7 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
         raise ConfError(
-            "its last line ends with a backslash and would swallow our Include line: take the backslash away first"
+            "its last line ends with a backslash and would swallow our Include line: remove the backslash first"
         )
     return added
 

@@ -28,7 +28,7 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
             continue
         if present != change.before:
             raise _conf.ConfError(
-                f"{change.path} was changed by somebody else while this module was at work. Run again, when nobody else changes it"
+                f"{change.path} was changed by somebody else while this module ran. Run again when nobody else changes it"
             )
         if change.after is None:
             with contextlib.suppress(FileNotFoundError):

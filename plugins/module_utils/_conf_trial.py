@@ -87,7 +87,7 @@ class Steps:
         beside = [bin_dir, os.path.join(os.path.dirname(bin_dir), "sbin")] if bin_dir else []
         slurmctld = self.module.get_bin_path("slurmctld", opt_dirs=beside)
         if not slurmctld:
-            raise NotTriedError("slurmctld is not on this host, or not where it was looked for (`slurm_bin_dir`)")
+            raise NotTriedError("slurmctld is not on this host, or in another directory (set `slurm_bin_dir`)")
         users = [entry.value for entry in _conf.tree(self.path, read) if entry.key.lower() == "slurmuser"]
         return _trial_controller.try_controller(
             self.directory(),
@@ -154,8 +154,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if lost := _proof.stolen(path, text, root, candidate, version_here):
             why = "the configuration names other scripts"
             raise FailedError(
-                f"With the new configuration Slurm would not run our dispatchers, so nothing was changed. {'; '.join(lost)}. Take that "
-                "line away, or the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook.",
+                f"With the new configuration Slurm would not run our dispatchers, so nothing was changed. {'; '.join(lost)}. Remove that "
+                "line, or the one that includes it (`slurm_extra_conf`), and define the script in the variable of this hook.",
                 **results(),
             )
         if not why:
@@ -177,10 +177,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     except NotTriedError as exc:
         why = str(exc)
     except (_conf.ConfError, OSError) as exc:
-        why = "the configuration cannot be put together"
+        why = "the configuration cannot be assembled"
         raise FailedError(
             _ansible.shown(
-                f"The new {path} cannot be put together, so nothing was changed: {exc}. Correct `slurm_extra_conf`."
+                f"The new {path} cannot be assembled, so nothing was changed: {exc}. Correct `slurm_extra_conf`."
             ),
             **results(),
         ) from exc
@@ -188,16 +188,16 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         steps.clean()
     if module.params["controller"] and why:
         module.warn(
-            _ansible.shown(f"The new slurm.conf was read by Slurm's parser, and no controller was tried on it: {why}.")
+            _ansible.shown(f"Slurm's parser accepts the new slurm.conf, but no controller was started on it: {why}.")
         )
     for found in findings:
         if found.severity == "warning":
-            module.warn(_ansible.shown(f"A controller on the new slurm.conf runs, and says: {found}"))
+            module.warn(_ansible.shown(f"A controller runs on the new slurm.conf, but complains: {found}"))
     if fatal:
         raise FailedError(
             _ansible.shown(
-                "A controller that is started on the new configuration ends, so nothing was changed. "
-                f"slurmctld says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`."
+                "slurmctld ends on the new configuration, so nothing was changed. "
+                f"It says: {'; '.join(map(str, findings))}. Correct `slurm_extra_conf`."
             ),
             **results(),
         )

@@ -115,7 +115,7 @@ class Controller:
             self.slurm.reserve(PAUSE, "ALL", ["root"], PAUSE_MINUTES)
         except SlurmError as exc:
             self._module.warn(
-                f"Jobs could not be kept from starting during the reconfigure, which may lose one that does: {exc}"
+                f"The run could not keep jobs from starting during the reconfigure, which may lose such a job: {exc}"
             )
             yield
             return

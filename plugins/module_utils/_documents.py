@@ -138,7 +138,7 @@ def parse(data: bytes) -> t.Any:
     """What a document says, whatever its shape. Raises DocumentError where it is no JSON."""
 
     def refuse(word: str) -> t.NoReturn:
-        raise DocumentError(f"{word} is no number of JSON")
+        raise DocumentError(f"{word} is not a JSON number")
 
     try:
         found = json.loads(data, parse_constant=refuse)
@@ -147,7 +147,7 @@ def parse(data: bytes) -> t.Any:
     except RecursionError as exc:
         raise DocumentError("it is nested too deeply") from exc
     except ValueError as exc:
-        raise DocumentError(f"it is no JSON ({exc})") from exc
+        raise DocumentError(f"it is not valid JSON ({exc})") from exc
     return found
 
 

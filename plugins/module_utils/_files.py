@@ -57,7 +57,7 @@ def _require_suitable(path: str, present: os.stat_result, owner: int | None) -> 
     }
     what = next((word for is_kind, word in kinds.items() if is_kind(present.st_mode)), "")
     if what:
-        raise UnsuitableFileError(f"{path} is {what} and no regular file: move it away")
+        raise UnsuitableFileError(f"{path} is {what}, not a regular file: move it away")
     if owner is not None and (present.st_uid != owner or present.st_nlink != 1):
         raise UnsuitableFileError(
             f"{path} belongs to the user with the id {present.st_uid} and has {present.st_nlink} names, where one name and the user {owner} "
@@ -81,7 +81,7 @@ def open_regular(path: str, *, follow: bool = True, owner: int | None = None) ->
         return None
     except OSError as exc:
         if exc.errno == errno.ELOOP and not follow:
-            raise UnsuitableFileError(f"{path} is a symbolic link and no regular file: move it away") from exc
+            raise UnsuitableFileError(f"{path} is a symbolic link, not a regular file: move it away") from exc
         raise
     try:
         _require_suitable(path, os.fstat(descriptor), owner)
@@ -110,7 +110,7 @@ def read_bytes(
             size += len(data)
     if size > limit and not cut:
         raise UnsuitableFileError(
-            f"{path} is larger than {limit} bytes, which no file of its kind is: move it away or make it smaller"
+            f"{path} is larger than {limit} bytes, the limit for such a file: move it away or make it smaller"
         )
     return b"".join(parts)[:limit]
 
@@ -235,7 +235,7 @@ def make_dir(path: str, mode: int, uid: int = 0, gid: int = 0) -> bool:
         pass
     present = os.lstat(path)
     if not stat.S_ISDIR(present.st_mode):
-        raise NotADirectoryError(f"{path} exists and is no directory: move it away")
+        raise NotADirectoryError(f"{path} exists and is not a directory: move it away")
     if (present.st_uid, present.st_gid) != (uid, gid):
         os.chown(path, uid, gid)
         changed = True

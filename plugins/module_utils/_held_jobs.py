@@ -82,7 +82,7 @@ def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
             if array and task is not None:
                 found[f"{array}_{task}"] = hold
     except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"no list of jobs: {exc!r}") from exc
+        raise ValueError(f"not a list of jobs: {exc!r}") from exc
     return found
 
 
@@ -113,7 +113,7 @@ def evaluate(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.M
     for job in candidates(queue, asked):
         hold = None if holds is None else holds.get(job.id) or holds.get(job.own_id)
         if hold is None:
-            foreign[job.id] = "held; by whom and why is not known without squeue --json"
+            foreign[job.id] = "held; only squeue --json tells by whom and why"
         elif hold.is_launch_failure and hold.kind == _SLURMS_HOLD:
             held.append(job)
         elif hold.is_launch_failure:

@@ -118,7 +118,7 @@ def _drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> l
     """What is not as it was made and is still there: kind, mode and owner of it."""
     paths = [store.path(manifest["id"], path) for path in changed]
     before = "".join(f"{path}: {_drift.describe(path)}\n" for path in paths if os.path.lexists(path))
-    header = "changed by somebody else, and put right"
+    header = "changed by somebody else, now restored"
     return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
 
 
@@ -166,7 +166,7 @@ def _probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
         return pwd.getpwnam(name).pw_uid
     except KeyError as exc:
         raise StoreError(
-            f"this host has no user {name!r}, whose jobs try the release: make him here, or name another one (slurm_probe_user)"
+            f"this host has no user {name!r} for the probe's jobs: create the user here, or set slurm_probe_user to another one"
         ) from exc
 
 
@@ -202,7 +202,7 @@ def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
             _host_files.make_dirs(wanted, store.owners)
         except _files.NoRoomError as exc:
             # The dispatchers do without, and the way back must not end here.
-            module.warn(f"The hooks keep no record of what fails: {exc}.")
+            module.warn(f"The hooks cannot record failures: {exc}.")
         store.activate(id_)
         store.end_trial()
         if _host_files.place(wanted, store.owners):
@@ -239,7 +239,7 @@ def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
                 return
             raise StoreError(
                 f"after {FORGET_WITHIN} seconds slurmd of this host still has our lines ({_conf.CACHE}/slurm.conf), so the "
-                "files that they name stay. Look at its log, then run again"
+                "files that they name stay. Check its log, then run again"
             )
         time.sleep(0.5)
 

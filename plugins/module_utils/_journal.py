@@ -51,9 +51,9 @@ _JOURNALS = 4
 
 #: What to do about a document that cannot be read. Never guessed at: what was before a rollout is known from here alone.
 _REMEDIES = {
-    "journal": "Run the version of the collection that wrote it, put it right, or move it away and bring back by hand what it tells of",
-    "committed": "Run the version of the collection that wrote it, or move it away: then there is no rollout to go back to until the next commit",
-    "lock": "Where no run is under way run again with `-e slurm_take_lock=true`",
+    "journal": "Run the version of the collection that wrote it, fix it, or move it away and restore by hand the state that it describes",
+    "committed": "Run the version of the collection that wrote it, or move it away: then no rollback is possible until the next commit",
+    "lock": "If no run is under way, run again with `-e slurm_take_lock=true`",
 }
 
 
@@ -143,7 +143,7 @@ class Journal:
             return None if data is None else _documents.load(data, SHAPES[name])
         except (_documents.DocumentError, _files.UnsuitableFileError) as exc:
             kind = UnreadableLockError if name == "lock" else UnreadableError
-            raise kind(f"{self._path(name)} is no document of this collection: {exc}. {_REMEDIES[name]}") from exc
+            raise kind(f"{self._path(name)} is not a document of this collection: {exc}. {_REMEDIES[name]}") from exc
 
     def _write(self, name: str, document: t.Mapping[str, t.Any]) -> None:
         data = self._dump(name, document)
@@ -161,7 +161,7 @@ class Journal:
         try:
             return _documents.dump(document, SHAPES[name])
         except _documents.DocumentError as exc:
-            raise MisfitError(f"what is to be written into {self._path(name)} does not fit: {exc}") from exc
+            raise MisfitError(f"the new content of {self._path(name)} is not valid: {exc}") from exc
 
     @property
     def _reserve(self) -> str:
@@ -268,7 +268,7 @@ class Journal:
         """Raise JournalError where it is not this run that has the lock: a task of a killed run may end long after another run has begun."""
         present = self.holder()
         if present is None or present["run"] != holder["run"]:
-            raise JournalError("this run does not hold the lock any more: another one has taken over from it")
+            raise JournalError("this run no longer holds the lock: another one has taken it")
 
     def open(self, rollout: t.Mapping[str, t.Any]) -> Rollout:
         """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
@@ -381,5 +381,5 @@ def held_by(holder: t.Mapping[str, t.Any]) -> str:
     return (
         f"another run is under way: {holder['user']}@{holder['host']}, process {holder['pid']}, since {since}, "
         f"last seen {holder['age']} seconds ago. Wait for it. If it is known to be gone, run again with `-e slurm_take_lock=true`; "
-        f"without a sign of life for {LOCK_STALE // 60} minutes the lock counts as left behind"
+        f"after {LOCK_STALE // 60} minutes without a sign of life the next run takes the lock"
     )

@@ -32,7 +32,7 @@ def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
     try:
         return write()
     except (OSError, MisfitError) as exc:
-        module.warn(f"The undo goes on without writing this down: {exc}.")
+        module.warn(f"The undo goes on without this note in the journal: {exc}.")
         return None
 
 
@@ -42,7 +42,7 @@ def _close(module: AnsibleModule, journal: Journal) -> bool:
         journal.close(is_committed=False)
     except OSError as exc:
         module.warn(
-            f"Everything is put back, but that cannot be written down: {exc}. The next run puts back once more what is back already."
+            f"Everything is restored, but the journal cannot be closed: {exc}. The next run undoes this rollout once more, which changes nothing."
         )
         in_an_undo(module, journal.unlock)
         return False

@@ -112,7 +112,7 @@ def change(activated: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> C
         try:
             times[name] = float(value)
         except (TypeError, ValueError):
-            raise BeforeError(f"activated: {name}: {value!r} is no number of seconds") from None
+            raise BeforeError(f"activated: {name}: {value!r} is not a number of seconds") from None
     nodes: dict[str, Node] = {}
     for name, value in before.items():
         state, flags = (value.get("state"), value.get("flags")) if isinstance(value, dict) else (None, None)
@@ -203,7 +203,7 @@ def _not_by(node: Node, seen: Change, slurm_user: str, writer: str = WRITER) -> 
     before = seen.before.get(node.name)
     activated = seen.activated.get(node.name)
     if before is None:
-        return "it is not known how it was before the change"
+        return "its state before the change is not known"
     if is_out(before):
         return "it was out of service before the change"
     if activated is None:

@@ -30,8 +30,8 @@ _ENDED = frozenset({
 })  # fmt: skip
 
 _WHAT_THE_PROBE_IS = (
-    "What the job is, and whether there is one, the variables slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
-    "slurm_probe_command and slurm_probe_timeout say."
+    "These variables decide about the job: slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
+    "slurm_probe_command and slurm_probe_timeout."
 )
 
 
@@ -197,7 +197,7 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
         return f"{who}: sbatch refused the job: {job.reason}", True
     who = f"{who}, job {job.id}"
     if job.state == "GONE":
-        return f"{who}: the controller does not know the job any more, so nobody can say how it ended (MinJobAge)", True
+        return f"{who}: the controller no longer knows the job, so its result is unknown (MinJobAge)", True
     if job.state == "RUNNING":
         return (
             f"{who}: still running after {timeout} seconds (prolog, task prolog, the job's own command or task epilog)",
@@ -247,16 +247,16 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
 def strangers_in(reservation: str, jobs: t.Iterable[str], end: str) -> str:
     """What jobs in our reservation mean that are not ours."""
     return (
-        f"the reservation {reservation} is used by jobs that are not ours ({', '.join(jobs)}); it ends by itself at {end} UTC. Only root and "
-        "the probes' user can put jobs there; that name is this collection's own"
+        f"jobs of others use the reservation {reservation} ({', '.join(jobs)}); it ends by itself at {end} UTC. Only root and the probes' "
+        "user can submit jobs to it, and its name belongs to this collection"
     )
 
 
 def late(completing: t.Iterable[str]) -> str:
     """What cancelled jobs that do not end mean."""
     return (
-        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If it fails in the end, Slurm drains their nodes "
-        "then, as for the scripts that they began with"
+        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If that fails later, Slurm drains their "
+        "nodes then"
     )
 
 

@@ -204,7 +204,7 @@ def absent(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         module.warn(_probe.late(completing))
     if found.strangers:
         # Whoever undoes a rollout has more to give back than this.
-        module.warn(f"Probe: {found.complaint}. It was left")
+        module.warn(f"Probe: {found.complaint}. The reservation stays until then")
     changed = bool(found.jobs) or (found.reservation is not None and not found.strangers)
     return {"changed": changed, "completing": completing, "strangers": found.strangers}
 
@@ -221,7 +221,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     others = _probe.others(slurm.reservations(), nodes)
     if others:
         module.warn(
-            f"Among the nodes {params['name']} are some of these reservations of others: {', '.join(others)}. They are left as they are."
+            f"Some of the nodes {params['name']} are in reservations of others: {', '.join(others)}. These stay as they are."
         )
     if module.check_mode:
         jobs = [_probe.Job("", node, partition, "") for node, partition in _probe.wanted(nodes, params["partitions"])]

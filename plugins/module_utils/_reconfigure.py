@@ -179,8 +179,8 @@ def plan(
     waiting, deadly = waiting_for_restart(before["keys"], keys, release) if before["keys"] else ([], [])
     if deadly and not restart_allowed:
         raise SlurmError(
-            f"{', '.join(deadly)} changed, and slurmctld {release} ends when it is told to reconfigure after that: "
-            "nothing was told to it. Set `slurm_restart_allowed: true`, or take the lines back"
+            f"{', '.join(deadly)} changed, and slurmctld {release} would end at a reconfigure after that: "
+            "the run did not reconfigure. Set `slurm_restart_allowed: true`, or restore the lines"
         )
     needs = "restart" if waiting else "reconfigure"
     is_as_before = before["digest"] == digest(controller.path, _ansible.read_text)
@@ -227,7 +227,7 @@ def prove(
         if left:
             name, state = next(iter(left.items()))
             raise SlurmError(
-                f"nodes that answered before do not any more: {_hostlist.fold(left)} (the controller calls {name} {state})"
+                f"nodes that answered before no longer do: {_hostlist.fold(left)} (the controller calls {name} {state})"
             )
         if lost:
             raise SlurmError(f"jobs that waited or ran before are lost: {', '.join(lost[:10])} ({len(lost)} in all)")
@@ -278,8 +278,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         is_fatal = any("fatal: " in line for line in words)
         said = f" slurmctld says: {'; '.join(words)}." if is_fatal else ""
         raise FailedError(
-            f"It is not proven that the cluster runs well with the new slurm.conf: {exc}.{said} Correct `slurm_extra_conf`, or what "
-            "is wrong on the hosts that are named; until a reconfigure has succeeded, each run tries it again.",
+            f"Slurm did not confirm the new slurm.conf: {exc}.{said} Fix `slurm_extra_conf`, or the hosts named above, then run again. "
+            "Each run retries until a reconfigure succeeds.",
             failed_because=words,
             **result,
         ) from exc

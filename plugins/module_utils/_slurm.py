@@ -139,8 +139,8 @@ def parse_nodes(text: str) -> dict[str, Node]:
             node = parse_node(line)
             if node.name in found:
                 raise SlurmError(
-                    f"scontrol show node names {node.name} twice: a line break in some node's Reason or Comment makes a text of it that "
-                    "looks like another node. Give that node another one"
+                    f"scontrol show node names {node.name} twice: a line break in some node's Reason or Comment makes that text "
+                    "look like another node. Change that Reason or Comment"
                 )
             found[node.name] = node
     return found
@@ -185,7 +185,7 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
                 reason_time=utc(changed) if reason and changed else "",
             )
     except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"no list of nodes: {exc!r}") from exc
+        raise ValueError(f"not a list of nodes: {exc!r}") from exc
     return found
 
 
@@ -194,7 +194,7 @@ def load_json(text: str) -> t.Any:
     try:
         return json.loads(text, strict=False)
     except RecursionError as exc:
-        raise ValueError(f"no document of Slurm: {exc}") from exc
+        raise ValueError(f"not a document of Slurm: {exc}") from exc
 
 
 def utc(epoch: float) -> str:

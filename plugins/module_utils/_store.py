@@ -162,7 +162,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            raise StoreError(f"{self.root}/{name} exists and is no symbolic link of ours: move it away") from exc
+            raise StoreError(f"{self.root}/{name} exists and is not a symbolic link of ours: move it away") from exc
 
     def manifest(self, id_: str) -> Manifest | None:
         """The manifest of a release on disk, or None where it has none of ours: then the release is damaged, and staging it mends it."""
@@ -283,8 +283,8 @@ class Store:
         """Raises StoreError where somebody else than root can put another directory in the place of the root."""
         if problems := _drift.open_parents(self.root):
             raise StoreError(
-                f"{'; '.join(problems)}: whoever can write there decides what root runs for each job. Give it to root and take the others' right "
-                "to write away, or set slurm_release_root to a directory that only root can reach"
+                f"{'; '.join(problems)}: a user who can write there decides what root runs for each job. Give it to root and remove the write "
+                "permission of others, or set slurm_release_root to a directory that only root can reach"
             )
 
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:

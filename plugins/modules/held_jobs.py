@@ -100,7 +100,7 @@ def main() -> t.NoReturn:
             after = {job.id: job for job in _held_jobs.queued(slurm) if job.id in held}
             stuck = [id_ for id_, job in after.items() if job.is_held]
             if stuck:
-                raise SlurmError(f"scontrol release succeeded, and {', '.join(stuck)} are held as before")
+                raise SlurmError(f"scontrol release succeeded, but {', '.join(stuck)} are still held")
             starts = {id_: job.start for id_, job in after.items() if job.state == "PENDING" and job.start != "N/A"}
     except ValueError as exc:
         module.fail_json(msg=f"jobs: {exc}")

@@ -97,8 +97,8 @@ def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
         if time.monotonic() > deadline:
             units = f"{_host_files.unit_name(hook)} {_systemd.apply_unit(hook)}"
             module.fail_json(
-                msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. See "
-                f"what they hang on (systemctl status {units}), end them (systemctl stop {units}), then run again",
+                msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. Find "
+                f"out why they hang (systemctl status {units}), end them (systemctl stop {units}), then run again",
                 ran=[],
             )
         time.sleep(1)

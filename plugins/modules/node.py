@@ -261,12 +261,12 @@ def main() -> t.NoReturn:
         module.warn(
             f"After {params['wait']} seconds these resumed nodes do not take jobs: "
             + ", ".join(f"{name} ({words})" for name, words in sorted(unfinished.items()))
-            + ". Look at slurmd's log there, and with `scontrol show node` who drained one again."
+            + ". Check slurmd's log there, and with `scontrol show node` who drained a node again."
         )
     if unstamped:
         module.warn(
-            f"Slurm notes another time for the reason of {_hostlist.fold(unstamped)} than its own clock says, so a later run will not know "
-            "these drains as its own: resume the nodes by hand."
+            f"Slurm recorded the reason of {_hostlist.fold(unstamped)} with another time than its own clock has, so a later run will not "
+            "recognise these drains as its own: resume the nodes by hand."
         )
     new = {name: key for key, group in groups.items() for name in group}
     module.exit_json(

@@ -163,12 +163,12 @@ def main() -> t.NoReturn:
             if not _proof.has_text(conf, text, module.params["wait"], _ansible.read_text):
                 module.fail_json(
                     msg=f"{reader.name} on this host has not taken the new slurm.conf within {module.params['wait']} seconds ({conf} does "
-                    f"not include the {_conf.FRAGMENT} of this run): look at its log, whether it can reach the controller"
+                    f"not include the {_conf.FRAGMENT} of this run): check in its log whether it reaches the controller"
                 )
             if lost := _proof.stolen(conf, text, root, _ansible.read_text, version):
                 module.fail_json(
-                    msg=f"With the new slurm.conf Slurm would not run our dispatchers on this host. {'; '.join(lost)}. Take that line away, or "
-                    "the one that includes it (`slurm_extra_conf`), and bring the script in as one of this hook"
+                    msg=f"With the new slurm.conf Slurm would not run our dispatchers on this host. {'; '.join(lost)}. Remove that line, or "
+                    "the one that includes it (`slurm_extra_conf`), and define the script in the variable of this hook"
                 )
         proof = _proof.prove(store, conf, _ansible.read_text, reader.is_slurmd, version)
         if module.params["gate"] is not None and proof["release"]:

@@ -166,7 +166,9 @@ def _check_nodes(
     try:
         unmanaged = set(_hostlist.expand(settings.unmanaged_nodes)) if settings.unmanaged_nodes.strip() else set()
     except _hostlist.HostlistError as exc:
-        return [Problem("slurm_unmanaged_nodes", f"is no hostlist expression: {exc}", "write names like node[1-8,12]")]
+        return [
+            Problem("slurm_unmanaged_nodes", f"is not a hostlist expression: {exc}", "write names like node[1-8,12]")
+        ]
     if not any(hook in used for hook in _WORKER_JOB_HOOKS):
         return []
     managed = {host.node_name for host in hosts if "worker" in host.kinds}
@@ -217,7 +219,7 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
             variable = f"slurm_{hook_keys[key.lower()]}"
             problems.append(
                 Problem(
-                    "slurm_extra_conf", f"sets {key}, which {variable} sets", f"take the line out, or empty {variable}"
+                    "slurm_extra_conf", f"sets {key}, which {variable} sets", f"remove the line, or empty {variable}"
                 )
             )
     adopt = {key.lower() for key in settings.adopt}
@@ -228,8 +230,8 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
         problems.append(
             Problem(
                 "slurm_adopt_conf_keys",
-                f"names {', '.join(orphans)}, which nothing here sets: the cluster's own line would go, and none would take its place",
-                "set it by a hook or in slurm_extra_conf, or take it out of the list",
+                f"names {', '.join(orphans)}, which nothing here sets: the run would comment out the cluster's own line without a new one",
+                "set it by a hook or in slurm_extra_conf, or remove it from the list",
             )
         )
     for entry in _conf.conflicts(present, keys):
@@ -237,11 +239,11 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
             continue
         wanted_by = f"slurm_{hook_keys[entry.key.lower()]}" if entry.key.lower() in hook_keys else "slurm_extra_conf"
         remedy = (
-            f"move what it does into {wanted_by} and add {entry.key} to slurm_adopt_conf_keys, then the line is turned into a comment (and "
-            "comes back when the definition is empty); or take the line out yourself"
+            f"move its value into {wanted_by} and add {entry.key} to slurm_adopt_conf_keys: the run comments the line out, and restores "
+            "it when the definition is empty; or remove the line yourself"
         )
         if entry.file != cluster["conf_path"]:
-            remedy = "take the line out of that file; only lines of the main slurm.conf can be adopted"
+            remedy = "remove the line from that file; only lines of the main slurm.conf can be adopted"
         problems.append(
             Problem(
                 f"{entry.file}:{entry.line}",

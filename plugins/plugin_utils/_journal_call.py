@@ -55,7 +55,7 @@ def _hold(action: ActionBase, args: t.Mapping[str, t.Any], task_vars: dict[str, 
         return answer
     lives = _lock_holder.lives(holder)
     if lives:
-        answer["msg"] += " Its process lives on this machine: as long as it does, nothing takes the lock from it."
+        answer["msg"] += " Its process lives on this machine: no run takes the lock before it ends."
         return answer
     if lives is None and not is_forced and holder["age"] < LOCK_STALE:
         return answer

@@ -167,7 +167,7 @@ class HookParser:
         if not _NAME.fullmatch(name):
             self._problem(
                 where,
-                f"has the name {name!r}, which is no file name",
+                f"has the name {name!r}, which is not a file name",
                 "use up to 100 letters, digits, dots, dashes and underscores, not beginning with a dot or dash",
                 item,
             )
@@ -228,7 +228,7 @@ class HookParser:
         except _hostlist.HostlistError as exc:
             self._problem(
                 where,
-                f"has `nodes` that are no hostlist expression: {exc}",
+                f"has `nodes` that are not a hostlist expression: {exc}",
                 "write names like node[1-8,12],login",
                 item,
             )
@@ -301,7 +301,7 @@ def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[P
             found.append(
                 Problem(
                     name,
-                    f"is no variable of this collection{nearest(name, meant)}",
+                    f"is not a variable of this collection{nearest(name, meant)}",
                     f"the hooks are {', '.join(hooks)}",
                 )
             )
@@ -311,7 +311,7 @@ def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[P
 def require_shebang(where: str, content: bytes, origin: str = "") -> list[Problem]:
     """What must hold for any script, whatever its language: the kernel has to know how to start it."""
     if not content.strip():
-        return [Problem(where, "is empty", "take the script out of the list, or give it a content", origin)]
+        return [Problem(where, "is empty", "remove the script from the list, or give it a content", origin)]
     if not content.startswith(b"#!"):
         return [
             Problem(

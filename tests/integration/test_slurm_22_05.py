@@ -151,7 +151,7 @@ def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() 
     assert leave.returncode == 0, leave.stdout
     assert "only a restart" not in leave.stdout
     for run in (waits, leave):
-        assert "could not be kept from starting" not in run.stdout + run.stderr
+        assert "could not keep jobs from starting" not in run.stdout + run.stderr
     assert started() != since
     assert "MaxJobCount             = 6000" in controller("scontrol show config")
     assert (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'")) == (jobs, nodes)

@@ -64,7 +64,7 @@ IN_THE_VARIABLES = [
     (
         "a name that is no file name",
         {"slurm_worker_prolog": [{"name": "a/b", "content": GOOD}]},
-        ["'a/b'", "no file name"],
+        ["'a/b'", "not a file name"],
     ),
     (
         "a negative timeout",

@@ -200,7 +200,7 @@ def test_check_on_the_cluster_as_it_is(lab):
     with nothing_changes(lab):
         done = lab.play("--check", "--diff", DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no controller was tried" not in done.stdout + done.stderr
+    assert "no controller was started" not in done.stdout + done.stderr
 
 
 def test_check_beside_a_committed_definition(lab):

@@ -44,7 +44,7 @@ def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from
     done = Killer(lab).lose("worker2", "Change it", definition, extra({"slurm_extra_conf": "PrologEpilogTimeout=78\n"}))
     message = failure_of(done)
     assert "worker2: it cannot be reached any more" in message
-    assert "Not put back on worker2" in message
+    assert "Not restored on worker2" in message
     assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in others} == {
         host: before[host] for host in others
     }

@@ -122,14 +122,14 @@ def plan(
     probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_canary_due else []
     warnings = []
     if is_canary_due and not probed:
-        warnings.append("no worker is in service, so the release meets no canary before it is active everywhere")
+        warnings.append("no worker is in service, so no canary runs the release before it is active everywhere")
     if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
         warnings.append(
-            "slurm_probe is false: no job of ours runs through the hooks first; a bad script is seen when it fails a user's job"
+            "slurm_probe is false: no probe runs the hooks first, so a bad script shows only when it fails a user's job"
         )
     if not conf and not cluster["reconfigure_due"]:
         warnings += [
-            f"{host}: what runs is not what is defined: {'; '.join(lacks)}"
+            f"{host} does not run what is defined: {'; '.join(lacks)}"
             for host, result in results.items()
             if host not in pending and result["id"] and (lacks := shortfalls(result["proof"], result["id"]))
         ]
@@ -225,15 +225,15 @@ def _unreachable(
     bare = [host for host in gone if host in node_of and host not in had_release]
     if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
         problems.append(
-            f"{_hostlist.fold(bare)} cannot be reached and has none of our files yet: slurm.conf would name a dispatcher that is not there, "
-            "which drains the node at its first job. Repair it, or take it out of the inventory and name it in slurm_unmanaged_nodes"
+            f"{_hostlist.fold(bare)} cannot be reached and was never set up: worker hooks in slurm.conf would drain it at its first job. "
+            "Fix the connection, or remove it from the inventory and list it in slurm_unmanaged_nodes"
         )
     in_service = [host for host in gone if host not in node_of or _ownership.is_in_service(nodes.get(node_of[host]))]
     in_service = [host for host in in_service if host not in controllers]
     ours = [host for host in gone if host in node_of and was_unreachable(nodes.get(node_of[host]))]
     if len(in_service) > settings["tolerated"]:
         problems.append(
-            f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Repair the connection, leave it out with --limit, "
+            f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Fix the connection, leave it out with --limit, "
             f"or set slurm_tolerated_nodes (now {settings['tolerated']}) to at least {len(in_service)}: then slurm_unreachable_nodes decides "
             "whether such nodes are drained or left as they are"
         )

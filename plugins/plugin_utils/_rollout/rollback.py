@@ -18,13 +18,13 @@ Document = dict[str, t.Any]
 def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> Document:
     """To which committed rollout to go back: the named one, or the one before the present. C(problem) says why there is none."""
     if not committed:
-        return {"problem": "no rollout was committed yet, so there is nothing to go back to"}
+        return {"problem": "no rollout was committed yet, so there is none to return to"}
     present = committed[0]["name"]
     earlier = list(dict.fromkeys(entry["name"] for entry in committed if entry["name"] != present))
     known = ", ".join(earlier) or "none"
     if not name:
         if not earlier:
-            return {"problem": f"{present} is the only rollout that was committed, so there is nothing to go back to"}
+            return {"problem": f"{present} is the only rollout that was committed, so there is none to return to"}
         name = earlier[0]
     if name == present:
         return {"problem": f"{name} is what the cluster runs; the earlier ones are: {known}"}

@@ -80,7 +80,7 @@ def choose_canaries(
     unknown = [node for node in wanted if node not in by_node]
     if unknown:
         raise RolloutError(
-            f"slurm_canary names {_hostlist.fold(unknown)}, which is no worker of this run: name nodes that are"
+            f"slurm_canary names {_hostlist.fold(unknown)}, which is not a worker of this run: name nodes that are"
         )
     # Those that have the release already need no trial of it.
     return [by_node[node] for node in wanted if by_node[node] in candidates]

@@ -24,12 +24,12 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
         lines.append(f"1. {_count(plan_['empty'])} without a release get one that runs nothing")
     if plan_["conf"] or plan_["reconfigure"]:
         lines.append(
-            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node is asked for it"
+            f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node proves it"
         )
     if plan_["canary"]:
         lines.append(
             f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; "
-            "no user's job meets the release"
+            "no user's job runs the release"
         )
     if plan_["batches"]:
         sizes = ", ".join(str(size) for size in plan_["serial"])
@@ -79,9 +79,9 @@ def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[s
     if done:
         lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
     if plan_["probed"]:
-        lines.append(f"Tried first on {_hostlist.fold(plan_['probed'])}.")
+        lines.append(f"Canary: {_hostlist.fold(plan_['probed'])}.")
     if plan_["conf"] or plan_["reconfigure"]:
-        lines.append("slurm.conf has changed and Slurm has taken it.")
+        lines.append("slurm.conf has changed, and Slurm has read it.")
     lines += [f"Out of service before, and left so: {node}: {words}" for node, words in plan_["out"].items()]
     lines += [f"Failed and left drained: {host}: {reason}" for host, reason in failed.items()]
     lines += [f"Not reached, drained until the next run: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
@@ -99,7 +99,7 @@ def undo_message(
     released: t.Mapping[str, t.Any],
     absent: t.Mapping[str, t.Any],
 ) -> str:
-    """Why a rollout was undone and what was put back, for a person."""
+    """Why a rollout was undone, and the result of the undo, for a person."""
     what = (
         f"Rolled back from {undo['name']} to {undo['commit']['name']}"
         if undo["commit"]
@@ -107,8 +107,8 @@ def undo_message(
     )
     if outcome["not_restored"]:
         lines = [f"{what}, but not everywhere."]
-    elif outcome["not_given_back"]:
-        lines = [f"{what}, and each host has proven it by sha256; but not all nodes and jobs were given back."]
+    elif outcome["still_waiting"]:
+        lines = [f"{what}, and each host has proven it by sha256; but some nodes or jobs still wait."]
     else:
         lines = [f"{what}; each host has proven it by sha256."]
     told = {record["node"] for record in outcome["failures"]}
@@ -140,11 +140,12 @@ def undo_message(
                 "  It printed last:\n" + "\n".join(f"    {line}" for line in output[-1].rstrip().splitlines()[-10:])
             )
     lines += [
-        f"- Not put back on {host}: {reason.rstrip('.')}. Run again when this is mended."
+        f"- Not restored on {host}: {reason.rstrip('.')}. Fix this, then run again."
         for host, reason in outcome["not_restored"].items()
     ]
     lines += [
-        f"- Not given back: {said.rstrip('.')}. Run again when this is mended." for said in outcome["not_given_back"]
+        f"- Nodes or jobs still wait: {said.rstrip('.')}. Fix this, then run again."
+        for said in outcome["still_waiting"]
     ]
     if absent.get("failed"):
         lines.append(
@@ -153,10 +154,10 @@ def undo_message(
         )
     elif absent.get("strangers"):
         lines.append(
-            f"- The probes' reservation is left to its own end, because jobs that are not ours use it: {', '.join(absent['strangers'])}."
+            f"- The probes' reservation stays until it ends by itself, because jobs of others use it: {', '.join(absent['strangers'])}."
         )
     if resumed.get("changed_nodes"):
-        lines.append(f"Given back: {resumed['changed_nodes']}.")
+        lines.append(f"Resumed: {resumed['changed_nodes']}.")
     lines += [f"Left alone: {node}, {reason}." for node, reason in (resumed.get("foreign") or {}).items()]
     if released.get("released"):
         lines.append(f"Released the held jobs {', '.join(released['released'])}.")

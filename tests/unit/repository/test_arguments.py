@@ -164,5 +164,5 @@ def test_what_the_action_packs_the_module_unpacks() -> None:
 @pytest.mark.parametrize("value", ["x", "{}", 1, [], _ansible.pack([1])])
 def test_what_is_no_dictionary_is_refused_and_not_quoted(value: object) -> None:
     packed = _hidden.packed({"failures": value}, ["failures"])
-    with pytest.raises(SystemExit, match=r"^failures is no dictionary$"):
+    with pytest.raises(SystemExit, match=r"^failures is not a dictionary$"):
         _ansible.unpack(t.cast("t.Any", Module(**packed)), "failures")

@@ -50,7 +50,7 @@ def test_a_line_that_comes_later_is_told(lab):
     else:
         assert "does not name the dispatcher of worker_prolog" in said
     again = lab.play(DEFINITION, INCLUDES)
-    assert "what runs is not what is defined" in again.stdout
+    assert "does not run what is defined" in again.stdout
     # What status says is what happens: both prologs, and the other task prolog.
     job = lab.sbatch("echo task prolog: ${FROM_TASK_PROLOG:-none}", "-w worker1")
     assert lab.finish(job)["JobState"] == "COMPLETED"

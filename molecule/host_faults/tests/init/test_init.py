@@ -64,7 +64,7 @@ def test_a_run_ends_a_worker_init_that_hangs_and_is_undone(lab):
     assert time.monotonic() - began < 120
     assert "the limit of 5 seconds for all scripts of this hook, slurm_init_timeout" in message
     assert "waiting for the licence server" in message
-    assert "Given back: worker3" in message
+    assert "Resumed: worker3" in message
     assert {host: active(lab, host) for host in before} == before
     for host in ("worker1", "worker2", "worker3"):
         assert lab.try_run(host, "pgrep -fx 'sleep 3000'").rc != 0

@@ -94,7 +94,7 @@ def test_an_undo_ends(lab, good):
     files = lab.snapshot()
     message = failure_of(lab.play(good, extra(BAD)))
     assert "is undone; each host has proven it" in message
-    assert "not ours" not in message
+    assert "jobs of others" not in message
     assert differences(files, lab.snapshot()) == []
     assert lab.in_service() == dict.fromkeys(WORKERS, "")
     assert untidy(lab) == []
@@ -116,9 +116,9 @@ def test_a_stranger_in_our_reservation_is_told_and_keeps_no_undo_from_ending(lab
     )
     job = submit(lab, "alice", "-H -p batch --reservation=nodecycle_canary -o /dev/null --wrap true")
     message = failure_of(lab.play(good, extra(CHANGED)))
-    assert f"used by jobs that are not ours ({job})" in message
+    assert f"jobs of others use the reservation nodecycle_canary ({job})" in message
     assert "is undone; each host has proven it" in message
-    assert f"left to its own end, because jobs that are not ours use it: {job}" in message
+    assert f"stays until it ends by itself, because jobs of others use it: {job}" in message
     assert lab.job(job)["JobState"] == "PENDING"
     assert differences(files, lab.snapshot()) == []
     assert [line for line in untidy(lab) if not line.startswith("ReservationName=")] == []

@@ -30,7 +30,7 @@ def test_a_host_that_is_lost_on_the_first_day_is_as_bare_as_the_others_when_it_i
     with undone(lab, "-w worker1"):
         message = failure_of(Killer(lab).lose("worker2", "Activate an empty release", wanted))
         assert "worker2: it cannot be reached any more" in message
-        assert "Not put back on worker2" in message
+        assert "Not restored on worker2" in message
         assert "nodecycle: unreachable" in lab.in_service()["worker2"]
         lab.boot("worker2")
         nothing = lab.play()

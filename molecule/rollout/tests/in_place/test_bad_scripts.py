@@ -31,7 +31,7 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     ),
     "a prolog that fails only on a node that is no canary": (
         {"slurm_worker_prolog": script("echo no such device; exit 7", nodes="worker2"), "slurm_batches": ["100%"], "slurm_batch_watch": 10},
-        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Given back: worker2"],
+        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Resumed: worker2"],
     ),
     "an epilog that exits 1": (
         {"slurm_worker_epilog": script("echo cannot clean; exit 1")},

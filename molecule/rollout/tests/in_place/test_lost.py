@@ -27,7 +27,7 @@ def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, 
     with undone(lab, "-w worker1"):
         message = failure_of(Killer(lab).lose(host, task, good, extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n"})))
         assert f"{host}: it cannot be reached any more" in message
-        assert f"Not put back on {host}: it cannot be reached. Run again when this is mended." in message
+        assert f"Not restored on {host}: it cannot be reached. Fix this, then run again." in message
         assert "nodecycle: unreachable" in lab.in_service()[host]
         others = [worker for worker in WORKERS if worker != host]
         assert [lab.in_service()[worker] for worker in others] == ["", ""]

@@ -45,7 +45,7 @@ def test_what_others_did_before_stays_through_an_undo_and_through_a_commit(lab, 
 
     with undone(lab, "-w worker3"):
         message = failure_of(lab.play(good, extra(BAD)))
-    assert "Given back: worker3" in message
+    assert "Resumed: worker3" in message
     assert {job: lab.job(job)["Reason"] for job in holds} == holds
 
     with users(lab, "-w worker3"):

@@ -137,7 +137,7 @@ def test_a_full_or_read_only_run_is_told_so(options: str, tmp_path: pathlib.Path
     )
     if done.returncode == 77 or "unshare failed" in done.stderr:
         pytest.skip("nothing can be mounted here")
-    assert f"LockError: the lock {tmp_path}/lock cannot be made" in done.stderr
+    assert f"LockError: the lock {tmp_path}/lock cannot be created" in done.stderr
     assert f"df -h {tmp_path}" in done.stderr
 
 

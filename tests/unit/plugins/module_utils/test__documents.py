@@ -211,7 +211,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
         rollout = journal.require_rollout()
         activated_nodes(rollout)
         plan = undo_.undo_plan(rollout)
-        outcome = {**undo_.undo_outcome(plan, {}, 1), "not_given_back": []}
+        outcome = {**undo_.undo_outcome(plan, {}, 1), "still_waiting": []}
         texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
         plan_.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
         _hook_log.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))

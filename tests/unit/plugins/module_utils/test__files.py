@@ -42,7 +42,7 @@ def test_what_is_no_file_is_refused_at_once(what: str, tmp_path: pathlib.Path, m
     """Opening a FIFO would wait for ever, and reading a device would fill the memory."""
     monkeypatch.chdir(tmp_path)
     ODD[what](pathlib.Path("odd"))
-    with pytest.raises(_files.UnsuitableFileError, match=f"odd is {what} and no regular file: move it away"):
+    with pytest.raises(_files.UnsuitableFileError, match=f"odd is {what}, not a regular file: move it away"):
         _files.read_bytes("odd")
 
 

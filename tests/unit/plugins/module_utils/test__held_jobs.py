@@ -67,7 +67,7 @@ def test_without_knowing_who_holds_it_no_job_is_released(holds: dict[str, _held_
     held, foreign = evaluate(["26", "23"], holds)
     assert held == []
     assert sorted(foreign) == ["22_1", "26"]
-    assert all("is not known without squeue --json" in why for why in foreign.values())
+    assert all("only squeue --json tells" in why for why in foreign.values())
 
 
 def test_holds() -> None:
@@ -108,7 +108,7 @@ def test_a_task_is_known_by_its_own_name_before_its_arrays() -> None:
 
 @pytest.mark.parametrize("jobs", [[{}], [1], [None], 1])
 def test_what_is_no_list_of_jobs(jobs: list[object]) -> None:
-    with pytest.raises(ValueError, match="no list of jobs"):
+    with pytest.raises(ValueError, match="not a list of jobs"):
         _held_jobs.parse_holds(jobs)
 
 

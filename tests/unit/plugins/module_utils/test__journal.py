@@ -115,10 +115,10 @@ def test_what_a_killed_run_left_running_says_nothing_of_the_rollout_of_another(j
     journal.lock(holder("first"))
     journal.require_holder(holder("first"))
     journal.lock(holder("second"), "first", is_known=True)
-    with pytest.raises(JournalError, match="another one has taken over"):
+    with pytest.raises(JournalError, match="another one has taken it"):
         journal.require_holder(holder("first"))
     journal.unlock()
-    with pytest.raises(JournalError, match="another one has taken over"):
+    with pytest.raises(JournalError, match="another one has taken it"):
         journal.require_holder(holder("first"))
 
 
@@ -228,7 +228,7 @@ def test_a_journal_that_somebody_edited_is_not_guessed_at(journal: Journal) -> N
     pathlib.Path(journal.directory, "journal.json").write_text("{")
     with pytest.raises(
         UnreadableError,
-        match=r"journal.json is no document of this collection: it is no JSON .*put it right, or move it",
+        match=r"journal.json is not a document of this collection: it is not valid JSON .*fix it, or move it",
     ):
         journal.current()
 

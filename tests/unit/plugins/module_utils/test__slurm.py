@@ -212,7 +212,7 @@ def test_a_reason_of_slurm_conf_has_no_user_in_json() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"nodes": [1]}', '{"nodes": [{}]}', '{"nodes": null}'])
 def test_other_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no list of nodes|Expecting"):
+    with pytest.raises(ValueError, match=r"not a list of nodes|Expecting"):
         _slurm.parse_nodes_json(text)
 
 

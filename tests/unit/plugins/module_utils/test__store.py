@@ -453,7 +453,7 @@ def test_a_broken_history_is_made_anew_from_what_is_there(store: Store, make_rel
 def test_a_current_that_is_not_ours_is_refused(store: Store, make_release: Make) -> None:
     stage(store, make_release())
     pathlib.Path(store.root, "current").write_text("x")
-    with pytest.raises(StoreError, match="no symbolic link of ours"):
+    with pytest.raises(StoreError, match="not a symbolic link of ours"):
         store.current()
 
 

@@ -266,7 +266,7 @@ def test_only_the_main_file_can_be_adopted() -> None:
     cluster = {"conf": conf("Prolog=/site.sh\n", "/etc/slurm/hooks.conf")}
     ((where, _message, remedy),) = check(hosts("worker_prolog"), cluster=cluster, adopt=("Prolog",))
     assert where == "/etc/slurm/hooks.conf:1"
-    assert remedy.startswith("take the line out of that file")
+    assert remedy.startswith("remove the line from that file")
 
 
 def test_lines_that_add_up_are_no_conflict() -> None:

@@ -137,7 +137,7 @@ def test_a_host_that_runs_something_else_is_told_although_nothing_is_left_to_do(
     world.staged["w2"]["proof"] = {**proof(), "called": {"task_prolog": False}}
     plan = world.plan()
     assert plan["warnings"] == [
-        "w2: what runs is not what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
+        "w2 does not run what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
     ]
     # What this run changes is proven after the change.
     world.staged["c"]["conf_pending"] = True
@@ -433,7 +433,7 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     facts = put_back()
     facts["w1"]["log"] = {"failures": [record, epilog]}
     undo = undo_.undo_plan(journal())
-    outcome = {**undo_.undo_outcome(undo, facts, 1), "not_given_back": []}
+    outcome = {**undo_.undo_outcome(undo, facts, 1), "still_waiting": []}
     assert outcome["jobs"] == ["7"]
     assert outcome["not_restored"] == {}
     text = texts.undo_message(
@@ -453,7 +453,7 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
         {"proven": {"unreachable": True}},
     ],
 )
-def test_a_host_that_is_not_put_back_is_named_and_its_node_not_given_back(said: dict[str, t.Any]) -> None:
+def test_a_host_that_is_not_put_back_is_named_and_its_node_still_waiting(said: dict[str, t.Any]) -> None:
     facts = put_back()
     facts["w1"].update(said)
     outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
@@ -496,26 +496,29 @@ def test_what_is_no_id_of_a_job_is_never_released(job: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("not_given_back", "absent", "words"),
+    ("still_waiting", "absent", "words"),
     [
         (
             ["Nodes n1: no answer."],
             {},
-            ["not all nodes and jobs were given back", "- Not given back: Nodes n1: no answer. Run again"],
+            [
+                "some nodes or jobs still wait",
+                "- Nodes or jobs still wait: Nodes n1: no answer. Fix this, then run again",
+            ],
         ),
         (
             [],
             {"failed": True, "msg": "Probe of no node: no answer"},
             ["each host has proven it", "are left: Probe of no node: no answer. They end"],
         ),
-        ([], {"strangers": ["7", "8"]}, ["each host has proven it", "jobs that are not ours use it: 7, 8."]),
+        ([], {"strangers": ["7", "8"]}, ["each host has proven it", "jobs of others use it: 7, 8."]),
     ],
 )
 def test_what_failed_after_the_releases_is_told(
-    not_given_back: list[str], absent: dict[str, t.Any], words: list[str]
+    still_waiting: list[str], absent: dict[str, t.Any], words: list[str]
 ) -> None:
     undo = undo_.undo_plan(journal())
-    outcome = {**undo_.undo_outcome(undo, put_back(), 1), "not_given_back": not_given_back}
+    outcome = {**undo_.undo_outcome(undo, put_back(), 1), "still_waiting": still_waiting}
     text = texts.undo_message(undo, outcome, {}, {"failed": True}, {"skipped": True}, absent)
     assert [word for word in words if word not in text] == [], text
 

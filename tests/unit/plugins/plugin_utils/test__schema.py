@@ -103,8 +103,8 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], str, str]] = [
     ({"partitions": {"a": 1}}, "has `partitions` {'a': 1}", "list of partition names"),
     ({"partitions": ["a", 3]}, "has `partitions` ['a', 3]", "list of partition names"),
     ({"partitions": "a,,b"}, "has `partitions` 'a,,b'", "list of partition names"),
-    ({"nodes": "n[1-"}, "no hostlist expression: unbalanced brackets in 'n[1-'", "node[1-8,12]"),
-    ({"nodes": ""}, "no hostlist expression", "node[1-8,12]"),
+    ({"nodes": "n[1-"}, "not a hostlist expression: unbalanced brackets in 'n[1-'", "node[1-8,12]"),
+    ({"nodes": ""}, "not a hostlist expression", "node[1-8,12]"),
     ({"timeout": 0}, "has the timeout 0", "1 or more"),
     ({"timeout": -5}, "has the timeout -5", "1 or more"),
     ({"timeout": "-5"}, "has the timeout '-5'", "1 or more"),
@@ -125,7 +125,7 @@ BAD_VALUES += [([{**GOOD, **options}], SCRIPT, message, remedy) for options, mes
 BAD_VALUES += [
     ([{**GOOD, "name": name}], f"{HOOK}[0]", message, remedy)
     for name, message, remedy in [
-        ("a/b", "has the name 'a/b', which is no file name", "letters, digits"),
+        ("a/b", "has the name 'a/b', which is not a file name", "letters, digits"),
         ("../x", "has the name '../x'", "letters, digits"),
         (".hidden", "has the name '.hidden'", "not beginning with a dot"),
         ("-rf", "has the name '-rf'", "not beginning with a dot or dash"),
