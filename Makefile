@@ -74,7 +74,7 @@ changelog: setup ## Changelog fragments: form
 
 .PHONY: unit docs site sanity build artifact package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
-	@PYTHONPATH=.cache/collections pytest --numprocesses 2 tests/unit $(ARGS)
+	@pytest --numprocesses 2 tests/unit $(ARGS)
 
 docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
@@ -109,7 +109,7 @@ lab-down: ## Remove the lab's cluster
 demo-down: lab-down ## Remove every trace of the demo
 
 lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
-	@PYTHONPATH=.cache/collections pytest tests/lab tests/integration $(ARGS)
+	@pytest tests/lab tests/integration $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
