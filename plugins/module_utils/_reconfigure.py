@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a reconfigure has to do, and what proves that it did it and that nobody lost anything by it."""
+"""The steps of a reconfigure, and the proof that it took effect and that no node or job was lost."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ _ADDING = frozenset({"slurmctldhost", "prolog", "epilog", "prologslurmctld", "ep
 #: How scontrol writes units.
 _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 
-#: One that ends after scontrol came back has done so by then (22.05.8, and 24.11.5 with -D).
+#: A controller that ends after scontrol has returned does so within this time (22.05.8, and 24.11.5 with -D).
 SETTLED_AFTER = 2
 
 
 @dataclasses.dataclass
 class Note:
-    """What the cluster was before slurm.conf was changed; kept on the controller until the change is proven."""
+    """The state of the cluster before slurm.conf changed, kept on the controller until the change is proven."""
 
     #: Seconds since 1970 on the controller's clock.
     time: float = 0.0
@@ -87,7 +87,7 @@ _NOTE = _documents.fields(
 
 
 def load_note(data: bytes) -> Note:
-    """A note from its file; an empty one where that says nothing that we know."""
+    """A note from its file; an empty one if the file is not such a note."""
     try:
         found = _documents.parse(data)
         _documents.require(_NOTE, found)
@@ -114,11 +114,11 @@ def digest(path: str, read: t.Callable[[str], str | None]) -> str:
     )
 
 
-# -- what there is to do
+# -- the plan
 
 
 def changed_keys(before: t.Mapping[str, list[str]], after: t.Mapping[str, list[str]]) -> list[str]:
-    """The keys (in lower case) that say something else now."""
+    """The keys (in lower case) that have changed."""
     return sorted(key for key in before.keys() | after.keys() if _effective(key, before) != _effective(key, after))
 
 
@@ -141,7 +141,7 @@ def waiting_for_restart(
     return waiting, [key for key in waiting if _restart.is_deadly(key, release)]
 
 
-# -- what proves that it is done
+# -- the proof
 
 
 def unfinished(jobs: t.Mapping[str, str]) -> list[str]:
@@ -163,7 +163,7 @@ def unproven(
 ) -> list[str]:
     """The changed keys that C(scontrol show config) shows with neither their new value nor any other than before.
 
-    It writes many values in its own way, so this is no failure by itself; HASH_VAL says whether the controller has read the bytes.
+    It writes many values in its own way, so this is not a failure by itself. HASH_VAL says whether the controller has read the bytes.
     """
     shown = {key.lower(): value for key, value in now.items()}
     earlier = {key.lower(): value for key, value in before.items()}
@@ -191,7 +191,7 @@ def seconds_of(value: str, default: float) -> float:
 
 
 def note_of(controller: Controller) -> Note:
-    """What the cluster is now. Raises SlurmError, ConfError."""
+    """The present state of the cluster. Raises SlurmError, ConfError."""
     return Note(
         time=time.time(),
         digest=digest(controller.path, _ansible.read_text),
@@ -209,7 +209,7 @@ def write_note(note: Note) -> None:
 
 
 class Outcome(t.TypedDict):
-    """What is to be done."""
+    """The action that is due."""
 
     needs: str
     changed_keys: list[str]
@@ -217,7 +217,7 @@ class Outcome(t.TypedDict):
 
 
 def plan(controller: Controller, note: Note, keys: t.Mapping[str, list[str]], *, restart_allowed: bool) -> Outcome:
-    """What the changed files want. Raises SlurmError where a reconfigure would end the controller."""
+    """The action that the changed files need. Raises SlurmError if a reconfigure would end the controller."""
     # Without a baseline nothing can be told from the keys.
     changed = changed_keys(note.keys, keys) if note.keys else []
     release = note.config.get("SLURM_VERSION", "")
@@ -235,7 +235,7 @@ def plan(controller: Controller, note: Note, keys: t.Mapping[str, list[str]], *,
 
 
 def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed: bool) -> bool:
-    """Reconfigure, and start or restart the controller where that is due; whether it had to be started. Raises SlurmError."""
+    """Reconfigure, and start or restart the controller if that is due. Returns whether it had to be started. Raises SlurmError."""
     was_started = not controller.active()
     if was_started:
         controller.systemctl("start")
@@ -243,7 +243,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
     if needs == "nothing":
         return was_started
     note.begun = True
-    # An undo goes this way, too, and must not end at a full disk; what was announced is there.
+    # An undo calls this, too, and must not end at a full disk. The announced note stays.
     with contextlib.suppress(_files.NoRoomError):
         write_note(note)
     with controller.no_job_starts():
@@ -263,7 +263,7 @@ def carry_out(controller: Controller, note: Note, needs: str, *, restart_allowed
 def prove(
     controller: Controller, note: Note, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
 ) -> dict[str, t.Any]:
-    """Whether the controller, its nodes and its jobs are as they should be. Raises SlurmError."""
+    """Prove that the controller, its nodes and its jobs are well. Raises SlurmError."""
     controller.wait_for_answer()
     time.sleep(SETTLED_AFTER)
     active = controller.wait_for_answer()
@@ -271,7 +271,7 @@ def prove(
     config = controller.slurm.cluster().config
     remembered = seconds_of(config.get("MinJobAge", ""), 300)
     lost = lost_jobs(note.jobs, controller.jobs(), seconds=time.time() - note.time, remembered=remembered)
-    # Where the files are the previous ones again, nothing is left that would bring a node or a job back.
+    # If the files are the previous ones again, no further undo could restore a node or a job.
     if note.digest != digest(controller.path, _ansible.read_text):
         if left:
             name, state = next(iter(left.items()))
@@ -293,10 +293,10 @@ def prove(
 
 
 def _announce(module: AnsibleModule, controller: Controller, *, was_due: bool) -> dict[str, t.Any]:
-    """Leave the note, unless an earlier run has left one. Raises FailedError."""
+    """Write the note, unless an earlier run has left one. Raises FailedError."""
     if not was_due and not module.check_mode:
         try:
-            # A controller that does not answer now has nothing to compare with later.
+            # If the controller does not answer now, there is nothing to compare with later.
             write_note(note_of(controller) if controller.active() else Note())
         except (SlurmError, _conf.ConfError, OSError) as exc:
             raise FailedError(
@@ -306,7 +306,7 @@ def _announce(module: AnsibleModule, controller: Controller, *, was_due: bool) -
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """Announce a change of slurm.conf, or let Slurm take it and prove that it did. Raises FailedError."""
+    """Announce a change of slurm.conf, or let Slurm read it and prove that it did. Raises FailedError."""
     controller = Controller(module)
     try:
         present = _files.read_bytes(_ansible.RECONFIGURE_DUE, follow=False)
