@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         problems = [*gathered.problems, *(("", problem) for problem in wrong)]
         if self._has_secret("extra_conf", args["extra_conf"], task_vars or {}):
             problems.append(("", _SECRET_CONF))
-            # Nothing that is said below may quote it.
+            # No message below may quote it.
             settings = dataclasses.replace(settings, extra_conf="")
         if cluster:
             problems += [
@@ -102,7 +102,7 @@ class ActionModule(ActionBase):
         return renderer.is_secret(raw, value)
 
     def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
-        """What each host is to get."""
+        """The release that each host is to get."""
         cluster = args["cluster"]
         used = _definition.in_use(gathered.hosts)
         hosts = {}
@@ -136,7 +136,7 @@ class ActionModule(ActionBase):
 
 
 def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[str]]:
-    """What Ansible is to warn of, as a part of the result."""
+    """The warnings, as a part of the result."""
     strangers = _definition.unknown_workers(gathered.hosts, cluster)
     if not strangers:
         return {}
@@ -145,7 +145,7 @@ def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[s
 
 
 def _refusal(problems: list[str], report: Report) -> str:
-    """Why the run does not go on, and what else was found: the user mends it all at once."""
+    """The reasons to stop the run, with all other findings: the user fixes them all at once."""
     parts = ["No host was touched."]
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
                 return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""
         elif "hooks" in args:
-            # Only their names are asked for; a module's arguments stand in the host's system log.
+            # The module needs only their names, and its arguments appear in the host's system log.
             args["hooks"] = {hook: [] for hook in args["hooks"] or {}}
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
         return result
 
     def _raw(self, hook: str, value: t.Any, renderer: Renderer) -> t.Any:
-        """What a hook's value was rendered from: the variable of its name, as in the role, or this task's own argument."""
+        """The source of a hook's value: the variable of its name, as in the role, or this task's own argument."""
         if (raw := renderer.source_of(f"slurm_{hook}", value)) is not None:
             return raw
         written = written_option(self._task, "hooks", {hook: value})

@@ -28,7 +28,7 @@ def _run(hostvars: t.Any) -> state.Run:
 
 
 def _check(args: Result, hostvars: t.Any) -> Result:
-    """What an interrupted rollout asks for first."""
+    """Whether to finish or undo an interrupted rollout first."""
     cluster = args["cluster"]
     journal = cluster["journal"]
     interrupted = (
@@ -49,13 +49,13 @@ def _plan(args: Result, hostvars: t.Any) -> Result:
     planned["outline"] = texts.outline(planned, settings)
     planned["batch_lines"] = texts.batch_lines(planned)
     changes = texts.distinct_changes({host: said.get("changes", []) for host, said in staged.items()})
-    # Ansible shows a diff with a result that has changed something.
+    # Ansible shows a diff only with a result that has changed something.
     shown = {"diff": changes, "changed": True} if changes and args["_diff"] else {}
     return {"run": state.planned(_run(hostvars), planned), "warned": planned["warnings"], **shown}
 
 
 def _failed(args: Result, hostvars: t.Any) -> Result:
-    """On which hosts the step has failed so far."""
+    """The hosts on which the step has failed so far."""
     return {"hosts": failures.step_failures(args["hosts"], answers.read(args["hosts"], hostvars))}
 
 
@@ -73,14 +73,14 @@ def _failures(args: Result, hostvars: t.Any) -> Result:
 
 
 def _undo_outcome(_args: Result, hostvars: t.Any) -> Result:
-    """What came of an undo so far."""
+    """The outcome of an undo so far."""
     run = _run(hostvars)
     said = answers.read(dict.fromkeys([*run["undo"]["steps"], run["anchor"]]), hostvars)
     return undo.undo_outcome(run["undo"], said, run["number"])
 
 
 def _undone(args: Result, hostvars: t.Any) -> Result:
-    """What an undo has done, for a person."""
+    """The result of an undo, for a person."""
     run = _run(hostvars)
     outcome = args["outcome"]
     message = texts.undo_message(run["undo"], outcome, run["failed"], args["resumed"], args["released"], args["absent"])
@@ -89,14 +89,14 @@ def _undone(args: Result, hostvars: t.Any) -> Result:
 
 
 def _finish(_args: Result, hostvars: t.Any) -> Result:
-    """How the run has ended, for a person."""
+    """The result of the run, for a person."""
     run = _run(hostvars)
     lines = texts.summary(run["plan"], run["failed"]) if run["go"] else run["message"]
     return {"lines": lines, "go": run["go"]}
 
 
 def _rollback_target(args: Result, _hostvars: t.Any) -> Result:
-    """To which rollout to go back; an interrupted one is undone instead."""
+    """The rollout to return to. An interrupted one is undone instead."""
     history = args["history"]
     journal = history["journal"]
     if journal:
@@ -123,12 +123,12 @@ def _rollback(args: Result, hostvars: t.Any) -> Result:
 
 
 def _rollback_begin(args: Result, hostvars: t.Any) -> Result:
-    """The undo that a rollback is."""
+    """The steps of a rollback, as an undo."""
     return {"run": state.begun(_run(hostvars), undo.undo_plan(args["history"]["journal"]))}
 
 
 def _status(args: Result, hostvars: t.Any) -> Result:
-    """What each host runs, for a person."""
+    """The release that each host runs, for a person."""
     said = answers.read(args["hosts"], hostvars)
     return {"lines": texts.status_lines(args["hosts"], said, args["history"])}
 
@@ -169,7 +169,7 @@ class ActionModule(ActionBase):
         return {"changed": False, **_STEPS[args["step"]](args, hostvars)}
 
     def _evaluate(self, args: Result, hostvars: t.Any, variables: dict[str, t.Any]) -> Result:
-        """Whether the rollout goes on. What failed on a host, and what Slurm has drained since, is noted in the journal."""
+        """Whether the rollout goes on. The journal notes failures on hosts, and nodes that Slurm has drained since."""
         said = answers.read(args["hosts"], hostvars)
         if args["seconds"] and not self._task.check_mode:
             now = time.strftime("%H:%M:%S")

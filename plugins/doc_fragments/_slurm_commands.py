@@ -13,7 +13,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
+    description: Directory of Slurm's commands, if they are not in C(PATH).
     type: path
     default: ""
 """

@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 
 class FailedError(Exception):
-    """How a module fails: its message, and what it returns beside that."""
+    """A module fails with this message, and returns these values beside it."""
 
     def __init__(self, message: str, **results: t.Any) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ BIN_DIR_SPEC: dict[str, t.Any] = {"bin_dir": {"type": "path", "default": ""}}
 
 
 def require_root(module: AnsibleModule) -> None:
-    """Fail with a sentence instead of half way with EACCES; and bring the option O(root), where there is one, into its one form."""
+    """Fail with a sentence instead of half way with EACCES. Normalise the option O(root), if there is one."""
     if "root" in module.params:
         try:
             module.params["root"] = normal_root(module.params["root"])
@@ -55,19 +55,19 @@ def require_root(module: AnsibleModule) -> None:
         )
 
 
-#: An option that holds text of scripts or users. Ansible writes a module's arguments to the host's system log. C(no_log) keeps one out, but
-#: of a dictionary it also strikes every string out of the whole result. So the module's action plugin makes one string of the value, which
-#: occurs nowhere else.
+#: An option that holds text of scripts or users. Ansible writes a module's arguments to the host's system log. C(no_log) prevents that, but
+#: for a dictionary it also removes each of its strings from the whole result. So the module's action plugin makes one string of the value,
+#: which occurs nowhere else.
 HIDDEN_SPEC: dict[str, t.Any] = {"type": "raw", "no_log": True}
 
 
 def pack(value: t.Any) -> str:
-    """A value as one string that says nothing to whoever reads it by chance."""
+    """A value as one string that nobody can read by chance."""
     return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
 
 
 def unpack(module: AnsibleModule, *options: str) -> None:
-    """Make dictionaries again of the options that V(pack) went over."""
+    """Turn the options that V(pack) has packed into dictionaries again."""
     for option in options:
         value = module.params[option]
         if isinstance(value, str):
@@ -79,7 +79,7 @@ def unpack(module: AnsibleModule, *options: str) -> None:
 
 
 def runner(module: AnsibleModule, bin_dir: str) -> Runner:
-    """A runner of Slurm's commands, with the C locale and a bound of a minute."""
+    """A runner of Slurm's commands, with the C locale and a limit of a minute."""
     opt_dirs = [bin_dir] if bin_dir else []
 
     def run(command: list[str]) -> tuple[int, str, str]:
@@ -127,7 +127,7 @@ T = t.TypeVar("T")
 
 
 def shown(value: T) -> T:
-    """A value as an answer may hold it: what was no UTF-8 is replaced, for Ansible refuses an answer with such bytes as a whole."""
+    """A value with bytes that are not UTF-8 replaced. Ansible refuses a whole answer with such bytes."""
     if isinstance(value, str):
         return t.cast(T, to_bytes(value).decode("utf-8", "replace"))
     if isinstance(value, dict):
@@ -137,18 +137,18 @@ def shown(value: T) -> T:
     return value
 
 
-#: Locked while a module changes this host: the module of a killed run may still be at work when the next run begins. A file that only
-#: root can open, because flock needs no more than that; it stays for the boot, because a lock whose file is removed holds nobody off.
+#: Locked while a module changes this host: the module of a killed run may still run when the next run begins. Only root may open the file,
+#: because a user who can open it can lock it. The file stays until the next boot, because a lock on a removed file excludes nobody.
 LOCK = "/run/nodecycle.lock"
-#: Held by a probe as long as it runs, which may be minutes; other modules need not wait for it.
+#: Held by a probe while it runs, which may be minutes. Other modules need not wait for it.
 PROBE_LOCK = "/run/nodecycle-probe.lock"
-#: Held as long as init scripts run, which may be half an hour.
+#: Held while init scripts run, which may be half an hour.
 INIT_LOCK = "/run/nodecycle-init.lock"
 LOCK_WITHIN = 60
 
 
 class LockError(Exception):
-    """A lock cannot be had; the message says which, why and what to do."""
+    """A lock is not available; the message says which, why and what to do."""
 
 
 def open_lock(path: str) -> int:
@@ -197,7 +197,7 @@ def locked(path: str = LOCK, within: float = LOCK_WITHIN) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def exclusive(module: AnsibleModule, lock: str = LOCK) -> t.Iterator[None]:
-    """Be the only module of this collection that changes this host, or that holds another lock; in check mode nothing is taken."""
+    """Be the only module of this collection that changes this host, or that holds another lock. Check mode takes no lock."""
     if module.check_mode:
         yield
         return

@@ -31,7 +31,7 @@ CACHE = "/run/slurm/conf"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
-#: What every module is given that says what slurm.conf should say.
+#: The options of every module that compares or changes slurm.conf.
 ARGUMENTS: dict[str, t.Any] = {
     "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
     "text": {"type": "str", "required": True},
@@ -54,7 +54,7 @@ class ConfError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One key of slurm.conf: where it stands and what it says."""
+    """One key of slurm.conf: its place and its value."""
 
     key: str
     value: str
@@ -64,7 +64,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One logical line: continuation lines joined, comment taken away."""
+    """One logical line: continuation lines joined, comment removed."""
 
     text: str
     first: int
@@ -176,11 +176,10 @@ def names(text: str, directory: str, keys: t.Collection[str]) -> bool:
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
-    Lines that were adopted once and are no longer come back. Everything else stays to the byte, also the lack of a newline
-    at the end.
+    Lines of keys that are no longer adopted are restored. Everything else stays to the byte, also a missing newline at the end.
     """
     keys = {key.lower() for key in adopt}
-    text = _adopt(_give_back(text, keep=keys), keys)
+    text = _adopt(_restore(text, keep=keys), keys)
     if has_include(text):
         return text
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
@@ -200,7 +199,7 @@ def without_include(text: str) -> str:
         if _included(line) == FRAGMENT
         for number in range(line.first, line.last + 1)
     }
-    return _give_back("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
+    return _restore("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
 def adopted(text: str) -> list[str]:
@@ -228,8 +227,8 @@ def _physical_lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _give_back(text: str, keep: t.Collection[str] = ()) -> str:
-    """Turn adopted lines into what they were, but for those that set a key to keep."""
+def _restore(text: str, keep: t.Collection[str] = ()) -> str:
+    """Restore adopted lines, but for those that set a key to keep."""
     lines = _physical_lines(text)
     blocks = itertools.groupby(range(len(lines)), key=lambda number: lines[number].startswith(ADOPTED))
     for is_adopted, numbers in blocks:
@@ -284,10 +283,10 @@ class Change:
 
 
 def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], str | None]) -> list[Change]:
-    """What has to change on a host so that its slurm.conf says text (empty: nothing of ours), in the safe order.
+    """The changes on a host after which its slurm.conf says text (empty: nothing of ours), in the safe order.
 
-    The included file is there before the line that includes it, and goes after that line has gone: a missing included
-    file takes away every Slurm command on the host. Raises ConfError where there is no slurm.conf at path.
+    The included file appears before the line that includes it, and goes after that line: a missing included file stops
+    every Slurm command on the host. Raises ConfError where there is no slurm.conf at path.
     """
     main = read(path)
     if main is None:

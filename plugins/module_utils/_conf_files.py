@@ -18,7 +18,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ST
 def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> str:
     """Put the files in place in the safe order; where the old slurm.conf is kept.
 
-    Several hosts may share the files and change them at the same moment: what another one has done already is left as it is. Raises
+    Several hosts may share the files and change them at the same moment: a change that another one has made already stays. Raises
     ConfError where somebody wrote something else.
     """
     backup = ""
@@ -47,13 +47,13 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
 
 
 def open_fragment(path: str) -> list[str]:
-    """Our file beside this slurm.conf, where another than root can change it."""
+    """Our file beside this slurm.conf, if another user than root can change it."""
     fragment = os.path.join(os.path.dirname(path), _conf.FRAGMENT)
     return [fragment] if os.path.lexists(fragment) and not _drift.is_roots_alone(fragment) else []
 
 
 def _keep(change: _conf.Change) -> str:
-    """Keep a copy of what is about to be replaced, named by its content."""
+    """Keep a copy of the content that is about to be replaced, named by its digest."""
     data = _ansible.to_bytes(change.before or "")
     path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
     if os.path.exists(path):

@@ -19,13 +19,13 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runn
 
 
 def overlay(changes: t.Iterable[_conf.Change], read: t.Callable[[str], str | None]) -> t.Callable[[str], str | None]:
-    """A reader that sees the files as they are to be."""
+    """A reader that sees the files as they will be."""
     after = {change.path: change.after for change in changes}
     return lambda path: after[path] if path in after else read(path)
 
 
 def stage(directory: str, path: str, files: t.Mapping[str, str | None]) -> None:
-    """Fill the private directory: links to all that stands beside slurm.conf, and the files that are other than there (None: gone).
+    """Fill the private directory: links to all files beside slurm.conf, and the files that differ (None: removed).
 
     Links and not copies, because keys and passwords stand there, too.
     """

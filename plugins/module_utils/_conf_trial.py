@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What Slurm itself says of a slurm.conf that is not yet in place: first its parser, then a controller, both on copies."""
+"""Slurm's own opinion of a slurm.conf that is not yet in place: first its parser's, then a controller's, both on copies."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if t.TYPE_CHECKING:
 Reader = t.Callable[[str], t.Optional[str]]
 
 _PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
-#: The hooks whose files the controller looks for at its start. Ours are put in place after the check.
+#: The hooks whose files the controller looks for at its start. The run places ours after the check.
 _CONTROLLER_HOOKS = re.compile(r"^((?:Prolog|Epilog)Slurmctld)=.*", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What Slurm says, and the line of the user's variable that it is about, where that is known (else 0)."""
+    """A message of Slurm's, and the line of the user's variable that it is about, if that is known (else 0)."""
 
     severity: str
     message: str
@@ -65,7 +65,7 @@ class Steps:
 
     def directory(self) -> str:
         """A new private directory, in memory where the host has such a place."""
-        made = tempfile.mkdtemp(prefix="nodecycle-check-", dir="/run" if os.path.isdir("/run") else None)
+        made = tempfile.mkdtemp(prefix="nodecycle-trial-", dir="/run" if os.path.isdir("/run") else None)
         self.directories.append(made)
         return made
 
@@ -121,13 +121,13 @@ class Steps:
         return trial.fatal, _trial_controller.new_errors(trial, present)
 
     def clean(self) -> None:
-        """Take the directories away."""
+        """Remove the directories."""
         for directory in self.directories:
             shutil.rmtree(directory)
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """What Slurm says of the new lines. Raises FailedError where it would not run with them."""
+    """Slurm's messages about the new lines. Raises FailedError if it would not run with them."""
     path, text, root = (module.params[name] for name in ("path", "text", "root"))
     steps = Steps(module)
     findings: list[Finding] = []

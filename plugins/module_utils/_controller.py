@@ -68,7 +68,7 @@ class Controller:
             self._log_size = os.stat(self._log).st_size
 
     def words(self) -> list[str]:
-        """What the daemon of this host has complained about since."""
+        """The daemon's complaints since then."""
         text = ""
         with contextlib.suppress(OSError), open(self._log, encoding="utf-8", errors="replace") as handle:
             # A log that was rotated meanwhile is read from its beginning.
@@ -128,7 +128,7 @@ class Controller:
             time.sleep(LAUNCH_WITHIN)
             yield
         finally:
-            # A controller that has died knows of it when it runs again, and the reconfigure that mends it begins here.
+            # A controller that has died learns of the reservation when it runs again, and the reconfigure that fixes it begins here.
             with contextlib.suppress(SlurmError):
                 self.slurm.unreserve(PAUSE)
 

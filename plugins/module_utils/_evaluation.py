@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Whether a rollout may go on: what has failed in it, on its nodes and on its controllers, while it was watched."""
+"""Whether a rollout may go on: the failures on its nodes and its controllers during a watch."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-#: Between two looks at the nodes.
+#: Between two queries of the nodes.
 LOOK_EVERY = 2
 
 CONTROLLER_HOOKS = ("controller_prolog",)
 
-#: As what the controller is known among the hosts and nodes that failed.
+#: The name of the controller among the hosts and nodes that failed.
 CONTROLLER = "controller"
 
 
@@ -47,7 +47,7 @@ def failures(rollout: Rollout, slurm: Slurm) -> dict[str, str]:
 
 
 def may_go_on(failed: t.Mapping[str, str], rollout: Rollout, tolerated: int) -> bool:
-    """Whether no more has failed than is tolerated. What fails on a controller fails for every job."""
+    """Whether no more hosts have failed than are tolerated. A hook that fails on a controller fails for every job."""
     return len(failed) <= tolerated and failed.keys().isdisjoint({CONTROLLER, *_controllers(rollout)})
 
 
@@ -59,7 +59,7 @@ def _controllers(rollout: Rollout) -> dict[str, str]:
 def _watch(
     journal: Journal, slurm: Slurm, given: t.Mapping[str, t.Any], seconds: int, tolerated: int
 ) -> tuple[dict[str, str], bool]:
-    """Watch until the time is over or more has failed than is tolerated: what has failed, and whether the rollout may go on."""
+    """Watch until the time is over or too much has failed. Returns the failures, and whether the rollout may go on."""
     deadline = time.monotonic() + seconds
     while True:
         rollout = journal.require_rollout()
@@ -80,7 +80,7 @@ def evaluate(module: AnsibleModule) -> dict[str, t.Any]:
     """Watch the rollout, and note whether it goes on or is undone. Raises JournalError and OSError."""
     params, journal = module.params, Journal()
     failed, go = _watch(journal, _ansible.slurm(module), params["failures"], params["seconds"], params["tolerated"])
-    # Only now, so that a second run is told at once that there is a first.
+    # Only now, so that a second run fails at once because of the first.
     with _ansible.exclusive(module):
         journal.require_holder(params["holder"])
         if go:
@@ -88,7 +88,7 @@ def evaluate(module: AnsibleModule) -> dict[str, t.Any]:
                 rollout = journal.note(**{**params["note"], "failed": failed})
                 journal.lock(params["holder"])
             except (OSError, MisfitError) as exc:
-                # No step is taken that cannot be noted.
+                # The run takes no step that it cannot note.
                 failed[CONTROLLER] = str(exc)
                 go = False
         if not go:

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the dispatchers of this host ran, from their logs, and whether that is what a release should have run."""
+"""The scripts that the dispatchers of this host ran, from their logs, compared with those of a release."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hoo
 
 #: The end of a log that is looked through. A line has some 250 bytes, so this is the last half million script runs of a hook.
 TAIL = 128 * 1024 * 1024
-#: The end of it that may be new when somebody looks again a moment later.
+#: The end of it that may be new at the next call a moment later.
 NEW_TAIL = 4 * 1024 * 1024
 #: The end of a list of failures that is looked through, some 4,000 of them.
 FAILURES_TAIL = 1024 * 1024
-#: So many failures of a hook are returned, the newest ones. Whoever has more looks into the log.
+#: So many failures of a hook are returned, the newest ones. The log has all.
 MOST_FAILURES = 1000
-#: So many notes of scripts that were begun are looked at, the newest ones: a killed dispatcher leaves its own for 30 days.
+#: So many notes of scripts that were begun are read, the newest ones: a killed dispatcher leaves its own for 30 days.
 MOST_NOTES = 1000
 
 #: A line is far shorter; the rest of a longer one is not kept in memory.
 _LINE = 64 * 1024
 _CHUNK = 256 * 1024
-#: As much of what a script printed last as the dispatcher keeps, too.
+#: As much of a script's last output as the dispatcher keeps.
 _KEPT_LINES, _KEPT_BYTES = 20, 4000
 
 _TEXTS = ("time", "hook", "script", "release", "job", "user", "node")
@@ -62,7 +62,7 @@ FAILURE = _documents.fields(
 
 
 def parse(data: bytes) -> list[Record]:
-    """The records of a log; a line that a full disk has cut off, or that is none of ours, is passed over.
+    """The records of a log, without lines that a full disk has cut off, or that are not ours.
 
     A script may have printed anything, and its last lines may begin in the middle of a character.
     """
@@ -71,7 +71,7 @@ def parse(data: bytes) -> list[Record]:
 
 def _parsed(line: bytes) -> list[Record]:
     try:
-        # As text first: what is no UTF-8 is replaced.
+        # As text first, with bytes that are not UTF-8 replaced.
         found = _documents.parse(line.decode("utf-8", "replace").encode())
         _documents.require(_RECORD, found)
     except _documents.DocumentError:
@@ -99,7 +99,7 @@ def _lines_backwards(path: str, size: int, owner: int | None) -> t.Iterator[byte
             lines = ((handle.read(length) or b"") + rest).split(b"\n")
             rest = lines[0][:_LINE]
             yield from reversed(lines[1:])
-        # At the beginning of the file a line is whole; elsewhere nobody knows.
+        # At the beginning of the file a line is whole; elsewhere it may be cut off.
         if end == 0:
             yield rest
 
@@ -107,7 +107,7 @@ def _lines_backwards(path: str, size: int, owner: int | None) -> t.Iterator[byte
 def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Record] | None = None) -> list[Record]:
     """The runs of these hooks for these jobs, those of a hook oldest first.
 
-    known: what the same call has returned a moment ago; then only what has come since is looked for.
+    known: the result of the same call a moment ago; then this call looks for new runs only.
     """
     wanted = set(jobs)
     if not wanted:
@@ -119,7 +119,7 @@ def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Rec
         size = TAIL if known is None else NEW_TAIL
         lines = itertools.chain(
             _lines_backwards(f"{LOG_DIR}/{hook}.log", size, None),
-            # Where the dispatcher could not write its log.
+            # The place of the runs if the dispatcher could not write its log.
             _lines_backwards(f"{RUN_DIR}/{hook}/log", size, _owner(f"{RUN_DIR}/{hook}")),
         )
         own = [record for line in lines if may_fit(line) for record in _parsed(line) if record["job"] in wanted]
@@ -128,10 +128,10 @@ def runs_of(jobs: t.Iterable[str], hooks: t.Iterable[str], known: t.Sequence[Rec
 
 
 def failures_of(release: str, hooks: t.Iterable[str], most: int = MOST_FAILURES) -> list[Record]:
-    """The failures of these hooks under a release, oldest first, the last one of each hook with what its script printed.
+    """The failures of these hooks under a release, oldest first, the last one of each hook with its script's output.
 
-    They come from memory (the list of failures since the boot, and what dispatchers left that were killed) and from the record on disk. Of
-    each hook come the newest ones, C(most) at most: what it costs does not grow with what has failed before.
+    They come from memory (the list of failures since the boot, and the notes of killed dispatchers) and from the record on disk. For each
+    hook the newest ones, C(most) at most: the cost does not grow with the number of earlier failures.
     """
     found: dict[tuple[t.Any, ...], Record] = {}
     for hook in hooks:
@@ -166,7 +166,7 @@ def _listed(release: str, hook: str, most: int) -> list[Record]:
 
 
 def _owner(directory: str) -> int | None:
-    """Whose directory this is: what lies there has to be his. SlurmUser's, where the controller's hooks run, may hold anything."""
+    """The owner of this directory, who must own its files, too. SlurmUser's, where the controller's hooks run, may hold anything."""
     try:
         present = os.lstat(directory)
     except (FileNotFoundError, NotADirectoryError):
@@ -176,7 +176,7 @@ def _owner(directory: str) -> int | None:
 
 
 def _own_bytes(directory: str, name: str, limit: int = _LINE) -> bytes | None:
-    """The beginning of a file in one of the dispatchers' directories; nothing where somebody has put something else there."""
+    """The beginning of a file in one of the dispatchers' directories; nothing if somebody has put something else there."""
     try:
         return _files.read_bytes(f"{directory}/{name}", limit, owner=_owner(directory), cut=True)
     except _files.UnsuitableFileError:
@@ -184,7 +184,7 @@ def _own_bytes(directory: str, name: str, limit: int = _LINE) -> bytes | None:
 
 
 def planted(hooks: t.Iterable[str]) -> list[str]:
-    """What stands in the way in the dispatchers' directories, each with the reason: it is not read."""
+    """The paths in the dispatchers' directories that are not read, each with the reason."""
     found = []
     for hook in hooks:
         for directory in (f"{STATE_DIR}/{hook}", f"{RUN_DIR}/{hook}"):
@@ -301,7 +301,7 @@ def still_running(root: str, release: str, users: t.Collection[int] = (0,), proc
 def shortfalls(
     scripts: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]], release: str, partition: str, runs: t.Sequence[Record]
 ) -> tuple[list[str], list[str]]:
-    """What is missing in the runs of one job that should have met every script of a release, and what failed but may.
+    """The scripts of a release that are missing in the runs of one job, and the tolerated failures.
 
     scripts: those of the manifest, for the hooks that this host's logs tell of.
     """
@@ -332,7 +332,7 @@ def shortfalls(
 def evaluate(
     scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[Record]
 ) -> tuple[list[str], list[str]]:
-    """What is missing and what is tolerated, over all jobs."""
+    """The missing scripts and the tolerated failures, over all jobs."""
     missing, tolerated = [], []
     for job in jobs:
         own = [run for run in runs if run["job"] == job["id"]]
@@ -343,12 +343,12 @@ def evaluate(
 
 
 def not_passed(release: str, missing: t.Iterable[str]) -> str:
-    """What jobs should have met and did not, as a sentence."""
+    """The missing scripts, as a sentence."""
     return f"Release {release[:ID_LENGTH]} did not pass: {'; '.join(missing)}."
 
 
 def cause(record: Record) -> str:
-    """Why a script ended that did not end by itself, in parentheses; empty where it did."""
+    """The reason why a script did not end by itself, in parentheses; empty if it did."""
     causes = {"timeout": " (its time limit)", "killed": " (killed by Slurm's time limit)"}
     if record.get("cause") == "killed" and str(record.get("hook")).endswith("_init"):
         return " (killed by the time limit of its unit)"

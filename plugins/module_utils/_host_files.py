@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a host needs around its release: systemd units for the init hooks, log rotation, directories for state and logs.
+"""The files around a release that a host needs: systemd units for the init hooks, log rotation, directories for state and logs.
 
 Each thing is described as data, so that one loop can compare, place and remove it.
 """
@@ -38,7 +38,7 @@ _HELD_BACK = {"worker_init": _daemons.UNITS["slurmd"], "controller_init": _daemo
 INIT_TIMEOUTS = {"worker_init": 1800, "login_init": 90, "controller_init": 1800}
 #: A day. A host that is longer at it is one that hangs.
 _LONGEST = 86400
-#: What is still there after this many seconds more is killed.
+#: Processes that are still there so many seconds later are killed.
 STOP_WITHIN = 10
 
 
@@ -68,7 +68,7 @@ def drop_in_path(hook: str) -> str:
 
 
 def init_timeouts(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
-    """The limit of each init hook, in seconds. Raises ValueError for what is none."""
+    """The limit of each init hook, in seconds. Raises ValueError for a wrong one."""
     for hook, seconds in (given or {}).items():
         variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
         if hook not in INIT_TIMEOUTS or not str(seconds).isdigit() or not 1 <= int(seconds) <= _LONGEST:
@@ -116,7 +116,7 @@ def needed(
     slurm_user: str = "slurm",
     timeouts: t.Mapping[str, int] | None = None,
 ) -> HostFiles:
-    """What a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
+    """The files that a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
     limits = init_timeouts(timeouts)
     users = {"root": "root", "slurm": slurm_user}
     # In the table's order, whatever the order of the manifest: the files must come out the same.
@@ -142,7 +142,7 @@ def needed(
             f"{LOG_DIR}/*.log {{\n    weekly\n    maxsize 100M\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
         )
         at_boot = [f"d {RUN_DIR} 0755 root root -\n"]
-        # The age is for what killed dispatchers leave.
+        # The age is for files that killed dispatchers leave.
         at_boot += [
             f"d {RUN_DIR}/{name} 0700 {users[HOOKS[name].user]} - 30d\n" for name in hooks if HOOKS[name].user != "job"
         ]
@@ -151,7 +151,7 @@ def needed(
 
 
 def around(store: Store, manifest: Manifest, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> HostFiles:
-    """What this release needs around it on this host."""
+    """The files that this release needs around it on this host."""
     return needed(manifest["hooks"], manifest["init"], store.root, gate, store.slurm_user, timeouts)
 
 
@@ -193,7 +193,7 @@ def _drop_in_dirs(wanted: HostFiles) -> list[str]:
 
 
 def _records() -> list[str]:
-    """Where a controller keeps what an undo puts back, and hosts their replaced slurm.conf; made by those who write there."""
+    """The directories in which a controller keeps the state for an undo, and hosts their replaced slurm.conf. Their writers make them."""
     return [path for name in ("rollout", "backup") if os.path.lexists(path := os.path.join(STATE_DIR, name))]
 
 
@@ -241,7 +241,7 @@ def make_dirs(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> Non
 
 
 def place(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> bool:
-    """Place the files and links, take away those that should be gone; True where systemd has to read its units again.
+    """Place the files and links, remove those that should be gone. True if systemd must read its units again.
 
     After the activation: a unit must not name a dispatcher that is not there, or a boot in between keeps slurmd down.
     """
@@ -263,12 +263,12 @@ def place(wanted: HostFiles, owners: t.Mapping[str, tuple[int, int]]) -> bool:
 
 
 def present() -> list[str]:
-    """What there is of ours outside of the collection's own directories."""
+    """Our files outside of the collection's own directories."""
     return [path for path in all_paths() if os.path.lexists(path)]
 
 
 def remove() -> None:
-    """Take away everything outside of the collection's own directories."""
+    """Remove all our files outside of the collection's own directories."""
     for path in present():
         _remove(path)
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The states of a release on a host, with all that is around it: staged, empty, on trial, active, absent."""
+"""The states of a release on a host, with all its files and units: staged, empty, canary, active, absent."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
 
 
 def _prove(module: AnsibleModule, store: Store) -> Result:
-    """What the next job runs here."""
+    """The proof of what the next job runs here."""
     reader = _proof.reader(module, store.slurm_uid)
     conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
     return _proof.prove(
@@ -66,7 +66,7 @@ def _prove(module: AnsibleModule, store: Store) -> Result:
 
 
 def stage(module: AnsibleModule, store: Store) -> Result:
-    """Bring the release to the disk, or find it there."""
+    """Write the release to the disk, or find it there."""
     params = module.params
     result: dict[str, t.Any] = {
         "previous": store.current() or "",
@@ -87,7 +87,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
     present = store.manifest(result["previous"]) if result["previous"] else None
     wanted = _host_files.around(store, manifest, params["gate"], params["init_timeouts"])
-    # What is around a release comes with its activation; around the active one it is put right at once.
+    # The files around a release come with its activation. Those around the active one are restored at once.
     unplaced = _host_files.missing(wanted, store.owners) if is_current else []
     open_files = (
         _conf_files.open_fragment(params["conf"]["path"]) if params["conf"] and not result["conf_pending"] else []
@@ -98,14 +98,14 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     if damaged and not module.check_mode:
         store.stage(manifest, content)
     if unplaced and not module.check_mode:
-        _mend_around(module, store, wanted)
+        _restore_around(module, store, wanted)
     for path in open_files if not module.check_mode else ():
         _files.write_atomic(path, _ansible.to_bytes(params["conf"]["text"]), 0o644)
     return {
         **result,
         "changed": bool(changed),
         "id": manifest["id"],
-        # One whose init scripts have not succeeded since the boot is taken over anew.
+        # A release whose init scripts have not succeeded since the boot is activated again.
         "active": is_current and not pending and not (changed and module.check_mode),
         "changed_files": changed,
         "init_pending": pending,
@@ -115,15 +115,15 @@ def stage(module: AnsibleModule, store: Store) -> Result:
 
 
 def _drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:
-    """What is not as it was made and is still there: kind, mode and owner of it."""
+    """Kind, mode and owner of each path that is there but differs."""
     paths = [store.path(manifest["id"], path) for path in changed]
     before = "".join(f"{path}: {_drift.describe(path)}\n" for path in paths if os.path.lexists(path))
     header = "changed by somebody else, now restored"
     return [{"before_header": header, "after_header": header, "before": before, "after": ""}] if before else []
 
 
-def _mend_around(module: AnsibleModule, store: Store, wanted: _host_files.HostFiles) -> None:
-    """Make what is around the active release as it should be."""
+def _restore_around(module: AnsibleModule, store: Store, wanted: _host_files.HostFiles) -> None:
+    """Restore the files around the active release."""
     _host_files.make_dirs(wanted, store.owners)
     if _host_files.place(wanted, store.owners):
         _systemd.reload(module)
@@ -135,30 +135,30 @@ def empty(module: AnsibleModule, store: Store) -> Result:
     hooks = [hook for hook in HOOKS if hook in (module.params["hooks"] or current["hooks"]) and not HOOKS[hook].is_init]
     release = build({hook: [] for hook in hooks}, store.root, {})
     if release is None:
-        # No job meets anything here, as with init scripts alone: there is nothing to put in their place.
+        # No job runs anything here, as with init scripts alone: there is nothing to replace.
         if not module.check_mode:
-            store.end_trial()
+            store.end_canary()
         return {"changed": False, "id": "", "previous": store.current() or "", "active": True}
     if not module.check_mode:
         store.stage(release.manifest(), {file.path: file.content for file in release.files})
     return _make_active(module, store, release.id)
 
 
-def try_out(module: AnsibleModule, store: Store) -> Result:
-    """Let the probe's jobs meet the staged release."""
+def begin_canary(module: AnsibleModule, store: Store) -> Result:
+    """Let the probe's jobs run the staged release."""
     id_ = module.params["id"]
     if module.check_mode:
         is_new = store.canary() != id_[:ID_LENGTH]
     else:
-        store.mend(id_)
+        store.restore(id_)
         manifest = store.require(id_)
         _interpreter_of(store, manifest)
-        is_new = store.try_out(id_, _probe_of(module.params, manifest))
+        is_new = store.begin_canary(id_, _probe_of(module.params, manifest))
     return {"changed": is_new, "id": id_, "previous": store.current() or ""}
 
 
 def _probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
-    """The uid whose task hooks meet the trial; None for a release that has no task hooks."""
+    """The uid whose task hooks run the canary; None for a release without task hooks."""
     if not any(HOOKS[hook].user == "job" for hook in manifest["hooks"]):
         return None
     name = params["probe_user"] or ("nobody" if params["slurm_user"] == "root" else params["slurm_user"])
@@ -197,14 +197,14 @@ def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
     unplaced = _host_files.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
     if not module.check_mode:
-        store.mend(id_)
+        store.restore(id_)
         try:
             _host_files.make_dirs(wanted, store.owners)
         except _files.NoRoomError as exc:
-            # The dispatchers do without, and the way back must not end here.
+            # The dispatchers do without, and an undo must not end here.
             module.warn(f"The hooks cannot record failures: {exc}.")
         store.activate(id_)
-        store.end_trial()
+        store.end_canary()
         if _host_files.place(wanted, store.owners):
             _systemd.reload(module)
         result["pruned"] = store.prune(module.params["keep"])
@@ -213,7 +213,7 @@ def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
 
 
 def _link_diff(previous: str, id_: str) -> dict[str, str]:
-    """The one link that activation turns, as a diff."""
+    """The one link that an activation changes, as a diff."""
     before = f"current -> releases/{previous}\n" if previous else ""
     return {"before": before, "after": f"current -> releases/{id_[:ID_LENGTH]}\n" if id_ else ""}
 
@@ -263,14 +263,14 @@ def remove(module: AnsibleModule, store: Store) -> Result:
 _STEPS: dict[str, t.Callable[[AnsibleModule, Store], Result]] = {
     "staged": stage,
     "empty": empty,
-    "canary": try_out,
+    "canary": begin_canary,
     "active": activate,
     "absent": remove,
 }
 
 
 def bring(module: AnsibleModule) -> Result:
-    """Bring this host's release into the state that is asked for. Raises StoreError, ConfError, ValueError and OSError."""
+    """Bring this host's release into the wanted state. Raises StoreError, ConfError, ValueError and OSError."""
     store = Store(module.params["root"], module.params["slurm_user"])
     with _ansible.exclusive(module):
         return _STEPS[module.params["state"]](module, store)

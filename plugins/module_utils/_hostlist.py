@@ -30,7 +30,7 @@ _NUMBERED = re.compile(r"^(.*?)([0-9]+)$")
 
 
 class HostlistError(ValueError):
-    """The text is no hostlist expression."""
+    """The text is not a hostlist expression."""
 
 
 def _split(expression: str) -> t.Iterator[str]:

@@ -4,15 +4,15 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The journal of a rollout, on the controller: what is under way, what was before, who does it, and what was committed.
+"""The journal of a rollout, on the controller: the rollout under way, the previous state, the holder of the lock, and the commits.
 
     rollout/journal.json    while a rollout is under way; written before each step
-    rollout/lock.json       who does it; his last sign of life is the time of this file's newest writing
+    rollout/lock.json       the run that holds the lock; this file's time is its last sign of life
     rollout/committed.json  the rollouts that were committed, newest first
-    rollout/reserve         room for the last words of the next rollout, where a disk is full
+    rollout/reserve         room for the last notes of the next rollout, if a disk is full
 
-A run may be killed between any two lines here: each file is replaced in one step, and the journal says what was about to be done,
-never what is hoped for.
+A run may be killed between any two lines here: each file is replaced in one step, and the journal names a step before the run
+takes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR, STATE_DIR
 
-#: Seconds without a sign of life after which a lock whose holder cannot be looked at is taken for dead.
+#: Seconds without a sign of life after which the next run takes a lock whose holder it cannot check.
 LOCK_STALE = 3600
 
 #: How many committed rollouts are remembered.
@@ -49,7 +49,7 @@ KEEP = 50
 RESERVE = 128 * 1024
 _JOURNALS = 4
 
-#: What to do about a document that cannot be read. Never guessed at: what was before a rollout is known from here alone.
+#: The remedy if a document cannot be read. No code guesses: only these documents know the state before a rollout.
 _REMEDIES = {
     "journal": "Run the version of the collection that wrote it, fix it, or move it away and restore by hand the state that it describes",
     "committed": "Run the version of the collection that wrote it, or move it away: then no rollback is possible until the next commit",
@@ -62,15 +62,15 @@ class JournalError(Exception):
 
 
 class UnreadableError(JournalError):
-    """A document of the journal is none of ours."""
+    """A document of the journal is not one of ours."""
 
 
 class UnreadableLockError(UnreadableError):
-    """The lock is none of ours."""
+    """The lock is not one of ours."""
 
 
 class MisfitError(JournalError):
-    """What is to be written is no document of the journal: it could not be read again."""
+    """The new content is not a document of the journal: it could not be read again."""
 
 
 class LockHeldError(JournalError):
@@ -94,13 +94,13 @@ def this_boot() -> Boot:
     return Boot(name.decode().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-def commit_of(journal: Rollout, committed: Commit | None, withdrawn: t.Container[str]) -> Commit:
-    """What the history keeps of a rollout that succeeded: what every known host runs, our lines in slurm.conf, and how the nodes were before."""
+def commit_of(journal: Rollout, committed: Commit | None, removed: t.Container[str]) -> Commit:
+    """The entry of a successful rollout in the history: the release of each known host, our lines in slurm.conf, the nodes' previous state."""
     hosts = {
         **(committed["hosts"] if committed else {}),
         **{host: entry["to"] for host, entry in journal["hosts"].items()},
     }
-    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
+    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in removed}
     about: dict[str, About] = {
         **(committed["about"] if committed else {}),
         **{host: {"node": entry["node"], "kinds": entry["kinds"]} for host, entry in journal["hosts"].items()},
@@ -168,7 +168,7 @@ class Journal:
         return os.path.join(self.directory, "reserve")
 
     def _give_up(self, size: int) -> bool:
-        """Make room from the reserve. No more than is needed: whatever has filled the disk may go on filling it."""
+        """Make room from the reserve. No more than is needed: whatever has filled the disk may fill it again."""
         try:
             room = os.statvfs(self.directory)
             block = max(4096, room.f_frsize)
@@ -180,7 +180,7 @@ class Journal:
             descriptor = os.open(self._reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.ftruncate(descriptor, left)
-                # Some file systems give blocks back only then.
+                # Some file systems free blocks only then.
                 with contextlib.suppress(OSError):
                     os.fsync(descriptor)
             finally:
@@ -190,7 +190,7 @@ class Journal:
         return True
 
     def keep_room(self, document: t.Mapping[str, t.Any] | None = None) -> None:
-        """Reserve room for the last words of a rollout with this journal, or of any. Raises NoRoomError where there is none."""
+        """Reserve room for the last notes of a rollout with this journal, or of any. Raises NoRoomError where there is none."""
         wanted = RESERVE
         if document is not None:
             wanted += _JOURNALS * len(self._dump("journal", document))
@@ -233,7 +233,7 @@ class Journal:
         return t.cast("list[Committed]", found["rollouts"]) if found else []
 
     def holder(self) -> SeenHolder | None:
-        """Who holds the lock, with the age of his last sign of life in seconds; None where nobody does."""
+        """The run that holds the lock, with the age of its last sign of life in seconds; None if there is none."""
         holder: Holder | None = self._read("lock")
         if not holder:
             return None
@@ -271,7 +271,7 @@ class Journal:
             raise JournalError("this run no longer holds the lock: another one has taken it")
 
     def open(self, rollout: t.Mapping[str, t.Any]) -> Rollout:
-        """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
+        """Begin a rollout, or go on with the one of a killed run, whose previous state stays the previous state."""
         present, rollout = self.current(), _documents.clean(rollout)
         if present:
             hosts = {**rollout["hosts"]}
@@ -291,19 +291,19 @@ class Journal:
             empty = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
             opened = {**empty, **rollout, "opened": int(self._now())}
         if opened.get("commit") is None:
-            # A rollback may begin on a full disk, and what it takes back was begun with room for it.
+            # A rollback may begin on a full disk. The rollouts that it undoes began with room for it.
             self.keep_room(opened)
         self._write("journal", opened)
         return t.cast("Rollout", opened)
 
     def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
-        """The rollout under way as it would be with this note."""
+        """The rollout under way with this note."""
         present = self.require_rollout()
         activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
         return t.cast("Rollout", _documents.clean({**present, **fields, "activated": activated}))
 
     def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
-        """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
+        """Note the next step. Hosts that are activated get the time, but keep an earlier one."""
         rollout = self.noted(activating, **fields)
         if "baseline" in fields:
             # It makes the journal longer.
@@ -319,7 +319,7 @@ class Journal:
         document = {key: value for key, value in present.items() if key != "baseline"}
         self._write("journal", document if new is None else {**document, "baseline": new})
 
-    def close(self, is_committed: bool, withdrawn: t.Container[str] = ()) -> None:
+    def close(self, is_committed: bool, removed: t.Container[str] = ()) -> None:
         """End the rollout, committed or undone. A rollback is an undo that is committed, too.
 
         Then the lock goes, and where nothing is left to remember all of it.
@@ -327,7 +327,7 @@ class Journal:
         rollout = self.current()
         entry = rollout.get("commit") if rollout else None
         if rollout and is_committed:
-            entry = commit_of(rollout, next(iter(self.committed()), None), withdrawn)
+            entry = commit_of(rollout, next(iter(self.committed()), None), removed)
         if entry is not None:
             # How the nodes were before is of use for the newest one only.
             older = [
@@ -335,7 +335,7 @@ class Journal:
                 for old in self.committed()
             ]
             committed = [{**entry, "committed": int(self._now())}, *older]
-            # A definition that was emptied leaves nothing to go back to.
+            # After an empty definition there is nothing to return to.
             kept = committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else []
             self._write("committed", {"rollouts": kept})
         for name in ("journal", "lock"):
@@ -343,7 +343,7 @@ class Journal:
                 os.unlink(self._path(name))
         is_remembered = os.path.lexists(self._path("committed"))
         with contextlib.suppress(UnreadableError):
-            # Of one that nobody can read nothing is taken away.
+            # Nothing is removed from a history that cannot be read.
             is_remembered = bool(self.committed())
         if is_remembered:
             # Where there is none now the next rollout makes it, or is refused.
@@ -359,7 +359,7 @@ class Journal:
                     os.rmdir(directory)
 
     def unlock(self) -> None:
-        """Let go of the lock; the journal stays for the next run."""
+        """Release the lock. The journal stays for the next run."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path("lock"))
 
@@ -370,13 +370,13 @@ def activated_nodes(rollout: t.Mapping[str, t.Any]) -> dict[str, float]:
     return {
         hosts[host]["node"]: moment
         for host, moment in rollout["activated"].items()
-        # A rollback does not tell of hosts that have been withdrawn since.
+        # A rollback does not name hosts that have been removed since.
         if host in hosts and "worker" in hosts[host]["kinds"]
     }
 
 
 def held_by(holder: t.Mapping[str, t.Any]) -> str:
-    """Who holds the lock, for a person who is refused."""
+    """The run that holds the lock, in a message for the second run."""
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))
     return (
         f"another run is under way: {holder['user']}@{holder['host']}, process {holder['pid']}, since {since}, "

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the journal of a rollout says: its phases, and its documents with their fields and the shapes that are checked."""
+"""The content of the journal: its phases, and its documents with their fields and the shapes that are checked."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _hook_log, _ownership
 
-#: What the next run does about a rollout whose run was killed: it goes on where it wants the same and nothing has failed, else it undoes.
+#: The next run's decision about a rollout whose run was killed. It finishes it if it wants the same and nothing has failed; else it undoes it.
 FINISH = "finish"
 #: It undoes, whatever it wants.
 UNDO = "undo"
 
 
 class Phase(str, enum.Enum):
-    """What a rollout is about to do, in the order of a run; written down before the first step of it is taken."""
+    """The phases of a rollout, in the order of a run. The journal names one before the run takes its first step."""
 
     OPENED = "opened"
     CONF = "conf"
@@ -39,13 +39,13 @@ RECOVERY = {
     Phase.CANARY: FINISH,
     # Host by host the release becomes the active one.
     Phase.BATCHES: FINISH,
-    # Something has failed, or somebody wants what was before: it is put back.
+    # Something has failed, or somebody wants the previous state: the run restores it.
     Phase.UNDO: UNDO,
 }
 
 
 def recovery_of(rollout: t.Mapping[str, t.Any]) -> str:
-    """What the next run does about this rollout: V(finish) or V(undo)."""
+    """The next run's decision about this rollout: V(finish) or V(undo)."""
     return RECOVERY[Phase(rollout["phase"])]
 
 
@@ -77,7 +77,7 @@ class _Commit(t.TypedDict):
 
 
 class Commit(_Commit, total=False):
-    """What all hosts of a rollout run that succeeded; the newest one knows how the nodes were before."""
+    """The releases of all hosts after a successful rollout. The newest one also has the nodes' previous state."""
 
     activated: dict[str, float]
     nodes: dict[str, dict[str, t.Any]]
@@ -127,7 +127,7 @@ class _Rollout(t.TypedDict):
     conf: Conf
     #: The hosts that met the release, with the time.
     activated: dict[str, float]
-    #: How the nodes were before, as _ownership.facts() tells of them.
+    #: The nodes' previous state, as _ownership.facts() returns it.
     nodes: dict[str, dict[str, t.Any]]
 
 
@@ -139,14 +139,14 @@ class Rollout(_Rollout, total=False):
     baseline: Baseline
     #: The nodes that were drained because their hosts could not be reached.
     drained: list[str]
-    #: What the hooks' scripts of the rollout failed with.
+    #: The failures of the rollout's scripts.
     failures: list[_hook_log.Record]
     #: Of a rollback, what is committed when it has been undone so far.
     commit: Commit | None
 
 
 class Holder(t.TypedDict):
-    """Who holds the lock."""
+    """The run that holds the lock."""
 
     run: str
     machine: str

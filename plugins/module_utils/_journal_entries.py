@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the module journal writes down: the beginning of a rollout, each step before it is done, and the end."""
+"""The entries that the module journal writes: the beginning of a rollout, each step before it is done, and the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = t.TypeVar("T")
 
 
 def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
-    """Write something, or say that the undo goes on without it: what is on disk already says what to put back."""
+    """Write an entry, or warn that the undo goes on without it: the journal on disk already has the state to restore."""
     try:
         return write()
     except (OSError, MisfitError) as exc:
@@ -37,7 +37,7 @@ def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
 
 
 def _close(module: AnsibleModule, journal: Journal) -> bool:
-    """End an undo; whether it is written down that it ended."""
+    """End an undo. Returns whether the journal could note its end."""
     try:
         journal.close(is_committed=False)
     except OSError as exc:
@@ -50,12 +50,12 @@ def _close(module: AnsibleModule, journal: Journal) -> bool:
 
 
 def _begin(module: AnsibleModule, journal: Journal) -> Rollout:
-    """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
+    """Open the rollout. If that fails, nothing has begun, and no other run is locked out."""
     rollout = module.params["rollout"]
     try:
         nodes = _ansible.slurm(module).nodes()
         before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
-        # A rollback knows how the nodes were before what it takes back.
+        # A rollback knows the nodes' state before the rollouts that it undoes.
         return journal.open({"nodes": before, **rollout})
     except BaseException:
         with contextlib.suppress(OSError):
@@ -76,14 +76,14 @@ def _baseline(module: AnsibleModule, rollout: Rollout) -> dict[str, t.Any]:
 
 
 def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any]) -> Rollout | None:
-    """Write down what was asked for; the rollout as it is then."""
+    """Note the step. Returns the rollout with the note."""
     params = module.params
     state, note = params["state"], params["note"]
     claim = (holder.get("instead_of", ""), holder.get("is_known", False))
     if state == "opened":
         journal.lock(holder, *claim)
         return _begin(module, journal)
-    # Before the lock is taken: nobody would let go of it again.
+    # Before taking the lock, because nobody would release it after a failure.
     rollout = journal.require_rollout()
     is_undo = {
         "noted": Phase.UNDO in (rollout["phase"], note.get("phase")),
@@ -94,7 +94,7 @@ def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any
         journal.lock(holder, *claim)
         if state == "noted":
             return journal.note(**note, **_baseline(module, rollout))
-        journal.close(True, params["withdrawn"])
+        journal.close(True, params["removed"])
         return journal.current()
     in_an_undo(module, lambda: journal.lock(holder, *claim))
     if state == "noted":
@@ -107,7 +107,7 @@ def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any
 
 
 def write(module: AnsibleModule) -> dict[str, t.Any]:
-    """Write down what was asked for. Raises JournalError, SlurmError and OSError."""
+    """Write the entry of this call. Raises JournalError, SlurmError and OSError."""
     with _ansible.exclusive(module):
         rollout = _write(module, Journal(), module.params["holder"])
         return {"changed": True, "journal": without_baseline(rollout)}

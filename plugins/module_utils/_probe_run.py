@@ -29,7 +29,7 @@ CANCEL_TIMEOUT = 60
 
 @dataclasses.dataclass(frozen=True)
 class Left:
-    """What there is of probes."""
+    """The jobs and the reservation of probes."""
 
     #: Our jobs that have not ended, each with its state.
     jobs: dict[str, str]
@@ -40,7 +40,7 @@ class Left:
 
     @property
     def complaint(self) -> str:
-        """What is wrong with the strangers, if there are any."""
+        """The message about the strangers, if there are any."""
         end = (self.reservation or {}).get("EndTime", "")
         return _probe.strangers_in(RESERVATION, self.strangers, end) if self.strangers else ""
 
@@ -55,9 +55,9 @@ def uids(names: t.Iterable[str]) -> str:
 
 
 def leftovers(slurm: Slurm, user: str) -> Left:
-    """What is left of probes. Ours is a job on which all filters of squeue agree: no text that a user chose is read or compared here.
+    """The rest of earlier probes. A job is ours if all filters of squeue agree: this code reads and compares no text that a user chose.
 
-    A user may name his job as ours are named, and more; he can neither be the probes' user nor get into their reservation.
+    A user may give his job the name of ours. But he can neither be the probes' user nor get into their reservation.
     """
     reservation = slurm.reservations().get(RESERVATION)
     jobs: dict[str, str] = {}
@@ -76,10 +76,10 @@ def leftovers(slurm: Slurm, user: str) -> Left:
 
 
 def remove(slurm: Slurm, user: str) -> tuple[Left, list[str]]:
-    """Remove our jobs and our reservation: what there was, with the strangers at the end, and the jobs whose prolog or epilog does not end.
+    """Remove our jobs and our reservation. Returns the earlier state, with the present strangers, and the jobs whose prolog or epilog does not end.
 
-    Until they have ended no other job comes to their nodes: a prolog that fails late drains the node then, and not after others have
-    been told that all is well. A reservation in which somebody else has jobs stays until it ends by itself.
+    Until they have ended, no other job may start on their nodes: a prolog that fails late drains the node now, and not after the probe has
+    passed. A reservation in which somebody else has jobs stays until it ends by itself.
     """
     first = left = leftovers(slurm, user)
     if left.jobs:
@@ -105,7 +105,7 @@ def clear(slurm: Slurm, user: str) -> list[str]:
 
 
 def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
-    """Submit a job; a refusal is a job, too, so that all refusals are said at once."""
+    """Submit a job. A refusal is a job, too, so that one message names all refusals."""
     try:
         out = slurm.call(*_probe.submission(node, partition, user.pw_name, user.pw_gid, user.pw_dir, params))
     except SlurmError as exc:
@@ -117,7 +117,7 @@ def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, par
 
 
 def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> list[_probe.Job]:
-    """The jobs once all are over, or as they are after so many seconds."""
+    """The jobs when all have ended, or their state after so many seconds."""
     deadline = time.monotonic() + timeout
     while True:
         seen = slurm.jobs((job.id for job in jobs if job.id), _probe.COLUMNS)
@@ -145,7 +145,7 @@ def probe(
 ) -> tuple[list[_probe.Job], list[str]]:
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
     clear(slurm, user.pw_name)
-    # The probe of a killed run may still follow its jobs. It ends, now that they are gone; before that it would remove ours with its own.
+    # The probe of a killed run may still follow its jobs. It ends now that they are gone. Before that it would remove ours, too.
     with _ansible.exclusive(module, _ansible.PROBE_LOCK):
         return reserve_and_run(slurm, nodes, user, module.params)
 
@@ -203,14 +203,14 @@ def absent(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     if completing:
         module.warn(_probe.late(completing))
     if found.strangers:
-        # Whoever undoes a rollout has more to give back than this.
+        # An undo must go on, because it has more to restore than this.
         module.warn(f"Probe: {found.complaint}. The reservation stays until then")
     changed = bool(found.jobs) or (found.reservation is not None and not found.strangers)
     return {"changed": changed, "completing": completing, "strangers": found.strangers}
 
 
 def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
-    """Probe the nodes and say how it went. Raises SlurmError, and FailedError where it did not pass."""
+    """Probe the nodes. Raises SlurmError, and FailedError if the probe did not pass."""
     params = module.params
     slurm_user = slurm.cluster().slurm_user
     user = account_of(params, slurm_user)

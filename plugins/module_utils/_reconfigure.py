@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a reconfigure has to do, and what proves that it did it and that nobody lost anything by it."""
+"""The steps of a reconfigure, and the proof that it took effect and that no node or job was lost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ADDING = frozenset({"slurmctldhost", "prolog", "epilog", "prologslurmctld", "ep
 #: How scontrol writes units.
 _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 
-#: One that ends after scontrol came back has done so by then (22.05.8, and 24.11.5 with -D).
+#: A controller that ends after scontrol has returned does so within this time (22.05.8, and 24.11.5 with -D).
 SETTLED_AFTER = 2
 
 
@@ -69,11 +69,11 @@ def digest(path: str, read: t.Callable[[str], str | None]) -> str:
     )
 
 
-# -- what there is to do
+# -- the plan
 
 
 def changed_keys(before: t.Mapping[str, list[str]], after: t.Mapping[str, list[str]]) -> list[str]:
-    """The keys (in lower case) that say something else now."""
+    """The keys (in lower case) that have changed."""
     return sorted(key for key in before.keys() | after.keys() if _effective(key, before) != _effective(key, after))
 
 
@@ -96,7 +96,7 @@ def waiting_for_restart(
     return waiting, [key for key in waiting if _restart.is_deadly(key, release)]
 
 
-# -- what proves that it is done
+# -- the proof
 
 
 def unfinished(jobs: t.Mapping[str, str]) -> list[str]:
@@ -118,7 +118,7 @@ def unproven(
 ) -> list[str]:
     """The changed keys that C(scontrol show config) shows with neither their new value nor any other than before.
 
-    It writes many values in its own way, so this is no failure by itself; HASH_VAL says whether the controller has read the bytes.
+    It writes many values in its own way, so this is not a failure by itself. HASH_VAL says whether the controller has read the bytes.
     """
     shown = {key.lower(): value for key, value in now.items()}
     earlier = {key.lower(): value for key, value in before.items()}
@@ -162,7 +162,7 @@ def baseline_of(controller: Controller) -> Baseline:
 
 
 class Outcome(t.TypedDict):
-    """What is to be done."""
+    """The action that is due."""
 
     needs: str
     changed_keys: list[str]
@@ -214,7 +214,7 @@ def carry_out(controller: Controller, needs: str, *, restart_allowed: bool) -> b
 def prove(
     controller: Controller, before: Baseline, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
 ) -> dict[str, t.Any]:
-    """Whether the controller, its nodes and its jobs are as they should be. Raises SlurmError."""
+    """Prove that the controller, its nodes and its jobs are well. Raises SlurmError."""
     controller.wait_for_answer()
     time.sleep(SETTLED_AFTER)
     active = controller.wait_for_answer()

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What systemd is asked for. A host without it (a chroot, an image being built) is asked nothing."""
+"""Calls of systemd. A host without it (a chroot, an image being built) gets none."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def apply_unit(hook: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a command ended that had a limit."""
+    """The end of a command that had a limit."""
 
     code: int
     by_limit: bool
@@ -99,7 +99,7 @@ def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int
 
 
 def start_held_back(module: AnsibleModule, hooks: t.Iterable[str]) -> list[str]:
-    """Start the daemons that only a failure of these init hooks has kept down since the boot; their units' names."""
+    """Start the daemons that only a failure of these init hooks has kept down since the boot. Returns their units' names."""
     systemctl = module.get_bin_path("systemctl")
     daemons = [daemon for hook in hooks if (daemon := _host_files.held_back(hook))] if systemctl else []
     started = []

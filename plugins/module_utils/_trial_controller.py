@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""A controller on a slurm.conf that is not yet in place: how it fares, and what it complains about.
+"""A controller on a slurm.conf that is not yet in place: whether it runs, and its complaints.
 
 No daemon has a dry run (slurmctld lost its -t in 18.08), so slurmctld is started on the candidate and ended as soon as it runs.
 
@@ -112,7 +112,7 @@ class NotTriedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """How a controller fared: whether it ran at last, and its fatal and error lines."""
+    """The result of a controller: whether it ran at last, and its fatal and error lines."""
 
     ran: bool
     fatal: tuple[str, ...]
@@ -187,7 +187,7 @@ def make_private(directory: str, slurm_user: str) -> tuple[int, int]:
     try:
         user = pwd.getpwuid(int(slurm_user)) if slurm_user.isdigit() else pwd.getpwnam(slurm_user)
     except KeyError as exc:
-        raise NotTriedError(f"SlurmUser={slurm_user} is no user of this host") from exc
+        raise NotTriedError(f"SlurmUser={slurm_user} is not a user of this host") from exc
     state = os.path.join(directory, "state")
     os.mkdir(state, 0o700)
     os.chown(state, user.pw_uid, user.pw_gid)
@@ -326,7 +326,7 @@ def read_trial(text: str, *, ran: bool) -> Trial:
 
 
 def new_errors(candidate: Trial, present: Trial) -> list[str]:
-    """What the candidate's controller complains about and the present one's does not."""
+    """The complaints of the candidate's controller that the present one does not have."""
     known = collections.Counter(_comparable(line) for line in (*present.fatal, *present.errors))
     found = []
     for line in candidate.errors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: cluster_info
-short_description: What the Slurm controller says of its cluster
+short_description: Read the facts of a cluster from its Slurm controller
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
@@ -18,7 +18,7 @@ description:
   - Runs on a controller host. Changes nothing.
 options:
   root:
-    description: Directory of the releases, to say whether the controller's own is intact.
+    description: Directory of the releases, needed for RV(intact).
     type: path
     default: /etc/nodecycle
   gate:
@@ -104,7 +104,7 @@ adopted:
   type: list
   elements: str
 fragment:
-  description: What our included file says now; empty where there is none.
+  description: The present content of our included file; empty if there is none.
   returned: success
   type: str
 included:
@@ -112,15 +112,15 @@ included:
   returned: success
   type: bool
 reconfigure_due:
-  description: Whether an earlier run was about to change slurm.conf and did not come to a successful reconfigure.
+  description: Whether an earlier run began to change slurm.conf without a successful reconfigure.
   returned: success
   type: bool
 intact:
-  description: The id of the controller's active release where everything of it is as it should be, else empty.
+  description: The id of the controller's active release if it is intact with all its files and units, else empty.
   returned: success
   type: str
 journal:
-  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it; nothing where there is none.
+  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it. Nothing if there is none.
   returned: success
   type: dict
 committed:

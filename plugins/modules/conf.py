@@ -13,32 +13,32 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Places C(nodecycle.conf) beside a host's slurm.conf and one C(Include) line at the end of that, or takes both away.
-    Nothing else in slurm.conf is touched, except for the lines of keys that O(adopt) names.
-  - The complete result is first read by Slurm's own parser from a private directory (C(scontrol) with C(SLURM_CONF)), so that
-    a wrong key never takes away the host's Slurm commands.
-  - Bytes that are no UTF-8 stay as they are in the file, and are replaced where the module shows them. Several hosts may share one
-    file; what another one of them has changed already is not changed again.
+  - Places C(nodecycle.conf) beside a host's slurm.conf and one C(Include) line at the end of slurm.conf, or removes both.
+    The rest of slurm.conf stays, except for the lines of keys that O(adopt) names.
+  - Slurm's own parser first reads the complete result from a private directory (C(scontrol) with C(SLURM_CONF)). So a wrong key
+    never stops the host's Slurm commands.
+  - Bytes that are not UTF-8 stay in the file, and are replaced in the output. Several hosts may share one file. The module does not
+    repeat a change that another host has made already.
   - The next C(scontrol reconfigure) makes the daemons read it, see M(nodecycle.slurm.reconfigure).
 options:
   path:
-    description: The host's slurm.conf. Where it is a symbolic link, the file behind it is changed and the link stays.
+    description: The host's slurm.conf. If it is a symbolic link, the module changes its target and the link stays.
     type: path
     default: /etc/slurm/slurm.conf
   text:
-    description: The content of the included file. Empty takes the file and the line away.
+    description: The content of the included file. Empty removes the file and the line.
     type: str
     required: true
   adopt:
     description:
-      - Keys that slurm.conf sets by itself and that O(text) is to set from now on. Their lines are turned into comments that
-        begin with C(#nodecycle.slurm adopted#), and come back when O(text) is empty.
+      - Keys that slurm.conf sets by itself and that O(text) is to set from now on. Their lines become comments that begin with
+        C(#nodecycle.slurm adopted#). The module restores them when O(text) is empty.
     type: list
     elements: str
     default: []
   is_undo:
     description:
-      - Whether this takes a change of ours back. Then it does not need the copy of what it replaces, for which a full disk may have no room.
+      - Whether this undoes a change of ours. An undo goes on without a backup if a full disk has no room for it.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -63,7 +63,7 @@ EXAMPLES = r"""
     text: |
       SchedulerParameters=bf_continue,bf_window=2880
 
-- name: Take our lines away
+- name: Remove our lines
   nodecycle.slurm.conf:
     text: ""
 """
@@ -75,7 +75,7 @@ changed_files:
   type: list
   elements: str
 backup:
-  description: Where the previous slurm.conf is kept.
+  description: The path of the previous slurm.conf.
   returned: when slurm.conf itself changed
   type: str
 """
@@ -103,7 +103,7 @@ def main() -> t.NoReturn:
     path = module.params["path"]
     backup = ""
     try:
-        # What a killed run still writes must not come after what this one writes.
+        # A killed run's module may still write. It must not do so after this one.
         with _ansible.exclusive(module):
             changes = _conf.changes(path, module.params["text"], module.params["adopt"], _ansible.read_text)
             if changes:

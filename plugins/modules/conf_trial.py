@@ -13,18 +13,17 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Puts together what M(nodecycle.slurm.conf) would make of a host's slurm.conf, in a private directory, and lets Slurm's own
-    parser read it. That finds unknown keys, wrong numbers and wrong flags.
-  - Then starts a controller on it that is shut off from everything and ended as soon as it runs. That finds what only slurmctld
-    knows, such as a plugin that does not exist or a partition on unknown nodes. It has namespaces of its own (network, processes,
-    mounts, shared memory, host name) and an empty state of its own; keys by which a controller acts at its start are changed for
-    the trial (O(controller)).
+  - Assembles the slurm.conf that M(nodecycle.slurm.conf) would write, in a private directory, and lets Slurm's own parser read it.
+    That finds unknown keys, wrong numbers and wrong flags.
+  - Then starts an isolated controller on it, and ends it as soon as it runs. That finds faults that only slurmctld knows, such as a
+    plugin that does not exist or a partition on unknown nodes. The controller has namespaces of its own (network, processes,
+    mounts, shared memory, host name) and an empty state of its own. The trial changes keys by which a controller acts at its start
+    (O(controller)).
   - All of the host's file systems are read-only for it. C(/run), C(/var/run), C(/dev), C(/tmp), C(/var/tmp) and C(/dev/shm) are
     empty ones of its own. Of the running system's sockets there only munge's is in reach, which C(AuthInfo) names; with
     C(AuthType=auth/slurm) none is. Its environment is empty but for C(PATH), the locale, C(TZ) and C(LD_LIBRARY_PATH).
-  - Where the host does not allow any part of this, no controller is started, and a warning says why.
-  - What makes the controller end fails the task. What it merely complains about, and does not complain about on the present
-    configuration, is shown as a warning, and so is that no controller could be tried.
+  - If the host does not allow a part of this, the module starts no controller and warns with the reason.
+  - The task fails if the controller ends by itself. A complaint that the present configuration does not cause is a warning.
   - Runs on a controller host. Changes nothing.
 options:
   path:
@@ -52,11 +51,11 @@ options:
         C(SlurmSchedLogFile), the keys of what is logged, C(SlurmctldHost) (this host alone), C(SlurmctldPrimaryOnProg),
         C(SlurmctldPrimaryOffProg), C(ResumeProgram), C(SuspendProgram), C(ResumeFailProgram), C(AccountingStorageType),
         C(AccountingStorageEnforce), C(JobCompType) and C(JobCompLoc), so their values are not tried.
-      - It is not started where a plugin would act by itself (C(BurstBufferType), C(PowerPlugin), C(NodeFeaturesPlugins) with C(knl)).
+      - The module does not start it if a plugin would act by itself (C(BurstBufferType), C(PowerPlugin), C(NodeFeaturesPlugins) with C(knl)).
     type: bool
     default: true
   timeout:
-    description: Seconds within which such a controller has to run or to end.
+    description: Seconds within which such a controller must run or end.
     type: int
     default: 30
 extends_documentation_fragment:
@@ -92,23 +91,23 @@ why:
   type: str
   sample: "this host does not let it be shut off from the running system: unshare: unshare failed: Operation not permitted"
 findings:
-  description: What Slurm says about the new configuration.
+  description: Slurm's complaints about the new configuration.
   returned: always
   type: list
   elements: dict
   contains:
     severity:
-      description: V(error) for what fails the task, V(warning) for what the controller complains about and runs nevertheless.
+      description: V(error) if it fails the task, V(warning) if the controller runs nevertheless.
       type: str
     message:
       description: Slurm's words.
       type: str
     variable:
-      description: The variable that they are about; empty where Slurm's words do not tell.
+      description: The variable that they are about; empty if Slurm's words do not tell.
       type: str
       sample: slurm_extra_conf
     line:
-      description: The line of the variable, from 1; 0 where Slurm's words do not tell.
+      description: The line of the variable, from 1; 0 if Slurm's words do not tell.
       type: int
     key:
       description: The key on this line.

@@ -13,14 +13,14 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - A batch job whose prolog fails goes back to the queue and is held there (C(launch failed requeued held), after several times
-    C(launch failure limit exceeded requeued held)). This module releases such jobs when the cause is mended.
+  - If the prolog of a batch job fails, Slurm requeues the job and holds it (C(launch failed requeued held), after several times
+    C(launch failure limit exceeded requeued held)). This module releases such jobs when the cause is fixed.
   - A job that its user or an administrator holds stays held, also when an administrator's hold was set on top of Slurm's.
-  - Mend the script and resume its nodes first. A job released before goes straight back to being held.
+  - Fix the script and resume its nodes first. Slurm holds a job again that is released earlier.
 options:
   jobs:
     description:
-      - Ids of the jobs that are meant, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
+      - Ids of the jobs, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
     type: list
     elements: str
     required: true
@@ -36,7 +36,7 @@ attributes:
     support: full
 notes:
   - A hold that the user himself sets on a job that Slurm already holds leaves no trace in Slurm; such a job is released.
-  - An administrator's one shows in C(squeue --json) only. Where Slurm was built without JSON, no job is released.
+  - A hold of an administrator shows in C(squeue --json) only. If Slurm was built without JSON, the module releases no job.
   - Slurm starts a released job not before two minutes after its failed launch (RV(starts)).
 seealso:
   - module: nodecycle.slurm.held_jobs_info
@@ -52,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 held:
-  description: The jobs that a failed launch held when the module looked, among O(jobs). Array tasks as in V(4711_2).
+  description: The jobs of O(jobs) that a failed launch held when the module began. Array tasks as in V(4711_2).
   returned: success
   type: list
   elements: str
@@ -62,7 +62,7 @@ released:
   type: list
   elements: str
 starts:
-  description: When Slurm means to start each released job at the earliest, in UTC; only jobs for which it says so.
+  description: The earliest start of each released job, in UTC, if Slurm tells it.
   returned: success
   type: dict
   sample: {"4711": "2026-11-22T18:13:29"}

@@ -13,14 +13,14 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - A batch job whose prolog fails goes back to the queue and is held there (C(launch failed requeued held), after several times
+  - If the prolog of a batch job fails, Slurm requeues the job and holds it (C(launch failed requeued held), after several times
     C(launch failure limit exceeded requeued held)). This module lists such jobs.
   - A job that its user or an administrator holds is not among them, also when an administrator's hold was set on top of Slurm's.
 options:
   jobs:
     description:
-      - Ids of the jobs that are meant, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
-      - Without them, all jobs are meant.
+      - Ids of the jobs, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
+      - All jobs by default.
     type: list
     elements: str
 extends_documentation_fragment:
@@ -29,7 +29,7 @@ extends_documentation_fragment:
   - nodecycle.slurm._slurm_commands
 notes:
   - A hold that the user himself sets on a job that Slurm already holds leaves no trace in Slurm; such a job is listed.
-  - An administrator's one shows in C(squeue --json) only. Where Slurm was built without JSON, no job is listed.
+  - A hold of an administrator shows in C(squeue --json) only. If Slurm was built without JSON, the module lists no job.
 seealso:
   - module: nodecycle.slurm.held_jobs
 """
@@ -43,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 held:
-  description: The jobs that a failed launch holds, among O(jobs) where they are given. Array tasks as in V(4711_2).
+  description: The jobs that a failed launch holds, among O(jobs) if given. Array tasks as in V(4711_2).
   returned: success
   type: list
   elements: str

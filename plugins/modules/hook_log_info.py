@@ -8,41 +8,41 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: hook_log_info
-short_description: What the hooks' scripts of this host did for given jobs, and where they failed
+short_description: Read which scripts ran on this host for given jobs, and which failed
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Reads the log that the dispatchers of this host write (one line a script, V(/var/log/nodecycle/HOOK.log)) and their records of
     failures. It changes nothing.
-  - With O(jobs) and O(release) it demands that each of the jobs met every script of that release which it should have met, with
-    success. This is how a canary is evaluated.
+  - With O(jobs) and O(release) it requires that every script of that release has succeeded for each job that it is for. This is how
+    a run evaluates a canary.
 options:
   jobs:
     description:
-      - The jobs, each with C(id) and C(partition), by which the scripts with V(partitions) are chosen. M(nodecycle.slurm.probe) returns such a
-        list; what else it has is passed over.
+      - The jobs, each with C(id) and C(partition), which chooses the scripts with V(partitions). M(nodecycle.slurm.probe) returns such a
+        list; the module ignores its other keys.
     type: list
     elements: dict
     default: []
   release:
     description:
       - The sha256 of a release, or the name of its directory. Only failures under it are returned; empty stands for any.
-      - With O(jobs), the release whose scripts they should have met. Then it must be on this host.
+      - With O(jobs), the release whose scripts must have run for them. It must be on this host.
     type: str
     default: ""
   wait:
-    description: Seconds within which the lines of O(jobs) have to be there. An epilog may end a moment after its job.
+    description: Seconds within which the lines of O(jobs) must be in the log. An epilog may end a moment after its job.
     type: int
     default: 10
   settle:
-    description: Seconds to wait until no script of O(release) runs here any more, so that the failure of one that does is not missed.
+    description: Seconds to wait until no script of O(release) runs here, so that a late failure is not missed.
     type: int
     default: 0
   required:
     description:
-      - Whether the module fails where a job has not met what it should have. Else it only returns RV(missing), for a caller who has to hear
-        several hosts first, as those that may be the controller.
+      - Whether the module fails if a script is missing for a job. Otherwise it only returns RV(missing), for a caller that needs the
+        answers of several hosts, such as several controllers.
     type: bool
     default: true
   root:
@@ -63,11 +63,11 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: See what failed here since the boot
+- name: Read the failures since the boot
   nodecycle.slurm.hook_log_info:
   register: log
 
-- name: Demand that a job met all scripts of the release on trial
+- name: Require that all scripts of the canary's release ran for a job
   nodecycle.slurm.hook_log_info:
     release: 0a1b2c3d4e5f6071
     jobs:
@@ -84,12 +84,12 @@ runs:
 failures:
   description:
     - The failures under O(release), oldest first, with C(cause) (V(exit), V(timeout) or V(killed)). The last one of each hook has
-      C(output), what the script printed last. Of each hook come the newest ones, a thousand at most.
+      C(output), the last output of the script. At most a thousand for each hook, the newest ones.
   returned: always
   type: list
   elements: dict
 missing:
-  description: What O(jobs) should have met under O(release) and did not, or not with success, in words.
+  description: The scripts of O(release) that did not run for O(jobs), or did not succeed, as sentences.
   returned: always
   type: list
   elements: str

@@ -14,11 +14,11 @@ author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Runs the init scripts of a release that is staged on this host and not yet active, in a transient systemd unit, just as they
-    will run at each boot. Scripts that already succeeded since the boot are not run again.
-  - Where scripts of the same hook run already, at the boot or for a run of a playbook that was killed, it waits for their end, for as long as
-    O(timeouts) allows. If they were the same and succeeded, nothing is run again.
-  - A daemon that did not start at the boot because its init hook failed is started after the success.
-  - Fails with the script's name, its exit code and its last lines when one fails. The release should then not be activated.
+    will run at each boot. It does not repeat scripts that already succeeded since the boot.
+  - If scripts of the same hook run already, at the boot or for a run that was killed, it waits for their end, for as long as
+    O(timeouts) allows. It does not repeat the same scripts if they succeeded.
+  - After the success it starts a daemon that did not start at the boot because its init hook had failed.
+  - If a script fails, the module fails with its name, its exit code and its last lines. Do not activate the release then.
 options:
   id:
     description: The staged release, as returned by M(nodecycle.slurm.release).
@@ -30,8 +30,8 @@ options:
     default: /etc/nodecycle
   timeouts:
     description:
-      - For init hooks the seconds, from 1 to 86400, after which all scripts of the hook together are ended and count as failed. What is left
-        10 seconds later is killed.
+      - For init hooks the seconds, from 1 to 86400, that all scripts of the hook may take together. After that they get SIGTERM and count as
+        failed. 10 seconds later they get SIGKILL.
       - Without a value they are 90 for V(login_init), for which logins wait at each boot, and 1800 for V(worker_init) and V(controller_init).
     type: dict
     default: {}
@@ -50,7 +50,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Run what is new
+- name: Run new init scripts
   nodecycle.slurm.init:
     id: "{{ staged.id }}"
 """
@@ -59,12 +59,12 @@ RETURN = r"""
 started:
   description:
     - The daemons that were started because only a failure of their init hook since the boot had kept them down.
-    - Where the release is not yet active, its activation does that.
+    - If the release is not yet active, its activation starts them.
   returned: success
   type: list
   elements: str
 ran:
-  description: The init hooks whose scripts were run, or were running already and were waited for.
+  description: The init hooks whose scripts the module ran, or waited for because they ran already.
   returned: always
   type: list
   elements: str
@@ -82,14 +82,14 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, init_pending
 
-#: How long a limit takes to be carried out, and to be told.
+#: Seconds that it takes to enforce a limit, and to report it.
 GRACE = 30
 #: A record's clock counts whole seconds.
 CLOCK = 2
 
 
 def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
-    """Wait until no scripts of this hook run: those of a boot, or of a run that was killed. Whether there were any."""
+    """Wait until no scripts of this hook run: those of a boot, or of a run that was killed. Returns whether there were any."""
     deadline = time.monotonic() + limit + GRACE
     found = False
     while _systemd.running_init(module, hook):
@@ -106,7 +106,7 @@ def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
 
 
 def run_hook(module: AnsibleModule, store: Store, manifest: Manifest, hook: str, limit: int) -> dict[str, t.Any] | None:
-    """Run an init hook from the staged release; what failed, nothing where nothing did."""
+    """Run an init hook from the staged release. Returns the failure, or nothing."""
     store.make_state(hook)
     began = time.time()
     ended = _systemd.run_bounded(module, hook, [store.path(manifest["id"], hook)], limit)
@@ -149,7 +149,7 @@ def main() -> t.NoReturn:
         wait = sum(limits[hook] + GRACE for hook in manifest["init"])
         with _ansible.locked(_ansible.INIT_LOCK, within=wait):
             waited_for = [hook for hook in init_pending(manifest) if wait_for_others(module, hook, limits[hook])]
-            # What they did counts, where it was the same.
+            # Their success counts if the scripts are the same.
             pending = init_pending(manifest)
             for hook in pending:
                 ran.append(hook)

@@ -13,37 +13,37 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Writes down on the first controller what a rollout is about to do and what was before, so that a run that is killed at any moment
-    is finished or undone by the next one.
-  - Before slurm.conf changes it notes what the cluster is (its keys, jobs and nodes), for M(nodecycle.slurm.reconfigure).
+  - Notes on the first controller the next steps of a rollout and the previous state. If a run is killed at any moment, the next one
+    finishes or undoes its rollout.
+  - Before slurm.conf changes it also notes the state of the cluster (keys, jobs, nodes) for M(nodecycle.slurm.reconfigure).
   - Each call is a sign of life of the run that holds the lock, and a long watch gives one at least every minute. An action plugin of the
-    same name says who that is. On the same machine it looks whether the process that holds the lock lives, and then nothing takes it away.
-    Elsewhere an hour without a sign of life counts, by the controller's clock since its start, which nobody can set.
-  - Room for the last words of a rollout is kept in V(/var/lib/nodecycle/rollout/reserve), and used when the disk is full. Without that room
-    no rollout begins. Where not even that helps, an undo goes on without its notes, and a step forward ends in an undo.
+    same name adds who runs this. On the same machine a living process never loses the lock. A run on another machine loses it after an
+    hour without a sign of life, by the controller's clock since its start, which nobody can set.
+  - The module reserves room for the last notes of a rollout in V(/var/lib/nodecycle/rollout/reserve), and uses it if the disk is full.
+    Without that room no rollout begins. If even the reserve is too small, an undo goes on without notes, and a step forward ends in an undo.
 options:
   state:
-    description: What to write down.
+    description: The entry to write.
     type: str
     required: true
     choices:
-      opened: That a rollout begins. Takes the lock.
-      noted: What is about to be done next.
-      evaluated: What failed; watch the nodes for O(seconds), then say whether the rollout may go on, and with O(note) that it does.
-      closed: That the rollout ended. Lets go of the lock.
-      unlocked: That the run ends and leaves the rollout to the next one.
+      opened: A rollout begins. Takes the lock.
+      noted: The next step.
+      evaluated: Watches the nodes for O(seconds), notes the failures, and decides whether the rollout may go on. If so, notes O(note) too.
+      closed: The rollout has ended. Releases the lock.
+      unlocked: The run ends and leaves the rollout to the next one. Releases the lock.
   rollout:
     description:
-      - With O(state=opened), what is going to be done. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and
-        C(to), the releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
+      - With O(state=opened), the rollout. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and C(to), the
+        releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
         C(slurm_user).
-      - The previous state that a killed run has noted stays.
+      - If a killed run has noted the previous state, that state stays.
     type: raw
     default: {}
   note:
     description:
-      - With O(state=noted), what to write down; V(activating), a list of hosts, is kept with the time.
-      - With O(state=evaluated), the same for a rollout that may go on.
+      - With O(state=noted), the fields to note. V(activating), a list of hosts, gets the time.
+      - With O(state=evaluated), the same if the rollout may go on.
     type: raw
     default: {}
   failures:
@@ -62,13 +62,13 @@ options:
     description: With O(state=closed), whether the rollout succeeded. Otherwise it counts as undone, and a rollback as done.
     type: bool
     default: false
-  withdrawn:
-    description: With O(state=closed), the hosts that have nothing of this collection any more.
+  removed:
+    description: With O(state=closed), the hosts from which the rollout has removed this collection.
     type: list
     elements: str
     default: []
   holder:
-    description: Who runs this. Set by the action plugin, never by a user.
+    description: The run that calls this. The action plugin sets it, never a user.
     type: dict
     default: {}
   is_dead:
@@ -102,11 +102,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 journal:
-  description: The rollout under way; nothing where there is none.
+  description: The rollout under way. Nothing if there is none.
   returned: always
   type: dict
 holder:
-  description: Who holds the lock.
+  description: The run that holds the lock.
   returned: when it is the reason of a failure
   type: dict
 lock_unreadable:
@@ -150,7 +150,7 @@ def main() -> t.NoReturn:
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
             "committed": {"type": "bool", "default": False},
-            "withdrawn": {"type": "list", "elements": "str", "default": []},
+            "removed": {"type": "list", "elements": "str", "default": []},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,

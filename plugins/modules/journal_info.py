@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: journal_info
-short_description: The rollout under way, the committed ones, and who holds the lock
+short_description: Read the rollout under way, the committed ones, and the holder of the lock
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
@@ -23,14 +23,14 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: See whether a rollout is under way
+- name: Check whether a rollout is under way
   nodecycle.slurm.journal_info:
   register: history
 """
 
 RETURN = r"""
 journal:
-  description: The rollout under way; nothing where there is none.
+  description: The rollout under way. Nothing if there is none.
   returned: success
   type: dict
 committed:
@@ -39,7 +39,7 @@ committed:
   type: list
   elements: dict
 holder:
-  description: Who holds the lock; nothing where nobody does, or where it cannot be read.
+  description: The run that holds the lock. Nothing if there is none, or if the lock cannot be read.
   returned: success
   type: dict
 """

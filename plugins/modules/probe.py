@@ -13,39 +13,38 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Puts the nodes into the reservation C(nodecycle_canary), submits a batch job to each partition of each node, waits until all
-    have ended with their epilogs, and removes jobs and reservation again, whatever happened.
+  - Puts the nodes into the reservation C(nodecycle_canary), submits a batch job to each partition of each node, and waits until all
+    have ended with their epilogs. In any case it removes the jobs and the reservation.
   - Meanwhile running jobs go on, and no other new job starts on the nodes. Reservations of others stay as they are, also where
     they have the same nodes (flag MAINT).
-  - It has passed if every job ended with exit code 0 and no node is out of service afterwards. Else the module fails and returns
-    the same values.
-  - Jobs that take too long are cancelled and given a minute more for their prologs and epilogs to end.
-  - If the module is killed, the reservation ends by itself after at most twice O(timeout) and a minute; the next call and
-    O(state=absent) remove what is left. A job of its own is known by reservation, name and user together, so that nothing that
-    another user names as he likes is touched.
-  - Jobs of others in the reservation, which only root and O(user) can put there, fail O(state=passed). O(state=absent) warns of
-    them and leaves the reservation to its own end.
-  - Runs as root on a controller host, because root may submit jobs for others. Not twice at the same time.
+  - A probe has passed if every job ended with exit code 0 and no node is out of service afterwards. Otherwise the module fails and
+    returns the same values.
+  - The module cancels jobs that take too long. Their prologs and epilogs get one more minute.
+  - If the module is killed, the reservation ends by itself after at most twice O(timeout) and a minute. The next call and
+    O(state=absent) remove the rest. The module knows its own jobs by reservation, name and user together. So it never touches the
+    job of another user, whatever its name is.
+  - Jobs of others in the reservation fail O(state=passed). Only root and O(user) can submit such jobs. O(state=absent) warns of them
+    and leaves the reservation until it ends by itself.
+  - Runs as root on a controller host, because root may submit jobs for others. It never runs twice at the same time.
 options:
   name:
-    description: Hostlist expression of the nodes. Needed with O(state=passed).
+    description: Hostlist expression of the nodes. Required with O(state=passed).
     type: str
   state:
-    description: What is wanted.
+    description: The wanted state.
     type: str
     choices:
       passed: Jobs have gone through the hooks.
       absent: Nothing of an earlier probe is left, no job and no reservation.
     default: passed
   partitions:
-    description: The partitions of a node to send a job to, as lists by node name. All that the node is in, where it is not named here.
+    description: The partitions of a node to send a job to, as lists by node name. All of a node's partitions if it is not in here.
     type: dict
     default: {}
   user:
     description:
-      - The user whose jobs they are; empty for SlurmUser, or V(nobody) where that is root. He needs to exist on the nodes.
-      - No person who works on the cluster should be able to be him, because it is by their user, name and reservation that left-over
-        jobs are found.
+      - The user of the jobs; empty for SlurmUser, or V(nobody) if that is root. The user must exist on the nodes.
+      - Use an account that no person on the cluster can use. The module finds left-over jobs by their user, name and reservation.
     type: str
     default: ""
   account:
@@ -57,7 +56,7 @@ options:
     type: str
     default: ""
   gres:
-    description: What the jobs ask for, as for C(sbatch --gres); empty for nothing.
+    description: The generic resources of the jobs, as for C(sbatch --gres); empty for none.
     type: str
     default: ""
   command:
@@ -75,7 +74,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Says which jobs it would submit.
+      - Lists the jobs that it would submit.
   diff_mode:
     support: none
   idempotent:
@@ -83,7 +82,7 @@ attributes:
     details:
       - O(state=passed) runs jobs each time and reports a change.
 notes:
-  - A job that a failing prolog hits is cancelled and not held, and its node is drained as with any job.
+  - If a prolog fails, Slurm cancels the job instead of holding it, and drains the node as with any job.
   - EpilogSlurmctld may still run when the module returns; Slurm does not show it.
   - "Slurm 22.05 to 26.05: C(scontrol create reservation), C(sbatch --uid), C(squeue)."
 seealso:
@@ -97,7 +96,7 @@ EXAMPLES = r"""
   nodecycle.slurm.probe:
     name: worker1
 
-- name: The same as a certain user on GPU nodes
+- name: Do the same as a certain user on GPU nodes
   nodecycle.slurm.probe:
     name: gpu[1-2]
     user: probe
@@ -106,7 +105,7 @@ EXAMPLES = r"""
     command: nvidia-smi
     timeout: 300
 
-- name: Remove what a killed run left
+- name: Remove the rest of a killed run
   nodecycle.slurm.probe:
     state: absent
 """
@@ -132,10 +131,10 @@ jobs:
       description: The partition.
       type: str
     state:
-      description: The job's last state; V(REFUSED) where sbatch did not take it, V(GONE) where the controller forgot it.
+      description: The job's last state; V(REFUSED) if sbatch refused it, V(GONE) if the controller forgot it.
       type: str
     reason:
-      description: Slurm's reason for that state, or what sbatch said.
+      description: Slurm's reason for that state, or sbatch's message.
       type: str
     exit_code:
       description: Exit code and signal, as in C(squeue).
@@ -146,7 +145,7 @@ nodes:
   returned: with O(state=passed), also on failure
   type: dict
 reservations:
-  description: The active reservations of others that have some of the nodes. They were left alone, and their jobs waited.
+  description: The active reservations of others that have some of the nodes. The module left them alone, and their jobs waited.
   returned: with O(state=passed), also on failure
   type: list
   elements: str
@@ -157,7 +156,7 @@ completing:
   type: list
   elements: str
 strangers:
-  description: The ids of jobs of others in the reservation of the probes, which therefore was left to its own end.
+  description: The ids of jobs of others in the reservation of the probes. Because of them the module left the reservation.
   returned: with O(state=absent)
   type: list
   elements: str

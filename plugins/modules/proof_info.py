@@ -8,36 +8,36 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: proof_info
-short_description: What the next job on this host will execute, by sha256
+short_description: Read what the next job on this host will execute, by sha256
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Finds the slurm.conf that slurmd on this host reads (its arguments C(--conf-server) and C(-f), a local file, or the copy that the
     controller of a configless cluster sent), the dispatchers that it names, and the bytes behind them.
-  - C(scontrol reconfigure) ends with 0 whatever the nodes do, so this is asked of each of them. It changes nothing.
+  - C(scontrol reconfigure) ends with 0 whatever the nodes do. So this module checks each of them. It changes nothing.
 options:
   release:
     description:
-      - The release that should be active, by its sha256 or the name of its directory. Where it is not, or not intact, or not what
-        slurm.conf names, the module fails and says what is there instead.
-      - Empty only reports.
+      - The release that should be active, by its sha256 or the name of its directory. The module fails if it is not active, not intact,
+        or not named by slurm.conf, and tells the difference.
+      - If empty, the module only reports.
     type: str
     default: ""
   staged:
     description:
-      - A release that should be on this host's disk, active or not, with files that are what was staged. Where they are not, the module fails. An
-        activation puts right what else was changed.
+      - A release that should be on this host's disk, active or not. The module fails if its files are not those that were staged. An activation
+        restores everything else.
     type: str
     default: ""
   conf_text:
     description:
-      - What the file of our own beside slurm.conf should say on this host. Where it does not within O(wait) seconds, the module fails.
-      - The module fails, too, where slurm.conf with all that it includes makes Slurm run something else than the dispatchers that this text names.
-      - A host without a running slurmd or slurmctld is not asked, for they read slurm.conf anew when they start.
+      - The content that our file beside slurm.conf should have on this host. The module fails if it does not within O(wait) seconds.
+      - The module also fails if slurm.conf with all its included files makes Slurm run something else than the dispatchers of this text.
+      - A host without a running slurmd or slurmctld always passes, because they read slurm.conf when they start.
     type: str
   wait:
-    description: Seconds within which a node has to have O(conf_text). It comes a second or two after the controller's reconfigure.
+    description: Seconds within which a node must have O(conf_text). It arrives a second or two after the controller's reconfigure.
     type: int
     default: 30
   root:
@@ -50,9 +50,9 @@ options:
     default: /etc/slurm/slurm.conf
   gate:
     description:
-      - The init hooks that hold a daemon back, as in M(nodecycle.slurm.release). With it everything around the release is compared as well, units,
-        drop-ins, log rules, logs and directories, and RV(proof.drift) names what differs.
-      - Without it only the release and what is above it, which decides what the next job runs.
+      - The init hooks that hold a daemon back, as in M(nodecycle.slurm.release). With it the module also compares everything around the release
+        (units, drop-ins, log rules, logs and directories), and RV(proof.drift) names the differences.
+      - Without it the module compares only the release and the directories above it, which decide what the next job runs.
     type: list
     elements: str
     choices: [worker_init, controller_init]
@@ -70,7 +70,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: See what the next job runs
+- name: Read what the next job runs
   nodecycle.slurm.proof_info:
   register: found
 
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 proof:
-  description: What was found.
+  description: The proof.
   returned: always
   type: dict
   contains:
@@ -90,11 +90,11 @@ proof:
       type: str
     intact:
       description:
-        - Whether each of its files is what it was when the release was made, and nothing around them, from O(root) down, belongs to
-          another user, is open to others or was put there by somebody else.
+        - Whether each of its files is unchanged, and nothing around them, from O(root) down, belongs to another user, is writable for
+          others, or comes from somebody else.
       type: bool
     drift:
-      description: What is not so, files of the release without its directory, everything else with the whole path.
+      description: The exceptions to RV(proof.intact), files of the release without its directory, everything else with the whole path.
       type: list
     files:
       description: The sha256 of each of its files as they are on disk now.
@@ -103,7 +103,7 @@ proof:
       description: For each of its hooks with scripts whether Slurm runs its dispatcher, by its slurm.conf and the rules of its version.
       type: dict
     also:
-      description: What Slurm runs beside the dispatchers, for hooks whose lines in slurm.conf add up (24.05 and later).
+      description: The programs that Slurm runs beside the dispatchers, for hooks whose lines in slurm.conf add up (24.05 and later).
       type: dict
     conf:
       description: The slurm.conf that was read.

@@ -13,22 +13,21 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Runs C(scontrol reconfigure), and proves afterwards what came of it.
-  - During a rollout it compares with what the cluster was before slurm.conf changed. M(nodecycle.slurm.journal) has noted that, so a
-    run that is killed in between is completed by the next one. Without a rollout it compares with nothing, and always reconfigures.
-  - "Proven means: the controller answers, and does so two seconds later, too; it has read the files that are on disk (C(HASH_VAL)
-    of C(scontrol show config)); every node that answered before does so again; and no job was lost. What is no proof is the
-    exit code of C(scontrol): with C(slurmctld -D) it is 0 although the controller has ended (24.11.5), it is 1 where a busy
-    controller did all it was told and answered later than C(MessageTimeout), and of the nodes it says nothing in any version."
-  - A controller that has ended is started first. So after a failure the caller restores the previous files and calls this
-    module again; it then brings the controller back, reconfigures and proves as ever. That second reconfigure matters also
-    where the controller has survived the failure, because 25.11 and later send the refused files to the nodes.
+  - Runs C(scontrol reconfigure), and proves its effect.
+  - During a rollout it compares the cluster with its state before slurm.conf changed, which M(nodecycle.slurm.journal) has noted. If a
+    run is killed in between, the next one completes it. Without a rollout the module has nothing to compare with, and always reconfigures.
+  - "The proof: the controller answers, and again two seconds later; it has read the files that are on disk (C(HASH_VAL) of
+    C(scontrol show config)); every node that answered before does so again; and no job was lost."
+  - The exit code of C(scontrol) proves nothing. With C(slurmctld -D) it is 0 although the controller has ended (24.11.5). It is 1 if
+    a busy controller did everything but answered later than C(MessageTimeout). It never covers the nodes.
+  - The module starts a controller that has ended. So after a failure the caller restores the previous files and calls this module
+    again. It then starts the controller, reconfigures and proves as usual. That second reconfigure is needed even if the controller
+    has survived, because 25.11 and later send the refused files to the nodes.
   - No new job starts during those seconds. The nodes are in the reservation C(nodecycle_reconfigure) (MAINT, IGNORE_JOBS) until
-    the controller answers again, because slurmctld forgets a job whose launch is under way when it replaces itself (seen on 24.11.5;
-    such a job counts as running for many minutes and runs nowhere). It waits up to 30 seconds for the jobs that are being
-    prepared (C(CONFIGURING)). A reservation that a killed module leaves ends by itself after three minutes.
-  - Runs on a controller host. The active controller may be another one, except when a controller has to be started or
-    restarted.
+    the controller answers again. Otherwise slurmctld forgets a job whose launch is under way when it replaces itself (seen on 24.11.5;
+    such a job counts as running for many minutes and runs nowhere). The module first waits up to 30 seconds for jobs in
+    C(CONFIGURING). If it is killed, the reservation ends by itself after three minutes.
+  - Runs on a controller host. Another controller may be the active one, unless the module must start or restart a controller.
 options:
   path:
     description: The controller's slurm.conf.
@@ -36,9 +35,9 @@ options:
     default: /etc/slurm/slurm.conf
   restart_allowed:
     description:
-      - Whether slurmctld may be restarted where a key has changed that a reconfigure does not apply (few keys since 23.11, a page
+      - Whether the module may restart slurmctld for a changed key that a reconfigure does not apply (few keys since 23.11, a page
         of them before). Jobs survive a restart; commands wait meanwhile.
-      - Without it such keys are returned in RV(waits_for_restart), and what a reconfigure does apply is applied.
+      - Without it the module returns such keys in RV(waits_for_restart), and applies the others.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -71,12 +70,12 @@ EXAMPLES = r"""
 RETURN = r"""
 needs:
   description:
-    - What the changed keys want. V(nothing) where a rollout was about to change slurm.conf and did not.
+    - The action that the changed keys need. V(nothing) if a rollout was about to change slurm.conf and did not.
   returned: always
   type: str
   choices: [nothing, reconfigure, restart]
 changed_keys:
-  description: The keys of slurm.conf that say something else than before the rollout, in lower case.
+  description: The keys of slurm.conf that the rollout has changed, in lower case.
   returned: always
   type: list
   elements: str
@@ -87,8 +86,8 @@ waits_for_restart:
   elements: str
 unproven_keys:
   description:
-    - Those of RV(changed_keys) that C(scontrol show config) shows with neither their new value nor any other than before. It writes
-      some values in its own way, so this is a hint.
+    - Those of RV(changed_keys) that C(scontrol show config) still shows with the previous value. It writes some values in its own
+      way, so this is a hint.
   returned: when a reconfigure was proven
   type: list
   elements: str
@@ -105,14 +104,14 @@ nodes_down:
   sample: worker[7-9]
 nodes_left:
   description:
-    - The nodes that answered before and do not any more; a hostlist expression. Not empty only where the files are again those of
-      before, for else this fails.
+    - The nodes that no longer answer; a hostlist expression. The module fails because of such nodes unless the files are the previous
+      ones again.
   returned: when a reconfigure was proven
   type: str
 jobs_lost:
   description:
-    - The jobs that the controller forgot, or whose node failed. Not empty only where the files are the previous ones again, else
-      this fails. A job that is unknown counts while the controller still remembers jobs that ended (C(MinJobAge)).
+    - The jobs that the controller forgot, or whose node failed. The module fails because of such jobs unless the files are the previous
+      ones again. An unknown job counts while the controller still remembers jobs that ended (C(MinJobAge)).
   returned: when a reconfigure was proven
   type: list
   elements: str
@@ -121,11 +120,11 @@ jobs_before:
   returned: when a reconfigure was proven
   type: int
 was_started:
-  description: Whether the controller had ended and was started.
+  description: Whether the module started a controller that had ended.
   returned: when a reconfigure was proven
   type: bool
 failed_because:
-  description: What slurmctld wrote to its log since the module began, fatal lines before others.
+  description: The lines that slurmctld wrote to its log since the module began, fatal lines first.
   returned: failure
   type: list
   elements: str

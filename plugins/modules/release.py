@@ -13,22 +13,22 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Puts the scripts of all hooks of a host on it as one release, named by a digest of its content, beside the release
-    that is active now, and makes it the active one in one atomic step.
-  - The scripts are rendered on the control node, by an action plugin of the same name, and sent in one call.
+  - Stages the scripts of all hooks of a host as one release beside the active one, and activates it in one atomic step. A digest of
+    its content names a release.
+  - An action plugin of the same name renders the scripts on the control node and sends them in one call.
   - Slurm is told one path per hook, V(ROOT/current/HOOK). Behind it stands a dispatcher that runs the hook's scripts in
     their order, with a safe C(PATH), within their time limits, and writes one line of JSON a script to
     V(/var/log/nodecycle/HOOK.log). Because that path never changes, a changed script needs no C(scontrol reconfigure).
-  - A release never changes after it was staged. A file of it that somebody edited is found and put right.
+  - A release never changes after it was staged. The module restores a file of it that somebody edited.
 options:
   state:
-    description: How far to bring the release.
+    description: The wanted state of the release.
     type: str
     choices:
-      staged: On disk beside the active release; nothing changes for jobs.
+      staged: On disk beside the active release. Nothing changes for jobs.
       empty: Active, without a single script. For a host that has no release yet, so that slurm.conf may name its dispatchers.
-      canary: On trial. Jobs in the reservation C(nodecycle_canary) run it, all others the active one. O(id) must be staged.
-      active: What the next job runs. O(id) must be staged. A trial ends.
+      canary: Jobs in the reservation C(nodecycle_canary) run it, all others the active one. O(id) must be staged.
+      active: The next job runs it. O(id) must be staged. A canary ends.
       absent: No release, unit or other file of this collection on the host. The logs stay.
     default: staged
   hooks:
@@ -44,15 +44,14 @@ options:
         C(templates/) as M(ansible.builtin.template) does).
       - It may have V(partitions), a list of partitions for whose jobs it runs (job and task hooks only); V(nodes), a
         hostlist expression of the nodes that get it (hooks on workers only); V(timeout) in whole seconds (at most 86400, a day), after
-        which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, what Slurm
-        does with a failure of the hook) or V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
+        which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, with which the hook fails and Slurm
+        drains the node) or V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
         (true by itself where the script uses vaulted values).
     type: dict
     default: {}
   id:
     description:
-      - The release to try or to activate, as returned by O(state=staged), or the name of its directory. Needed with O(state=canary) and
-        O(state=active).
+      - The staged release, as returned by O(state=staged), or the name of its directory. Required with O(state=canary) and O(state=active).
     type: str
   root:
     description: Directory of the releases. It must be on a local file system that may hold programs (no C(noexec)).
@@ -65,7 +64,7 @@ options:
     type: int
     default: 5
   node_name:
-    description: The host's name in Slurm (NodeName), with which V(nodes) of a script is compared.
+    description: The host's name in Slurm (NodeName), which is looked up in V(nodes) of a script.
     type: str
   slurm_user:
     description: The SlurmUser of slurm.conf, who runs the controller's scripts and may therefore read them.
@@ -73,8 +72,9 @@ options:
     default: slurm
   probe_user:
     description:
-      - With O(state=canary), the user whose jobs try the release; empty for O(slurm_user), or V(nobody) where that is root. A job's user may
-        write anything into the environment of his task hooks, the name of the reservation too, so of these only that user's meet the trial.
+      - With O(state=canary), the user of the probe's jobs; empty for O(slurm_user), or V(nobody) if that is root.
+      - A job's user may set anything in the environment of his task hooks, also the name of the reservation. So only this user's task hooks
+        run the canary.
     type: str
     default: ""
   gate:
@@ -91,8 +91,8 @@ options:
     default: {}
   conf:
     description:
-      - With O(state=staged), what slurm.conf of this host should say, to be told in RV(conf_pending) whether it does. A host
-        without a slurm.conf at V(path) (a configless one) has nothing to say.
+      - With O(state=staged), the lines that slurm.conf of this host should have. RV(conf_pending) tells whether they differ, but never
+        for a host without a slurm.conf at V(path) (a configless one).
     type: dict
     suboptions:
       path:
@@ -100,26 +100,26 @@ options:
         type: path
         required: true
       text:
-        description: The content of the included file; empty when there should be none.
+        description: The content of the included file; empty for no file.
         type: str
         required: true
       adopt:
-        description: Keys whose own lines are to be commented out, see M(nodecycle.slurm.conf).
+        description: Keys whose own lines become comments, see M(nodecycle.slurm.conf).
         type: list
         elements: str
         default: []
   conf_path:
-    description: The host's slurm.conf, from which RV(proof) is read. A host that has none there has the copy that the controller sent.
+    description: The host's slurm.conf, for RV(proof). A host without this file has the copy that the controller sent.
     type: path
     default: /etc/slurm/slurm.conf
   show_diff:
     description:
-      - With O(state=staged), whether the diff is shown with this result. Without it is returned as RV(changes), for somebody who shows
-        the same change of many hosts once.
+      - With O(state=staged), whether this result shows the diff. Otherwise RV(changes) returns it, for a caller that shows the same change
+        of many hosts once.
     type: bool
     default: true
   payload:
-    description: The rendered release. Set by the action plugin, never by a user.
+    description: The rendered release. The action plugin sets it, never a user.
     type: str
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
@@ -129,7 +129,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Of scripts with V(no_log) only that they change is shown.
+      - For scripts with V(no_log) the diff shows only that they change.
   idempotent:
     support: full
 seealso:
@@ -154,7 +154,7 @@ EXAMPLES = r"""
           src: scratch-epilog.sh
   register: staged
 
-- name: Let the next job run it
+- name: Activate it for the next job
   nodecycle.slurm.release:
     state: active
     id: "{{ staged.id }}"
@@ -167,7 +167,7 @@ changes:
   type: list
   elements: dict
 id:
-  description: The digest that names the release; empty where this host needs none.
+  description: The digest that names the release; empty if this host needs none.
   returned: O(state=staged) or O(state=active)
   type: str
   sample: 0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9
@@ -176,13 +176,13 @@ previous:
   returned: success
   type: str
 active:
-  description: Whether the release is what the next job runs, intact and with all that belongs to it.
+  description: Whether the next job runs the release, intact and with all its files and units.
   returned: O(state=staged) or O(state=active)
   type: bool
 changed_files:
   description:
-    - What was not on this host as it should be, in content, kind, owner, group or mode. Files of the release without its directory,
-      everything else (directories, links, units, logs) with the whole path.
+    - The paths whose content, kind, owner, group or mode differed on this host. Files of the release without its directory, everything
+      else (directories, links, units, logs) with the whole path.
   returned: O(state=staged)
   type: list
   elements: str
@@ -192,11 +192,11 @@ init_pending:
   type: list
   elements: str
 conf_pending:
-  description: Whether this host has a slurm.conf that does not say what O(conf) wants.
+  description: Whether this host has a slurm.conf that differs from O(conf).
   returned: O(state=staged)
   type: bool
 conf_before:
-  description: What our lines in this host's slurm.conf are now, as C(text) and C(adopt) of O(conf). Nothing for a host without a slurm.conf.
+  description: Our present lines in this host's slurm.conf, as C(text) and C(adopt) of O(conf). Nothing for a host without a slurm.conf.
   returned: O(state=staged) with O(conf)
   type: dict
 missing_hooks:
@@ -205,7 +205,7 @@ missing_hooks:
   type: list
   elements: str
 proof:
-  description: What the next job on this host runs, as M(nodecycle.slurm.proof_info) returns it.
+  description: The proof of what the next job on this host runs, as M(nodecycle.slurm.proof_info) returns it.
   returned: O(state=staged) or O(state=active)
   type: dict
 pruned:
@@ -219,7 +219,7 @@ started:
   type: list
   elements: str
 removed:
-  description: The files that were taken away.
+  description: The files that were removed.
   returned: O(state=absent)
   type: list
   elements: str

@@ -13,28 +13,28 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - The tasks of the role P(nodecycle.slurm.rollout#role) decide with this action, and nobody else needs it. It takes what the hosts have answered in
-    this run, and returns the state of the run with which the plays that follow choose their hosts.
-  - It works on the control node. Only O(step=evaluate) touches a host, the first controller, where it notes its result in the journal.
+  - Only the tasks of the role P(nodecycle.slurm.rollout#role) need this action. It reads the answers of the hosts in this run, and returns the
+    state of the run, by which the following plays choose their hosts.
+  - It works on the control node. Only O(step=evaluate) touches a host. It notes its result in the journal on the first controller.
 options:
   step:
-    description: What to decide.
+    description: The decision.
     type: str
     required: true
     choices:
-      check: Whether a killed run has left a rollout that is to be finished or undone first.
-      plan: Which host takes which step. Fails where there is a reason against all of it.
+      check: Whether a killed run has left a rollout to finish or undo first.
+      plan: Which host takes which step. Fails if there is a reason against the rollout.
       failed: On which hosts the step has failed so far.
       evaluate: Whether the rollout goes on after a step.
       missed: On which hosts the probes did not meet every script.
       failures: The last failure on each host, and the jobs that Slurm holds because of one.
-      undo: What came of an undo so far.
-      undone: What an undo has done.
-      finish: How the run has ended.
-      rollback_target: To which committed rollout to go back.
+      undo: The outcome of an undo so far.
+      undone: The result of an undo.
+      finish: The result of the run.
+      rollback_target: The committed rollout to return to.
       rollback: The journal of a rollback.
-      rollback_begin: The undo that a rollback is.
-      status: What each host runs.
+      rollback_begin: The steps of a rollback, as an undo.
+      status: The release that each host runs.
   hosts:
     description: The hosts of this step.
     type: list
@@ -46,16 +46,16 @@ options:
     elements: str
     default: []
   cluster:
-    description: What M(nodecycle.slurm.cluster_info) returned.
+    description: The result of M(nodecycle.slurm.cluster_info).
     type: dict
   definition:
-    description: What M(nodecycle.slurm.definition) returned.
+    description: The result of M(nodecycle.slurm.definition).
     type: dict
   settings:
     description: The variables of the role that a plan depends on.
     type: dict
   failures:
-    description: With O(step=evaluate), failures that no host has answered with, by host.
+    description: With O(step=evaluate), further failures by host, beside those in the hosts' answers.
     type: dict
     default: {}
   seconds:
@@ -67,36 +67,36 @@ options:
     type: int
     default: 0
   note:
-    description: With O(step=evaluate), what to note in the journal where the rollout goes on.
+    description: With O(step=evaluate), the note for the journal if the rollout goes on.
     type: dict
     default: {}
   outcome:
-    description: What O(step=undo) returned.
+    description: The result of O(step=undo).
     type: dict
   resumed:
-    description: What M(nodecycle.slurm.node) returned for the nodes of an undo.
+    description: The result of M(nodecycle.slurm.node) for the nodes of an undo.
     type: dict
     default: {}
   released:
-    description: What M(nodecycle.slurm.held_jobs) returned.
+    description: The result of M(nodecycle.slurm.held_jobs).
     type: dict
     default: {}
   absent:
-    description: What M(nodecycle.slurm.probe) with C(state=absent) returned.
+    description: The result of M(nodecycle.slurm.probe) with C(state=absent).
     type: dict
     default: {}
   history:
     description: The journal and the committed rollouts, as M(nodecycle.slurm.journal_info) returned them.
     type: dict
   name:
-    description: With O(step=rollback_target), the rollout to go back to; empty for the one before the present one.
+    description: With O(step=rollback_target), the rollout to return to; empty for the previous one.
     type: str
     default: ""
   target:
-    description: What O(step=rollback_target) returned.
+    description: The result of O(step=rollback_target).
     type: dict
   bin_dir:
-    description: Directory of Slurm's commands on the controller, where they are not in PATH.
+    description: Directory of Slurm's commands on the controller, if they are not in PATH.
     type: path
     default: ""
 extends_documentation_fragment:
@@ -221,7 +221,7 @@ journal:
   returned: with O(step=evaluate)
   type: dict
 lines:
-  description: What to show.
+  description: The lines to show.
   returned: with O(step) V(finish) and V(status)
   type: list
   elements: str

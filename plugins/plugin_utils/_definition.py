@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The definition of a whole cluster: which host carries what, what slurm.conf should say, and what stands against it. Pure."""
+"""The definition of a whole cluster: the hooks of each host, the lines for slurm.conf, and the problems. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOK
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
-#: What the action is given; its module documents it.
+#: The options of the action; its module documents them.
 ARGUMENTS: dict[str, t.Any] = {
     "cluster": {"type": "dict"},
     "controllers": {"type": "list", "elements": "str", "required": True},
@@ -50,7 +50,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The variables of the cluster that are no hooks."""
+    """The variables of the cluster that are not hooks."""
 
     root: str
     extra_conf: str
@@ -83,8 +83,8 @@ def in_use(hosts: t.Iterable[Host]) -> list[str]:
 def carried(host: Host, used: t.Collection[str]) -> list[str]:
     """The hooks for which a host gets a dispatcher.
 
-    Slurm's keys hold for the whole cluster: as soon as one hook of a kind of host is in use, every host of that kind
-    needs every dispatcher, so that no order of changes can leave a key that points at nothing.
+    Slurm's keys hold for the whole cluster. So as soon as one hook of a kind of host is in use, every host of that kind
+    gets every dispatcher. No order of changes can then leave a key that points at nothing.
     """
     found: list[str] = []
     for kind in host.kinds:
@@ -103,7 +103,7 @@ def conf_text(used: t.Iterable[str], settings: Settings) -> str:
 
 
 def check_root(root: str) -> tuple[str, list[Problem]]:
-    """The directory of the releases in its one form, and what stands against it."""
+    """The directory of the releases in its one form, and the problems with it."""
     try:
         return normal_root(root), []
     except ValueError as exc:
@@ -114,7 +114,7 @@ def check_root(root: str) -> tuple[str, list[Problem]]:
 def check_cluster(
     hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
-    """What stands between this definition and this cluster."""
+    """The problems of this definition on this cluster."""
     used = in_use(hosts)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
@@ -189,7 +189,7 @@ def _check_nodes(
 def _check_limit(
     hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
-    """A run on a part of the hosts must not make slurm.conf point at what the others lack."""
+    """A run on a part of the hosts must not make slurm.conf name dispatchers that the others lack."""
     lines = cluster["fragment"].splitlines()
     # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
     was_used = any(
@@ -258,8 +258,8 @@ def conf_is_settled(text: str, settings: Settings, cluster: t.Mapping[str, t.Any
     """Whether the controller's slurm.conf says already what it should."""
     adopt = {key.lower() for key in settings.adopt}
     to_adopt = [entry for entry in cluster["conf"] if text and entry["key"].lower() in adopt]
-    to_give_back = [key for key in cluster["adopted"] if not text or key.lower() not in adopt]
-    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt and not to_give_back
+    to_restore = [key for key in cluster["adopted"] if not text or key.lower() not in adopt]
+    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt and not to_restore
 
 
 def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> list[str]:

@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Gathered:
-    """All hosts, and what was found on the way, with the host at which it was found."""
+    """All hosts, and the problems with the host that has them."""
 
     hosts: list[Host]
     problems: list[tuple[str, Problem]]
@@ -38,7 +38,7 @@ def gather(
     groups: t.Mapping[str, t.Collection[str]],
     targets: t.Container[str],
 ) -> Gathered:
-    """Render the hooks of all hosts of the groups; of those that are no target only whether they are defined."""
+    """Render the hooks of all hosts of the groups; for those that are not targets only whether they are defined."""
     # The variables of another host as a task on that host would see them (role defaults and play variables too):
     # hostvars lacks those. Ansible has no public way for an action to ask for them.
     manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access

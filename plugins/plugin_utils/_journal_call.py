@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 #: A task of the killed run may still be on its way to a host.
 SETTLE = 5
 
-#: A longer watch is made of several calls, each of which is a sign of life. So the module of a killed run gives none for it.
+#: A longer watch consists of several calls, each of which is a sign of life. So the module of a killed run soon gives none.
 WATCH_AT_ONCE = 45
 
 Answer = dict[str, t.Any]

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Which run of Ansible this is, and whether another one that named itself so still lives."""
+"""The identity of this run of Ansible, and whether another run with such an identity still lives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def machine() -> str:
 
 
 def this_run() -> dict[str, t.Any]:
-    """Who runs this; C(run) is the same in all tasks of one ansible-playbook."""
+    """The identity of this run; C(run) is the same in all tasks of one ansible-playbook."""
     # An action runs in a child of ansible-playbook.
     pid = os.getppid()
     return {
@@ -46,7 +46,7 @@ def this_run() -> dict[str, t.Any]:
 
 
 def lives(holder: t.Mapping[str, t.Any]) -> bool | None:
-    """Whether a run is still there; None where nobody can tell, for it is on another machine, or was on another boot of this one."""
+    """Whether a run still lives. None if it cannot be known: it is on another machine, or was on another boot of this one."""
     if holder["machine"] != machine():
         return None
     return bool(started(holder["pid"]) == holder["started"])

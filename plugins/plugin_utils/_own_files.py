@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the control node reads out of the collection itself, each once."""
+"""Files of the collection itself, which the control node reads once each."""
 
 from __future__ import annotations
 

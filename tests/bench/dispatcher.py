@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the dispatcher adds to a script: both started as Slurm starts them, by turns."""
+"""The time that the dispatcher adds to a script: both started as Slurm starts them, by turns."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """What the numbers depend on."""
+    """The machine and versions on which the numbers depend."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     versions = f"Python {platform.python_version()}, ansible-core {importlib.metadata.version('ansible-core')}"

@@ -36,7 +36,7 @@ HOST = {
     "backupcontroller",
     "frontendname",
 }
-#: What only the daemons refuse.
+#: Texts that only the daemons refuse.
 DAEMONS_ONLY = ("ends slurmctld", "State of a node", "enable_stepmgr")
 RULES = {"syntax-error", "unknown-key", "removed-key", "not-yet-key", "invalid-value", "fatal-combination"}
 
@@ -339,7 +339,7 @@ def candidates(release: str) -> list[str]:
 
 
 def verdicts(texts: list[str]) -> list[tuple[bool, str]]:
-    """Whether Slurm refuses each text, and what it says."""
+    """Whether Slurm refuses each text, and its message."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for number, text in enumerate(texts):
@@ -378,5 +378,5 @@ def test_slurm_and_the_checker_refuse_the_same(release: str) -> None:
             wrong.append(
                 f"{text!r}: Slurm {'refuses' if is_refused else 'takes'} it ({said}), the checker says {[finding.message for finding in found]}"
             )
-    print(f"Slurm {release}: {len(texts)} candidates, {len(wrong)} judged differently")
+    print(f"Slurm {release}: {len(texts)} candidates, {len(wrong)} with another result")
     assert not wrong, "\n".join(wrong)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What everything that runs on the lab takes for granted: `lab/lab up`, then `pytest tests/lab`."""
+"""The properties of the lab on which all its tests rely: `lab/lab up`, then `pytest tests/lab`."""
 
 from __future__ import annotations
 

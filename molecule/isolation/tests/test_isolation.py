@@ -21,7 +21,7 @@ FAKE = "/opt/fake"
 
 @contextlib.contextmanager
 def nothing_changes(lab: Lab, hosts: t.Sequence[str] = HOSTS) -> t.Iterator[None]:
-    """What is on the hosts before is there afterwards, and Slurm answers."""
+    """Everything on the hosts is there afterwards, and Slurm answers."""
     before = look(lab, hosts)
     yield
     found = differences(before, look(lab, hosts))
@@ -38,12 +38,12 @@ def place(lab: Lab, path: str, script: str) -> None:
 
 @pytest.fixture
 def fake(lab: Lab) -> t.Iterator[None]:
-    """A place for programs that are not what they seem to be."""
+    """A directory for fake programs."""
     yield
     lab.run("controller", f"rm -rf {FAKE}")
 
 
-# --- the look itself
+# --- the comparison itself
 
 
 def test_nothing_changes_by_itself(lab):
@@ -93,7 +93,7 @@ def test_a_trial_that_fails_changes_nothing(lab):
     assert found["controller_checked"], found.get("why", found)
 
 
-#: What it manages to do it says; then it claims to run, so that a quiet one passes.
+#: It prints each action that succeeds. Then it claims to run, so that a harmless one passes.
 EVERYTHING = """\
 #!/usr/bin/python3
 import ctypes, os, socket

@@ -37,7 +37,7 @@ def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishe
     if cluster:
         known = Cluster(
             version=cluster["version"],
-            # What is in force already was warned of when it came.
+            # An earlier run has warned of lines that are active already.
             placed=_conf.entries(cluster["fragment"]),
             nodes=cluster["nodes"],
             partitions=cluster["partitions"],

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the tasks of the role rollout have registered on each host. The only place that knows the names of these variables."""
+"""The answers that the tasks of the role rollout have registered on each host. The only place that knows these variables' names."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Result = dict[str, t.Any]
 
 
 class Answer(t.TypedDict, total=False):
-    """What one host has answered; a key is there once its task has run."""
+    """The answers of one host; a key is there once its task has run."""
 
     #: release state=staged.
     staged: Result
     #: The module that the step is about.
     step: Result
-    #: Why a step failed before, or without, an answer of its module.
+    #: The reason why a step failed before, or without, an answer of its module.
     failure: str
     #: hook_log.
     log: Result
@@ -35,7 +35,7 @@ class Answer(t.TypedDict, total=False):
     restored_conf: Result
     proven: Result
     removed: Result
-    #: Why an undo failed on this host: C(number) of the undo, C(msg).
+    #: The failure of an undo on this host: C(number) of the undo, C(msg).
     undo_failure: Result
     #: proof, for a rollback.
     target: Result

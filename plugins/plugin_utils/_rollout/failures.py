@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What failed on which host, from the answers of a step. Pure."""
+"""The failures by host, from the answers of a step. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def last_failures(hosts: t.Iterable[str], answers: Answers) -> dict[str, Documen
 
 
 def failed_jobs(hosts: t.Iterable[str], answers: Answers) -> list[str]:
-    """The jobs that Slurm held because the prolog of the release that was rolled out failed for them on these hosts."""
+    """The jobs that Slurm held because the new release's prolog failed for them on these hosts."""
     jobs: list[str] = []
     for host in hosts:
         id_ = (answers[host].get("staged") or {}).get("id", "")[:ID_LENGTH]
@@ -45,7 +45,7 @@ def failed_jobs(hosts: t.Iterable[str], answers: Answers) -> list[str]:
 def missed_scripts(hosts: t.Sequence[str], answers: Answers, controllers: t.Container[str]) -> dict[str, str]:
     """The hosts on which the probes did not meet every script, each with what is missing.
 
-    Of several controllers one is active and runs the hooks; that the others ran nothing is no fault, as long as one did.
+    If there are several controllers, only the active one runs the hooks. It is enough that one of them did.
     """
     met = {host: answers[host].get("met") or {} for host in hosts}
     is_any_active = any(host in controllers and said.get("runs") for host, said in met.items())

@@ -28,28 +28,28 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.undo impo
 
 Document = dict[str, t.Any]
 
-#: The beginning of the reason with which a node is drained that could not be reached; the next run resumes it by that.
+#: The beginning of the reason of a drain because a node could not be reached. The next run resumes the node by it.
 UNREACHABLE = "unreachable"
 
 
 def name_of(hosts: t.Mapping[str, str], conf: t.Mapping[str, t.Any]) -> str:
-    """The name of what a whole cluster runs: a digest over each host's release and our lines in slurm.conf."""
+    """The name of a rollout: a digest over each host's release and our lines in slurm.conf."""
     named = {host: id_ for host, id_ in hosts.items() if id_}
     text = json.dumps([named, conf["text"], sorted(conf["adopt"])], sort_keys=True)
     return sha256(text.encode())[:ID_LENGTH]
 
 
 def was_unreachable(node: Node | None) -> bool:
-    """Whether we drained a node because it could not be reached, and it still is drained: 24.11 keeps the reason of one that is over."""
+    """Whether we drained a node because it could not be reached, and it still is drained. 24.11 keeps the reason after a resume."""
     return node is not None and _ownership.is_ours(node) and node.reason.startswith(_ownership.mark(UNREACHABLE))
 
 
 def what_to_do_first(
     journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]
 ) -> str:
-    """What a killed run has left: nothing (empty), something to V(finish), or something to V(undo) before anything else.
+    """The decision about the rollout of a killed run: none (empty), V(finish), or V(undo) before anything else.
 
-    It is finished where this run wants the same and nothing has failed since.
+    This run finishes it if it wants the same and nothing has failed since.
     """
     if not journal:
         return ""
@@ -65,7 +65,7 @@ def plan(
     cluster: t.Mapping[str, t.Any],
     settings: t.Mapping[str, t.Any],
 ) -> Document:
-    """Who takes which step of a rollout, in the order of the keys; C(problems) says why there can be none."""
+    """The hosts of each step of a rollout, in the order of the keys. C(problems) are the reasons against it."""
     known, nodes = definition["hosts"], by_name(cluster["nodes"])
     results = {host: result for host, result in staged.items() if "id" in result}
     kinds = {host: known[host]["kinds"] for host in staged}
@@ -99,7 +99,7 @@ def plan(
     removed = [
         host
         for host, result in results.items()
-        # A host whose slurm.conf forgets us last has nothing but its backup left.
+        # After the last hook such a host has nothing but the backup of its slurm.conf.
         if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
     ]
     in_service = [host for host in workers if _ownership.is_in_service(nodes.get(node_of[host]))]
@@ -117,7 +117,7 @@ def plan(
     is_canary_due = (
         settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
     )
-    # The controller's hooks need a node to be tried on, too: any that is there.
+    # The controller's hooks need a canary, too: any node.
     stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
     probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_canary_due else []
     warnings = []
@@ -137,14 +137,14 @@ def plan(
         "empty": empty,
         "conf": conf,
         "reconfigure": settings["controllers"][:1] if conf or cluster["reconfigure_due"] else [],
-        # Login nodes run no hook of slurm.conf.
+        # Login nodes run no hooks of slurm.conf.
         "prove": [host for host in results if {"worker", "controller"} & set(kinds[host])]
         if conf or cluster["reconfigure_due"]
         else [],
         "canary": [*canary, *new_controllers] if probed else [],
         "probed": [node_of[host] for host in probed],
         "batches": [*first, *canary, *rest],
-        # A batch with one of these is watched: their hooks run for jobs, and so can fail.
+        # The run watches a batch with one of these: their hooks run for jobs, so they can fail.
         "watched": [
             host
             for host in (*first, *canary, *rest)
@@ -156,7 +156,7 @@ def plan(
         "remove": removed,
     }
     if settings["check"]:
-        # What follows has nothing to look at where nothing was staged, placed or activated.
+        # If nothing is staged, placed or activated, the steps below have no work.
         todo.update(empty=[], prove=[], canary=[])
     # A node that is drained for it already is no work.
     drained = [node for node in todo["drain"] if not was_unreachable(nodes.get(node))]
@@ -213,7 +213,7 @@ def _unreachable(
     cluster: t.Mapping[str, t.Any],
     settings: t.Mapping[str, t.Any],
 ) -> Document:
-    """The hosts that did not answer: which nodes to drain, which to leave, and what that stands in the way of."""
+    """The hosts that did not answer: the nodes to drain, the nodes to leave, and the problems."""
     gone = [host for host, result in staged.items() if result.get("unreachable")]
     if not gone:
         return {"drain": [], "left": [], "problems": []}

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""To which committed rollout a rollback goes, and the journal that leads there. Pure."""
+"""The target of a rollback, and the journal that leads to it. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = dict[str, t.Any]
 
 
 def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> Document:
-    """To which committed rollout to go back: the named one, or the one before the present. C(problem) says why there is none."""
+    """The committed rollout to return to: the named one, or the previous one. C(problem) is the reason if there is none."""
     if not committed:
         return {"problem": "no rollout was committed yet, so there is none to return to"}
     present = committed[0]["name"]
@@ -37,9 +37,9 @@ def rollback_target(committed: t.Sequence[t.Mapping[str, t.Any]], name: str) -> 
 def rollback(
     target: t.Mapping[str, t.Any], looked: t.Mapping[str, t.Mapping[str, t.Any]], slurm_user: str, conf_path: str = ""
 ) -> Document:
-    """The journal of a rollback: the undo of everything since its target. C(problems) says why it cannot be.
+    """The journal of a rollback: the undo of everything since its target. C(problems) are the reasons against it.
 
-    looked: what the module proof said on each host, or that the host does not answer.
+    looked: the answer of the module proof_info on each host, or that the host does not answer.
     """
     entry, present = target["entry"], target["present"]
     about = {**entry["about"], **present["about"]}

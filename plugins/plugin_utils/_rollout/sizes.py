@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""How many hosts a batch has, and which nodes are canaries. Pure."""
+"""The sizes of the batches, and the choice of the canary. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 
 class RolloutError(ValueError):
-    """A variable cannot be followed; the message names it and the remedy."""
+    """A variable has a wrong value; the message names it and the remedy."""
 
 
 def count_of(spec: t.Any, total: int, variable: str) -> int:
-    """A number of nodes, given as such or in percent (rounded up, for a canary of none is none)."""
+    """A number of nodes, given as such or in percent (rounded up, because a canary needs a node)."""
     text = str(spec).strip()
     try:
         if text.endswith("%"):
@@ -31,7 +31,7 @@ def count_of(spec: t.Any, total: int, variable: str) -> int:
 
 
 def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
-    """How many hosts each batch has; the last size is repeated until all hosts have their turn."""
+    """The number of hosts of each batch. The last size repeats until all hosts have their turn."""
     sizes: list[int] = []
     left = total
     specs = list(specs) or ["100%"]
@@ -50,7 +50,7 @@ def choose_canaries(
     host_nodes: t.Mapping[str, str],
     nodes: t.Mapping[str, Node],
 ) -> list[str]:
-    """The hosts that meet a release first: by default as few as hold a node of each partition, idle ones where there are any."""
+    """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible."""
 
     def is_busy(host: str) -> bool:
         return nodes[host_nodes[host]].state != "IDLE"
@@ -82,5 +82,5 @@ def choose_canaries(
         raise RolloutError(
             f"slurm_canary names {_hostlist.fold(unknown)}, which is not a worker of this run: name nodes that are"
         )
-    # Those that have the release already need no trial of it.
+    # Hosts that have the release already need no canary.
     return [by_node[node] for node in wanted if by_node[node] in candidates]

@@ -20,9 +20,9 @@ class Run(t.TypedDict):
     hosts: dict[str, list[str]]
     #: The steps of each host within C(prepare) or C(undo).
     steps: dict[str, list[str]]
-    #: False as soon as a step has failed: what follows is the undo.
+    #: False as soon as a step has failed: the undo follows.
     go: bool
-    #: V(finish) or V(undo) where a killed run has left a rollout, else empty.
+    #: V(finish) or V(undo) if a killed run has left a rollout, else empty.
     interrupted: str
     #: A host of this run for the tasks that run once: the first controller, or another one where C(--limit) leaves that out.
     anchor: str
@@ -30,13 +30,13 @@ class Run(t.TypedDict):
     undo: Document
     #: Counts the undos of this run.
     number: int
-    #: Why it failed, by host or node.
+    #: The reasons of the failure, by host or node.
     failed: dict[str, str]
-    #: The hosts that failed, and with which the rollout goes on.
+    #: The hosts whose failure the rollout tolerates.
     tolerated: list[str]
-    #: Whether an undo has brought everything back.
+    #: Whether an undo has restored everything.
     is_restored: bool
-    #: What is said at the end.
+    #: The message at the end.
     message: list[str]
 
 
@@ -61,7 +61,7 @@ def checked(
 
 
 def planned(run: Run, plan: Document) -> Run:
-    """The state once it is known what is left to do."""
+    """The state after the plan."""
     by_step = {"empty": plan["empty"], "conf": plan["conf"], "prove": plan["prove"], "remove": plan["remove"]}
     steps: dict[str, list[str]] = {}
     for step, hosts in by_step.items():
@@ -80,7 +80,7 @@ def planned(run: Run, plan: Document) -> Run:
 
 
 def evaluated(run: Run, *, go: bool, failed: t.Mapping[str, str], undo: Document) -> Run:
-    """The state after a step: it goes on, or an undo comes next."""
+    """The state after a step: the rollout goes on, or an undo comes next."""
     changed: Run = {**run, "go": go, "failed": dict(failed)}
     if not go:
         return begun(changed, undo)
@@ -94,7 +94,7 @@ def evaluated(run: Run, *, go: bool, failed: t.Mapping[str, str], undo: Document
 
 def begun(run: Run, undo: Document) -> Run:
     """The state when an undo begins."""
-    # In their order: the controllers' slurm.conf changes last.
+    # The order matters: the controllers' slurm.conf changes last.
     hosts = {"undo": _unique(*undo["steps"], run["anchor"]), "finish": [run["anchor"]]}
     return {**run, "go": False, "hosts": hosts, "steps": undo["steps"], "undo": undo, "number": run["number"] + 1}
 

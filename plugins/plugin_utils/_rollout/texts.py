@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a person reads of a rollout: how it is going to go, where it stands, how it ended, and why it was undone. Pure."""
+"""The texts of a rollout for a person: the plan, the progress, the result, and the reason of an undo. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers i
 
 
 def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
-    """What a rollout is going to do, a line a step."""
+    """The plan of a rollout, a line a step."""
     lines = [f"Rollout {plan_['rollout']['name']}"]
     if plan_["empty"]:
         lines.append(f"1. {_count(plan_['empty'])} without a release get one that runs nothing")
@@ -58,7 +58,7 @@ def distinct_changes(changes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]])
 
 
 def batch_lines(plan_: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """For each host which batch it is in: the first one of a batch that is left is asked."""
+    """For each host the line about its batch. The play shows that of the first host that is left."""
     hosts, sizes = plan_["batches"], plan_["serial"]
     lines: dict[str, str] = {}
     done = 0
@@ -71,7 +71,7 @@ def batch_lines(plan_: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[str]:
-    """How a rollout ended, in a few lines."""
+    """The result of a rollout, in a few lines."""
     if not plan_["lead"]:
         return ["Nothing to do: every host runs what is defined."]
     done = [host for host in plan_["batches"] if host not in failed]
@@ -114,7 +114,7 @@ def undo_message(
     told = {record["node"] for record in outcome["failures"]}
     reasons: dict[str, list[str]] = {}
     for host, reason in failed.items():
-        # Slurm's own two words say less than the record of the script, which follows.
+        # The record of the script, which follows, says more than Slurm's own two words.
         if not (host in told and reason.startswith(tuple(_ownership.SCRIPT_REASONS))):
             reasons.setdefault(reason, []).append(host)
     lines += [f"- {_hostlist.fold(hosts)}: {reason}" for reason, hosts in reasons.items() if reason]
@@ -165,7 +165,7 @@ def undo_message(
 
 
 def status_lines(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.Any]) -> list[str]:
-    """What the hosts run, those with the same in one line, and what the journal says."""
+    """The releases of the hosts, equal ones in one line, and the state of the journal."""
     committed = history["committed"][0] if history["committed"] else None
     open_ = history["journal"]
     lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]

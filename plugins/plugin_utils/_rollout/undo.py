@@ -17,7 +17,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers i
 
 Document = dict[str, t.Any]
 
-#: What a host answers in each step of an undo.
+#: The answers of a host in each step of an undo.
 _ANSWER_OF = {"activate": "restored", "conf": "restored_conf", "prove": "proven", "remove": "removed"}
 
 
@@ -27,11 +27,11 @@ def by_name(facts: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Node]:
 
 
 def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
-    """Who takes which step of an undo, with what the steps need to know."""
+    """The hosts of each step of an undo, with the data for the steps."""
     hosts = journal["hosts"]
     changed = journal["conf_changed"]
     is_rollback = bool(journal.get("commit"))
-    # The controllers' slurm.conf changes last: it is what makes the change.
+    # The controllers' slurm.conf changes last, because it starts the change.
     ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
     before = by_name(journal["nodes"])
     return {
@@ -46,7 +46,7 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
         },
         "lead": journal["controllers"][0],
         "reconfigure": changed,
-        # What the controller's file said is what every configless node gets.
+        # Every configless node gets the controller's file.
         "conf_text": next(
             (hosts[host]["conf"]["text"] for host in reversed(ordered) if changed and hosts[host]["conf"]), None
         ),
@@ -65,7 +65,7 @@ def _steps(entry: t.Mapping[str, t.Any], *, conf_changed: bool, activated: bool,
     """The steps that one host takes, in their order."""
     had_release = bool(entry["from"])
     steps = {
-        # Where there was no release, one that runs nothing comes first, until slurm.conf has forgotten it.
+        # A host that had no release first gets an empty one, until slurm.conf no longer names it.
         "activate": activated and (had_release or not is_rollback),
         "conf": conf_changed and entry["conf"] is not None,
         "prove": activated and had_release,
@@ -75,9 +75,9 @@ def _steps(entry: t.Mapping[str, t.Any], *, conf_changed: bool, activated: bool,
 
 
 def undo_outcome(undo: t.Mapping[str, t.Any], answers: Answers, number: int) -> Document:
-    """What came of an undo: the hosts on which it did not succeed with the reason, their nodes, and the jobs that the scripts made Slurm hold.
+    """The outcome of an undo: the hosts on which it failed with the reason, their nodes, and the jobs that Slurm holds because of the scripts.
 
-    number: of this undo in this run. A host counts as restored only where it said so.
+    number: of this undo in this run. A host counts as restored only if it said so.
     """
     not_restored: dict[str, str] = {}
     failures: list[Document] = list(undo["failures"])
@@ -85,7 +85,7 @@ def undo_outcome(undo: t.Mapping[str, t.Any], answers: Answers, number: int) -> 
     for host, due in undo["steps"].items():
         said = answers.get(host, {})
         failures += [record for record in (said.get("log") or {}).get("failures", []) if record not in failures]
-        # What Slurm may still name stays where it is.
+        # Slurm may still name these files, so they stay.
         wanted = [_ANSWER_OF[step] for step in due if not (unread and step == "remove")]
         results: dict[str, Result] = {name: said[name] for name in wanted if said.get(name)}  # type: ignore[literal-required]
         results = {name: result for name, result in results.items() if not result.get("skipped")}
@@ -115,7 +115,7 @@ def undo_outcome(undo: t.Mapping[str, t.Any], answers: Answers, number: int) -> 
 
 
 def unread_because(undo: t.Mapping[str, t.Any], answers: Answers) -> str:
-    """Why Slurm has not read the previous slurm.conf; empty where it has, or where nothing changed there."""
+    """The reason why Slurm has not read the previous slurm.conf; empty if it has, or if the file did not change."""
     results = [said["reconfigured"] for said in answers.values() if said.get("reconfigured")]
     failed = next((result for result in results if result.get("failed")), None) if undo["reconfigure"] else None
     return str(failed.get("msg") or "unknown") if failed else ""

@@ -3,19 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # The body of the dispatchers that run as root or SlurmUser; the task hooks have another one (task_dispatcher.sh). The release puts a
-# head before it that sets: hook, kind (job or init), release, digest, root (of the release), canary (this hook in the release on
-# trial), reservation (the trial's), state, run, log, and the arrays names, partitions, timeouts, ignores.
-# Rules: bash 4.4 suffices; no Slurm command, ever; a fault of the bookkeeping (full disk, missing directory) never changes what the
-# hook prints or how it ends; on the way of a success no program is started beside the script itself; the hook succeeds only at the
-# end of its list.
+# head before it that sets: hook, kind (job or init), release, digest, root (of the release), canary (this hook in the canary's
+# release), reservation (the canary's), state, run, log, and the arrays names, partitions, timeouts, ignores.
+# Rules:
+# - bash 4.4 suffices.
+# - No Slurm command, ever.
+# - A fault of the bookkeeping (full disk, missing directory) changes neither the hook's output nor its exit code.
+# - On success the dispatcher starts no program but the scripts.
+# - The hook succeeds only at the end of its list.
 
-# A release on trial is met by the probe's jobs and by nobody else's.
+# Only the probe's jobs run the canary.
 if [[ ${SLURM_JOB_RESERVATION-} == "$reservation" && -x $canary && ! $canary -ef $0 ]]; then exec "$canary"; fi
 
 # Slurm gives no PATH.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# What is known of the script that runs: its process, the pipe that it prints into, its last 4,000 bytes without NUL, and so on.
+# The present script: its process, the pipe that it prints into, its last 4,000 bytes without NUL, and so on.
 script='' pipe='' into='' name='' introduction='' last='' noted='' killed='' timed_out='' code=0 us=0 ticks=0
 
 # --- clocks
@@ -28,13 +31,13 @@ now_us() {
     fi
 }
 
-# Hundredths of a second since the boot: nobody sets this clock, least of all while a host starts.
+# Hundredths of a second since the boot. Nobody sets this clock; the other one may jump while a host starts.
 uptime_ticks() {
     read -r ticks _ </proc/uptime
     ticks=$((10#${ticks/./}))
 }
 
-# --- what is written down
+# --- records
 
 json() {
     # Byte by byte: in another locale an invalid character would come through unseen.
@@ -46,7 +49,7 @@ json() {
     quoted=${text//[[:cntrl:]]/?}
 }
 
-# The same for what comes out of the environment: a job's user may have put anything there.
+# The same for values of the environment, which a job's user may set to anything.
 ascii() {
     local LC_ALL=C
     json "${1//[! -~]/?}"
@@ -66,17 +69,17 @@ introduce() {
     printf -v introduction '{"time":"%s","hook":"%s","script":"%s","release":"%s","job":"%s","user":"%s","node":"%s"' \
         "$stamp" "$hook" "$name" "${release:0:16}" "$job" "$user" "$quoted"
     last=''
-    # Of an earlier script that was slow.
+    # The note of an earlier, slow script would be out of date.
     if [[ $noted ]]; then note; fi
 }
 
-# Slurm's SIGKILL leaves no time for anything: whoever is slow is noted while it runs, with what it has printed last.
+# Slurm's SIGKILL leaves no time for a record. So a slow script gets a note while it runs, with its last output.
 note() {
     noted=yes
     { printf '%s}\n' "$introduction" >"$run/running.$$" && printf '%s' "$last" >"$run/output.$$"; } 2>/dev/null
 }
 
-# The whole line, when it has ended. Without its log a run is still known until the next boot.
+# The whole line, when the script has ended. If the log cannot be written, the line stays in memory until the next boot.
 record() {
     printf -v line '%s,"exit":%d,"ms":%d' "$introduction" "$code" "$(((us - begin) / 1000))"
     if ! { printf '%s}\n' "$line" >>"$log"; } 2>/dev/null; then
@@ -85,18 +88,18 @@ record() {
     fi
 }
 
-# All failures since the boot. This comes first and is in memory: it names the jobs that Slurm now holds, also when a disk is full or
-# Slurm's SIGKILL is near.
+# All failures since the boot, in memory. This comes first: it names the jobs that Slurm now holds, even if a disk is full or Slurm's
+# SIGKILL is near.
 list_failure() {
     { printf '%s,"cause":"%s"}\n' "$line" "$1" >>"$run/failures"; } 2>/dev/null
 }
 
-# What rollback and repair turn into a useful drain reason; read by nobody on the way of a job.
+# An undo and explain.yml turn this into a useful drain reason. No job reads it.
 keep_failure() {
     local output='' lines=() place
     if [[ $last ]]; then
-        # iconv: JSON is UTF-8, and what a script says need not be, least of all when its beginning is cut off. By way of UTF-16, because
-        # glibc takes numbers for characters that are none.
+        # iconv: JSON is UTF-8, but a script's output need not be, and its beginning may be cut off. By way of UTF-16, because glibc
+        # accepts numbers in UTF-8 that are not characters.
         mapfile -t lines < <({
             printf '%s' "$last" | tail -n 20 | iconv -c -f UTF-8 -t UTF-16LE | iconv -c -f UTF-16LE -t UTF-8
         } 2>/dev/null)
@@ -126,9 +129,9 @@ shorten() {
     } 2>/dev/null
 }
 
-# --- what the script prints
+# --- the script's output
 
-# bash makes a pipe only for a process; this one does nothing, and only its pipe is wanted.
+# bash makes a pipe only for a process. This process does nothing; only its pipe is used.
 make_pipe() {
     local both
     exec {both}<> <(:)
@@ -136,8 +139,8 @@ make_pipe() {
     exec {both}>&-
 }
 
-# It prints into a pipe, so nothing that is full or missing can disturb it, and whatever it leaves running keeps nobody waiting.
-# Each byte comes through in its order.
+# The script prints into a pipe: a full disk cannot disturb it, and a process that it leaves running delays nobody. Each byte comes
+# through in its order.
 listen() {
     local chunk status most=512 closed='' over='' deadline=0 pause=5 seconds tries LC_ALL=C
     if ((BASH_VERSINFO[0] < 5)); then most=1 pause=1; fi
@@ -163,11 +166,11 @@ listen() {
             # Waits never longer than the script has run already, and at most a second.
             pause=$((pause < 50 ? pause * 2 : 100))
         elif ((status == 0)); then
-            # There was more. Of a script that has ended, all has come by now but for what one more reading finds.
+            # There was more. After the end of the script one more reading finds the rest.
             if [[ $over ]]; then break; fi
             if ended; then over=yes; fi
         else
-            # Nobody has the pipe any more. Usually the script is gone a moment later, otherwise it writes elsewhere.
+            # No process has the pipe any more. Usually the script ends a moment later; otherwise it writes elsewhere.
             closed=yes
             for ((tries = 0; tries < 50; tries++)); do
                 if ended; then break 2; fi
@@ -186,7 +189,7 @@ listen() {
         fi
     done
     if [[ ! $closed ]]; then
-        # Somebody whom the script has left running has the pipe still. He is no affair of the hook's, and must not die of it.
+        # A process that the script has left running still has the pipe. It must not die of a closed one.
         pass_on_all
         setsid cat <&"$pipe" >/dev/null 2>&1 &
         exec {pipe}<&-
@@ -194,7 +197,7 @@ listen() {
     fi
 }
 
-# Wait for something to read, but not for longer than said.
+# Wait for something to read, for so many seconds at most.
 read_some() {
     chunk=''
     if ((BASH_VERSINFO[0] >= 5)); then
@@ -208,7 +211,7 @@ read_some() {
     fi
 }
 
-# What was read: as much as was wanted, or less and the end, and otherwise a NUL byte has followed, which no variable can hold.
+# Pass on the last reading. If it is shorter than asked for, the pipe has ended, or a NUL byte followed, which no variable can hold.
 pass_on() {
     if [[ $chunk ]]; then
         { printf '%s' "$chunk"; } 2>/dev/null
@@ -221,14 +224,14 @@ pass_on() {
     fi
 }
 
-# What waits in the pipe now, up to 4 MiB, without waiting for more. bash reads a pipe byte by byte, which is too slow for much.
+# Pass on the present content of the pipe, up to 4 MiB, without waiting for more. bash reads a pipe byte by byte, which is too slow.
 pass_on_all() {
     local more
     if ! read -r -t 0 -u "$pipe"; then return; fi
     {
         more=$(
             exec 4>&1
-            # Nobody may listen any more; that is no failure of the hook.
+            # The reader may be gone; that is not a failure of the hook.
             trap '' PIPE
             # The dot keeps the last newlines.
             dd if="/dev/fd/$pipe" iflag=nonblock bs=64k count=64 | tee >(tail -c 4000 | tr -d '\000' >&4 && printf . >&4) >&3
@@ -240,20 +243,20 @@ pass_on_all() {
 
 # --- the script's processes
 
-# Whether the script itself has ended: it is no living child of ours any more.
+# Whether the script itself has ended: it is no longer a living child of this process.
 ended() {
     local text=''
     { IFS= read -r -d '' text <"/proc/$script/stat"; } 2>/dev/null
     [[ ${text##*) } != [!XZ]" $$ "* ]]
 }
 
-# End the script and all that it has started: asked first, made to after five seconds. Nothing of it works on beside the next script.
+# End the script and all that it has started: SIGTERM first, SIGKILL after five seconds. None of it may run beside the next script.
 stop() {
     local -A known=()
     local found=() begun signal=TERM pause=0.1
     uptime_ticks
     begun=$ticks
-    # A process that hangs in the kernel heeds nothing.
+    # No signal ends a process that hangs in the kernel.
     while ((ticks - begun < 700)); do
         find_descendants
         if ((${#found[@]} == 0)); then return; fi
@@ -265,8 +268,8 @@ stop() {
     done
 }
 
-# Who lives of those that the script has started: its children and theirs, those that were seen before, and, in Slurm's hooks, the
-# whole process group that Slurm made for this hook, for Slurm ends that as a whole, too. All are in stop's array.
+# Find the living processes that the script has started: its children and theirs, and those that an earlier call has seen. In Slurm's
+# hooks also the whole process group of the hook, which Slurm ends as a whole, too. All are in stop's array.
 find_descendants() {
     local file text fields pid changed=yes
     local -A parent=() group=() begun=()
@@ -304,7 +307,7 @@ run() {
     if [[ ! $pipe ]]; then make_pipe; fi
     exec {into}>"/dev/fd/$pipe"
     (
-        # bash has what it starts in this way ignore them.
+        # bash lets a background process ignore them.
         trap - INT QUIT
         exec "$root/$hook.d/$name"
     ) >&"$into" 2>&1 </dev/null {pipe}<&- {into}>&- &
@@ -317,7 +320,7 @@ run() {
         keep_failure killed
         exit 143
     fi
-    # As timeout(1) has it.
+    # The code of timeout(1).
     if [[ $timed_out ]]; then code=124 cause=timeout; fi
     now_us
     record
@@ -329,7 +332,7 @@ run() {
     return "$code"
 }
 
-# Whether a script for certain partitions is for this job; some releases of Slurm name all partitions that the job was sent to.
+# Whether a script for certain partitions is for this job. Some versions of Slurm name all partitions of the submission.
 is_for_partition() {
     local wanted=$1, one
     if [[ $wanted == , ]]; then return 0; fi
@@ -341,10 +344,10 @@ is_for_partition() {
     return 1
 }
 
-# Slurm's own limit ends the whole group: leave word of it in the moment that is left. What the script has printed comes at its end.
+# Slurm's own limit ends the whole group: record it in the moment that is left. The script's output follows at its end.
 # shellcheck disable=SC2329 # by the trap
 on_term() {
-    # systemd sends it again to whatever started meanwhile, and what notes the failure must come to its end.
+    # systemd sends SIGTERM again to new processes, and the record of the failure must be completed.
     trap '' TERM
     if [[ $killed ]]; then return; fi
     killed=yes code=143
@@ -355,11 +358,11 @@ on_term() {
 }
 
 trap on_term TERM
-# Nobody may listen any more; that is no failure of the hook, nor of a script.
+# The reader may be gone; that is not a failure of the hook, nor of a script.
 trap : PIPE
 trap 'if [[ $noted ]]; then rm -f -- "$run/running.$$" "$run/output.$$"; fi' EXIT
 
-# In one piece: where bash gives up within, it drops the whole and comes to the end of the file, with a failure.
+# In one piece: if bash gives up within, it drops the whole and reaches the end of the file with a failure.
 {
     if [[ $kind == init ]]; then
         rm -f -- "$run.ok"
@@ -370,7 +373,7 @@ trap 'if [[ $noted ]]; then rm -f -- "$run/running.$$" "$run/output.$$"; fi' EXI
     done
     if [[ $killed ]]; then exit 143; fi
     if [[ $kind == init ]]; then
-        # No bookkeeping: without it the daemon that waits for this hook does not start.
+        # Not bookkeeping: without this file the daemon that waits for this hook does not start.
         # shellcheck disable=SC2174 # /run is there
         mkdir -p -m 0755 "${run%/*}" && printf '%s\n' "$digest" >"$run.ok" || exit
     fi

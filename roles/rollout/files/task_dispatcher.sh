@@ -3,19 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # The body of the dispatchers of the task hooks, which run as the job's user in his own environment. The release puts a head before it
-# that sets, each with the prefix __nodecycle_: hook, release, root (of the release), trial (the directory of the release on trial,
-# without the probe's user id), reservation, and the arrays names, partitions, timeouts, ignores.
-# Rules: bash 4.4 suffices, and its POSIX mode; the user's variables reach the scripts as they are, so every name has the prefix; no
-# functions (FUNCNEST is the user's) and no `<(` (his POSIXLY_CORRECT makes it a syntax error in bash 5.0); what the scripts print is a
-# protocol and goes straight to Slurm; no process beside the script itself on the way of a success; the hook succeeds only at the end
-# of its list.
+# that sets, each with the prefix __nodecycle_: hook, release, root (of the release), canary (the link to the canary's release, without
+# the probe's user id), reservation, and the arrays names, partitions, timeouts, ignores.
+# Rules:
+# - bash 4.4 suffices, and its POSIX mode.
+# - The user's variables reach the scripts unchanged, so every name has the prefix.
+# - No functions (FUNCNEST is the user's) and no `<(` (his POSIXLY_CORRECT makes it a syntax error in bash 5.0).
+# - The scripts' output is a protocol and goes straight to Slurm.
+# - On success the dispatcher starts no process but the scripts.
+# - The hook succeeds only at the end of its list.
 
-# In one piece: where bash gives up within, it drops the whole and comes to the end of the file, with a failure.
+# In one piece: if bash gives up within, it drops the whole and reaches the end of the file with a failure.
 {
-    # SLURM_JOB_RESERVATION is the user's to set here, but only the probe's user has a trial under his number. ($EUID is what the
-    # environment says where it says something.)
+    # A user may set SLURM_JOB_RESERVATION here, but only the probe's user has a canary under his number. (Not $EUID: the user may set
+    # that, too.)
     if [[ ${SLURM_JOB_RESERVATION-} == "$__nodecycle_reservation" ]]; then
-        __nodecycle_one=$__nodecycle_trial.$(/usr/bin/id -u)/$__nodecycle_hook
+        __nodecycle_one=$__nodecycle_canary.$(/usr/bin/id -u)/$__nodecycle_hook
         if [[ -x $__nodecycle_one && ! $__nodecycle_one -ef $0 ]]; then exec "$__nodecycle_one"; fi
     fi
 
@@ -35,7 +38,7 @@
         __nodecycle_one=$__nodecycle_root/$__nodecycle_hook.d/$__nodecycle_name
         printf -v __nodecycle_begin '%(%s)T' -1
         if ((__nodecycle_timeouts[__nodecycle_index])); then
-            # In a process group of its own, so that the limit ends all of it; what does not heed the first signal is left in the group.
+            # In a process group of its own, so that the limit ends all of it. A process that ignores the first signal stays in the group.
             /usr/bin/timeout --kill-after=5 "${__nodecycle_timeouts[__nodecycle_index]}" "$__nodecycle_one" &
             wait "$!"
             __nodecycle_code=$?

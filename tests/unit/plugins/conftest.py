@@ -20,7 +20,7 @@ SLURM = (64030, 64030)
 
 @pytest.fixture
 def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Owners of files as on a host with a slurm user, also where the tests are not run by root: then they are only noted."""
+    """Owners of files as on a host with a slurm user. If the tests do not run as root, this only notes them."""
 
     class Owners(_store.Owners):
         def __init__(self, slurm_user: str) -> None:
@@ -49,7 +49,7 @@ def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def soon() -> t.Iterator[None]:
-    """The test fails where it hangs."""
+    """A test that hangs fails."""
 
     def fail(*_arguments: object) -> None:
         raise TimeoutError("it hangs")
@@ -62,14 +62,14 @@ def soon() -> t.Iterator[None]:
 
 
 class Disk:
-    """A small file system of its own, which only the function sees that is run on it."""
+    """A small file system of its own, which only the function on it sees."""
 
     def __init__(self, place: pathlib.Path) -> None:
         self.place = place
         place.mkdir()
 
     def run(self, function: t.Callable[[pathlib.Path], None], size: str = "256k", options: str = "") -> None:
-        """Run a function in a process with a tmpfs of this size; what it raises fails the test."""
+        """Run a function in a process with a tmpfs of this size. Its exception fails the test."""
         receive, send = os.pipe()
         child = os.fork()
         if child == 0:
@@ -101,7 +101,7 @@ class Disk:
 
     @staticmethod
     def fill(place: pathlib.Path) -> None:
-        """Leave no byte, as a script that writes until it cannot any more."""
+        """Leave no byte free, like a script that writes until the disk is full."""
         with open(place / "filled", "ab", buffering=0) as handle:
             for size in (4096, 1):
                 try:

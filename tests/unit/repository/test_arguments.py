@@ -1,7 +1,7 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What our modules are given, all of which Ansible writes to the host's system log where no_log does not keep it out."""
+"""The arguments of our modules. Ansible writes them all to the host's system log unless no_log prevents that."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_an_actions_documentation_is_what_it_takes(name: str) -> None:
 
 
 class Module:
-    """What unpack needs of a module."""
+    """The parts of a module that unpack needs."""
 
     def __init__(self, **params: t.Any) -> None:
         self.params = params

@@ -80,7 +80,7 @@ def test_the_last_line_counts(gates, names: list[str], code: int, line: str) -> 
 
 
 def test_every_gate_has_a_line_in_the_order_of_the_call(gates) -> None:
-    _, lines = gates("broken", "quick", "--alone", "tests")
+    _code, lines = gates("broken", "quick", "--alone", "tests")
     table = lines[lines.index("=== all gates ===") + 1 : -1]
     assert [line.split()[:2] for line in table] == [["broken", "FAILED"], ["quick", "ok"], ["tests", "ok"]]
 

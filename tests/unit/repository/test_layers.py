@@ -41,7 +41,7 @@ def imported(path: pathlib.Path, package: str) -> t.Iterator[str]:
 
 
 def layer_of(name: str) -> str:
-    """What the table calls a module: a directory of plugins/, else its own name; empty for the standard library."""
+    """A module's name in the table: a directory of plugins/, else its own name; empty for the standard library."""
     parts = name.split(".")
     if parts[:3] == COLLECTION.split("."):
         return parts[4] if len(parts) > 4 and parts[3] == "plugins" else name

@@ -15,7 +15,7 @@ import pytest
 LINT = pathlib.Path(__file__).parents[3] / "plugins/plugin_utils/_lint"
 PACKAGE = "ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint"
 
-#: What each part may import of the linters, beside itself.
+#: The parts of the linters that each part may import, beside itself.
 ALLOWED = {"core": set(), "script": {"core"}, "conf": {"core"}}
 
 

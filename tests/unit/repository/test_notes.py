@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A step that cannot be written down, as on a full disk, leads to an undo: no call that writes the journal may end a rollout."""
+"""A step that cannot be noted, as on a full disk, leads to an undo: no call that writes the journal may end a rollout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 TASKS = sorted(pathlib.Path(__file__).parents[3].glob("roles/rollout/tasks/*.yml"))
 
-#: Before these nothing was changed, so the run may end there; these are the undo, whose calls do not fail for want of room.
+#: Before these the run has changed nothing, so it may end there; or they belong to the undo, whose calls do not fail on a full disk.
 BEGINNINGS = ("prepare.yml", "rollback.yml")
 UNDO = ("undo.yml",)
 
@@ -31,7 +31,7 @@ def tasks_of(listed: list[Task], *, is_rescued: bool = False) -> t.Iterator[tupl
 
 
 def writes(task: Task) -> bool:
-    """Whether a task writes a note, itself or by an include; what evaluates may fail only where the lock is lost."""
+    """Whether a task writes a note, itself or by an include. An evaluation may fail only because of a lost lock."""
     call = task.get("nodecycle.slurm.journal")
     return bool(call and call["state"] != "evaluated") or task.get("ansible.builtin.include_tasks") == "note.yml"
 

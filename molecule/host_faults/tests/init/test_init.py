@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Init scripts that hang, at a boot and at a run, and those of a run that was killed: each comes to an end, and nobody is locked out."""
+"""Init scripts that hang, at a boot and at a run, and those of a run that was killed: each ends, and nobody is locked out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ echo ended >>/var/tmp/init-runs
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
-    """What the tests leave on the hosts goes."""
+def repaired(lab):
+    """Removes the traces of the tests on the hosts."""
     for host in ("worker1", "worker2", "worker3", "login"):
         lab.run(host, "rm -f /var/tmp/init-runs")
     yield

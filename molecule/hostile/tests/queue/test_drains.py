@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose a drain is: reason, user and time have to say so. And whatever administrators write into a reason, runs go on."""
+"""A drain is ours only if reason, user and time all say so. And no text of an administrator in a reason stops a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_who_keeps_our_words_and_adds_his_own_has_taken_the_drain_over(lab):
     assert re.fullmatch(r"nodecycle: rollout @\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", ours)
     administrator(lab, f"NodeName=worker1 Reason='{ours}: hands off, I replace the fan'")
     time.sleep(7)
-    # Our words again, after other ones: of the very same ones Slurm would note neither time nor user.
+    # Our words again, after other ones: for the very same text Slurm would record neither time nor user.
     administrator(lab, "NodeName=worker2 Reason='mine'")
     administrator(lab, f"NodeName=worker2 Reason='{ours}'")
     assert owners(lab) == ["other", "other", "ours"]
@@ -75,7 +75,7 @@ def test_a_drain_of_ours_stays_ours_while_slurm_is_restarted(lab):
 
 
 def test_a_reason_that_looks_like_ours_with_user_and_time_is_not(lab):
-    """As somebody copies it from `scontrol show node`, and in a comment, too."""
+    """A text that somebody copies from `scontrol show node`, also into a comment."""
     lab.module("node", name="worker1", state="drained", reason="rollout")
     copied = lab.node("worker1")["Reason"]
     administrator(lab, f"NodeName=worker1 Reason='{copied} hands off'")
@@ -86,7 +86,7 @@ def test_a_reason_that_looks_like_ours_with_user_and_time_is_not(lab):
     assert (lab.node("worker1"), lab.node("worker2")) == before
 
 
-def test_a_drain_of_an_unreachable_node_that_somebody_took_over_is_not_given_back(lab, good, tmp_path):
+def test_a_drain_of_an_unreachable_node_that_somebody_took_over_stays(lab, good, tmp_path):
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps({"all": {"hosts": {"worker2": {"ansible_host": "nowhere"}}}}))
     changed = extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n", "slurm_tolerated_nodes": 1, "slurm_batch_watch": 2})

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs whose names look like lines of squeue: nobody's job is cancelled by them, no rollout is stopped, every undo ends."""
+"""Jobs whose names look like lines of squeue: they cancel nobody's job, they stop no rollout, and every undo ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def nothing(lab):
 
 @pytest.fixture
 def hostile(lab, nothing):  # noqa: ARG001
-    # It goes first and comes last.
+    # First in, last out.
     """bob's jobs, one that runs and one that waits, and alice's with all her names; the queue must be the same at the end."""
     victim = submit(lab, "bob", "-w worker1 -p batch -n1 -o /dev/null --wrap 'sleep 3000'")
     submit(lab, "bob", "-H -p batch -o /dev/null --wrap true")
@@ -67,7 +67,7 @@ def hostile(lab, nothing):  # noqa: ARG001
 
 
 def untidy(lab):
-    """What a run has left of its own: files on hosts, and reservations. The jobs are alice's, whatever their names."""
+    """The traces of a run: files on hosts, and reservations. The jobs are alice's, whatever their names."""
     found = [line for line in lab.leftovers() if line.partition(":")[0] in HOSTS]
     reservations = lab.run("controller", "scontrol show reservation -o").splitlines()
     return found + [line for line in reservations if line.startswith("ReservationName=")]
@@ -149,7 +149,7 @@ def test_a_probe_that_outlived_its_reservation_is_found_and_nobody_elses_job(lab
 
 @pytest.mark.usefixtures("hostile")
 def test_what_slurm_holds_is_released_beside_all_of_that(lab, good):
-    """The prolog fails for a batch job of bob's; Slurm holds it, and the undo gives it back."""
+    """The prolog fails for a batch job of bob's. Slurm holds it, and the undo releases it."""
     switched = {
         "slurm_worker_prolog": [{"name": "switched", "content": "#!/bin/sh\ntest ! -e /tmp/fail\n"}],
         "slurm_batches": ["100%"],

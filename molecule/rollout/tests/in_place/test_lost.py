@@ -11,7 +11,7 @@ from conftest import WORKERS, Killer, active, administrator, extra, failure_of, 
 MOMENTS = (
     ("worker3", "Activate the release as a canary"),
     ("worker3", "Read which scripts each probe met"),
-    ("worker2", "Note which hosts are next"),
+    ("worker2", "Note the hosts of the batch"),
 )
 
 
@@ -23,7 +23,7 @@ def settled(lab, good):
 
 
 @pytest.mark.parametrize(("host", "task"), MOMENTS)
-def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, host, task):
+def test_a_host_that_is_lost_is_drained_and_restored_by_the_next_run(lab, good, host, task):
     with undone(lab, "-w worker1"):
         message = failure_of(Killer(lab).lose(host, task, good, extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n"})))
         assert f"{host}: it cannot be reached any more" in message
@@ -32,8 +32,8 @@ def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, 
         others = [worker for worker in WORKERS if worker != host]
         assert [lab.in_service()[worker] for worker in others] == ["", ""]
         lab.boot(host)
-        mended = lab.play(good)
-        assert mended.returncode == 0, mended.stdout
+        repaired = lab.play(good)
+        assert repaired.returncode == 0, repaired.stdout
         lab.wait_for_state(host, lambda state: state == "IDLE")
 
 

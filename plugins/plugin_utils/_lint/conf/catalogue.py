@@ -33,13 +33,13 @@ RULES: dict[str, ConfRule] = catalogue(
     ),
     ConfRule(
         "unknown-key",
-        why="An unknown key takes away every Slurm command on every host that reads the file, at once.",
+        why="An unknown key stops every Slurm command on every host that reads the file, at once.",
         fix="correct the key, or take the line out",
         severity="error",
     ),
     ConfRule(
         "removed-key",
-        why="A key that Slurm knew once is an unknown key now, and takes away every Slurm command; or the daemons end at it.",
+        why="A key that Slurm knew once is an unknown key now, and stops every Slurm command; or the daemons end at it.",
         fix="take the line out",
         severity="error",
     ),

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Judge lines of slurm.conf key by key. Pure: no files, no network, no Slurm."""
+"""Check lines of slurm.conf key by key. Pure: no files, no network, no Slurm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHECKS = tuple(
 
 
 def check(extra: str, cluster: Cluster, *, origin: str = "slurm_extra_conf") -> list[Finding]:
-    """What is wrong with the user's lines, which will stand behind those of the cluster's slurm.conf.
+    """The faults of the user's lines, which will follow those of the cluster's slurm.conf.
 
     origin is the variable that the text comes from.
     """
@@ -32,7 +32,7 @@ def check(extra: str, cluster: Cluster, *, origin: str = "slurm_extra_conf") -> 
 
 
 def check_file(text: str, *, version: str | None = None, origin: str = "slurm.conf", path: str = "") -> list[Finding]:
-    """What is wrong with a whole slurm.conf. A template (Jinja, ERB, Go) is judged as far as it can be without its values."""
+    """The faults of a whole slurm.conf. A template (Jinja, ERB, Go) is checked as far as possible without its values."""
     return _findings(Subject.of_file(text, version), Source(FILE, path or origin, origin))
 
 

@@ -39,7 +39,7 @@ def parts(release: str) -> tuple[int, int]:
     """A release as something that can be compared."""
     match = _VERSION.search(release)
     if not match:
-        raise ValueError(f"{release!r} is no release of Slurm such as 24.11")
+        raise ValueError(f"{release!r} is not a release of Slurm such as 24.11")
     return int(match.group(1)), int(match.group(2))
 
 
@@ -59,7 +59,7 @@ def releases() -> tuple[str, ...]:
 def targets(version: str | None) -> tuple[str, ...]:
     """The releases that a text has to suit: the one of the cluster, or all when it is not known.
 
-    A release between two of the tables is judged by the older one, an older one than all by the oldest.
+    For a release between two of the tables the older one counts, for one older than all the oldest.
     """
     if version is None:
         return releases()
@@ -122,7 +122,7 @@ def table(name: str) -> dict[str, Key]:
 
 
 def tables_with(key: str) -> list[str]:
-    """The lines on which a key may stand that is none of slurm.conf's own."""
+    """The lines that may hold a key which is not one of slurm.conf's own."""
     return [written for line, written in LINE_KEYS.items() if key in table(line)]
 
 

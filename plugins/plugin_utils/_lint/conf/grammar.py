@@ -18,7 +18,7 @@ import dataclasses
 import re
 import typing as t
 
-#: What isspace() of C calls white space.
+#: White space for isspace() of C.
 BLANK = " \t\n\v\f\r"
 
 _KEY_VALUE = re.compile(
@@ -61,13 +61,13 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """One logical line: continuation lines joined, comment taken away."""
+    """One logical line: continuation lines joined, comment removed."""
 
     text: str
     place: Position
     #: The first is the key that the line belongs to; there are more only on lines such as NodeName's.
     pairs: tuple[Pair, ...] = ()
-    #: What is left over where Slurm wants the end of the line, and where it stands.
+    #: The rest of the line where Slurm expects its end, and its place.
     rest: str = ""
     rest_place: Position = Position(1, 1)
     #: The name after Include; an empty one is as wrong as none at all.

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What is known of single keys beyond type and release: kept by hand, because no table of Slurm's says it.
+"""Facts of single keys beyond type and release: kept by hand, because no table of Slurm's has them.
 
 Sources: slurm.conf(5), src/common/read_config.c, src/slurmctld/read_config.c; and observed on 22.05, 24.11 and 26.05.
 """
@@ -93,7 +93,7 @@ _SECRETS = frozenset({"accountingstoragepass", "jobcomppass", "defaultstoragepas
 
 
 def is_secret(key: str, value: str) -> bool:
-    """Whether a value is a password: of the two keys for one when it is no socket's path, or in an address."""
+    """Whether a value is a password: a value of the two keys for one that is not a socket's path, or a part of an address."""
     if key in _SECRETS:
         return (
             bool(value)
@@ -111,7 +111,7 @@ INSECURE = {
     "credtype": (frozenset({"cred/none", "none"}), "anybody can start jobs as anybody"),
 }
 
-#: Keys that must not change under running daemons, and what happens.
+#: Keys that must not change under running daemons, and the effect.
 DANGEROUS = {
     "accountingstoragetype": "jobs that run are not accounted to their end",
     "authtype": "nodes, controller and commands no longer believe each other until all daemons are stopped and started",
@@ -151,7 +151,7 @@ FORBIDDEN = frozenset(
 
 
 def needs_restart(key: str, value: str, release: str) -> bool:
-    """Whether a key is applied by a restart of the daemons only, and is none of those of which DANGEROUS says more."""
+    """Whether only a restart of the daemons applies a key. Not the keys of DANGEROUS, which says more about them."""
     return key not in DANGEROUS and _restart.needs_restart(key, "", value, release)
 
 
@@ -199,7 +199,7 @@ def is_no_plugin(key: str, name: str) -> bool:
     return key == "topologyplugin" and name in ("default", "flat")
 
 
-#: What Slurm replaces in a name before it looks for the plugin.
+#: Characters that Slurm replaces in a name before it looks for the plugin.
 PLUGIN_ALIASES = {("acct_gather_energy", "rsmi"): "gpu", ("acct_gather_interconnect", "infiniband"): "interconnect"}
 
 #: Plugins of releases before 2.0 that old examples still name.

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a check of slurm.conf lines is given."""
+"""The input of a check of slurm.conf lines."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from .grammar import Pair, Statement
 from .template import Template
 from .wording import joined
 
-#: Rules of which a release that is newer than the tables may think otherwise.
+#: Rules about which a release that is newer than the tables may differ.
 _MAY_BE_NEW = ("unknown-key", "invalid-value", "removed-plugin")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """What is known of the cluster that the lines are for."""
+    """The known facts of the cluster that the lines are for."""
 
     #: Its release ("24.11", "slurm 24.11.5"); None: the lines must suit every supported one.
     version: str | None = None
     #: The keys of its slurm.conf without ours (module_utils/_conf.tree).
     present: t.Sequence[Entry] = ()
-    #: The keys of our file as it stands there: what it says already is no change that could want a restart or lose jobs.
+    #: The keys of our present file. A key that it has already is not a change, so it can neither need a restart nor lose jobs.
     placed: t.Sequence[Entry] = ()
     #: The keys that this collection sets.
     managed: t.Collection[str] = ()
-    #: What the cluster has; None: not known.
+    #: The cluster's nodes, partitions and so on; None: not known.
     nodes: t.Collection[str] | None = None
     partitions: t.Collection[str] | None = None
 

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""A slurm.conf that is still a template (Jinja, ERB, Go): what of it can be read without its values."""
+"""A slurm.conf that is still a template (Jinja, ERB, Go): the parts that are readable without its values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import re
 #: Stands where a value will be filled in; no slurm.conf holds it.
 FILLED = "\x01"
 
-# The last one is nobody's language and much used all the same: Key=#PORT, to be replaced by sed.
+# The last one belongs to no language but is common: Key=#PORT, to be replaced by sed.
 _CONSTRUCT = re.compile(
     r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>|(?<=[^\s#\\\\])#[A-Z][A-Z0-9_]{2,}(?![A-Za-z0-9_=])", re.DOTALL
 )

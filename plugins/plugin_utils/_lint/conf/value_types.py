@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a value may say: types, ranges and words. Each function returns what is wrong, or nothing.
+"""The right values: types, ranges and words. Each function returns the fault, or nothing.
 
 Sources: src/common/parse_value.c for the types, src/common/read_config.c (_validate_and_set_defaults,
 _parse_nodename, _parse_partitionname) for the single keys, src/common/parse_time.c for times.
@@ -54,7 +54,7 @@ def _unsigned(kind: str) -> Check:
             text, factor = value[:-1], 1024
         number = as_number(text)
         if number is None:
-            return f"{value!r} is no whole number"
+            return f"{value!r} is not a whole number"
         if number < 0:
             return f"{value!r} is less than zero"
         if number * factor > _LIMITS[kind]:
@@ -75,7 +75,7 @@ def _floating(value: str) -> str:
     try:
         float(value or "0")
     except ValueError:
-        return f"{value!r} is no number"
+        return f"{value!r} is not a number"
     return ""
 
 
@@ -114,14 +114,14 @@ def seconds(text: str) -> int | None:
 def a_time(value: str) -> str:
     """A time, or no bound."""
     if seconds(value) is None:
-        return f"{value!r} is no time such as 30, 2:30:00, 7-0 or UNLIMITED"
+        return f"{value!r} is not a time such as 30, 2:30:00, 7-0 or UNLIMITED"
     return ""
 
 
 def _a_period(value: str) -> str:
     found = seconds(value)
     if found is None or found <= 0:
-        return f"{value!r} is no time of a minute or more"
+        return f"{value!r} is not a time of a minute or more"
     return ""
 
 
@@ -129,7 +129,7 @@ def _one_of(*allowed: str) -> Check:
     known = {word.lower() for word in allowed}
 
     def check(value: str) -> str:
-        return "" if value.lower() in known else f"{value!r} is none of {', '.join(allowed)}"
+        return "" if value.lower() in known else f"{value!r} is not one of {', '.join(allowed)}"
 
     return check
 
@@ -137,7 +137,7 @@ def _one_of(*allowed: str) -> Check:
 def _log_level(value: str) -> str:
     if value[:1].isdigit() or value.lower() in LOG_LEVELS:
         return ""
-    return f"{value!r} is none of {', '.join(LOG_LEVELS)}"
+    return f"{value!r} is not one of {', '.join(LOG_LEVELS)}"
 
 
 LOG_LEVELS = ("quiet", "fatal", "error", "info", "verbose", "debug", "debug2", "debug3", "debug4", "debug5")
@@ -162,14 +162,14 @@ def _at_most(most: int) -> Check:
 def _port_range(value: str) -> str:
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
     if not match or int(match.group(1)) <= 0 or (match.group(2) and int(match.group(2)) <= int(match.group(1))):
-        return f"{value!r} is no port and no range of ports such as 6817-6820"
+        return f"{value!r} is neither a port nor a range of ports such as 6817-6820"
     return ""
 
 
 def _suspend_time(value: str) -> str:
     if value.lower() in {"none", "infinite", "-1"} or value.isdigit():
         return ""
-    return f"{value!r} is no number of seconds, NONE or INFINITE: Slurm takes it for 0, or for what it begins with"
+    return f"{value!r} is not a number of seconds, NONE or INFINITE: Slurm takes it for 0, or for its first digits"
 
 
 def _suspend_limit(value: str) -> str:
@@ -178,7 +178,7 @@ def _suspend_limit(value: str) -> str:
 
 def _excluded_paths(value: str) -> str:
     wrong = [path for path in value.split(",") if path and not path.startswith("/")]
-    return f"{wrong[0]!r} is no path from / on" if wrong and value.lower() != "none" else ""
+    return f"{wrong[0]!r} is not a path from / on" if wrong and value.lower() != "none" else ""
 
 
 def _rlimits(value: str) -> str:
@@ -186,7 +186,7 @@ def _rlimits(value: str) -> str:
         return ""
     for word in filter(None, re.split(r"[,\s]+", value)):
         if word.removeprefix("RLIMIT_") not in RLIMITS:
-            return f"{word!r} is none of ALL, NONE, {', '.join(RLIMITS)} (in capitals)"
+            return f"{word!r} is not one of ALL, NONE, {', '.join(RLIMITS)} (in capitals)"
     return ""
 
 
@@ -200,9 +200,9 @@ def _task_plugin_param(value: str) -> str:
             units += 1
         elif word.startswith("autobind="):
             if word.partition("=")[2] not in ("none", "threads", "cores", "sockets"):
-                return f"{word!r} is none of Autobind=None, Threads, Cores, Sockets"
+                return f"{word!r} is not one of Autobind=None, Threads, Cores, Sockets"
         elif word not in ("verbose", "slurmdoffspec", "oomkillstep", "slurmdspecoverride"):
-            return f"{word!r} is none of None, Sockets, Cores, Threads, Autobind=..., SlurmdOffSpec, OOMKillStep, SlurmdSpecOverride, Verbose"
+            return f"{word!r} is not one of None, Sockets, Cores, Threads, Autobind=..., SlurmdOffSpec, OOMKillStep, SlurmdSpecOverride, Verbose"
     return "only one of None, Sockets, Cores and Threads can hold" if units > 1 else ""
 
 
@@ -210,7 +210,7 @@ def _preempt_mode(value: str) -> str:
     words = [word for word in value.lower().split(",") if word]
     for word in words:
         if word not in ("off", "cluster", "cancel", "requeue", "on", "suspend", "gang", "within", "priority"):
-            return f"{word!r} is none of OFF, CANCEL, REQUEUE, SUSPEND, GANG, WITHIN, PRIORITY"
+            return f"{word!r} is not one of OFF, CANCEL, REQUEUE, SUSPEND, GANG, WITHIN, PRIORITY"
     if sum(word not in ("gang", "within", "priority") for word in words) > 1:
         return "only one of OFF, CANCEL, REQUEUE and SUSPEND can hold"
     if "gang" in words and ("within" in words or "priority" in words):
@@ -221,10 +221,10 @@ def _preempt_mode(value: str) -> str:
 def _slurmctld_host(value: str) -> str:
     if re.fullmatch(r"[^()]*(\([^()]*\))?", value):
         return ""
-    return f"{value!r} is no host, or host(address)"
+    return f"{value!r} is neither host nor host(address)"
 
 
-#: Keys of slurm.conf itself: what Slurm refuses beside the type.
+#: Keys of slurm.conf itself: values that Slurm refuses beside the type.
 REFUSED: dict[str, Check] = {
     "bcastexclude": _excluded_paths,
     "enforcepartlimits": _one_of("ALL", "ANY", "NO", "YES", "up", "true", "1", "down", "false", "0"),
@@ -266,20 +266,20 @@ TASK_PLUGIN_PARAM_SINCE = {"oomkillstep": "24.11", "slurmdspecoverride": "25.05"
 
 def _partition_state(value: str) -> str:
     fits = re.match(r"down|up|drain|inactive", value, re.IGNORECASE)
-    return "" if fits else f"{value!r} is none of UP, DOWN, DRAIN, INACTIVE"
+    return "" if fits else f"{value!r} is not one of UP, DOWN, DRAIN, INACTIVE"
 
 
 def _oversubscribe(value: str) -> str:
     fits = re.match(r"(no|exclusive|yes|force|yes:.*|force:.*)\Z", value, re.IGNORECASE)
-    return "" if fits else f"{value!r} is none of NO, EXCLUSIVE, YES[:count], FORCE[:count]"
+    return "" if fits else f"{value!r} is not one of NO, EXCLUSIVE, YES[:count], FORCE[:count]"
 
 
 def _partition_select(value: str) -> str:
     fits = re.match(r"CR_(Core|Socket)", value, re.IGNORECASE)
-    return "" if fits else f"{value!r} is none of CR_Core, CR_Core_Memory, CR_Socket, CR_Socket_Memory"
+    return "" if fits else f"{value!r} is not one of CR_Core, CR_Core_Memory, CR_Socket, CR_Socket_Memory"
 
 
-#: Keys on the lines of LINE_KEYS: what Slurm refuses beside the type.
+#: Keys on the lines of LINE_KEYS: values that Slurm refuses beside the type.
 REFUSED_ON_LINE: dict[tuple[str, str], Check] = {
     ("partitionname", "defaulttime"): a_time,
     ("partitionname", "exclusive"): _one_of("NO", "NODE", "USER", "TOPO", "NONE"),
@@ -294,7 +294,7 @@ REFUSED_ON_LINE: dict[tuple[str, str], Check] = {
 
 NODE_STATES = ("CLOUD", "DOWN", "DRAIN", "EXTERNAL", "FAIL", "FAILING", "FUTURE", "IDLE", "UNKNOWN")
 
-#: What Slurm takes with a complaint in its log, or at once and to no good.
+#: Values that Slurm accepts with a complaint in its log, or silently but to no good.
 DOUBTFUL: dict[str, Check] = {
     "maxarraysize": _at_most(4000001),
     "messagetimeout": _at_most(100),
@@ -332,7 +332,7 @@ MORE_WORDS = {
     "topologyparam": frozenset({"noinaddrany", "noctldinaddrany"}),
 }
 
-#: Keys whose words depend on hardware or plugins too much to judge them.
+#: Keys whose words depend on hardware or plugins too much for a check.
 OPEN_LISTS = frozenset({"switchparameters", "accountingstorageparameters", "bcastparameters"})
 
 

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a rule is, and how a hit of it becomes a finding."""
+"""A rule, and the finding that a hit of it becomes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ DOCUMENTATION = "https://github.com/nodecycle/slurm/tree/main/docs"
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What is the same for every finding of a rule.
+    """The facts that are the same for every finding of a rule.
 
-    An id is part of the interface: it stands in users' variables and comments. It never changes and is never used again.
+    An id is part of the interface: users write it in variables and comments. It never changes and is never used again.
     """
 
     #: The rule's page below docs/rules.

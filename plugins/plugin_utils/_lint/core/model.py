@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What both linters speak of: places, hits and findings."""
+"""The common terms of both linters: places, hits and findings."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A hit in a text, with what the user needs to understand and mend it."""
+    """A hit in a text, with all that the user needs to understand and fix it."""
 
     rule: str
     severity: Severity

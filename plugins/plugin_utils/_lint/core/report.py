@@ -19,12 +19,12 @@ _WIDTH = 110
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a run says of its findings: those that stop it and the milder ones, together."""
+    """The report of a run's findings: those that stop it and the milder ones, together."""
 
     findings: t.Sequence[Finding]
     #: The mildest severity that stops the run.
     threshold: str
-    #: The mildest severity that is worth a word where nothing is stopped by it.
+    #: The mildest severity that is shown although it stops nothing.
     mildest: str = "warning"
 
     def _stops(self, finding: Finding) -> bool:
@@ -62,7 +62,7 @@ class Report:
         return "\n".join([*lines, self._summary()])
 
     def _summary(self) -> str:
-        """How many of which severity, and how many of them stop the run."""
+        """The number of findings of each severity, and of those that stop the run."""
         counts = [(severity, sum(finding.severity == severity for finding in self.shown)) for severity in SEVERITIES]
         told = ", ".join(
             f"{count} {severity}{'s' if count != 1 and severity != 'info' else ''}"
@@ -76,7 +76,7 @@ class Report:
 
 
 def _explanation(finding: Finding) -> t.Iterator[str]:
-    """What is the same for every finding of a rule. A note needs its page only."""
+    """The text that is the same for every finding of a rule. A note needs its page only."""
     if finding.severity != "info":
         yield from _wrapped("why: ", finding.why)
         yield from _wrapped("fix: ", finding.fix)

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the user says of the rules: which are switched off, and which have another severity."""
+"""The user's wishes about the rules: which to switch off, and which to give another severity."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What was found last time, so that an unchanged definition costs nothing.
+"""The findings of the last run, so that an unchanged definition costs nothing.
 
 One JSON file. It is a convenience only: unreadable, damaged or unwritable, the scripts are linted again.
 """
@@ -75,7 +75,7 @@ class Cache:
         self.changed = True
 
     def save(self) -> None:
-        """Write the file in one step; failing to is no failure."""
+        """Write the file in one step, if possible."""
         if not self.path or not self.changed:
             return
         entries = dict(list(self._entries.items())[-MAX_ENTRIES:])

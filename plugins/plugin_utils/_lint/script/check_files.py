@@ -22,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def check(content: bytes) -> tuple[list[Hit], bytes | None]:
-    """The hits of a file's bytes, and the text to analyse further (None when there is no sense in it)."""
+    """The hits of a file's bytes, and the text to analyse further (None if that makes no sense)."""
     hits: list[Hit] = []
     if not content.strip(b"\r\n\t \0"):
         return [Hit("script-empty", 1, 1, "the file is empty")], None

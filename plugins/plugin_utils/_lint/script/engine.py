@@ -152,14 +152,14 @@ class _Prepared:
 
     script: Script
     hits: list[Hit]
-    #: What is analysed further; None when there is no sense in it.
+    #: The text to analyse further; None if that makes no sense.
     text: bytes | None
-    #: What reads it; bash when the line was forgotten.
+    #: Its interpreter; bash if the line is missing.
     shebang: Shebang
 
     @property
     def shellcheck_shell(self) -> str | None:
-        """What ShellCheck calls the shell that reads it, if it knows it."""
+        """ShellCheck's name of the shell that reads it, if it knows it."""
         return shellcheck.SHELLS.get(self.shebang.program) if self.text is not None else None
 
 

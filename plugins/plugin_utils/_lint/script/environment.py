@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a script finds when Slurm (or systemd) starts it: variables, user, search path, meaning of stdout and status.
+"""The environment of a script when Slurm (or systemd) starts it: variables, user, search path, meaning of stdout and status.
 
 Facts: slurm.conf(5), prolog_epilog.html and the source of Slurm 22.05 to 26.05 (prep_script_slurmd.c,
 prep_script_slurmctld.c), checked against the environment seen in 22.05.8, 24.11.5 and 26.05.5.
@@ -131,7 +131,7 @@ _TASK = [
     ),
 ]
 
-#: What each hook of a job has.
+#: The variables of each hook of a job.
 VARIABLES: dict[str, dict[str, Variable]] = {
     "worker_prolog": _table(_NODE),
     "worker_epilog": _table(_NODE, _EXIT),
@@ -201,5 +201,5 @@ class Surroundings:
 
 
 def surroundings(hook: str) -> Surroundings:
-    """What is known of a hook; an unknown name is a KeyError."""
+    """The facts of a hook; an unknown name is a KeyError."""
     return Surroundings(HOOKS[hook], VARIABLES.get(hook, {}))

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What goes into the linter of scripts."""
+"""The input of the linter of scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import dataclasses
 
 from ..core.wishes import Wishes
 
-#: What the dispatcher sets before it starts a script (not for the task hooks).
+#: The PATH that the dispatcher sets for a script (not for the task hooks).
 DISPATCHER_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -40,7 +40,7 @@ class Script:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What changes the outcome, apart from the scripts."""
+    """The settings that change the outcome, apart from the scripts."""
 
     #: The oldest Slurm of the cluster, such as V(24.11); None means any that is supported.
     slurm_version: str | None = None

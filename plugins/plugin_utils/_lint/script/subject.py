@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a check of a shell script is given."""
+"""The input of a check of a shell script."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The two outside programs: shfmt reads shell, ShellCheck judges it."""
+"""The two outside programs: shfmt parses shell, ShellCheck checks it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Program:
-    """What a script does. O(options) are those that its interpreter line gives to the shell."""
+    """The program of a script. O(options) are those that its interpreter line gives to the shell."""
     program = Program(source, parse(source, dialect))
     Walker(program, options).run()
     return program
@@ -728,7 +728,7 @@ def _is_all_arguments(word: Node) -> bool:
 
 
 def _shifts(function: Node) -> int:
-    """How many of its arguments a function takes away before it runs the rest."""
+    """The number of arguments that a function shifts off before it runs the rest."""
     count = 0
     for stmt in function["Body"].get("Cmd", {}).get("Stmts") or ():
         command = stmt.get("Cmd") or {}

@@ -67,19 +67,19 @@ def seconds(text: str) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Inner:
-    """What a command runs: words, or the text of a shell program."""
+    """The program that a command runs: words, or the text of a shell program."""
 
     words: tuple[Word, ...] = ()
     text: str = ""
     is_posix: bool = False
-    #: As whom, when the wrapper changes that.
+    #: The user, if the wrapper changes it.
     user: str | None = None
     #: Seconds after which the wrapper ends it; 0 when there is a limit that is not known.
     bound: float | None = None
 
 
 def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
-    """What a call runs in turn; nothing for ordinary commands and for those that run it elsewhere (ssh)."""
+    """The program that a call runs in turn; nothing for ordinary commands and for those that run it elsewhere (ssh)."""
     if call.name in ("command", "exec") and call.has_option("-v", "-V"):
         return []
     if call.name == "eval":

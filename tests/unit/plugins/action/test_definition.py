@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action definition: what is said of a whole definition, once and together."""
+"""The action definition: all messages about a definition, once and together."""
 
 from __future__ import annotations
 

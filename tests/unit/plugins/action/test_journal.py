@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may take the lock, and how a long watch gives signs of life. What the module answers is given; the processes are real."""
+"""Who may take the lock, and how a long watch gives signs of life. The module's answers are given; the processes are real."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = dict[str, t.Any]
 
 
 class Journal(action.ActionModule):
-    """The plugin, with the answers of its module; what it was called with is kept."""
+    """The plugin, with the answers of its module. It keeps the arguments of each call."""
 
     def __init__(self, answers: t.Sequence[Answer], **args: t.Any) -> None:
         self._answers = iter(answers)
@@ -64,7 +64,7 @@ def test_a_dead_process_loses_it_at_once() -> None:
     assert plugin.hold() == {"changed": True}
     claim = plugin.calls[1]["holder"]
     assert (claim["instead_of"], claim["is_known"]) == ("x", True)
-    # Never without a look.
+    # Never without a check.
     assert "instead_of" not in plugin.calls[0]["holder"]
 
 
@@ -103,7 +103,7 @@ def test_a_lock_that_cannot_be_read_is_taken_on_demand(is_forced: bool) -> None:
 def test_a_long_watch_is_made_of_signs_of_life(
     go: list[bool], steps: list[t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is noted where the rollout may go on is noted at its end."""
+    """The note for a rollout that may go on is written at the end of the watch."""
     monkeypatch.setattr(_journal_call, "WATCH_AT_ONCE", 1)
     monkeypatch.setattr(action.ActionBase, "run", lambda *_arguments: {})
     plugin = Journal([{"go": each} for each in go], state="evaluated", seconds="3", note={"passed": True})

@@ -46,13 +46,13 @@ GRAMMAR = [
     ("partitionname=p Nodes=ALL Default=YES # x\n", [("partitionname", "partitionname=p Nodes=ALL Default=YES", 1)]),
     ("PowerAction=x Program=/p\nDownNodes=n1 Reason=y\nNodeSet=s Feature=f\n",
      [("PowerAction", "PowerAction=x Program=/p", 1), ("DownNodes", "DownNodes=n1 Reason=y", 2), ("NodeSet", "NodeSet=s Feature=f", 3)]),
-    # No key: Slurm itself says what is wrong with these.
+    # Not a key: Slurm itself tells the fault of these.
     ("Include other.conf\n", []),
     ("INCLUDE\tother.conf\n", []),
     ("just words\n", []),
     ("A=\n", []),
     ("=1\n", []),
-    # Ends of lines are \n alone, whatever Python takes for one.
+    # Only \n ends a line, although Python knows more.
     ("# a\x0cB=1\nC=3\n", [("C", "3", 2)]),
     ("# a\u2028B=1\nC=3\n", [("C", "3", 2)]),
 ]  # fmt: skip

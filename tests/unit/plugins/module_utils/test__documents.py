@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents of the wrong shape: every reader says what is wrong, or does without; none of them ends in an error of Python's own."""
+"""Documents of the wrong shape: every reader names the fault, or does without. None ends in an error of Python's own."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def releases(make_release: Make) -> list[Release]:
 
 
 def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
-    """What the modules do with a store."""
+    """The modules' use of a store."""
     manifest, previous = wanted.manifest(), store.current()
     found = store.manifest(wanted.id)
     if found:
@@ -95,7 +95,7 @@ def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
     _proof.prove(store, "/none", lambda _path: None)
     _diff.release_diff(store, manifest, content)
     store.previous()
-    # What is not fit to be read is mended before anything turns.
+    # The store repairs what it cannot read before it activates anything.
     store.stage(manifest, content)
     assert store.damaged(manifest) == []
     store.activate(wanted.id)
@@ -106,7 +106,7 @@ def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("name", ["manifest.json", "history.json", "worker_init.ok"])
-def test_a_store_is_mended_whatever_its_documents_say(
+def test_a_store_is_repaired_whatever_its_documents_say(
     name: str, store: Store, make_release: Make, host: pathlib.Path
 ) -> None:
     dice = random.Random(name)  # noqa: S311 - the same in each run
@@ -150,7 +150,7 @@ def test_a_manifest_of_another_shape_is_never_activated(store: Store, make_relea
 
 
 def documents() -> dict[str, t.Any]:
-    """What a journal's files say in the middle of a rollout, and of a rollback."""
+    """The content of a journal's files in the middle of a rollout, and of a rollback."""
     node = {
         **dict.fromkeys(("reason", "reason_user", "reason_time", "owner"), "x"),
         "state": "IDLE",
@@ -205,7 +205,7 @@ HOLDER = {"run": "own", "user": "ada", "host": "control", "pid": 7, "machine": "
 
 
 def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
-    """What the module journal, and what is decided from it on the control node, do with a journal."""
+    """The use of a journal by the module journal, and by the decisions on the control node."""
 
     def undo() -> None:
         rollout = journal.require_rollout()
@@ -216,7 +216,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
         plan_.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
         _hook_log.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
 
-    def go_back() -> None:
+    def roll_back() -> None:
         target = rollback_.rollback_target(journal.committed(), "")
         if not target["problem"]:
             rollback_.rollback(target, {}, "slurm")
@@ -226,7 +226,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
 
     return {
         "undo": undo,
-        "go back": go_back,
+        "roll back": roll_back,
         "show": show,
         "holder": journal.holder,
         "lock": lambda: journal.lock(HOLDER, "r", is_known=True),
@@ -256,7 +256,7 @@ def test_a_journal_that_does_not_fit_is_said_to_be_one(name: str, step: str, tmp
             refused += str(tmp_path) in str(exc)
     uses = {
         "journal": {"undo", "show", "note", "open", "close", "end"},
-        "committed": {"go back", "show", "close", "end"},
+        "committed": {"roll back", "show", "close", "end"},
         "lock": {"holder", "lock"},
     }
     assert (refused > ROUNDS / 4) == (step in uses[name])
@@ -273,7 +273,7 @@ def test_the_documents_of_this_test_are_good_ones(tmp_path: pathlib.Path) -> Non
 
 @pytest.mark.parametrize(("name", "fields"), [("journal", Rollout), ("lock", Holder), ("committed", Committed)])
 def test_the_shapes_of_the_documents_are_their_types(name: str, fields: t.Any) -> None:
-    """What is checked where a document is read has to be what the code that reads on is told."""
+    """The types that a reader checks are those that the other code expects."""
     good = documents()[name]
     document = good["rollouts"][0] if name == "committed" else good
     assert (

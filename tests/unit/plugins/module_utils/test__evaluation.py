@@ -22,7 +22,7 @@ def node(name: str, *flags: str, **reason: str) -> Node:
 
 
 class Answers:
-    """Slurm, which answers one look after the other; the last answer stays."""
+    """Slurm with a list of answers. The last one repeats."""
 
     def __init__(self, *looks: list[Node] | SlurmError) -> None:
         self.looks = list(looks)

@@ -88,7 +88,7 @@ def test_a_full_disk_is_named_with_the_remedy(disk: t.Any) -> None:
         assert raised.value.errno == errno.ENOSPC
         assert pathlib.Path(path).read_text() == "old"
         assert os.listdir(place / "sub") == ["a"]
-        # What needs no room works.
+        # Actions without a need of room work.
         _files.link_atomic(str(place / "link"), "a")
         assert os.readlink(place / "link") == "a"
 

@@ -43,7 +43,7 @@ GOOD = [run(), run("worker_epilog", "10-c")]
         ("batch", [], ["worker_prolog: 10-a did not run", "worker_epilog: 10-c did not run"], []),
         ("batch", [run(code=3), GOOD[1]], ["worker_prolog 10-a exit 3"], []),
         ("batch", [run(), run("worker_epilog", "10-c", 1)], [], ["worker_epilog 10-c exit 1"]),
-        # A run of the previous release is no proof of this one.
+        # A run of the previous release proves nothing about this one.
         ("batch", [run(release="another"), GOOD[1]], ["worker_prolog: 10-a did not run"], []),
         ("batch", [run(code=124, cause="timeout"), GOOD[1]], ["worker_prolog 10-a exit 124 (its time limit)"], []),
     ],
@@ -64,7 +64,7 @@ def test_a_line_that_a_full_disk_cut_off_is_passed_over() -> None:
 )
 def test_a_line_of_another_shape_is_passed_over(line: bytes) -> None:
     assert _hook_log.parse(b'{"job":"1"}\n' + line) == _hook_log.parse(b'{"job":"1"}')
-    # So that whoever reads it may ask for all of it.
+    # So that a reader may ask for all of it.
     assert {"time", "hook", "script", "release", "job", "user", "node"} <= _hook_log.parse(b"{}")[0].keys()
 
 
@@ -159,7 +159,7 @@ def test_a_run_is_found_in_a_large_log_with_little_memory_and_work(places: pathl
     assert [record["script"] for record in found] == ["first", "last"]
     assert len(parsed) == 2
     assert peak < 4_000_000
-    # Looking again is less work, and finds what has come.
+    # A second call costs less, and finds the new lines.
     with open(log, "a", encoding="utf-8") as handle:
         handle.write(lines([run(job="7", script="new")]))
     again = _hook_log.runs_of(["7"], ["worker_prolog"], found)
@@ -188,7 +188,7 @@ def test_what_the_controllers_user_plants_is_not_read(places: pathlib.Path, tmp_
         plant(directory / name)
         found = _hook_log.failures_of("", ["worker_prolog"])
         assert "secret" not in str(found)
-        # What is not read is told.
+        # The paths that are not read are named.
         told = [what for what in _hook_log.planted(["worker_prolog"]) if str(directory / name) in what]
         assert bool(told) == name.startswith("failure")
         (directory / name).unlink()
@@ -197,7 +197,7 @@ def test_what_the_controllers_user_plants_is_not_read(places: pathlib.Path, tmp_
 def test_a_killed_dispatcher_is_not_hidden_by_a_process_of_the_same_number(
     places: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Numbers are given again, and anybody may call his process as he likes."""
+    """The kernel uses numbers again, and anybody may give his process any name."""
     directory = places / "RUN_DIR/worker_prolog"
     with subprocess.Popen(["/bin/bash", "-c", "exec -a /etc/nodecycle/current/worker_prolog sleep 60"]) as process:
         (directory / f"running.{process.pid}").write_text(lines([run(time="1970-01-01T00:00:10+0000")]))

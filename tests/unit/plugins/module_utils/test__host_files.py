@@ -144,7 +144,7 @@ DAMAGE: dict[str, tuple[str, t.Callable[[pathlib.Path], object]]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_damage_is_found_and_mended(kind: str, host: pathlib.Path) -> None:
+def test_damage_is_found_and_repaired(kind: str, host: pathlib.Path) -> None:
     wanted = worker("worker_init")
     apply(wanted, OWNERS)
     path, damage = DAMAGE[kind]
@@ -279,7 +279,7 @@ def test_remove_takes_all_of_it_and_leaves_the_logs(host: pathlib.Path) -> None:
 
 
 def test_a_killed_placing_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped before each rename in turn; the next run makes it complete."""
+    """Stopped before each rename in turn. The next run completes it."""
     wanted = worker("worker_init")
     real = os.replace
     for moment in range(20):

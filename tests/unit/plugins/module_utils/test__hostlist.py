@@ -33,7 +33,7 @@ def test_expand(expression: str, names: list[str]) -> None:
     assert _hostlist.expand(expression) == names
 
 
-#: expression, what the message says
+#: expression, words of the message
 BAD = [
     ("", "empty name"),
     ("a,,b", "empty name"),

@@ -129,7 +129,7 @@ def test_what_a_killed_run_left_running_finds_no_rollout_where_it_has_ended(jour
     assert journal.require_rollout() == {**opened, "format": 1}
 
 
-def test_what_was_before_a_killed_run_stays_what_was_before(journal: Journal, clock: Clock) -> None:
+def test_the_state_before_a_killed_run_stays_the_previous_state(journal: Journal, clock: Clock) -> None:
     journal.open(rollout("a", w1="good", w2="good"))
     journal.note(activating=["w1"], passed=True)
     clock.pass_(100)
@@ -211,15 +211,15 @@ def test_a_rollback_is_an_undo_that_is_remembered(journal: Journal) -> None:
     assert journal.committed()[0]["name"] == "a"
 
 
-def test_a_host_that_was_withdrawn_is_forgotten(journal: Journal) -> None:
+def test_a_host_that_was_removed_is_forgotten(journal: Journal) -> None:
     journal.open(rollout("a", w1="good", w2="good"))
-    journal.close(is_committed=True, withdrawn=["w2"])
+    journal.close(is_committed=True, removed=["w2"])
     assert list(journal.committed()[0]["hosts"]) == ["w1"]
 
 
 def test_an_emptied_definition_leaves_nothing(journal: Journal) -> None:
     journal.open({**rollout("a", w1="good"), "conf": {"text": "", "adopt": []}})
-    journal.close(is_committed=True, withdrawn=["w1"])
+    journal.close(is_committed=True, removed=["w1"])
     assert not pathlib.Path(journal.directory).exists()
 
 
@@ -242,14 +242,14 @@ def test_nothing_is_noted_without_a_rollout(journal: Journal) -> None:
 
 
 def test_age_alone_takes_no_lock(journal: Journal, clock: Clock) -> None:
-    """Only whoever has looked for its process may say which run loses it."""
+    """Only a caller that has looked for its process may say which run loses it."""
     journal.lock(holder("first"))
     clock.pass_(10 * LOCK_STALE)
     for instead_of in ("", "another"):
         with pytest.raises(LockHeldError):
             journal.lock(holder("second"), instead_of, is_known=True)
     clock.pass_(1)
-    # A sign of life after the look.
+    # A sign of life after the check.
     journal.lock(holder("first"))
     with pytest.raises(LockHeldError):
         journal.lock(holder("second"), "first")
@@ -304,7 +304,7 @@ def test_what_could_not_be_read_again_is_not_written(journal: Journal) -> None:
 
 
 def test_a_reason_in_latin_1_is_noted(journal: Journal) -> None:
-    """As Slurm's commands give it: one byte that is no UTF-8."""
+    """Output of a Slurm command: one byte that is not UTF-8."""
     reason = b"L\xfcfter".decode("utf-8", "surrogateescape")
     opened = journal.open({**rollout("a", w1="good"), "nodes": {"w1": idle(reason=reason)}})
     noted = journal.note(failed={"w1": reason})
@@ -336,7 +336,7 @@ def test_an_undo_ends_also_where_the_history_is_broken(journal: Journal) -> None
 
 
 def reserve(journal: Journal) -> int:
-    """The bytes that are really kept."""
+    """The bytes that are really reserved."""
     present = os.stat(os.path.join(journal.directory, "reserve"))
     return min(present.st_size, present.st_blocks * 512)
 
@@ -348,7 +348,7 @@ def test_room_is_kept_between_rollouts_and_gone_with_the_last_of_them(journal: J
     assert reserve(journal) > RESERVE
     assert os.stat(os.path.join(journal.directory, "reserve")).st_mode & 0o777 == 0o600
     journal.open({**rollout("b", w1="good"), "conf": {"text": "", "adopt": []}})
-    journal.close(is_committed=True, withdrawn=["w1"])
+    journal.close(is_committed=True, removed=["w1"])
     assert not os.path.exists(journal.directory)
 
 

@@ -23,7 +23,7 @@ def test_the_digest_is_of_both_files_and_of_their_absence() -> None:
     assert len({_reconfigure.digest(PATH, files.get) for files in texts}) == 3
 
 
-# --- what there is to do
+# --- the plan
 
 
 def test_the_last_line_of_an_ordinary_key_counts() -> None:
@@ -58,7 +58,7 @@ def test_what_waits_for_a_restart(
     assert _reconfigure.waiting_for_restart(before, after, release) == (waiting, deadly)
 
 
-# --- what proves it
+# --- the proof
 
 
 def test_jobs_that_have_not_ended() -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of the trial's isolation is no system call (molecule/isolation has the rest)."""
+"""The parts of the trial's isolation without system calls (molecule/isolation has the rest)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_its_source_runs_by_itself() -> None:
     assert b"FileNotFoundError" in done.stderr
 
 
-# --- what the module gives it
+# --- its input from the module
 
 
 def entries(text: str) -> list[_conf.Entry]:

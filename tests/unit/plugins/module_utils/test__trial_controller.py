@@ -30,7 +30,7 @@ def trial(files: t.Mapping[str, str], hostname: str = "first") -> dict[str, str]
     return _trial_controller.trial_files(PATH, "/run/x", files.get, hostname)
 
 
-# --- what the trial changes
+# --- the trial's changes
 
 
 def test_the_trial_has_nothing_of_the_running_controller_s() -> None:
@@ -105,7 +105,7 @@ def test_every_node_has_an_address_that_leads_nowhere() -> None:
     assert names["nsswitch.conf"] == "passwd: files sss\nhosts: files\n"
 
 
-# --- what the controller says
+# --- the controller's words
 
 
 def test_its_severe_lines_are_read() -> None:

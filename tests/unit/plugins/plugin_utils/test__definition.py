@@ -15,7 +15,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Hoo
 SETTINGS = Settings("/etc/nodecycle", "", (), "")
 MAIN = "/etc/slurm/slurm.conf"
 
-#: What cluster_info says of a cluster that has nothing of ours.
+#: The result of cluster_info for a cluster without anything of ours.
 CLUSTER: dict[str, t.Any] = {
     "conf_path": MAIN,
     "controllers": ["ctl"],
@@ -68,7 +68,7 @@ def test_lines(value: object, lines: str) -> None:
     assert _definition.lines_of(value) == lines
 
 
-# --- which host carries what
+# --- the hooks of each host
 
 WORKERS = ["worker_init", "worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
 CONTROLLERS = ["controller_init", "controller_prolog", "controller_epilog"]
@@ -91,7 +91,7 @@ CARRIED = [
     # Slurm's keys hold for every node, so a node without a script of its own needs the dispatchers too.
     (("worker",), [], ["worker_prolog"], WORKERS),
     (("worker",), [], ["task_epilog"], WORKERS),
-    # An init hook is the host's own affair.
+    # An init hook concerns its host alone.
     (("worker",), [], ["worker_init"], []),
     (("worker",), ["worker_init"], ["worker_init"], WORKERS),
     (("worker",), [], ["controller_prolog"], []),
@@ -123,7 +123,7 @@ def test_conf_text() -> None:
     )
 
 
-# --- what stands against it
+# --- the problems
 
 
 def test_a_definition_that_fits() -> None:
@@ -196,7 +196,7 @@ LIMITS = [
     ([], ("n1",), IN_USE, "last"),
     ([], ("n1",), "", ""),
     (["worker_init"], ("n1",), "", ""),
-    # A Prolog of the user's own lines is none of ours.
+    # A Prolog in the user's own lines is not one of ours.
     ([], ("n1",), _conf.HEADER + "Prolog=/site/prolog\n", ""),
     (["worker_prolog"], ("n1",), _conf.HEADER + "#Prolog=/etc/nodecycle/current/worker_prolog\n", "first"),
 ]
@@ -345,12 +345,12 @@ def test_partitions_and_nodes_that_it_has(options: dict[str, t.Any]) -> None:
 
 
 def test_equal_problems_of_many_hosts_are_one_line() -> None:
-    same = Problem("slurm_x[0]", "is wrong", "mend it", "f.yml:3:5")
+    same = Problem("slurm_x[0]", "is wrong", "fix it", "f.yml:3:5")
     other = Problem("slurm_y", "is odd")
     lines = _definition.as_text(
         [("n1", same), ("n2", same), ("", other), ("n1", same), ("n3", same), ("n4", same), ("n5", same)]
     )
-    assert lines == ["slurm_x[0] is wrong [f.yml:3:5; host n1, n2, n3 and 2 more]. Remedy: mend it.", "slurm_y is odd."]
+    assert lines == ["slurm_x[0] is wrong [f.yml:3:5; host n1, n2, n3 and 2 more]. Remedy: fix it.", "slurm_y is odd."]
 
 
 def test_problems_that_differ_stay_apart() -> None:

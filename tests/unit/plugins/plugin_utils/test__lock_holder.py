@@ -32,7 +32,7 @@ def test_the_number_alone_says_nothing() -> None:
     assert not _lock_holder.lives({**holder(os.getpid()), "started": "1"})
 
 
-def test_a_run_on_another_machine_cannot_be_judged() -> None:
+def test_a_run_on_another_machine_cannot_be_checked() -> None:
     assert _lock_holder.lives({**holder(os.getpid()), "started": "1", "machine": "another"}) is None
 
 

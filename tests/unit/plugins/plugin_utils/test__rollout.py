@@ -139,7 +139,7 @@ def test_a_host_that_runs_something_else_is_told_although_nothing_is_left_to_do(
     assert plan["warnings"] == [
         "w2 does not run what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
     ]
-    # What this run changes is proven after the change.
+    # The run proves its own changes after the change.
     world.staged["c"]["conf_pending"] = True
     assert world.plan()["warnings"] == []
 
@@ -311,7 +311,7 @@ class TestUnreachable:
         world.staged["c"] = {"unreachable": True}
         assert "controller c cannot be reached" in world.plan()["problems"][0]
 
-    def test_reachable_again_it_is_given_back(self, world: World) -> None:
+    def test_reachable_again_it_is_resumed(self, world: World) -> None:
         world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
         assert world.plan()["resume"] == ["w2"]
 
@@ -377,7 +377,7 @@ DRAINED = node("IDLE+DRAIN", reason="Prolog error", user="slurm", time="1970-01-
         (journal(phase="undo"), {"n1": node()}, "undo"),
         (journal(failed={"w1": "why"}), {"n1": node()}, "undo"),
         (journal(), {"n1": DRAINED}, "undo"),
-        # Older than the activation: it is not the rollout's doing.
+        # Older than the activation, so not caused by the rollout.
         (journal(activated={"w1": 2000}), {"n1": DRAINED}, "finish"),
     ],
 )
@@ -390,7 +390,7 @@ def taking(undo: dict[str, t.Any], *steps: str) -> tuple[list[str], ...]:
     return tuple([host for host, due in undo["steps"].items() if step in due] for step in steps)
 
 
-def test_undo_goes_back_where_the_release_was_activated_and_takes_away_where_there_was_none() -> None:
+def test_undo_restores_hosts_that_were_activated_and_removes_from_those_that_had_none() -> None:
     plan = undo_.undo_plan(journal())
     assert taking(plan, "prove", "remove") == (["w1"], ["w2"])
     assert (taking(plan, "conf"), plan["reconfigure"], plan["conf_text"]) == ((["c"],), True, "old\n")
@@ -409,8 +409,8 @@ def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
     assert (taking(plan, "conf"), plan["reconfigure"], plan["conf_text"]) == (([],), False, None)
 
 
-def put_back() -> dict[str, dict[str, t.Any]]:
-    """What the hosts say after an undo that succeeded."""
+def restored_answers() -> dict[str, dict[str, t.Any]]:
+    """The answers of the hosts after an undo that succeeded."""
     done = {"changed": True}
     return {
         "c": {"restored_conf": done},
@@ -430,7 +430,7 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
         "output": "no disk\n",
     }
     epilog = {**record, "hook": "worker_epilog", "job": "8"}
-    facts = put_back()
+    facts = restored_answers()
     facts["w1"]["log"] = {"failures": [record, epilog]}
     undo = undo_.undo_plan(journal())
     outcome = {**undo_.undo_outcome(undo, facts, 1), "still_waiting": []}
@@ -453,8 +453,8 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
         {"proven": {"unreachable": True}},
     ],
 )
-def test_a_host_that_is_not_put_back_is_named_and_its_node_still_waiting(said: dict[str, t.Any]) -> None:
-    facts = put_back()
+def test_a_host_that_is_not_restored_is_named_and_its_node_stays_drained(said: dict[str, t.Any]) -> None:
+    facts = restored_answers()
     facts["w1"].update(said)
     outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
     assert list(outcome["not_restored"]) == ["w1"]
@@ -462,26 +462,26 @@ def test_a_host_that_is_not_put_back_is_named_and_its_node_still_waiting(said: d
 
 
 def test_a_failure_of_an_earlier_undo_in_the_same_run_does_not_count() -> None:
-    facts = put_back()
+    facts = restored_answers()
     facts["w1"]["undo_failure"] = {"number": 1, "msg": "disk full"}
     assert undo_.undo_outcome(undo_.undo_plan(journal()), facts, 2)["not_restored"] == {}
 
 
 def test_a_skipped_step_restores_nothing() -> None:
-    facts = put_back()
+    facts = restored_answers()
     facts["w1"]["proven"] = {"changed": False, "skipped": True}
     assert list(undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)["not_restored"]) == ["w1"]
 
 
 def test_a_node_whose_init_scripts_fail_keeps_the_reason_that_says_so() -> None:
-    facts = put_back()
+    facts = restored_answers()
     facts["w1"].update(undo_failure={"number": 1, "msg": "init failed"}, init={"failure": {"hook": "worker_init"}})
     outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
     assert (list(outcome["not_restored"]), outcome["nodes_to_drain"], outcome["restored_nodes"]) == (["w1"], [], [])
 
 
-def test_a_host_that_said_nothing_is_not_put_back() -> None:
-    facts = put_back()
+def test_a_host_that_said_nothing_is_not_restored() -> None:
+    facts = restored_answers()
     del facts["w1"]["proven"]
     del facts["w2"]
     outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
@@ -492,7 +492,7 @@ def test_a_host_that_said_nothing_is_not_put_back() -> None:
 @pytest.mark.parametrize("job", ["unknown", "", "7\n", "--partition=batch", None])
 def test_what_is_no_id_of_a_job_is_never_released(job: object) -> None:
     record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": job, "time": "t"}
-    assert undo_.undo_outcome(undo_.undo_plan(journal(failures=[record])), put_back(), 1)["jobs"] == []
+    assert undo_.undo_outcome(undo_.undo_plan(journal(failures=[record])), restored_answers(), 1)["jobs"] == []
 
 
 @pytest.mark.parametrize(
@@ -518,14 +518,14 @@ def test_what_failed_after_the_releases_is_told(
     still_waiting: list[str], absent: dict[str, t.Any], words: list[str]
 ) -> None:
     undo = undo_.undo_plan(journal())
-    outcome = {**undo_.undo_outcome(undo, put_back(), 1), "still_waiting": still_waiting}
+    outcome = {**undo_.undo_outcome(undo, restored_answers(), 1), "still_waiting": still_waiting}
     text = texts.undo_message(undo, outcome, {}, {"failed": True}, {"skipped": True}, absent)
     assert [word for word in words if word not in text] == [], text
 
 
-def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_keeps_no_node_from_being_given_back() -> None:
-    facts = put_back()
-    # What Slurm may still name is not removed.
+def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_nodes_are_resumed_nevertheless() -> None:
+    facts = restored_answers()
+    # Slurm may still name these files, so they stay.
     del facts["w2"]
     facts["c"]["reconfigured"] = {"failed": True, "msg": "parse error"}
     outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
@@ -536,10 +536,10 @@ def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_keeps_no_node_fr
 def test_a_killed_undo_remembers_the_jobs_that_wait() -> None:
     record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": "7", "time": "t"}
     undo = undo_.undo_plan(journal(failures=[record]))
-    assert undo_.undo_outcome(undo, put_back(), 1)["jobs"] == ["7"]
+    assert undo_.undo_outcome(undo, restored_answers(), 1)["jobs"] == ["7"]
 
 
-def test_undo_gives_back_the_nodes_that_the_rollout_drained_as_unreachable() -> None:
+def test_undo_resumes_the_nodes_that_the_rollout_drained_as_unreachable() -> None:
     nodes = {"n1": node(), "n2": node("IDLE+DRAIN")}
     assert undo_.undo_plan(journal(drained=["n1", "n2"], nodes=nodes))["unreachable"] == ["n1"]
 
@@ -603,7 +603,7 @@ def test_rollback_goes_to_the_one_before_or_the_named_one(committed: t.Any, name
         ([LATER, ENTRY], "zzz", "it knows: a"),
     ],
 )
-def test_rollback_is_refused_where_there_is_nothing_to_go_back_to(committed: t.Any, name: str, words: str) -> None:
+def test_rollback_is_refused_where_there_is_no_target(committed: t.Any, name: str, words: str) -> None:
     assert words in rollback_.rollback_target(committed, name)["problem"]
 
 
@@ -621,7 +621,7 @@ def test_a_rollback_is_the_undo_of_what_came_after_its_target() -> None:
     ("looked", "words"),
     [({}, "not in the inventory"), ({"w1": {"failed": True, "msg": "release oooo is not staged"}}, "w1: release oooo")],
 )
-def test_a_rollback_is_refused_where_a_host_cannot_go_back(looked: t.Any, words: str) -> None:
+def test_a_rollback_is_refused_where_a_host_lacks_the_release(looked: t.Any, words: str) -> None:
     target = rollback_.rollback_target([LATER, ENTRY], "")
     assert words in rollback_.rollback(target, looked, "slurm")["problems"][0]
 
@@ -638,7 +638,7 @@ def test_a_batch_says_where_it_stands(world: World) -> None:
     assert texts.batch_lines(plan)["w3"] == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
 
 
-def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -> None:
+def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_released() -> None:
     def record(hook: str, release: str, job: str) -> dict[str, t.Any]:
         return {"hook": hook, "release": release, "job": job}
 
@@ -682,7 +682,7 @@ RAN = [{"hook": "controller_prolog", "exit": 0}]
     [
         ({"c1": {"runs": RAN, "missing": []}, "c2": {"runs": [], "missing": ["x did not run"]}}, []),
         ({"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": RAN, "missing": ["x exit 1"]}}, ["c2"]),
-        # Nobody ran anything: then it is nobody's standing by.
+        # No controller ran the hooks, so none of them was just standing by.
         (
             {"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": [], "missing": ["x did not run"]}},
             ["c1", "c2"],
@@ -726,7 +726,7 @@ def test_what_is_staged_must_be_what_was_checked(world: World) -> None:
 
 def test_a_host_that_no_role_has_staged_is_named(world: World) -> None:
     world.staged["w3"] = {}
-    # The first controller is not asked twice where nothing is left to do.
+    # If nothing is left to do, the run does not ask the first controller twice.
     world.staged["c"] = {"skipped": True}
     (problem,) = world.plan()["problems"]
     assert problem.startswith("w3: nothing was staged in this run.")

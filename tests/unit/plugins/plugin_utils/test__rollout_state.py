@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which play has which hosts, as the run goes on."""
+"""The hosts of each play during a run."""
 
 from __future__ import annotations
 

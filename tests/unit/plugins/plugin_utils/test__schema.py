@@ -18,7 +18,7 @@ def parse(value: object, hook: str = "worker_prolog") -> tuple[list[ScriptSpec],
     return parser.parse(value), parser.problems
 
 
-# --- what may be written
+# --- right values
 
 
 @pytest.mark.parametrize("value", [None, "", "  \n", []])
@@ -76,7 +76,7 @@ def test_options(options: dict[str, t.Any], attribute: str, value: object) -> No
     assert getattr(spec, attribute) == value
 
 
-# --- what may not: the place, the fault, the remedy
+# --- wrong values: the place, the fault, the remedy
 
 HOOK = "slurm_worker_prolog"
 SCRIPT = f"{HOOK}[0] (check)"

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Changes: what a line means to a cluster that runs."""
+"""Changes: the effect of a line on a running cluster."""
 
 from __future__ import annotations
 

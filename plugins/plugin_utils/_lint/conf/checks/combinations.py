@@ -35,7 +35,7 @@ class Setting:
 
 
 class _Settings:
-    """What is set, as the checks ask for it."""
+    """The values that are set, as the checks ask for them."""
 
     def __init__(self, settings: t.Mapping[str, Setting], is_complete: bool) -> None:
         self._settings = settings
@@ -155,7 +155,7 @@ def _exclusive_words(settings: _Settings) -> _Found:
         )
     filters = settings.words("clifilterplugins")
     if len(filters) > 1 and any(word.endswith("none") for word in filters):
-        yield ("clifilterplugins",), "CliFilterPlugins: none with others takes away all", "warning"
+        yield ("clifilterplugins",), "CliFilterPlugins: none among others removes all", "warning"
 
 
 @_since("22.05")
@@ -285,7 +285,7 @@ def _limit(settings: _Settings, word: str) -> int | None:
 
 
 def _effective(subject: Subject) -> dict[str, Setting]:
-    """What the cluster will have, by key (lower case)."""
+    """The cluster's future values, by key (lower case)."""
     found = {
         entry.key.lower(): Setting(entry.value, None)
         for entry in subject.cluster.present

@@ -64,21 +64,21 @@ def unknown(subject: Subject) -> t.Iterator[Hit]:
             continue
         lines = [line for line in facts.tables_with(pair.name) if line.lower() != table]
         if pair.name in facts.table(facts.MAIN) and table:
-            said = f"{pair.key} is no key{_on_line(table)}: it stands on a line of its own"
+            said = f"{pair.key} is not a key{_on_line(table)}: it stands on a line of its own"
         elif lines and not table and subject.is_template:
             # A line that the template puts together from several.
             continue
         elif lines and not table:
-            said = f"{pair.key} is no key of its own: it belongs on a {joined(lines)} line"
+            said = f"{pair.key} is not a key of its own: it belongs on a {joined(lines)} line"
         elif lines:
-            said = f"{pair.key} is no key{_on_line(table)}"
+            said = f"{pair.key} is not a key{_on_line(table)}"
         else:
             names = {
                 key: item.name
                 for key, item in facts.table(table).items()
                 if any(item.span.covers(release) for release in subject.targets)
             }
-            said = f"{pair.key} is no key that Slurm knows{_on_line(table)}{nearest(pair.key, names)}"
+            said = f"{pair.key} is not a key that Slurm knows{_on_line(table)}{nearest(pair.key, names)}"
         yield from subject.graded("unknown-key", subject.targets, pair.place, said)
 
 

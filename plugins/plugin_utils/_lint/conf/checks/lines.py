@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The text and its lines: what Slurm cannot read, or reads otherwise than meant."""
+"""The text and its lines: parts that Slurm cannot read, or reads otherwise than meant."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _include_syntax(statement: Statement, name: str) -> t.Iterator[Hit]:
 
 
 def no_pair(subject: Subject) -> t.Iterator[Hit]:
-    """syntax-error: a line that is no Key=value."""
+    """syntax-error: a line that is not a Key=value."""
     for statement in subject.statements:
         if statement.head or statement.include is not None or subject.is_touched(statement.place):
             continue
@@ -73,7 +73,7 @@ def no_pair(subject: Subject) -> t.Iterator[Hit]:
             yield hit_at("syntax-error", statement.place, said, fix="begin the line with Include")
         else:
             severity: Severity | None = "info" if subject.is_whole and subject.is_open(text) else None
-            yield hit_at("syntax-error", statement.place, f"{shown(text)} is no Key=value", severity)
+            yield hit_at("syntax-error", statement.place, f"{shown(text)} is not a Key=value", severity)
 
 
 def quotes(subject: Subject) -> t.Iterator[Hit]:
@@ -95,7 +95,7 @@ def quotes(subject: Subject) -> t.Iterator[Hit]:
 
 
 def left_over(subject: Subject) -> t.Iterator[Hit]:
-    """syntax-error: what stands behind the value."""
+    """syntax-error: text behind the value."""
     for statement, head, _key in subject.known_heads:
         if statement.rest and not statement.cut_quote and not subject.is_touched(statement.place):
             said, fix = _left_over(statement, head)
@@ -103,7 +103,7 @@ def left_over(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _left_over(statement: Statement, head: Pair) -> tuple[str, str]:
-    """What is wrong with the rest of a line, and the remedy where the rule's own is not to the point."""
+    """The fault of the rest of a line, and the remedy if the rule's own does not fit."""
     last = statement.pairs[-1]
     rest = shown(statement.rest)
     if last.value.startswith("'"):

@@ -48,7 +48,7 @@ def state(subject: Subject) -> t.Iterator[Hit]:
         if pair.value.upper() not in value_types.NODE_STATES:
             known = ", ".join(value_types.NODE_STATES)
             meant = nearest(pair.value, value_types.NODE_STATES)
-            said = f"State of a node: {pair.value!r} is none of {known}; slurmctld ends at it{meant}"
+            said = f"State of a node: {pair.value!r} is not one of {known}; slurmctld ends at it{meant}"
             yield hit_at("invalid-value", pair.value_place, said)
 
 
@@ -93,7 +93,7 @@ class _Definition(t.NamedTuple):
 
     head: Pair
     is_present: bool
-    #: None where the value is no hostlist expression.
+    #: None if the value is not a hostlist expression.
     names: list[str] | None
 
 
@@ -162,7 +162,7 @@ def undefined(subject: Subject) -> t.Iterator[Hit]:
             names = _hostlist.expand(text) if text else []
         except _hostlist.HostlistError as exc:
             if not re.search(r"\][^,\[]*\[|[${}<>%]|\]\w", text):
-                said = f"{what} names nodes by what is no hostlist expression: {exc}"
+                said = f"{what} has a wrong hostlist expression: {exc}"
                 yield hit_at("undefined-node", pair.value_place, said, severity)
             continue
         unknown = [name for name in names if name not in defined and name.lower() not in sets]

@@ -32,7 +32,7 @@ def _plugin(subject: Subject, kind: str, pair: Pair, item: str, offset: int) -> 
     prefix, slash, name = item.rpartition("/")
     if slash and prefix.lower() not in (kind, "cred", "crypto"):
         if not prefix.startswith("/"):
-            yield hit_at("unknown-plugin", place, f"{pair.key}: {item} is no {kind} plugin")
+            yield hit_at("unknown-plugin", place, f"{pair.key}: {item} is not a {kind} plugin")
         return
     if lists.is_no_plugin(pair.name, name.lower()):
         return
@@ -44,7 +44,7 @@ def _plugin(subject: Subject, kind: str, pair: Pair, item: str, offset: int) -> 
     known = _known(kind, lower)
     word = known.get(lower) or facts.plugins(kind).get(lower)
     if word is None and (kind, lower) in lists.FORGOTTEN_PLUGINS:
-        said = f"{pair.key}: {item} is no plugin any more"
+        said = f"{pair.key}: {item} is no longer a plugin"
         yield from subject.graded("removed-plugin", subject.targets, place, said)
     elif word is None and kind not in lists.OPEN_KINDS:
         hint = nearest(name, [other.name for other in known.values()])

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Values: type, range, words, and what should not stand in a file that everybody reads."""
+"""Values: type, range, words, and secrets in a file that everybody reads."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _word(subject: Subject, pair: Pair, item: str, offset: int) -> t.Iterator[Hi
             other.name for other in known.values() if any(other.span.covers(release) for release in subject.targets)
         ]
         effect = "" if strict else "; Slurm takes it without a word and does nothing"
-        said = f"{pair.key}: {shown(item)} is no word of it{nearest(name, names)}{effect}"
+        said = f"{pair.key}: {shown(item)} is not a word of it{nearest(name, names)}{effect}"
         yield from subject.graded("invalid-value", subject.targets, place, said, severity)
         return
     since, until = word.span.since, word.span.until
@@ -148,7 +148,7 @@ def _word(subject: Subject, pair: Pair, item: str, offset: int) -> t.Iterator[Hi
         said = f"{pair.key}: {word.name} is known {span} only"
         yield from subject.graded("invalid-value", missing, place, said, severity)
     elif word.is_number and not strict and not re.match(r"\s*-?\d", value):
-        what = f"{value!r} is no number" if separator else "it wants a number"
+        what = f"{value!r} is not a number" if separator else "it wants a number"
         said = f"{pair.key}: {name}: {what}"
         yield hit_at("invalid-value", place, said, "warning", f"write {name}=number")
 

@@ -38,7 +38,7 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                     yield hit
                     continue
             for word in operands:
-                hit = _judge(subject, call, word, f"{call.name} -r")
+                hit = _unsafe(subject, call, word, f"{call.name} -r")
                 if hit is not None:
                     yield hit
                     break
@@ -83,7 +83,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
                 )
                 return
             continue
-        hit = _judge(subject, call, word, "find -delete", soft=limited)
+        hit = _unsafe(subject, call, word, "find -delete", soft=limited)
         if hit is not None:
             yield hit
             return
@@ -125,7 +125,7 @@ def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
     )
 
 
-def _judge(subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False) -> Hit | None:
+def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False) -> Hit | None:
     """Whether the path of a deletion can be another one than it was meant to be."""
     resolved = subject.program.resolve(word, call)
     segments = _segments(resolved)

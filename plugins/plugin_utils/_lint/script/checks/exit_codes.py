@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What becomes of the status of commands, and of the script."""
+"""The status of commands, and of the script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..program import Call, Context, Piece
 from ..subject import Subject
 from .vocabulary import SLURM_COMMANDS
 
-#: As a last command they fail only when the node is in trouble anyway, or their failure is no accident.
+#: As a last command they fail only if the node is in trouble anyway, or on purpose.
 _ROBUST = word_set(
     """
     true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait

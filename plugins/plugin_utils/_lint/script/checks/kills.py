@@ -55,7 +55,7 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             yield hit_at(
                 "kill-unscoped",
                 call,
-                "fuser -k kills whoever uses the file, also other jobs",
+                "fuser -k kills every process that uses the file, also those of other jobs",
                 "info" if asked else None,
             )
         elif call.name == "kill" and not _probes(call):

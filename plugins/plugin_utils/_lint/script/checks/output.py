@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What is printed, and who reads it."""
+"""The output of a script, and its readers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def output(subject: Subject) -> t.Iterator[Hit]:
                     f"the line is dropped; a task prolog's output is not executed, so {first} does not run",
                 )
             elif first in ("set", "source", ".") and len(text.split()) > 1:
-                yield hit_at("task-protocol", call, f"the line is dropped; {first} is no word of the protocol")
+                yield hit_at("task-protocol", call, f"the line is dropped; {first} is not a word of the protocol")
             else:
                 yield hit_at(
                     "stdout-noise",

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Who may write to what the script makes."""
+"""The users who may write to files of the script."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every rule: what must fire, and what looks like it and must not."""
+"""Every rule: texts on which it must fire, and near misses on which it must not."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ FIRES_NOT = [
 ]
 
 
-def judge(text: str, version: str | None = "24.11") -> list[Finding]:
+def lint(text: str, version: str | None = "24.11") -> list[Finding]:
     """The findings beside a cluster's slurm.conf."""
     present = _conf.entries(PRESENT, "/etc/slurm/slurm.conf")
     return check(text, Cluster(version=version, present=present, managed=MANAGED, partitions=["batch"]))
@@ -245,8 +245,8 @@ def judge(text: str, version: str | None = "24.11") -> list[Finding]:
 
 @pytest.mark.parametrize(("rule", "text", "version", "line", "severity"), FIRES)
 def test_a_rule_fires(rule: str, text: str, version: str, line: int, severity: str) -> None:
-    found = [finding for finding in judge(text, version) if finding.rule == rule]
-    assert [(finding.line, finding.severity) for finding in found][:1] == [(line, severity)], judge(text, version)
+    found = [finding for finding in lint(text, version) if finding.rule == rule]
+    assert [(finding.line, finding.severity) for finding in found][:1] == [(line, severity)], lint(text, version)
     assert found[0].column >= 1
     assert found[0].origin == "slurm_extra_conf"
     assert found[0].message
@@ -255,7 +255,7 @@ def test_a_rule_fires(rule: str, text: str, version: str, line: int, severity: s
 
 @pytest.mark.parametrize(("rule", "text", "version"), FIRES_NOT)
 def test_a_rule_does_not_fire(rule: str, text: str, version: str) -> None:
-    assert [finding for finding in judge(text, version) if finding.rule == rule] == []
+    assert [finding for finding in lint(text, version) if finding.rule == rule] == []
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
@@ -271,13 +271,13 @@ def test_each_rule_is_documented(rule: str, root: pathlib.Path) -> None:
 
 
 def test_a_hint_names_the_nearest_key_and_word() -> None:
-    assert "did you mean KillWait?" in judge("KilWait=30")[0].message
-    found = [finding for finding in judge("SchedulerParameters=bf_contine,defer") if finding.rule == "invalid-value"]
+    assert "did you mean KillWait?" in lint("KilWait=30")[0].message
+    found = [finding for finding in lint("SchedulerParameters=bf_contine,defer") if finding.rule == "invalid-value"]
     assert "did you mean bf_continue?" in found[0].message
 
 
 def test_a_conflict_says_who_wins_and_where() -> None:
-    found = [finding for finding in judge("SchedulerParameters=bf_continue") if finding.rule == "duplicate-key"]
+    found = [finding for finding in lint("SchedulerParameters=bf_continue") if finding.rule == "duplicate-key"]
     assert "/etc/slurm/slurm.conf:3" in found[0].message
     assert "wins" in found[0].message
     assert "defer will be lost" in found[0].message
@@ -285,7 +285,7 @@ def test_a_conflict_says_who_wins_and_where() -> None:
 
 def test_no_password_is_shown() -> None:
     text = "AccountingStoragePass=hunter2\nAccountingStoragePass=hunter3\nJobCompPass=hunter4 x\n"
-    assert "hunter" not in "".join(finding.message + finding.fix for finding in judge(text))
+    assert "hunter" not in "".join(finding.message + finding.fix for finding in lint(text))
 
 
 def test_what_is_placed_already_is_no_change() -> None:
@@ -295,7 +295,7 @@ def test_what_is_placed_already_is_no_change() -> None:
 
 
 def test_columns_point_at_the_word() -> None:
-    found = judge('KillWait=30\n  SchedulerParameters = "defer, bf_foo=1"\n')
+    found = lint('KillWait=30\n  SchedulerParameters = "defer, bf_foo=1"\n')
     assert [(finding.line, finding.column) for finding in found if finding.rule == "invalid-value"] == [(2, 33)]
 
 
@@ -310,13 +310,13 @@ def test_columns_point_at_the_word() -> None:
     ],
 )
 def test_the_release_decides(version: str | None, severities: dict[str, str]) -> None:
-    found = {finding.rule: finding.severity for finding in judge("FrontendName=f\nPrologTimeout=1\n", version)}
+    found = {finding.rule: finding.severity for finding in lint("FrontendName=f\nPrologTimeout=1\n", version)}
     assert {rule: severity for rule, severity in found.items() if rule in ("removed-key", "not-yet-key")} == severities
 
 
 def test_a_release_that_is_newer_than_the_facts_may_know_more() -> None:
-    assert {finding.severity for finding in judge("BrandNewKey=1\n", "27.11")} == {"warning"}
-    assert {finding.severity for finding in judge("BrandNewKey=1\n", "26.05")} == {"error"}
+    assert {finding.severity for finding in lint("BrandNewKey=1\n", "27.11")} == {"warning"}
+    assert {finding.severity for finding in lint("BrandNewKey=1\n", "26.05")} == {"error"}
 
 
 def test_a_whole_file() -> None:
@@ -347,7 +347,7 @@ def test_include_at_the_end_of_a_file_without_a_newline() -> None:
         "{# KillWait = #}\n",
     ],
 )
-def test_a_template_is_judged_as_far_as_it_can_be(text: str) -> None:
+def test_a_template_is_checked_as_far_as_it_can_be(text: str) -> None:
     assert check_file(text) == []
 
 
@@ -383,7 +383,7 @@ def test_the_examples_of_the_page_hold(root: pathlib.Path) -> None:
             else [text]
         ):
             fired = {
-                finding.rule for finding in judge(line + "\n", release) if kind == "Bad" or finding.severity != "info"
+                finding.rule for finding in lint(line + "\n", release) if kind == "Bad" or finding.severity != "info"
             }
             if kind == "Bad":
                 assert rule in fired, (rule, line)

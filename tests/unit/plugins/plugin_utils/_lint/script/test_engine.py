@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The engine: what is linted once, remembered, silenced, graded, and what bad input does."""
+"""The engine: equal texts, the cache, suppressions, severities, and bad input."""
 
 from __future__ import annotations
 
@@ -314,7 +314,7 @@ def test_options_of_the_interpreter_line_load_nothing(tmp_path: pathlib.Path) ->
 
 
 def interpreter(tmp_path: pathlib.Path, name: str, said: str = "") -> pathlib.Path:
-    """An interpreter that notes that it was called, with what and with which variables; it says something and fails."""
+    """An interpreter that notes its call with the arguments and variables, prints something and fails."""
     path = tmp_path / name
     path.write_text(
         f"#!/bin/sh\n{{ echo \"$*\"; env; cat; }} >{tmp_path}/called\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n"
@@ -386,7 +386,7 @@ def test_an_interpreter_that_is_not_there_is_a_note(monkeypatch: pytest.MonkeyPa
     assert "ruby is not installed on the control node" in without.message
 
 
-# ------------------------------------------------------------------------------------- what the two programs say
+# ---------------------------------------------------------------------------------- messages of the two programs
 
 
 @pytest.mark.parametrize(

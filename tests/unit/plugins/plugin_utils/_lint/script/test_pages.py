@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each rule has its page, the page says what the rule says, and its examples behave as it claims."""
+"""Each rule has its page, the page agrees with the rule, and its examples behave as it claims."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TIMEOUT = 30
 
 
 def lint(rule: str, kind: str) -> list[Finding] | None:
-    """What the linter says of a page's example about the page's rule; None without such an example."""
+    """The linter's findings of the page's rule in its example; None without such an example."""
     text = (PAGES / f"{rule}.md").read_text(encoding="utf-8")
     example = re.search(rf"^{kind} \(`(\w+)`\):\n\n```bash\n(.*?)```$", text, re.MULTILINE | re.DOTALL)
     if example is None:
         return None
     timeout = TIMEOUT if rule == "wait-exceeds-timeout" else None
     script = Script(example[1], "example", example[2].encode(), timeout=timeout)
-    # Without the dispatcher's PATH, because that is what the page on it speaks of.
+    # Without the dispatcher's PATH, which is the subject of its page.
     path = {"path": None} if rule == "command-search-path" else {}
     return [f for f in engine.lint([script], options=Options(**path), cache_path=None) if f.rule == rule]
 

@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, t.Any]] = yaml.safe_load(
 
 
 def of(kind: str) -> list[t.Any]:
-    """The cases of one kind, each with a name that says where to look."""
+    """The cases of one kind, each with a name that tells its place."""
     return [
         pytest.param(rule, entry, id=f"{rule}-{number}")
         for rule, entries in CASES.items()
@@ -31,7 +31,7 @@ def of(kind: str) -> list[t.Any]:
 
 
 def findings(rule: str, entry: dict[str, t.Any]) -> list[Finding]:
-    """What the linter says of a case about one rule."""
+    """The linter's findings of one rule in a case."""
     text = entry["script"] * entry.get("repeat", 1)
     content = text.encode() if entry.get("raw") else b"#!/bin/bash\n" + text.encode()
     options = Options(slurm_version=entry.get("slurm_version"), path=CASES[rule].get("path", DISPATCHER_PATH))
@@ -39,7 +39,7 @@ def findings(rule: str, entry: dict[str, t.Any]) -> list[Finding]:
     return [finding for finding in engine.lint([script], options=options, cache_path=None) if finding.rule == rule]
 
 
-#: Rules that only ever note something: their near misses must not even be noted.
+#: Rules that only note something: for their near misses not even a note is right.
 NOTES = {"unknown-language", "init-without-errexit"}
 
 
