@@ -30,6 +30,8 @@ def up(*, fresh: bool = False) -> None:
     make_slurm()
     digest = saved.digest_now()
     is_saved = saved.is_saved(digest) and not fresh
+    # An `up` that was killed leaves its network and volume.
+    cluster.remove()
     say(f"starting {len(HOSTS)} containers" + (" from the saved cluster" if is_saved else ""))
     cluster.start(lambda host: saved.image_of(host, digest) if is_saved else slurm_image(), digest)
     if not is_saved:

@@ -226,7 +226,7 @@ lines:
   type: list
   elements: str
 target:
-  description: The committed rollout to go back to. Empty where an interrupted rollout is undone instead.
+  description: The committed rollout to go back to. Empty if the run undoes an interrupted rollout instead.
   returned: with O(step=rollback_target)
   type: dict
 rollout:

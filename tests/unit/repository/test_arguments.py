@@ -43,7 +43,7 @@ HARMLESS = {
         ["release.id", "init.id", "proof_info.release", "proof_info.staged", "hook_log_info.release"],
         "a digest that everybody may know",
     ),
-    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.withdrawn"], "names of hosts"),
+    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.removed"], "names of hosts"),
     "node.reason": "Slurm shows it to everybody",
     **dict.fromkeys(["held_jobs.jobs", "held_jobs_info.jobs"], "ids"),
     "hook_log_info.jobs": "ids and names of hosts",

@@ -160,7 +160,7 @@ def baseline(began: float, jobs: int = 1) -> Baseline:
     return {**NO_BASELINE, "time": began, "jobs": [str(number) for number in range(jobs)]}
 
 
-def test_a_baseline_is_replaced_by_whoever_has_read_it_and_by_nobody_else(journal: Journal) -> None:
+def test_only_the_reader_of_a_baseline_replaces_it(journal: Journal) -> None:
     """What a killed run has left running may end when another rollout is under way."""
     journal.replace_baseline(baseline(1), None)
     journal.open(rollout("a", w1="good"))
