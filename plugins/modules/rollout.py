@@ -226,7 +226,7 @@ lines:
   type: list
   elements: str
 target:
-  description: The committed rollout to go back to. Empty if the run undoes an interrupted rollout instead.
+  description: The committed rollout that the rollback restores. Empty if the run undoes an interrupted rollout instead.
   returned: with O(step=rollback_target)
   type: dict
 rollout:
