@@ -62,15 +62,18 @@ def _init(container: str) -> str:
     return pid
 
 
+def home_of(user: str) -> str:
+    return f"/{user}" if user == "root" else f"/home/{user}"
+
+
 def inside(container: str, command: str, user: str = "root") -> list[str]:
     """The command line that runs a shell command in a container.
 
     In a session of its own: what ends the caller does not end it, as over ssh.
     """
-    home = "/root" if user == "root" else f"/home/{user}"
     become = () if user == "root" else ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
     return [
         *("nsenter", "--target", _init(container), "--all"),
-        *("env", "-i", *ENVIRONMENT, f"HOME={home}", *become),
+        *("env", "-i", *ENVIRONMENT, f"HOME={home_of(user)}", *become),
         *("setsid", "--wait", "/bin/sh", "-c", command),
     ]

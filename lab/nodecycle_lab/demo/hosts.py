@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 from ..console import LabError
-from ..inside import inside
+from ..inside import home_of, inside
 from ..podman import container
 
 #: For each host, what on_host.py says of it.
@@ -24,8 +24,7 @@ ON_HOST = pathlib.Path(__file__).with_name("on_host.py")
 
 def command(host: str, *words: str, user: str = "root") -> list[str]:
     """The command line that runs a command on a host, in the user's home."""
-    home = "/root" if user == "root" else f"/home/{user}"
-    return inside(container(host), f"cd {home} && exec {shlex.join(words)}", user)
+    return inside(container(host), f"cd {home_of(user)} && exec {shlex.join(words)}", user)
 
 
 def run(host: str, *words: str, user: str = "root", text: str = "") -> subprocess.CompletedProcess[str]:
