@@ -253,14 +253,15 @@ ended() {
 # End the script and all that it has started: SIGTERM first, SIGKILL after five seconds. None of it may run beside the next script.
 stop() {
     local -A known=()
-    local found=() begun signal=TERM pause=0.1
+    local found=() begun signal=TERM killed='' pause=0.1
     uptime_ticks
     begun=$ticks
-    # No signal ends a process that hangs in the kernel.
-    while ((ticks - begun < 700)); do
+    # No signal ends a process that hangs in the kernel. On a busy host one look takes seconds, so KILL may be due late.
+    until [[ $killed ]] && ((ticks - begun >= 700)); do
         find_descendants
         if ((${#found[@]} == 0)); then return; fi
         if [[ $signal ]]; then kill -s "$signal" "${found[@]}" 2>/dev/null; fi
+        if [[ $signal == KILL ]]; then killed=yes; fi
         sleep "$pause"
         signal='' pause=0.3
         uptime_ticks

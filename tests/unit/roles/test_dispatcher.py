@@ -826,6 +826,26 @@ def test_a_time_limit_ends_all_that_a_script_has_started(
         assert [line["exit"] for line in host.log] == [124, 0]
 
 
+def test_a_host_that_is_too_busy_to_look_in_time_kills_all_the_same(
+    host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    """One look at all processes may take seconds, so the time for KILL may come and go within it."""
+    deaf = f"trap '' TERM; echo $$ >{host.directory}/pids; while :; do sleep 0.1; done"
+    command = host.place("worker_prolog", Script("slow", sh(deaf), timeout=1, on_failure="ignore"), "echo next")
+    with subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        # TERM was sent, KILL is not due yet.
+        time.sleep(3)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        process.send_signal(signal.SIGCONT)
+        try:
+            out, _err = process.communicate(timeout=20)
+        finally:
+            for left in survivors():
+                os.kill(left, signal.SIGKILL)
+    assert out == b"next\n"
+
+
 def test_a_time_limit_spares_who_shares_the_group_of_a_hook_that_leads_none(
     host: Host, survivors: t.Callable[[], list[int]]
 ) -> None:
