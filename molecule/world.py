@@ -37,6 +37,7 @@ squeue -h -a -o '%i %T %r %u' | sed 's/^/job\t/; s/$/\tthere/'
 
 #: Things that change by themselves, and why; each is a regular expression over kind and name.
 NOISE = {
+    r"(file|digest)\t/var/cache/lab-compiled\b": "what Python compiled of the modules of Ansible (lab/compiled.py)",
     r"(file|digest)\t/(run|var)/log/journal/": "the system's log",
     r"(file|digest)\t/var/log/(journal|wtmp|btmp|lastlog|slurm/[a-z]+\.log)\b": "logs; that only Slurm's daemons wrote them is in their state",
     r"(file|digest)\t/var/log/munge/munged\.log$": "munged notes each slurmctld that starts, for it asks whether munge checks users",

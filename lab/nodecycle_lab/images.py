@@ -93,6 +93,7 @@ def slurm_digest() -> str:
     return digest_of(
         "\0".join((image_id(base_image()), users(), limits_dropin())),
         ROOT / "lab" / "Containerfile",
+        ROOT / "lab" / "compiled.py",
         ROOT / "lab" / "image.yml",
         tasks / "guard.yml",
         tasks / "packages.yml",
