@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pathlib
+import resource
 import shlex
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 HERE = pathlib.Path(__file__).parent
-CALLS = {engine: HERE / f"lab_calls_{engine}.txt" for engine in ("podman",)}
+CALLS = {engine: HERE / f"lab_calls_{engine}.txt" for engine in ("podman", "docker")}
 
 NETWORK = """[{"subnets": [{"subnet": "10.89.7.0/24"}], "IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}]"""
 IMAGES = "localhost/nodecycle-lab/controller:24.11-old another:1"
@@ -32,8 +34,11 @@ class Lab:
         self.lines: list[str] = []
         #: The images that are missing.
         self.missing: tuple[str, ...] = ()
+        #: How often a subnet is refused.
+        self.refused = 0
         self.modules = {name: self._module(name) for name in ("cluster", "commands", "images", "inside", "saved")}
         monkeypatch.setattr(subprocess, "run", self._run)
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, resource.RLIM_INFINITY))
         monkeypatch.setattr(self["inside"], "INITS", tmp_path)
         for name in ("cluster", "saved"):
             # Threads would speak in any order.
@@ -69,6 +74,9 @@ class Lab:
             return (1, "") if any(name in text for name in self.missing) else (0, "feed")
         if words[0] == "pull":
             return 1, ""
+        if "--subnet" in text and self.refused:
+            self.refused -= 1
+            return 1, "Pool overlaps with other one on this address space"
         answers = {
             "container inspect": str(os.getpid()),
             "network inspect": NETWORK,
@@ -96,11 +104,9 @@ MISSING = {"make_base": ("/base:",), "make_slurm": ("/slurm:",)}
 
 def calls(name: str, lab: Lab) -> list[str]:
     lab.missing = MISSING.get(name, ())
-    try:
+    # A command of the user's ends with its own code.
+    with contextlib.suppress(SystemExit):
         SCENARIOS[name](lab)
-    except SystemExit:
-        # A command of the user's ends with its own code.
-        pass
     return [line.replace(str(lab["images"].CACHE), "CACHE") for line in lab.lines]
 
 
@@ -137,3 +143,71 @@ def test_the_engine_is_asked_with_these_words(
     engine: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
     assert calls(name, Lab(monkeypatch, tmp_path)) == recorded(engine)[name]
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_subnet_that_another_lab_took_meanwhile_is_asked_for_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    lab = Lab(monkeypatch, tmp_path)
+    lab.refused = 2
+    lab["cluster"].make_network("net")
+    asked = [line for line in lab.lines if "--subnet" in line]
+    assert len(asked) == 3
+    assert lab.lines[-1] == asked[-1]
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_subnets_that_are_always_taken_end_with_docker_s_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    lab = Lab(monkeypatch, tmp_path)
+    lab.refused = 99
+    with pytest.raises(Exception, match="Pool overlaps"):
+        lab["cluster"].make_network("net")
+
+
+def test_ansible_and_the_notes_of_containers_know_the_engine(
+    engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    inside = importlib.import_module("nodecycle_lab.inside")
+    process = importlib.import_module("nodecycle_lab.process")
+    assert process.environment()["LAB_ENGINE"] == engine
+    assert inside.INITS.name == engine
+    Lab(monkeypatch, tmp_path)
+    assert f"container={engine}" in inside.inside("nodecycle-login", "true")
+
+
+@pytest.mark.parametrize("engine", ["podman"], indirect=True)
+@pytest.mark.parametrize("user", [0, 1000])
+@pytest.mark.usefixtures("engine")
+def test_podman_s_hosts_are_entered_by_nsenter(
+    user: int, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert Lab(monkeypatch, tmp_path)["inside"].inside("nodecycle-login", "true")[0] == "nsenter"
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+@pytest.mark.parametrize(("user", "way"), [(0, "nsenter"), (1000, "docker")])
+@pytest.mark.usefixtures("engine")
+def test_docker_s_hosts_are_entered_by_nsenter_if_the_machine_lets_one(
+    user: int, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert Lab(monkeypatch, tmp_path)["inside"].inside("nodecycle-login", "true")[0] == way
+
+
+@pytest.mark.parametrize("command", ["lab", "demo"])
+def test_another_engine_is_refused(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "lab" / command, *(["status"] if command == "lab" else [])],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LAB_ENGINE": "lxc"},
+    )
+    assert done.returncode == 2
+    assert "LAB_ENGINE=lxc: choose one of podman, docker" in done.stderr
