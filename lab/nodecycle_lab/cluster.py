@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import concurrent.futures
-import ipaddress
-import json
 import time
 import typing as t
 
 from .console import LabError
-from .podman import container, podman, present, remove_containers, try_in
-from .settings import DIGEST_LABEL, HOSTS, LABEL, NAME, WORKERS
+from .engine import (
+    DIALECT,
+    call,
+    container,
+    make_network,
+    present,
+    remove_containers,
+    remove_networks_and_volumes,
+    subnet_of,
+    try_in,
+)
+from .settings import DIGEST_LABEL, ENGINE, HOSTS, LABEL, NAME, WORKERS
 
 #: Never the name alone: podman takes one of hex digits for the beginning of another network's id.
 NETWORK = f"{NAME}-network"
@@ -22,22 +30,21 @@ T = t.TypeVar("T")
 
 
 def in_all(function: t.Callable[[str], T], hosts: t.Sequence[str] = HOSTS) -> list[T]:
-    """Calls function(host) for all hosts at once; podman spends its time waiting."""
+    """Calls function(host) for all hosts at once; the engine spends its time waiting."""
     with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
         return list(pool.map(function, hosts))
 
 
 def addresses() -> dict[str, str]:
     """Fixed ones: a host that boots again has the address by which slurmctld knows it, as in a machine room."""
-    network = json.loads(podman("network", "inspect", NETWORK))[0]
-    subnet = ipaddress.ip_network(network["subnets"][0]["subnet"])
+    subnet = subnet_of(NETWORK)
     return {host: str(subnet[10 + number]) for number, host in enumerate(HOSTS)}
 
 
 def start(image_of: t.Callable[[str], str], digest: str) -> None:
     """Starts all hosts, each from its image, and waits until their systemd has."""
-    podman("network", "create", "--label", f"{LABEL}={NAME}", NETWORK)
-    podman("volume", "create", "--label", f"{LABEL}={NAME}", f"{NAME}-home")
+    make_network(NETWORK)
+    call("volume", "create", "--label", f"{LABEL}={NAME}", f"{NAME}-home")
     known = addresses()
     # podman's name server forgets a container that is switched off; a machine room's does not, and slurmctld would wait for it.
     names = [f"--add-host={host}:{address}" for host, address in known.items()]
@@ -52,11 +59,10 @@ def start(image_of: t.Callable[[str], str], digest: str) -> None:
             f"--volume={NAME}-home:/home",
             f"--label={LABEL}={NAME}",
             f"--label={DIGEST_LABEL}={digest}",
-            "--systemd=always",
             # root of a node may unshare namespaces and mount; scripts rely on it.
-            "--cap-add=SYS_ADMIN,NET_ADMIN",
+            *DIALECT.host_options("SYS_ADMIN", "NET_ADMIN"),
         )
-        podman("run", "--detach", *options, *names, image_of(host), "/sbin/init")
+        call("run", "--detach", *options, *names, image_of(host), *DIALECT.init)
 
     # One first: an empty volume is filled from the image of its first user.
     start_one(HOSTS[0])
@@ -72,7 +78,7 @@ def wait_for_systemd(host: str) -> None:
             return
         if time.monotonic() > deadline:
             raise LabError(
-                f"systemd in {container(host)} is '{state or 'not reachable'}' after {SYSTEMD_TIMEOUT} s; see `podman logs {container(host)}`."
+                f"systemd in {container(host)} is '{state or 'not reachable'}' after {SYSTEMD_TIMEOUT} s; see `{ENGINE} logs {container(host)}`."
             )
         time.sleep(0.3)
 
@@ -99,6 +105,4 @@ def remove() -> None:
     names = present()
     if names:
         remove_containers(*names)
-    for kind in ("volume", "network"):
-        for name in podman(kind, "ls", "--quiet", "--filter", f"label={LABEL}={NAME}").split():
-            podman(kind, "rm", "--force", name)
+    remove_networks_and_volumes()

@@ -12,16 +12,16 @@ import typing as t
 
 from . import cluster, saved
 from .console import LabError, say
+from .engine import call, container, digest_of, digests_in_use, images, present, prune_images, table
 from .images import make_slurm, slurm_image, suite
 from .machine import prepare, write_containers_conf
-from .podman import container, images, podman, present, prune_images
 from .process import environment, own_playbook, playbook, program, run_through
-from .settings import DIGEST_LABEL, HOSTS, INVENTORY, LABEL, NAME, ROOT, SUITES, USERS, VERSION
+from .settings import ENGINE, ENGINES, HOSTS, INVENTORY, NAME, ROOT, SUITES, USERS, VERSION
 
 
 def up(*, fresh: bool = False) -> None:
     suite()
-    if program("podman") and present():
+    if program(ENGINE) and present():
         states = cluster.node_states()
         if len(present()) == len(HOSTS) and states:
             say(f"{NAME} is up already ({', '.join(f'{node} {state}' for node, state in states.items())})")
@@ -48,7 +48,7 @@ def reset() -> None:
     names = present()
     if not names:
         raise LabError(f"{NAME} is not up. Run `lab/lab up`.")
-    digest = podman("inspect", "--format", f'{{{{index .Config.Labels "{DIGEST_LABEL}"}}}}', names[0])
+    digest = digest_of(names[0])
     if not saved.is_saved(digest):
         raise LabError("there is no saved cluster to go back to. Run `lab/lab down` and `lab/lab up`.")
     cluster.remove()
@@ -59,16 +59,16 @@ def reset() -> None:
 
 
 def down(*, with_images: bool = False) -> None:
-    if not program("podman"):
+    if not program(ENGINE):
         return
     cluster.remove()
     kept = []
     if with_images:
         # What another lab runs on, or goes back to, stays.
-        needed = tuple(f"-{digest}" for digest in saved.digests_in_use())
+        needed = tuple(f"-{digest}" for digest in digests_in_use())
         kept = [reference for reference in images() if reference.endswith(needed)]
         for reference in set(images()).difference(kept):
-            podman("rmi", reference, check=False)
+            call("rmi", reference, check=False)
         prune_images()
     gone = " with its images" if with_images else ""
     say(f"{NAME} is gone{gone}" + (", but for those that another lab needs" if kept else ""))
@@ -78,16 +78,15 @@ def status() -> None:
     if not present():
         say(f"{NAME} is not up (lab/lab up)")
         sys.exit(1)
-    columns = "table {{.Names}} {{.Status}} {{.Image}}"
-    print(podman("ps", "--all", "--filter", f"label={LABEL}={NAME}", "--format", columns))
-    sys.exit(run_through(["podman", "exec", container("controller"), "sinfo"]))
+    print(table())
+    sys.exit(run_through([ENGINE, "exec", container("controller"), "sinfo"]))
 
 
 def execute(host: str, user: str | None, command: list[str]) -> None:
     flags = ["--interactive"] + (["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else [])
     if user:
         flags += ["--user", user, "--workdir", f"/home/{user}" if user in USERS else "/"]
-    sys.exit(run_through(["podman", "exec", *flags, container(host), *command]))
+    sys.exit(run_through([ENGINE, "exec", *flags, container(host), *command]))
 
 
 def play(name: str, *rest: str) -> None:
@@ -99,7 +98,7 @@ def play(name: str, *rest: str) -> None:
 
 def print_env() -> None:
     write_containers_conf()
-    for key in ("LAB_NAME", "LAB_SLURM_VERSION", "ANSIBLE_CONFIG", "CONTAINERS_CONF"):
+    for key in ("LAB_ENGINE", "LAB_NAME", "LAB_SLURM_VERSION", "ANSIBLE_CONFIG", "CONTAINERS_CONF"):
         if key in environment():
             print(f"export {key}={shlex.quote(environment()[key])}")
 
@@ -108,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="lab/lab",
         description="A Slurm cluster in containers.",
-        epilog=f"Environment: LAB_SLURM_VERSION ({', '.join(SUITES)}; now {VERSION}), LAB_NAME (prefix of all names; now {NAME}).",
+        epilog=f"Environment: LAB_SLURM_VERSION ({', '.join(SUITES)}; now {VERSION}), LAB_NAME (prefix of all names; now {NAME}), LAB_ENGINE ({', '.join(ENGINES)}; now {ENGINE}).",
     )
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
@@ -140,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "env",
         lambda _: print_env(),
-        "print what podman and ansible-playbook need in the environment, for eval",
+        "print what the container engine and ansible-playbook need in the environment, for eval",
     )
     return top
 
@@ -150,6 +149,8 @@ def main() -> None:
     arguments = top.parse_args()
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", NAME):
         top.error(f"LAB_NAME={NAME}: only a-z, 0-9 and - can be part of a container's name")
+    if ENGINE not in ENGINES:
+        top.error(f"LAB_ENGINE={ENGINE}: choose one of {', '.join(ENGINES)}")
     if arguments.name in ("exec", "play") and not arguments.command:
         top.error(f"{arguments.name}: what shall be run?")
     try:

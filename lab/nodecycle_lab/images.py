@@ -10,10 +10,21 @@ import subprocess
 import urllib.request
 
 from .console import LabError, say
+from .engine import (
+    build,
+    call,
+    commit,
+    container,
+    has_image,
+    image_digest,
+    image_id,
+    import_image,
+    prune_images,
+    remove_containers,
+)
 from .machine import install_packages, limits_dropin, prepare
-from .podman import build, commit, container, has_image, image_digest, image_id, podman, prune_images, remove_containers
 from .process import own_playbook, program, run
-from .settings import CACHE, IMAGE_LABEL, REPOSITORY, ROOT, SUITES, USERS, VERSION
+from .settings import CACHE, REPOSITORY, ROOT, SUITES, USERS, VERSION
 
 PULL_TIMEOUT = 60
 
@@ -58,8 +69,8 @@ def make_base() -> None:
     short = f"debian:{suite()}"
     say(f"base image: pulling {short} (at most {PULL_TIMEOUT} s)")
     try:
-        podman("pull", "--quiet", short, timeout=PULL_TIMEOUT)
-        podman("tag", short, base_image())
+        call("pull", "--quiet", short, timeout=PULL_TIMEOUT)
+        call("tag", short, base_image())
         return
     except (LabError, subprocess.TimeoutExpired):
         say("no image can be pulled here")
@@ -74,7 +85,7 @@ def make_base() -> None:
     archive = CACHE / f"base-{suite()}.tar"
     try:
         run(["mmdebstrap", "--quiet", "--variant=apt", suite(), str(archive), *source])
-        podman("import", "--quiet", "--change", f"LABEL={IMAGE_LABEL}=base", str(archive), base_image())
+        import_image(archive, base_image())
     finally:
         archive.unlink(missing_ok=True)
 
@@ -123,7 +134,7 @@ def make_slurm(*, force: bool = False) -> None:
     # One that was interrupted.
     remove_containers(builder)
     # The host's network, because it reaches the mirror wherever the host does.
-    podman("run", "--detach", "--name", builder, "--network=host", host_image(), "sleep", "infinity")
+    call("run", "--detach", "--name", builder, "--network=host", host_image(), "sleep", "infinity")
     try:
         variables = json.dumps({"lab_image_container": builder, "lab_image_limits": limits_dropin()})
         own_playbook("-i", f"{builder},", "-e", variables, str(ROOT / "lab" / "image.yml"))

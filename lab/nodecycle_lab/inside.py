@@ -13,15 +13,15 @@ import os
 import pathlib
 import subprocess
 
-from .settings import CACHE
+from .settings import CACHE, ENGINE
 
 #: The process that is number 1 in each container: process id and start, so that another process with that id is not taken for it.
-INITS = CACHE / "init"
+INITS = CACHE / "init" / ENGINE
 
-#: As `podman exec` sets it. Nothing of the caller's environment gets in, as over ssh.
+#: As the engine's own `exec` sets it. Nothing of the caller's environment gets in, as over ssh.
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "container=podman",
+    f"container={ENGINE}",
 )
 
 
@@ -47,7 +47,7 @@ def _init(container: str) -> str:
     if pid and start and _start(pid) == start:
         return pid
     asked = subprocess.run(
-        ["podman", "container", "inspect", "--format", "{{.State.Pid}}", container],
+        [ENGINE, "container", "inspect", "--format", "{{.State.Pid}}", container],
         check=False,
         capture_output=True,
         text=True,
@@ -62,6 +62,13 @@ def _init(container: str) -> str:
     return pid
 
 
+def _entrance(container: str) -> tuple[str, ...]:
+    if ENGINE == "docker" and os.geteuid() != 0:
+        # Only Docker's service may enter: the container's root is the machine's.
+        return "docker", "exec", "--interactive", container
+    return "nsenter", "--target", _init(container), "--all"
+
+
 def inside(container: str, command: str, user: str = "root") -> list[str]:
     """The command line that runs a shell command in a container.
 
@@ -69,7 +76,7 @@ def inside(container: str, command: str, user: str = "root") -> list[str]:
     """
     become = () if user == "root" else ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
     return [
-        *("nsenter", "--target", _init(container), "--all"),
+        *_entrance(container),
         *("env", "-i", *ENVIRONMENT, *become),
         *("setsid", "--wait", "/bin/sh", "-c", f"HOME=~{user}; export HOME; {command}"),
     ]

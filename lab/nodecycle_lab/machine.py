@@ -10,6 +10,7 @@ import resource
 
 from .console import LabError, say
 from .process import CONTAINERS_CONF, prepare_collections, program, run
+from .settings import ENGINE
 
 #: What the packaged units ask for; None is infinity.
 UNIT_LIMITS = (
@@ -117,8 +118,24 @@ def limits_dropin() -> str:
     return "\n".join(["[Service]", *lines, ""]) if lines else ""
 
 
+def require_docker() -> None:
+    """Docker is a service that changes the machine's firewall, so its installation is the user's own step."""
+    if not program("docker"):
+        raise LabError(
+            "LAB_ENGINE=docker, but docker is not installed. Install it, or leave LAB_ENGINE out for podman."
+        )
+    done = run(["docker", "version", "--format", "{{.Server.Version}}"], check=False)
+    if done.returncode != 0:
+        raise LabError(
+            f"LAB_ENGINE=docker, but docker does not answer. Start its service. It says: {done.stderr.strip()}"
+        )
+
+
 def prepare() -> None:
     """Makes this machine ready; does nothing where it is ready already."""
-    install_packages(missing_packages())
-    write_containers_conf()
+    if ENGINE == "docker":
+        require_docker()
+    else:
+        install_packages(missing_packages())
+        write_containers_conf()
     prepare_collections()

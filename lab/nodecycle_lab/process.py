@@ -10,14 +10,20 @@ import shutil
 import subprocess
 
 from .console import LabError
-from .settings import CACHE, NAME, ROOT, VERSION
+from .settings import CACHE, ENGINE, NAME, ROOT, VERSION
 
 #: Written by machine.py, where podman needs it.
 CONTAINERS_CONF = CACHE / "containers.conf"
 
 
 def environment() -> dict[str, str]:
-    env = dict(os.environ, LAB_NAME=NAME, LAB_SLURM_VERSION=VERSION, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    env = dict(
+        os.environ,
+        LAB_ENGINE=ENGINE,
+        LAB_NAME=NAME,
+        LAB_SLURM_VERSION=VERSION,
+        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+    )
     if "CONTAINERS_CONF" not in env and CONTAINERS_CONF.exists():
         env["CONTAINERS_CONF"] = str(CONTAINERS_CONF)
     # A silent minute looks like a hang.

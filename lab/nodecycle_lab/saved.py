@@ -9,9 +9,20 @@ from __future__ import annotations
 import pathlib
 
 from .cluster import in_all
+from .engine import (
+    call,
+    commit,
+    container,
+    digests_in_use,
+    has_image,
+    image_id,
+    images,
+    in_host,
+    prune_images,
+    try_in,
+)
 from .images import digest_of, slurm_image
-from .podman import commit, container, has_image, image_id, images, in_host, podman, prune_images, try_in
-from .settings import DIGEST_LABEL, HOSTS, INVENTORY, LABEL, REPOSITORY, ROOT, VERSION
+from .settings import HOSTS, INVENTORY, REPOSITORY, ROOT, VERSION
 
 #: The units whose state a saved cluster must hold whole.
 DAEMONS = ("slurmctld", "slurmd", "sackd")
@@ -62,10 +73,5 @@ def drop_all_but(digest: str) -> None:
     for reference in images():
         tag = reference.rpartition(":")[2]
         if tag.startswith(f"{VERSION}-") and tag not in keep:
-            podman("rmi", reference, check=False)
+            call("rmi", reference, check=False)
     prune_images()
-
-
-def digests_in_use() -> list[str]:
-    digest = f'{{{{index .Labels "{DIGEST_LABEL}"}}}}'
-    return podman("ps", "--all", "--filter", f"label={LABEL}", "--format", digest).split()

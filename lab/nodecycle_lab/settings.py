@@ -14,6 +14,9 @@ INVENTORY = ROOT / "lab" / "inventory.yml"
 SUITES = {"22.05": "bookworm", "24.11": "trixie", "26.05": "forky"}
 VERSION = os.environ.get("LAB_SLURM_VERSION") or "24.11"
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
+ENGINES = ("podman", "docker")
+#: The program that runs the containers.
+ENGINE = os.environ.get("LAB_ENGINE") or "podman"
 REPOSITORY = os.environ.get("LAB_REPOSITORY") or "localhost/nodecycle-lab"
 
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")

@@ -13,7 +13,7 @@ import time
 from ..commands import up
 from ..console import LabError
 from ..process import playbook
-from ..settings import INVENTORY, ROOT
+from ..settings import ENGINE, ENGINES, INVENTORY, ROOT
 from . import hosts as lab
 from .example import show_effects
 from .expected import is_complete
@@ -137,8 +137,11 @@ def main() -> None:
         help="an inventory of your own beside the lab's: its group_vars and host_vars are used",
     )  # fmt: skip
     parser.add_argument("--wait", type=float, default=120, metavar="SECONDS", help="how long the jobs may take (120)")
+    arguments = parser.parse_args()
+    if ENGINE not in ENGINES:
+        parser.error(f"LAB_ENGINE={ENGINE}: choose one of {', '.join(ENGINES)}")
     try:
-        sys.exit(demo(parser.parse_args()))
+        sys.exit(demo(arguments))
     except LabError as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:

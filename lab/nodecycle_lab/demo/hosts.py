@@ -13,8 +13,8 @@ import subprocess
 import typing as t
 
 from ..console import LabError
+from ..engine import container
 from ..inside import inside
-from ..podman import container
 
 #: For each host, what on_host.py says of it.
 Facts = dict[str, dict[str, t.Any]]

@@ -8,6 +8,7 @@ import json
 import re
 import typing as t
 
+from ..settings import ENGINE
 from . import hosts as lab
 from .expected import HOOKS, TASK_HOOKS, runs_of, scripts_of
 from .hosts import Facts, Node
@@ -174,6 +175,7 @@ def show_proof(report: Report, hosts: Facts) -> None:
 
 def show_way_on(report: Report, definition: str) -> None:
     report.heading("look around, change something, run again")
+    engine = "" if ENGINE == "podman" else f"LAB_ENGINE={ENGINE} "
     again = "make demo" if not definition else f"make demo {definition}"
     for command, words in (
         ("lab/lab exec -u alice login", "a shell as alice; try `srun hostname`"),
@@ -183,4 +185,4 @@ def show_way_on(report: Report, definition: str) -> None:
         *([] if definition else [("make demo VARS=my.yml", "your own scripts: docs/guide/try-your-scripts.md")]),
         ("make demo-down", "remove every trace"),
     ):
-        report.line(f"{report.paint('1', command)}" + (f"   {report.dim(words)}" if words else ""))
+        report.line(f"{report.paint('1', engine + command)}" + (f"   {report.dim(words)}" if words else ""))
