@@ -11,9 +11,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible refuses to start in a locale that is not UTF-8, which a bare container has.
 export LC_ALL := C.UTF-8
 
-# What `make test` runs, the quick ones first; each is a target below.
-LINTERS := ruff mypy yamllint shellcheck ansible-lint reuse changelog
-GATES := $(LINTERS) unit docs sanity package importer lab-test molecule
+# What `make test` runs; each is a target below. The longest first, so that what ends last is short.
+LINTERS := ansible-lint mypy nox shellcheck ruff changelog
+GATES := sanity unit site artifact $(LINTERS) docs
+# They watch the clock of a Slurm, and use both cores themselves.
+LAB_GATES := lab-test molecule
 
 .PHONY: help
 help: ## This list
@@ -26,7 +28,7 @@ demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to 
 	@lab/demo $(VARS:%=--vars %) $(INVENTORY:%=--inventory %)
 
 test: setup ## Run every check and every test
-	@python tools/gates.py $(GATES)
+	@python tools/gates.py $(GATES) --alone $(LAB_GATES)
 
 ##@ The parts
 
@@ -37,7 +39,7 @@ setup: ## Install what is missing: packages, .venv, the other collections
 lint: setup ## All linters
 	@python tools/gates.py $(LINTERS)
 
-.PHONY: fix ruff mypy yamllint shellcheck ansible-lint reuse changelog
+.PHONY: fix ruff mypy shellcheck ansible-lint nox changelog
 fix: setup ## Let the linters mend what they can
 	@tools/scripts python | xargs --null ruff check --fix . || true
 	@tools/scripts python | xargs --null ruff format .
@@ -54,11 +56,8 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@# What runs on managed hosts, against the standard library of the oldest Python that mypy knows.
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
-	@tools/scripts python | xargs --null mypy --scripts-are-modules tools
+	@tools/scripts python | MYPYPATH=tools:lab xargs --null mypy --scripts-are-modules noxfile.py tools
 	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
-
-yamllint: setup ## YAML: form
-	@yamllint --strict .
 
 shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
 	@tools/scripts sh | xargs --null shellcheck --external-sources
@@ -67,31 +66,36 @@ shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's f
 ansible-lint: setup ## Roles and playbooks: the production profile
 	@ansible-lint --offline --strict --format pep8 --nocolor
 
-reuse: setup ## Licences: each file names one
-	@reuse lint --lines
+nox: setup ## What antsibull-nox checks (antsibull-nox.toml): form of YAML, licences, action groups, unwanted files
+	@nox --no-venv
 
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
 
-.PHONY: unit docs sanity build package importer
+.PHONY: unit docs site sanity build artifact package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
-	@PYTHONPATH=.cache/collections pytest --numprocesses 2 tests/unit $(ARGS)
+	@pytest --numprocesses 2 tests/unit $(ARGS)
 
 docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
+
+site: setup ## The documentation site, in build/site/html, and its links
+	@nox --session site -- $(ARGS)
 
 sanity: setup ## ansible-test sanity (ARGS='--test pylint' for one)
 	@python tools/sanity.py $(ARGS)
 
 build: setup ## The artifact, in build/
-	@rm -rf build && ansible-galaxy collection build --output-path build
+	@rm -f build/nodecycle-slurm-*.tar.gz
+	@ansible-galaxy collection build --output-path build
+
+artifact: package importer ## All checks of the artifact, which is built once for them
 
 package: build ## The artifact: its content, and its installation into an empty directory
 	@pytest tests/package $(ARGS)
 
 importer: build ## What Galaxy's importer says of the artifact
-	@tools/setup importer
-	@tools/importer build/nodecycle-slurm-*.tar.gz
+	@nox --session importer
 
 ##@ The lab
 
@@ -105,7 +109,7 @@ lab-down: ## Remove the lab's cluster
 demo-down: lab-down ## Remove every trace of the demo
 
 lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
-	@PYTHONPATH=.cache/collections pytest tests/lab tests/integration $(ARGS)
+	@pytest tests/lab tests/integration $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)

@@ -14,14 +14,19 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 import typing as t
 
 import pytest
-import testinfra
+from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "lab"))
+
+from nodecycle_lab.inside import NotThereError, inside  # noqa: E402
+
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 WORKERS = ("worker1", "worker2", "worker3")
@@ -38,21 +43,47 @@ true
 """
 
 _LEFTOVERS = r"""
-ls -d /etc/nodecycle/canary* /var/lib/nodecycle/rollout/lock.json /var/lib/nodecycle/rollout/journal.json /var/lib/nodecycle/reconfigure.due \
+ls -d /etc/nodecycle/canary* /var/lib/nodecycle/rollout/lock.json /var/lib/nodecycle/rollout/journal.json \
     2>/dev/null
 find /etc /var/lib/nodecycle -name '.half-*' -o -name '.nodecycle*' 2>/dev/null
 true
 """
 
 
+class Inside(BaseBackend):  # type: ignore[misc]
+    """A host of the lab, for testinfra."""
+
+    NAME = "inside"
+
+    def __init__(self, container: str) -> None:
+        self._container = container
+        super().__init__(container)
+
+    def run(self, command: str, *args: str, **_kwargs: object) -> CommandResult:
+        """See BaseBackend; a host that is switched off answers nothing, with ssh's exit code."""
+        wanted = self.get_command(command, *args)
+        try:
+            return self.run_local(shlex.join(inside(self._container, wanted)))
+        except NotThereError as error:
+            return self.result(255, self.encode(wanted), b"", str(error).encode())
+
+    @classmethod
+    def host(cls, container: str) -> Host:
+        """A host as testinfra knows it."""
+        backend = cls(container)
+        host = Host(backend)
+        backend.set_host(host)
+        return host
+
+
 class Lab:
     """The cluster, as its users and its administrator see it."""
 
     def __init__(self) -> None:
-        self.hosts: dict[str, Host] = {name: testinfra.get_host(f"podman://{NAME}-{name}") for name in HOSTS}
+        self.hosts: dict[str, Host] = {name: Inside.host(f"{NAME}-{name}") for name in HOSTS}
 
     def run(self, host: str, command: str, user: str = "root") -> str:
-        """What a command prints on a host; it has to succeed."""
+        """The output of a command on a host. It must succeed."""
         done = self.try_run(host, command, user)
         assert done.rc == 0, f"{command} on {host} ended with {done.rc}:\n{done.stdout}{done.stderr}"
         return t.cast(str, done.stdout)
@@ -68,11 +99,11 @@ class Lab:
         return t.cast(str, self.hosts[host].run("cat %s 2>/dev/null", path).stdout)
 
     def switch_off(self, host: str) -> None:
-        """Take a host's power away."""
+        """Switch a host off."""
         subprocess.run(["podman", "kill", f"{NAME}-{host}"], check=True, capture_output=True)
 
     def boot(self, host: str) -> None:
-        """Restart a host, or switch it on, and wait until its systemd has finished to start."""
+        """Restart a host, or switch it on, and wait until its systemd has started."""
         subprocess.run(["podman", "restart", f"{NAME}-{host}"], check=True, capture_output=True)
         started = ("running", "degraded")
         wait(
@@ -91,12 +122,12 @@ class Lab:
         return self.try_run("login", f"timeout 60 srun {' '.join(options)} {command}", "alice")
 
     def job(self, job: str) -> dict[str, str]:
-        """What the controller says of a job."""
+        """The controller's facts about a job."""
         text = self.run("controller", f"scontrol show job -o {job}")
         return dict(re.findall(r"(?:^| )([A-Za-z:/]+)=(\S*)", text))
 
     def finish(self, job: str, seconds: int = 60) -> dict[str, str]:
-        """Wait until a job has ended, with its epilogs; what the controller says of it then."""
+        """Wait until a job has ended, with its epilogs. Returns the controller's facts about it."""
 
         def over() -> dict[str, str] | None:
             job_now = self.job(job)
@@ -107,7 +138,7 @@ class Lab:
         return wait(over, seconds, f"job {job} to end")
 
     def output(self, job: str) -> str:
-        """What a batch job printed."""
+        """The output of a batch job."""
         return self.run("login", f"cat slurm-{job}.out", "alice")
 
     # -- nodes
@@ -120,20 +151,20 @@ class Lab:
         return {"State": state.group(1) if state else "", "Reason": reason.group(1) if reason else ""}
 
     def wait_for_state(self, name: str, predicate: t.Callable[[str], bool], seconds: int = 30) -> dict[str, str]:
-        """Wait until a node's state is as wanted; what the controller says of it then."""
+        """Wait until a node has the wanted state. Returns the controller's facts about it."""
         return wait(
             lambda: (now := self.node(name)) and predicate(now["State"]) and now, seconds, f"the state of {name}"
         )
 
     def resume(self) -> None:
-        """Bring all nodes back, as an administrator does after he has mended what was wrong."""
+        """Resume all nodes, as an administrator does after a repair."""
         for name in WORKERS:
             if "DRAIN" in self.node(name)["State"]:
                 self.run("controller", f"scontrol update NodeName={name} State=RESUME")
             self.wait_for_state(name, lambda state: state == "IDLE")
 
     def in_service(self) -> dict[str, str]:
-        """What keeps each worker from taking jobs, with user and time; empty for one that does."""
+        """The reason why each worker takes no jobs, with user and time; empty if it does."""
         found = {}
         for name in WORKERS:
             now = self.node(name)
@@ -149,7 +180,7 @@ class Lab:
         return [f"{job} {reason}" for job, priority, reason in fields if priority == "0" or "held" in reason.lower()]
 
     def hurry(self) -> None:
-        """Let requeued jobs start that nobody holds: Slurm has them wait for two minutes (the lifetime of their credential)."""
+        """Let requeued jobs start that nobody holds: Slurm makes them wait for two minutes (the lifetime of their credential)."""
         text = self.run("controller", "scontrol show job -o")
         for line in text.splitlines():
             job = dict(re.findall(r"(?:^| )([A-Za-z:/]+)=(\S*)", line))
@@ -157,12 +188,12 @@ class Lab:
                 # It may start by itself in this very moment.
                 self.try_run("controller", f"scontrol update JobId={job['JobId']} StartTime=now")
 
-    # -- what a rollout leaves
+    # -- the traces of a rollout
 
     def snapshot(self) -> dict[str, dict[str, str]]:
         """For each host the digest of each file and the target of each link that a rollout may change for good.
 
-        Not the releases that are not active: they wait, and no job meets them.
+        Without inactive releases, because no job runs them.
         """
         return {host: self._snapshot(host) for host in HOSTS}
 
@@ -174,7 +205,7 @@ class Lab:
         return found
 
     def leftovers(self) -> list[str]:
-        """What only a rollout under way may have: its lock, journal, reservation, trial, notes and half-made files."""
+        """The traces that only a rollout under way may have: its lock, journal, reservation, canary, notes and unfinished files."""
         found = [f"{host}: {line}" for host in HOSTS for line in self.run(host, _LEFTOVERS).splitlines()]
         reservations = self.run("controller", "scontrol show reservation -o").strip()
         found += [] if reservations == "No reservations in the system" else [reservations]
@@ -215,7 +246,7 @@ class Lab:
         )
 
     def module(self, name: str, /, *options: str, **arguments: t.Any) -> dict[str, t.Any]:
-        """Call a module of ours on the controller, without a playbook; what it returns, also of a failure."""
+        """Call a module of ours on the controller, without a playbook. Returns its result, also that of a failure."""
         done = subprocess.run(
             [
                 *("ansible", "controller", f"--inventory={ROOT / 'lab/inventory.yml'}", *options),
@@ -240,7 +271,7 @@ class Lab:
         return {"failed": "FAILED" in head, **json.loads(result)}
 
 
-#: What the users and the monitoring of a cluster do all the time. Two loops: a submission that waits must not hide a ping that fails.
+#: The permanent load by users and monitoring. Two loops: a submission that waits must not hide a ping that fails.
 _TRAFFIC = r"""
 cd "$1" || exit
 each_second() {
@@ -269,7 +300,7 @@ EACH_WORKER = '-w "worker$(($(date +%s) % 3 + 1))"'
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """One answer of the cluster: when it was asked, how long it took, and what it said."""
+    """One answer of the cluster: its time, its duration, and its text."""
 
     began: float
     seconds: float
@@ -280,7 +311,7 @@ class Answer:
 class Traffic:
     """While it is entered, alice asks from the login node every second whether the controller answers, and submits a job.
 
-    Leaving it waits until all those jobs have ended; problems then says whatever a user would have noticed.
+    Leaving it waits until all those jobs have ended. After that C(problems) has everything that a user would have noticed.
     """
 
     def __init__(self, lab: Lab, *options: str, end_within: float = 60) -> None:
@@ -308,12 +339,12 @@ class Traffic:
 
     @property
     def pings(self) -> list[Answer]:
-        """What C(scontrol ping) said, each second."""
+        """The answers of C(scontrol ping), each second."""
         return self._answers("pings")
 
     @property
     def submissions(self) -> list[Answer]:
-        """What C(sbatch) said, each second."""
+        """The answers of C(sbatch), each second."""
         return self._answers("submissions")
 
     @property
@@ -323,7 +354,7 @@ class Traffic:
 
     @property
     def ended(self) -> list[str]:
-        """The ids of the jobs that came to their end; one that ran twice is there twice."""
+        """The ids of the jobs that have ended. A job that ran twice is there twice."""
         return self._lab.read("login", f"{self._place}/ended").split()
 
     @property
@@ -350,23 +381,23 @@ class Traffic:
 
     @property
     def longest(self) -> float:
-        """How many seconds a user waited at most for an answer."""
+        """The longest time in seconds that a user waited for an answer."""
         return max(answer.seconds for answer in self.pings + self.submissions)
 
     def _answers(self, log: str) -> list[Answer]:
-        # Only whole lines: the last one may be in the making.
+        # Only whole lines: the last one may be incomplete.
         lines = re.findall(r"(?m)^(.*)\n", self._lab.read("login", f"{self._place}/{log}"))
         fields = [line.split(" ", 3) for line in lines]
         return [Answer(float(began), float(end) - float(began), int(code), said) for began, end, code, said in fields]
 
     def _wait_for_jobs(self) -> None:
-        """Wait until the loops have come to their end and no job of theirs is left; a job that does not end is a problem, no error."""
+        """Wait until the loops have ended and none of their jobs is left. A job that does not end is a problem, not an error."""
         deadline = time.monotonic() + self._end_within
         ended = 0
         look = f"systemctl is-active --quiet {self._unit} && echo active; squeue -h -n traffic -o %A"
         while self._lab.run("login", look).strip() and time.monotonic() < deadline:
             time.sleep(0.5)
-            # A busy machine takes its time for each; what counts is that they come to their end.
+            # A busy machine is slow. The jobs only need to end.
             if len(self.ended) > ended:
                 ended = len(self.ended)
                 deadline = time.monotonic() + self._end_within
@@ -376,7 +407,7 @@ T = t.TypeVar("T")
 
 
 def wait(look: t.Callable[[], T | None], seconds: float, what: str) -> T:
-    """Look again and again until there is something, or fail."""
+    """Poll until there is a result, or fail."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -388,7 +419,7 @@ def wait(look: t.Callable[[], T | None], seconds: float, what: str) -> T:
 
 @contextlib.contextmanager
 def users(lab: Lab, *options: str) -> t.Iterator[Traffic]:
-    """Users submit jobs, to each worker in turn, and notice nothing of what happens within; it leaves no traces of a rollout."""
+    """Users submit jobs, to each worker in turn, and notice nothing of the block. It leaves no traces of a rollout."""
     with Traffic(lab, *(options or [EACH_WORKER]), end_within=90) as traffic:
         yield traffic
         held = [job for job in lab.held_jobs() if job.split()[0] in traffic.jobs]
@@ -399,7 +430,7 @@ def users(lab: Lab, *options: str) -> t.Iterator[Traffic]:
 
 
 def differences(before: t.Mapping[str, t.Mapping[str, str]], after: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
-    """What is not the same in two snapshots: few lines instead of thousands."""
+    """The differences of two snapshots: few lines instead of thousands."""
     return [
         f"{host}:/{path}: {before[host].get(path, 'not there')} became {after[host].get(path, 'not there')}"
         for host in before
@@ -410,7 +441,7 @@ def differences(before: t.Mapping[str, t.Mapping[str, str]], after: t.Mapping[st
 
 @contextlib.contextmanager
 def undone(lab: Lab, *options: str) -> t.Iterator[Traffic]:
-    """The same, and in the end every file is what it was before, and every node in the service in which it was."""
+    """The same. In the end every file is unchanged, and every node has the same state of service."""
     files, service = lab.snapshot(), lab.in_service()
     with users(lab, *options) as traffic:
         yield traffic
@@ -432,8 +463,8 @@ def failure_of(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> str:
-    """What a run says at its end."""
-    return done.stdout[done.stdout.index("TASK [nodecycle.slurm.common : Say how it ended]") :].split("\n\n")[0]
+    """The report at the end of a run."""
+    return done.stdout[done.stdout.index("TASK [nodecycle.slurm.rollout : Report the result]") :].split("\n\n")[0]
 
 
 def active(lab: Lab, host: str) -> str:
@@ -442,14 +473,14 @@ def active(lab: Lab, host: str) -> str:
 
 
 def administrator(lab: Lab, what: str) -> None:
-    """What an administrator does by hand."""
+    """An action of an administrator by hand."""
     lab.run("controller", f"scontrol update {what}")
 
 
 class Killer:
     """Runs of a playbook whose tasks are counted, and which are killed at one of them (molecule/killed/plugins/killer.py)."""
 
-    #: Where one step of the scenario leaves the tasks that it has counted for the next one.
+    #: One step of the scenario leaves the tasks that it has counted here for the next one.
     CACHE = ROOT / ".cache/killer" / NAME
 
     def __init__(self, lab: Lab) -> None:
@@ -465,7 +496,7 @@ class Killer:
         return self._lab.play(*arguments, env={**plugin, "KILLER_LOG": str(log), **env})
 
     def count(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A run that goes to its end; its tasks are kept under this name."""
+        """A run that is not killed. Its tasks are kept under this name."""
         return self._play(self.CACHE / name, *arguments)
 
     def kill(self, task: int | str, delay: float, *arguments: str) -> None:
@@ -495,7 +526,7 @@ class Killer:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A step of a scenario that has none of the tests that were asked for (-k) is no failure."""
+    """A step of a scenario without any of the wanted tests (-k) is not a failure."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.option.keyword:
         session.exitstatus = pytest.ExitCode.OK
 

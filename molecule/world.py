@@ -10,8 +10,8 @@ import typing as t
 
 from conftest import HOSTS, Lab
 
-#: Inode and change time tell of a file that was taken away and made anew, or changed and changed back.
-#: A directory's times are left out: what was made in it and is gone again leaves nothing else.
+#: Inode and change time show that a file was removed and made anew, or changed and restored.
+#: A directory's times are left out: a file that was made in it and removed again leaves nothing else.
 _FILES = r"""
 find / \( -path /proc -o -path /sys -o -path /dev/pts \) -prune -o \
     -type d -printf 'file\t%p\t%y %m %U:%G\n' -o \
@@ -35,8 +35,9 @@ for what in config partition node reservation; do scontrol show $what -o | sed "
 squeue -h -a -o '%i %T %r %u' | sed 's/^/job\t/; s/$/\tthere/'
 """
 
-#: What changes although nobody does anything, and why; each is a regular expression over kind and name.
+#: Things that change by themselves, and why; each is a regular expression over kind and name.
 NOISE = {
+    r"(file|digest)\t/var/cache/lab-compiled\b": "what Python compiled of the modules of Ansible (lab/compiled.py)",
     r"(file|digest)\t/(run|var)/log/journal/": "the system's log",
     r"(file|digest)\t/var/log/(journal|wtmp|btmp|lastlog|slurm/[a-z]+\.log)\b": "logs; that only Slurm's daemons wrote them is in their state",
     r"(file|digest)\t/var/log/munge/munged\.log$": "munged notes each slurmctld that starts, for it asks whether munge checks users",
@@ -47,7 +48,7 @@ NOISE = {
     r"config\tConfiguration data as of": "the time of the answer",
 }
 _NOISE = [re.compile(pattern) for pattern in NOISE]
-#: Of an answer of Slurm's: load and times that go on by themselves.
+#: Parts of Slurm's answers that change by themselves: load and times.
 _TICKING = re.compile(r"(CPULoad|FreeMem|LastBusyTime|SlurmdStartTime|CurrentWatts|AveWatts)=\S*")
 
 
@@ -59,7 +60,7 @@ def look(lab: Lab, hosts: t.Sequence[str] = HOSTS) -> dict[str, dict[str, str]]:
         found: dict[str, str] = {}
         done = lab.try_run(host, script)
         assert done.rc == 0, done.stderr
-        # A reason or a file's name may be no UTF-8.
+        # A reason or a file's name need not be UTF-8.
         for line in done.stdout_bytes.decode("utf-8", "replace").splitlines():
             kind, name, value = [*line.split("\t", 2), "", ""][:3]
             key = _TICKING.sub(r"\1=", f"{kind}\t{name}")

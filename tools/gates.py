@@ -1,54 +1,90 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the named make targets one after the other, also after a failure, and ends with what came of each.
+"""tools/gates.py [GATE ...] [--alone GATE ...]: runs make targets, also after a failure, and says how each ended.
 
-The last line is written as pytest writes its own: the tests of all pytest runs, and each gate that is no
-pytest run, counted together.
+make itself stops at a failure or prints no summary, and nobody counts the tests of several pytest runs. The gates run
+two at a time, and each output is shown whole. Those after --alone run one after the other, and their output is shown
+as it comes.
+
+The last line is written as pytest writes its own: the tests of all pytest runs, and each gate that is no pytest run,
+counted together.
 """
 
 from __future__ import annotations
 
+import argparse
+import concurrent.futures
+import dataclasses
 import re
 import subprocess
 import sys
 import time
 
+#: Each gate keeps a core busy, and CI has two.
+LANES = 2
+
 CLOSING_LINE = re.compile(r"^(?:\x1b\[[0-9;]*m)*=* ?(?:\x1b\[[0-9;]*m)*(\d+ [a-z]+\b.*) in [\d.]+s\b")
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed|xpassed)")
+SUM_AS = {"error": "failed", "xfailed": "passed", "xpassed": "passed"}
 
 
-def run(gate: str) -> tuple[int, list[tuple[int, str]]]:
-    """Run one target, show its output as it comes, and give its exit code and pytest's counts."""
-    counts: list[tuple[int, str]] = []
-    with subprocess.Popen(["make", gate], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            if closing := CLOSING_LINE.match(line):
-                counts += [(int(number), word) for number, word in COUNT.findall(closing[1])]
-    return process.returncode, counts
+@dataclasses.dataclass(frozen=True)
+class Result:
+    gate: str
+    code: int
+    seconds: float
+    output: str
 
-
-def main(gates: list[str]) -> int:
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
-    table: list[str] = []
-    begin = time.monotonic()
-    for gate in gates:
-        print(f"\n=== {gate} ===", flush=True)
-        start = time.monotonic()
-        code, counts = run(gate)
-        for number, word in counts:
-            totals[{"error": "failed", "xfailed": "passed", "xpassed": "passed"}.get(word, word)] += number
+    def counts(self) -> dict[str, int]:
+        """The tests of this gate by what came of them; a gate without pytest is one test."""
+        counts = {"passed": 0, "failed": 0, "skipped": 0}
+        closing_lines = [found[1] for line in self.output.splitlines() if (found := CLOSING_LINE.match(line))]
+        for number, word in COUNT.findall("\n".join(closing_lines)):
+            counts[SUM_AS.get(word, word)] += int(number)
         # A failed gate is a failure in the sum even where its tests all passed or none was started.
-        if code and not any(word in ("failed", "error") for _, word in counts):
-            totals["failed"] += 1
-        elif not counts:
-            totals["passed"] += 1
-        table.append(f"  {gate:<14}{'FAILED' if code else 'ok':<8}{time.monotonic() - start:6.1f} s")
-    print("\n=== all gates ===", *table, sep="\n")
+        if self.code and not counts["failed"]:
+            counts["failed"] = 1
+        elif not closing_lines:
+            counts["passed"] = 1
+        return counts
+
+
+def run(gate: str, *, is_live: bool) -> Result:
+    print(f"\n=== {gate} ===\n" if is_live else f"... {gate}\n", end="", flush=True)
+    start = time.monotonic()
+    output = ""
+    # A target of several parts (`artifact`) runs all of them.
+    command = ["make", "--keep-going", gate]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            output += line
+            if is_live:
+                print(line, end="", flush=True)
+    if not is_live:
+        print(f"\n=== {gate} ===\n{output}", end="", flush=True)
+    return Result(gate, process.returncode, time.monotonic() - start, output)
+
+
+def closing(results: list[Result], seconds: float) -> list[str]:
+    """A line for each gate, and their sum."""
+    table = [f"  {result.gate:<14}{'FAILED' if result.code else 'ok':<8}{result.seconds:6.1f} s" for result in results]
+    counts = [result.counts() for result in results]
+    passed, failed, skipped = (sum(count[word] for count in counts) for word in ("passed", "failed", "skipped"))
     # pytest leaves out what is none, too; only failures are always named.
-    skipped = f", {totals['skipped']} skipped" if totals["skipped"] else ""
-    print(f"{totals['passed']} passed, {totals['failed']} failed{skipped} in {time.monotonic() - begin:.2f}s")
-    return 1 if totals["failed"] else 0
+    more = f", {skipped} skipped" if skipped else ""
+    return ["\n=== all gates ===", *table, f"{passed} passed, {failed} failed{more} in {seconds:.2f}s"]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gates", nargs="*", metavar="GATE")
+    parser.add_argument("--alone", nargs="+", default=[], metavar="GATE")
+    options = parser.parse_args(arguments)
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        results = list(lanes.map(lambda gate: run(gate, is_live=False), options.gates))
+    results += [run(gate, is_live=True) for gate in options.alone]
+    print(*closing(results, time.monotonic() - begin), sep="\n")
+    return 1 if any(result.code for result in results) else 0
 
 
 if __name__ == "__main__":

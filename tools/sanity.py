@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ansible-test sanity, from a checkout at any place and with nothing but a Python index in reach.
 
+antsibull-nox calls ansible-test too, but in containers and with an ansible-core from GitHub.
+
 Arguments go to ansible-test (`--test pylint`). The tests `compile` and `import` run with each supported Python that this
-machine has, the others with the Python of .venv.
+machine has, the others with the Python that runs this file.
 
 ansible-test wants three things that a checkout does not give, so all live below .cache/sanity:
 - a git repository at .../ansible_collections/nodecycle/slurm (it resolves symbolic links): a copy of what git would commit;
@@ -12,11 +14,15 @@ ansible-test wants three things that a checkout does not give, so all live below
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+
+import pythons
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / ".cache/sanity"
@@ -24,15 +30,14 @@ TREE = WORK / "ansible_collections/nodecycle/slurm"
 HOME = WORK / "home"
 INTERPRETERS = WORK / "pythons"
 
-#: The Pythons of managed hosts that ansible-test of this ansible-core knows and the collection supports.
-PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+#: The oldest Python of managed hosts that the collection supports.
+OLDEST_PYTHON = (3, 9)
 
-PIP = "24.2"
 GET_PIP = """\
 import pathlib
 import sys
 
-wheel = next(pathlib.Path(__file__).parent.glob("pip-*.whl"))
+wheel = next(pathlib.Path(__file__).parent.glob("pip-VERSION-*.whl"))
 sys.path.insert(0, str(wheel))
 from pip._internal.cli.main import main
 
@@ -50,7 +55,7 @@ def copy_tree() -> None:
     shutil.rmtree(TREE, ignore_errors=True)
     TREE.mkdir(parents=True)
     # The lab and the tools are not part of the collection; ansible-test would want them written as modules are.
-    rest = [":!lab", ":!molecule", ":!tools"]
+    rest = [":!lab", ":!molecule", ":!noxfile.py", ":!tools"]
     # An index of its own: the checkout's stays as the user left it.
     (WORK / "index").unlink(missing_ok=True)
     index = os.environ | {"GIT_INDEX_FILE": str(WORK / "index")}
@@ -62,11 +67,12 @@ def copy_tree() -> None:
 
 def make_home() -> None:
     cache = HOME / ".ansible/test/cache"
-    stand_in = cache / f"get_pip_{PIP.replace('.', '_')}.py"
+    version = pip_version()
+    stand_in = cache / f"get_pip_{version.replace('.', '_')}.py"
     if not stand_in.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        pip("download", "--quiet", "--no-deps", "--dest", cache, f"pip=={PIP}")
-        stand_in.write_text(GET_PIP)
+        pip("download", "--quiet", "--no-deps", "--dest", cache, f"pip=={version}")
+        stand_in.write_text(GET_PIP.replace("VERSION", version))
     # Settings in the environment win over those in files, as they do for pip itself.
     settings: dict[str, str] = {}
     for line in sorted(pip("config", "list").splitlines(), key=lambda s: s[0] == ":"):
@@ -80,37 +86,49 @@ def make_home() -> None:
     (HOME / ".pip/pip.conf").write_text("[global]\n" + "".join(lines))
 
 
-def find_interpreters() -> list[str]:
-    """Link the real interpreters (not the wrappers of a version manager) into one directory; give their versions."""
+def text_of_ansible_test(file: str) -> str:
+    spec = importlib.util.find_spec("ansible_test")
+    if not spec or not spec.origin:
+        sys.exit(f"sanity: {sys.executable} has no ansible-test; run `make setup`")
+    return (pathlib.Path(spec.origin).parent / file).read_text()
+
+
+def pip_version() -> str:
+    """The pip that this ansible-test puts into its environments."""
+    if not (found := re.search(r"pip='([\d.]+)'", text_of_ansible_test("_internal/python_requirements.py"))):
+        sys.exit("sanity: this ansible-test names its pip in a new way; adapt pip_version() in tools/sanity.py")
+    return found[1]
+
+
+def python_versions() -> list[str]:
+    """The Pythons that both this ansible-test and the collection support."""
+    known = re.findall(r"'3\.(\d+)'", text_of_ansible_test("_util/target/common/constants.py"))
+    return [f"3.{minor}" for minor in sorted({int(minor) for minor in known}) if (3, minor) >= OLDEST_PYTHON]
+
+
+def link_interpreters(versions: list[str]) -> list[str]:
+    """Link those that this machine has into one directory; give their versions."""
     shutil.rmtree(INTERPRETERS, ignore_errors=True)
     INTERPRETERS.mkdir(parents=True)
-    places = [pathlib.Path(place) for place in os.environ["PATH"].split(os.pathsep) if place]
-    places += sorted(pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser().glob("versions/*/bin"))
-    for version in PYTHONS:
-        for place in places:
-            path = place / f"python{version}"
-            probe = [str(path), "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
-            if (
-                path.exists()
-                and subprocess.run(probe, capture_output=True, text=True, check=False).stdout.strip() == version
-            ):
-                (INTERPRETERS / path.name).symlink_to(path)
-                break
-    return [version for version in PYTHONS if (INTERPRETERS / f"python{version}").exists()]
+    found = pythons.find(versions)
+    for version, path in found.items():
+        (INTERPRETERS / f"python{version}").symlink_to(path)
+    return list(found)
 
 
 def main(arguments: list[str]) -> int:
     copy_tree()
     make_home()
-    versions = find_interpreters()
+    versions = python_versions()
+    here = link_interpreters(versions)
     environment = os.environ | {
         "HOME": str(HOME),
         "PATH": f"{pathlib.Path(sys.executable).parent}:{INTERPRETERS}:{os.environ['PATH']}",
     }
     command = ["ansible-test", "sanity", "--local", "--color", "no", *arguments]
     result = subprocess.run(command, cwd=TREE, env=environment, check=False)
-    print(f"sanity: compile and import with Python {', '.join(versions)}")
-    if absent := [version for version in PYTHONS if version not in versions]:
+    print(f"sanity: compile and import with Python {', '.join(here)}")
+    if absent := [version for version in versions if version not in here]:
         print(f"sanity: not on this machine, so not tried: Python {', '.join(absent)}")
     return result.returncode
 

@@ -11,13 +11,15 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
-from ansible_collections.nodecycle.slurm.plugins.modules.definition import ARGUMENT_SPEC
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster, _linting, _rollout, _sources
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._hosts import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _own_files
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, LintError, at_or_above
 
 _SECRET_CONF = Problem(
     "slurm_extra_conf",
@@ -37,11 +39,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
-        root, wrong = _cluster.check_root(args["root"])
-        settings = _cluster.Settings(
+        _validation, args = self.validate_argument_spec(_definition.ARGUMENTS)
+        root, wrong = _definition.check_root(args["root"])
+        settings = _definition.Settings(
             root=root,
-            extra_conf=_sources.lines_of(args["extra_conf"]),
+            extra_conf=_definition.lines_of(args["extra_conf"]),
             adopt=tuple(args["adopt"]),
             unmanaged_nodes=args["unmanaged_nodes"],
             is_limited=args["is_limited"],
@@ -53,37 +55,39 @@ class ActionModule(ActionBase):
         problems = [*gathered.problems, *(("", problem) for problem in wrong)]
         if self._has_secret("extra_conf", args["extra_conf"], task_vars or {}):
             problems.append(("", _SECRET_CONF))
-            # Nothing that is said below may quote it.
+            # No message below may quote it.
             settings = dataclasses.replace(settings, extra_conf="")
         if cluster:
             problems += [
-                (host, problem) for host, spec in gathered.specs for problem in _cluster.check_scripts([spec], cluster)
+                (host, problem)
+                for host, spec in gathered.specs
+                for problem in _definition.check_scripts([spec], cluster)
             ]
             problems += [
                 ("", problem)
-                for problem in _cluster.check_cluster(gathered.hosts, args["controllers"], settings, cluster)
+                for problem in _definition.check_cluster(gathered.hosts, args["controllers"], settings, cluster)
             ]
-        lines = _cluster.as_text(problems)
+        lines = _definition.as_text(problems)
         try:
-            wishes = _linting.Wishes(frozenset(args["lint_disable"]), args["lint_severity"])
-            _linting.require_known_rules(wishes)
-            findings = _linting.lint_scripts(
+            wishes = Wishes.written(args["lint_disable"], args["lint_severity"])
+            linters.require_known_rules(wishes)
+            findings = linters.lint_scripts(
                 gathered.rendered,
                 slurm_version=cluster["version"] if cluster else None,
-                conf=[*_cluster.entries_of(cluster), *_conf.entries(settings.extra_conf)],
+                conf=[*_definition.entries_of(cluster), *_conf.entries(settings.extra_conf)],
                 wishes=wishes,
             )
-            findings += _linting.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
+            findings += linters.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
         except LintError as exc:
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
-        stopping = [finding for finding in findings if at_or_above(finding.severity, args["lint_threshold"])]
-        if lines or stopping:
-            return {"failed": True, "msg": _refusal(lines, stopping)}
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
-        warnings = [finding for finding in findings if at_or_above(finding.severity, "warning" if cluster else "info")]
-        if warnings:
-            self._display.display("\n" + report.render(warnings), color=C.config.get_config_value("COLOR_WARN"))
-        result = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
+        report = Report(findings, args["lint_threshold"], mildest="warning" if cluster else "info")
+        warnings = _warnings(gathered, cluster) if cluster else {}
+        if lines or report.stops:
+            return {"failed": True, "msg": _refusal(lines, report), **warnings}
+        if report.shown:
+            self._display.display(f"\n{report.text}", color=C.config.get_config_value("COLOR_WARN"))
+        result = {"changed": False, "findings": [finding.as_dict() for finding in findings], **warnings}
         try:
             return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
         except DigestError as exc:
@@ -97,53 +101,55 @@ class ActionModule(ActionBase):
             raw = renderer.seen(written_option(self._task, option, value))
         return renderer.is_secret(raw, value)
 
-    def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _cluster.Settings) -> dict[str, t.Any]:
-        """What each host is to get."""
+    def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
+        """The release that each host is to get."""
         cluster = args["cluster"]
-        used = _cluster.in_use(gathered.hosts)
+        used = _definition.in_use(gathered.hosts)
         hosts = {}
         for host in gathered.hosts:
-            hooks = _cluster.carried(host, used)
+            hooks = _definition.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
-            release = build(scripts, settings.root, _sources.dispatcher_bodies()) if host.is_target else None
+            release = build(scripts, settings.root, _own_files.dispatcher_bodies()) if host.is_target else None
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",
                 "node": host.node_name,
                 "kinds": list(host.kinds),
             }
-        text = _cluster.conf_text(used, settings)
+        text = _definition.conf_text(used, settings)
         wanted = hosts[args["controllers"][0]]["id"]
-        conf_is_settled = _cluster.conf_is_settled(text, settings, cluster)
+        conf_is_settled = _definition.conf_is_settled(text, settings, cluster)
         is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
-        strangers = _cluster.unknown_workers(gathered.hosts, cluster)
-        warnings = (
-            [f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."]
-            if strangers
-            else []
-        )
         # Hosts that this run leaves out keep what they have.
         ids = {
             **((cluster["committed"] or {}).get("hosts") or {}),
             **{host.name: hosts[host.name]["id"] for host in gathered.hosts if host.is_target},
         }
         return {
-            "name": _rollout.name_of(ids, {"text": text, "adopt": settings.adopt}),
+            "name": plan.name_of(ids, {"text": text, "adopt": settings.adopt}),
             "hooks": used,
             "hosts": hosts,
             "conf_text": text,
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
-            **({"warnings": warnings} if warnings else {}),
         }
 
 
-def _refusal(problems: list[str], findings: list[Finding]) -> str:
-    """Why the run does not go on."""
+def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[str]]:
+    """The warnings, as a part of the result."""
+    strangers = _definition.unknown_workers(gathered.hosts, cluster)
+    if not strangers:
+        return {}
+    said = f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
+    return {"warnings": [said]}
+
+
+def _refusal(problems: list[str], report: Report) -> str:
+    """The reasons to stop the run, with all other findings: the user fixes them all at once."""
     parts = ["No host was touched."]
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         parts.append(f"The definition has {count}:\n" + "\n".join(f"- {line}" for line in problems))
-    if findings:
-        parts.append("This would go wrong:\n" + report.render(findings))
+    if report.shown:
+        parts.append(f"The linters found:\n{report.text}")
     return "\n".join(parts)

@@ -4,20 +4,10 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden, _process
-
-#: A task of the killed run may still be on its way to a host.
-SETTLE = 5
-
-#: A longer watch is made of several calls, each of which is a sign of life. So the module of a killed run gives none for it.
-WATCH_AT_ONCE = 45
-
-Answer = dict[str, t.Any]
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call
 
 
 class ActionModule(ActionBase):
@@ -29,51 +19,4 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
-        result = super().run(tmp, task_vars)
-        args = _hidden.packed(self._task.args, ("rollout", "note", "failures"))
-        seconds = args.get("seconds")
-        is_long = args.get("state") == "judged" and str(seconds).isdigit() and not self._task.check_mode
-        if not is_long:
-            return {**result, **self._hold(args, task_vars)}
-        deadline = time.monotonic() + int(str(seconds))
-        while True:
-            left = max(0, round(deadline - time.monotonic()))
-            is_last = left <= WATCH_AT_ONCE
-            step = {**args, "seconds": left} if is_last else {**args, "seconds": WATCH_AT_ONCE, "note": {}}
-            answer = self._hold(step, task_vars)
-            if is_last or not answer.get("go"):
-                return {**result, **answer}
-
-    def _hold(self, args: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> Answer:
-        """Call the module, and once more where the lock may be taken from another run."""
-        answer = self._call(args, {}, task_vars)
-        if not answer.get("failed"):
-            return answer
-        is_forced = str(args.get("is_dead", False)).lower() in ("true", "yes", "on", "1")
-        if answer.get("lock_unreadable") and is_forced:
-            return self._call(args, {"instead_of": "*", "is_known": True}, task_vars)
-        holder = answer.get("holder")
-        if not holder:
-            return answer
-        lives = _process.lives(holder)
-        if lives:
-            answer["msg"] += " Its process lives on this machine: as long as it does, nothing takes the lock from it."
-            return answer
-        if lives is None and not is_forced and holder["age"] < LOCK_STALE:
-            return answer
-        is_known = is_forced or lives is False
-        if lives is False:
-            time.sleep(max(0, SETTLE - holder["age"]))
-        return self._call(args, {"instead_of": holder["run"], "is_known": is_known}, task_vars)
-
-    def _call(
-        self, args: t.Mapping[str, t.Any], claim: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None
-    ) -> Answer:
-        return t.cast(
-            "Answer",
-            self._execute_module(
-                module_name="nodecycle.slurm.journal",
-                module_args={**args, "holder": {**_process.this_run(), **claim}},
-                task_vars=task_vars,
-            ),
-        )
+        return {**super().run(tmp, task_vars), **_journal_call.call(self, self._task.args, task_vars)}

@@ -11,7 +11,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
 
 
 class ActionModule(ActionBase):
-    """Keeps what scripts printed out of the controller's system log. Documented in the module of this name."""
+    """Keeps the output of scripts out of the controller's system log. Documented in the module of this name."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, normal_root, pack
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _cluster
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import dispatcher_bodies
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
 
 
 class ActionModule(ActionBase):
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
             node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
             hooks = args.pop("hooks", None) or {}
             problems = [
-                Problem(f"hooks.{hook}", f"is no hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}")
+                Problem(f"hooks.{hook}", f"is not a hook{nearest(hook, HOOKS)}", f"the hooks are {', '.join(HOOKS)}")
                 for hook in hooks
                 if hook not in HOOKS
             ]
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
             }
             problems += renderer.problems
             if problems:
-                lines = _cluster.as_text([("", problem) for problem in problems])
+                lines = _definition.as_text([("", problem) for problem in problems])
                 return {
                     **result,
                     "failed": True,
@@ -63,15 +64,17 @@ class ActionModule(ActionBase):
                 return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""
         elif "hooks" in args:
-            # Only their names are asked for; a module's arguments stand in the host's system log.
+            # The module needs only their names, and its arguments appear in the host's system log.
             args["hooks"] = {hook: [] for hook in args["hooks"] or {}}
         result.update(
             self._execute_module(module_name="nodecycle.slurm.release", module_args=args, task_vars=variables)
         )
+        if not boolean(args.get("show_diff", True), strict=False) and "diff" in result:
+            result["changes"] = result.pop("diff")
         return result
 
     def _raw(self, hook: str, value: t.Any, renderer: Renderer) -> t.Any:
-        """What a hook's value was rendered from: the variable of its name, as in the role, or this task's own argument."""
+        """The source of a hook's value: the variable of its name, as in the role, or this task's own argument."""
         if (raw := renderer.source_of(f"slurm_{hook}", value)) is not None:
             return raw
         written = written_option(self._task, "hooks", {hook: value})

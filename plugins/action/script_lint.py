@@ -11,15 +11,12 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine, report
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import (
-    SEVERITIES,
-    LintError,
-    Options,
-    Script,
-    at_or_above,
-)
 
 _SCRIPT: dict[str, t.Any] = {
     "hook": {"type": "str", "required": True, "choices": list(HOOKS)},
@@ -27,6 +24,22 @@ _SCRIPT: dict[str, t.Any] = {
     "content": {"type": "str"},
     "src": {"type": "path"},
     "timeout": {"type": "int"},
+}
+
+#: Its module documents it.
+ARGUMENTS: dict[str, t.Any] = {
+    "scripts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": _SCRIPT,
+        "required_one_of": [["content", "src"]],
+        "mutually_exclusive": [["content", "src"]],
+    },
+    "slurm_version": {"type": "str"},
+    "disable": {"type": "list", "elements": "str", "default": []},
+    "severity": {"type": "dict", "default": {}},
+    "threshold": {"type": "str", "choices": list(SEVERITIES), "default": "error"},
 }
 
 
@@ -41,22 +54,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """See ActionBase."""
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(
-            {
-                "scripts": {
-                    "type": "list",
-                    "elements": "dict",
-                    "required": True,
-                    "options": _SCRIPT,
-                    "required_one_of": [["content", "src"]],
-                    "mutually_exclusive": [["content", "src"]],
-                },
-                "slurm_version": {"type": "str"},
-                "disable": {"type": "list", "elements": "str", "default": []},
-                "severity": {"type": "dict", "default": {}},
-                "threshold": {"type": "str", "choices": list(SEVERITIES), "default": "error"},
-            }
-        )
+        _validation, args = self.validate_argument_spec(ARGUMENTS)
         try:
             secret = self._secrets(len(args["scripts"]), task_vars or {})
             scripts = [
@@ -65,19 +63,17 @@ class ActionModule(ActionBase):
             ]
             options = Options(
                 slurm_version=args["slurm_version"],
-                disabled=frozenset(args["disable"]),
-                severities={rule: _severity(value) for rule, value in args["severity"].items()},
+                wishes=Wishes.written(args["disable"], args["severity"]),
             )
             findings = engine.lint(scripts, options=options)
         except LintError as exc:
             return {"failed": True, "msg": str(exc), "findings": []}
-        stopping = [finding for finding in findings if at_or_above(finding.severity, args["threshold"])]
-        warnings = [f for f in findings if f not in stopping and f.severity == "warning"]
+        report = Report(findings, args["threshold"])
         result: dict[str, t.Any] = {"changed": False, "findings": [finding.as_dict() for finding in findings]}
-        if warnings:
-            result["warnings"] = [report.render(warnings)]
-        if stopping:
-            result |= {"failed": True, "msg": "No host was touched.\n" + report.render(stopping)}
+        if report.stops:
+            result |= {"failed": True, "msg": f"No host was touched.\n{report.text}"}
+        elif report.shown:
+            result["warnings"] = [report.text]
         return result
 
     def _secrets(self, count: int, variables: dict[str, t.Any]) -> list[bool]:
@@ -111,8 +107,3 @@ class ActionModule(ActionBase):
             raise LintError(f"scripts[{number}]: there is no file {src}: {exc}") from exc
         except OSError as exc:
             raise LintError(f"scripts[{number}]: {src} cannot be read: {exc.strerror}") from exc
-
-
-def _severity(value: t.Any) -> str:
-    """YAML reads a bare off as false."""
-    return "off" if value is False else str(value)

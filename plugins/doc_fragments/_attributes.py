@@ -4,7 +4,7 @@
 
 # Note that this doc fragment is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the modules say of check mode, diff and idempotency, in the same words.
+"""The support of check mode, diff and idempotency, in the same words for all modules.
 
 Every module extends C(nodecycle.slurm._attributes) and says for each of the three how far it supports it, with details
 unless it is full. A module that only reads extends C(nodecycle.slurm._attributes.info) as well, which says it all.

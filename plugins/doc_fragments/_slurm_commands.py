@@ -4,7 +4,7 @@
 
 # Note that this doc fragment is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The options of every module that calls Slurm's commands; C(module_utils/_module.py) has the same as an argument spec."""
+"""The options of every module that calls Slurm's commands; C(module_utils/_ansible.py) has the same as an argument spec."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   bin_dir:
-    description: Directory of Slurm's commands, where they are not in C(PATH).
+    description: Directory of Slurm's commands, if they are not in C(PATH).
     type: path
     default: ""
 """

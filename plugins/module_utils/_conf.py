@@ -31,6 +31,13 @@ CACHE = "/run/slurm/conf"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
+#: The options of every module that compares or changes slurm.conf.
+ARGUMENTS: dict[str, t.Any] = {
+    "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
+    "text": {"type": "str", "required": True},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+}
+
 #: Keys whose lines add up instead of replacing one another (S_P_ARRAY, and the line types with keys of their own).
 LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
 
@@ -47,7 +54,7 @@ class ConfError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One key of slurm.conf: where it stands and what it says."""
+    """One key of slurm.conf: its place and its value."""
 
     key: str
     value: str
@@ -57,7 +64,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One logical line: continuation lines joined, comment taken away."""
+    """One logical line: continuation lines joined, comment removed."""
 
     text: str
     first: int
@@ -161,25 +168,24 @@ def has_include(text: str) -> bool:
     return any(name == FRAGMENT for name, _line in includes(text))
 
 
-def names(text: str, directory: str) -> bool:
-    """Whether a line's value names something below a directory."""
-    return any(f"{directory}/" in entry.value for entry in entries(text))
+def names(text: str, directory: str, keys: t.Collection[str]) -> bool:
+    """Whether one of these keys (in lower case) names something below a directory."""
+    return any(entry.key.lower() in keys and f"{directory}/" in entry.value for entry in entries(text))
 
 
 def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
-    Lines that were adopted once and are no longer come back. Everything else stays to the byte, also the lack of a newline
-    at the end.
+    Lines of keys that are no longer adopted are restored. Everything else stays to the byte, also a missing newline at the end.
     """
     keys = {key.lower() for key in adopt}
-    text = _adopt(_give_back(text, keep=keys), keys)
+    text = _adopt(_restore(text, keep=keys), keys)
     if has_include(text):
         return text
     added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
     if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
         raise ConfError(
-            "its last line ends with a backslash and would swallow our Include line: take the backslash away first"
+            "its last line ends with a backslash and would swallow our Include line: remove the backslash first"
         )
     return added
 
@@ -193,7 +199,7 @@ def without_include(text: str) -> str:
         if _included(line) == FRAGMENT
         for number in range(line.first, line.last + 1)
     }
-    return _give_back("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
+    return _restore("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
 def adopted(text: str) -> list[str]:
@@ -221,8 +227,8 @@ def _physical_lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _give_back(text: str, keep: t.Collection[str] = ()) -> str:
-    """Turn adopted lines into what they were, but for those that set a key to keep."""
+def _restore(text: str, keep: t.Collection[str] = ()) -> str:
+    """Restore adopted lines, but for those that set a key to keep."""
     lines = _physical_lines(text)
     blocks = itertools.groupby(range(len(lines)), key=lambda number: lines[number].startswith(ADOPTED))
     for is_adopted, numbers in blocks:
@@ -277,10 +283,10 @@ class Change:
 
 
 def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], str | None]) -> list[Change]:
-    """What has to change on a host so that its slurm.conf says text (empty: nothing of ours), in the safe order.
+    """The changes on a host after which its slurm.conf says text (empty: nothing of ours), in the safe order.
 
-    The included file is there before the line that includes it, and goes after that line has gone: a missing included
-    file takes away every Slurm command on the host. Raises ConfError where there is no slurm.conf at path.
+    The included file appears before the line that includes it, and goes after that line: a missing included file stops
+    every Slurm command on the host. Raises ConfError where there is no slurm.conf at path.
     """
     main = read(path)
     if main is None:

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a release changes, as Ansible shows it with C(--diff)."""
+"""The changes of a release, as Ansible shows them with C(--diff)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store
 
-#: No digest: who knows the text around a short secret could find the secret by it.
+#: Not a digest: a reader who knows the text around a short secret could find the secret by it.
 HIDDEN = "(content hidden)\n"
 ANOTHER = "(content hidden, not the same as before)\n"
 

@@ -6,7 +6,7 @@
 
 """The JSON documents that this collection keeps on a host: each has a shape, which is checked where the document is read.
 
-A document may be cut off, edited, or written by another version of the collection; nothing after the check has to think of that.
+A document may be cut off, edited, or written by another version of the collection. After the check no code needs to expect that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Shape = t.Callable[[t.Any, str], None]
 
 
 class DocumentError(ValueError):
-    """A document is not what it should be; the message says where."""
+    """A document does not have its shape; the message says where."""
 
 
 def _refuse(where: str, value: t.Any, wanted: str) -> t.NoReturn:
@@ -106,7 +106,7 @@ def many(shape: Shape) -> Shape:
 
 
 def fields(wanted: t.Mapping[str, Shape], optional: t.Mapping[str, Shape] | None = None) -> Shape:
-    """A dictionary with certain fields; what else it has is left alone."""
+    """A dictionary with certain fields. Other fields stay."""
 
     def check(value: t.Any, where: str) -> None:
         if not isinstance(value, dict):
@@ -124,7 +124,7 @@ def fields(wanted: t.Mapping[str, Shape], optional: t.Mapping[str, Shape] | None
 
 
 def clean(value: t.Any) -> t.Any:
-    """A value in which each text is UTF-8: what others wrote, as the reason of a node, need not be, and Ansible takes no other answer."""
+    """A value in which each text is UTF-8. Texts of others, such as the reason of a node, need not be, and Ansible takes no other answer."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -135,10 +135,10 @@ def clean(value: t.Any) -> t.Any:
 
 
 def parse(data: bytes) -> t.Any:
-    """What a document says, whatever its shape. Raises DocumentError where it is no JSON."""
+    """The content of a document, whatever its shape. Raises DocumentError if it is not JSON."""
 
     def refuse(word: str) -> t.NoReturn:
-        raise DocumentError(f"{word} is no number of JSON")
+        raise DocumentError(f"{word} is not a JSON number")
 
     try:
         found = json.loads(data, parse_constant=refuse)
@@ -147,7 +147,7 @@ def parse(data: bytes) -> t.Any:
     except RecursionError as exc:
         raise DocumentError("it is nested too deeply") from exc
     except ValueError as exc:
-        raise DocumentError(f"it is no JSON ({exc})") from exc
+        raise DocumentError(f"it is not valid JSON ({exc})") from exc
     return found
 
 

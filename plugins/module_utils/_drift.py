@@ -4,10 +4,11 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Whether a path is what we made, and nobody else can change it: kind, owner, group and mode, never through a link.
+"""Whether a path is unchanged, and only we can change it: kind, owner, group and mode, never through a link.
 
-What was open to others is closed from the top down, and only then compared: a check of something that another may still change
-proves nothing. A file that was open is never mended in place, because who has opened it can go on writing: a fresh one takes its name.
+Paths that were open to others are closed from the top down, and only then compared: a check of something that another user may still
+change proves nothing. A file that was open is never repaired in place, because a process that has opened it can still write: a fresh
+file takes its name.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def is_roots_alone(path: str) -> bool:
 
 
 def is_log(path: str, owner: Owner) -> bool:
-    """Whether a log is a file that its owner alone writes. Its group is the site's: who reads logs is no business of ours."""
+    """Whether a log is a file that its owner alone can write. Its group is the site's, which decides who reads logs."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -91,7 +92,7 @@ def describe(path: str) -> str:
 
 
 def open_parents(path: str) -> list[str]:
-    """What on the way to a path lets somebody else than root put something else there; empty where nothing does.
+    """The places on the way to a path where another user than root can replace it; empty if there is none.
 
     A link on the way counts with its target. A sticky directory is safe as soon as the next step is there and root's.
     """
@@ -136,14 +137,14 @@ def _opened(place: str, found: os.stat_result, below: os.stat_result | None) -> 
 
 
 def clear_place(path: str) -> None:
-    """Take away what stands where a directory or a file of ours belongs and is no directory."""
+    """Remove anything but a directory at the place of a directory or a file of ours."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             os.unlink(path)
 
 
-def take_away(path: str) -> None:
-    """Take away whatever is at a path."""
+def remove(path: str) -> None:
+    """Remove a path, whatever it is."""
     try:
         is_dir = stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -155,19 +156,19 @@ def take_away(path: str) -> None:
 
 
 def evict(directory: str, uid: int) -> None:
-    """Take away what others have put into a directory while they could. The directory must be closed by now."""
+    """Remove the files that others have put into a directory while it was open. It must be closed by now."""
     for name in os.listdir(directory):
         path = os.path.join(directory, name)
         with contextlib.suppress(FileNotFoundError):
             if os.lstat(path).st_uid not in (0, uid):
-                take_away(path)
+                remove(path)
 
 
 def renew_log(path: str, owner: Owner) -> None:
-    """Make a log its owner's alone and keep what it says, in a fresh file: who has opened the old one writes into nothing."""
+    """Give a log to its owner alone and keep its content, in a fresh file. A process that has opened the old one no longer writes to it."""
     if not os.path.lexists(path) or not stat.S_ISREG(os.lstat(path).st_mode):
         # Not through a link, and without waiting for a partner of a FIFO.
-        take_away(path)
+        remove(path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_EXCL, 0o640)
         try:
             os.fchown(descriptor, *owner)
@@ -188,7 +189,7 @@ def renew_log(path: str, owner: Owner) -> None:
             os.unlink(temporary)
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        # A log decides less than a run that cannot go on.
+        # The loss of a log is better than a run that cannot go on.
         os.chown(path, *owner)
         os.chmod(path, 0o640)
 

@@ -26,18 +26,18 @@ _CHUNK = 1024 * 1024
 
 
 class UnsuitableFileError(OSError):
-    """What is at a path is nothing that root should read: no regular file, somebody else's, or too large."""
+    """Root should not read this path: it is not a regular file, belongs to somebody else, or is too large."""
 
 
 class WriteError(OSError):
-    """A file system takes nothing; the message names the file, the file system and the remedy."""
+    """A file system cannot be written; the message names the file, the file system and the remedy."""
 
     def __str__(self) -> str:
         return str(self.strerror)
 
 
 class NoRoomError(WriteError):
-    """It takes nothing because it, or a quota, is full."""
+    """It is full, or a quota is."""
 
 
 def sha256(data: bytes) -> str:
@@ -57,7 +57,7 @@ def _require_suitable(path: str, present: os.stat_result, owner: int | None) -> 
     }
     what = next((word for is_kind, word in kinds.items() if is_kind(present.st_mode)), "")
     if what:
-        raise UnsuitableFileError(f"{path} is {what} and no regular file: move it away")
+        raise UnsuitableFileError(f"{path} is {what}, not a regular file: move it away")
     if owner is not None and (present.st_uid != owner or present.st_nlink != 1):
         raise UnsuitableFileError(
             f"{path} belongs to the user with the id {present.st_uid} and has {present.st_nlink} names, where one name and the user {owner} "
@@ -73,7 +73,7 @@ def open_regular(path: str, *, follow: bool = True, owner: int | None = None) ->
     """
     follow = follow and owner is None
     try:
-        # Before it is opened: opening a device may do something. After it: it may be another one by then.
+        # Before opening it, because opening a device may have an effect. After it, because it may be another file by then.
         _require_suitable(path, os.stat(path, follow_symlinks=follow), owner)
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
         descriptor = os.open(path, flags)
@@ -81,7 +81,7 @@ def open_regular(path: str, *, follow: bool = True, owner: int | None = None) ->
         return None
     except OSError as exc:
         if exc.errno == errno.ELOOP and not follow:
-            raise UnsuitableFileError(f"{path} is a symbolic link and no regular file: move it away") from exc
+            raise UnsuitableFileError(f"{path} is a symbolic link, not a regular file: move it away") from exc
         raise
     try:
         _require_suitable(path, os.fstat(descriptor), owner)
@@ -110,7 +110,7 @@ def read_bytes(
             size += len(data)
     if size > limit and not cut:
         raise UnsuitableFileError(
-            f"{path} is larger than {limit} bytes, which no file of its kind is: move it away or make it smaller"
+            f"{path} is larger than {limit} bytes, the limit for such a file: move it away or make it smaller"
         )
     return b"".join(parts)[:limit]
 
@@ -125,7 +125,7 @@ def mount_point(path: str) -> str:
 
 @contextlib.contextmanager
 def writing(path: str) -> t.Iterator[None]:
-    """Say which file and file system it is where there is no room for a file. For everything of ours that writes."""
+    """Name the file and the file system if there is no room. All our code that writes uses this."""
     try:
         yield
     except WriteError:
@@ -190,7 +190,7 @@ def link_atomic(path: str, target: str) -> None:
     """Make path a symbolic link to target in one step."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f"{_TEMPORARY}{name}")
-    # Of a killed run. A directory of this name is somebody else's.
+    # A killed run has left it. A directory of this name belongs to somebody else.
     with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
         os.unlink(temporary)
     with writing(path):
@@ -216,7 +216,7 @@ def make_parents(path: str) -> None:
 
 
 def sweep(directory: str) -> None:
-    """Take away the temporary files that a killed write_atomic or link_atomic left in a directory of ours."""
+    """Remove the temporary files that a killed write_atomic or link_atomic left in a directory of ours."""
     for name in os.listdir(directory) if os.path.isdir(directory) else []:
         path = os.path.join(directory, name)
         # We never make directories of this name.
@@ -235,7 +235,7 @@ def make_dir(path: str, mode: int, uid: int = 0, gid: int = 0) -> bool:
         pass
     present = os.lstat(path)
     if not stat.S_ISDIR(present.st_mode):
-        raise NotADirectoryError(f"{path} exists and is no directory: move it away")
+        raise NotADirectoryError(f"{path} exists and is not a directory: move it away")
     if (present.st_uid, present.st_gid) != (uid, gid):
         os.chown(path, uid, gid)
         changed = True

@@ -4,19 +4,19 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Jobs that Slurm put back and holds because their launch failed, told from those that somebody holds. Pure."""
+"""Jobs that Slurm requeued and holds because their launch failed, as opposed to those that somebody holds."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _slurm
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Slurm
 
 #: For squeue, which shows the tasks of arrays one by one with -r: the id of its own, the id that users write, state, priority, start.
 COLUMNS = "%A|%i|%T|%Q|%S"
 
-#: What Slurm says of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
+#: Slurm's description of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
 _LAUNCH_FAILURES = frozenset({"launch failed requeued held", "launch failure limit exceeded requeued held"})
 
 #: Slurm's hold after a failed launch is the kind that the job's owner may lift. An administrator's hold on top of it changes only
@@ -39,7 +39,7 @@ class Job:
 
     @property
     def is_held(self) -> bool:
-        """Whether it waits until somebody releases it, whoever holds it."""
+        """Whether it is held, by Slurm or by somebody."""
         return self.priority == "0" and self.state not in ("RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING")
 
 
@@ -72,7 +72,7 @@ def parse_queue(rows: t.Iterable[t.Sequence[str]]) -> list[Job]:
 
 
 def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
-    """The holds in the jobs of C(squeue --json), by the job's own id and by that of the task. Raises ValueError where they are no such list."""
+    """The holds in the jobs of C(squeue --json), by the job's own id and by that of the task. Raises ValueError if they are not such a list."""
     found: dict[str, Hold] = {}
     try:
         for job in jobs:
@@ -82,7 +82,7 @@ def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
             if array and task is not None:
                 found[f"{array}_{task}"] = hold
     except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"no list of jobs: {exc!r}") from exc
+        raise ValueError(f"not a list of jobs: {exc!r}") from exc
     return found
 
 
@@ -92,22 +92,28 @@ def _set(value: t.Any) -> t.Any:
 
 
 def malformed(ids: t.Iterable[str]) -> list[str]:
-    """Those that are no ids of jobs or array tasks."""
-    return [id_ for id_ in ids if not _slurm.JOB_ID.fullmatch(id_)]
+    """Those that are not ids of jobs or array tasks."""
+    return [id_ for id_ in ids if not JOB_ID.fullmatch(id_)]
+
+
+def require_ids(ids: t.Iterable[str]) -> None:
+    """Raise ValueError if one is not an id of a job or array task."""
+    if wrong := malformed(ids):
+        raise ValueError(f"{', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2")
 
 
 def candidates(queue: t.Iterable[Job], asked: t.Collection[str] | None) -> list[Job]:
-    """The held jobs, among those asked for if there are any, of which has to be known who holds them, and why."""
+    """The held jobs, among those asked for if any, whose holder and reason the caller must find out."""
     return [job for job in queue if job.is_held and (asked is None or job.id in asked or job.own_id in asked)]
 
 
-def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, Hold] | None) -> Verdict:
+def evaluate(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapping[str, Hold] | None) -> Verdict:
     """Which jobs are held by a failed launch alone. Without C(holds) nobody can say, and so none is."""
     held, foreign = [], {}
     for job in candidates(queue, asked):
         hold = None if holds is None else holds.get(job.id) or holds.get(job.own_id)
         if hold is None:
-            foreign[job.id] = "held; by whom and why is not known without squeue --json"
+            foreign[job.id] = "held; only squeue --json tells by whom and why"
         elif hold.is_launch_failure and hold.kind == _SLURMS_HOLD:
             held.append(job)
         elif hold.is_launch_failure:
@@ -122,3 +128,23 @@ def judge(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.Mapp
         elif not found.is_held:
             foreign[id_] = f"{found.state}, not held"
     return Verdict(held, foreign)
+
+
+def queued(slurm: Slurm) -> list[Job]:
+    """All jobs that have not ended, each task of an array by itself. Raises SlurmError."""
+    return parse_queue(slurm.queue(COLUMNS, "-r"))
+
+
+def find(slurm: Slurm, asked: t.Collection[str] | None) -> Verdict:
+    """Which jobs of the cluster are held by a failed launch alone, among those asked for if there are any. Raises SlurmError."""
+    queue = queued(slurm)
+    return evaluate(queue, asked, _holds(slurm, candidates(queue, asked)))
+
+
+def _holds(slurm: Slurm, jobs: t.Iterable[Job]) -> dict[str, Hold] | None:
+    """Why the jobs are held, or None where this squeue has no JSON. 22.05 answers with all jobs, so nobody asks without need."""
+    found = slurm.jobs_json(dict.fromkeys(job.own_id for job in jobs))
+    try:
+        return None if found is None else parse_holds(found)
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class Hook:
-    """One hook and what Slurm (or systemd) does with it.
+    """One hook, and how Slurm (or systemd) handles it.
 
     Facts: slurm.conf(5) and prolog_epilog.html, 22.05 to 26.05.
     """
@@ -25,7 +25,7 @@ class Hook:
     name: str
     #: The kind of host that carries it: V(controller), V(login) or V(worker).
     host: str
-    #: Who runs it: V(root), V(slurm) (SlurmUser) or V(job) (the job's user).
+    #: The user that runs it: V(root), V(slurm) (SlurmUser) or V(job) (the job's user).
     user: str
     #: The key of slurm.conf that names it; None for the hooks that systemd starts.
     conf_key: str | None

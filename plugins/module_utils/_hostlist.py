@@ -30,7 +30,7 @@ _NUMBERED = re.compile(r"^(.*?)([0-9]+)$")
 
 
 class HostlistError(ValueError):
-    """The text is no hostlist expression."""
+    """The text is not a hostlist expression."""
 
 
 def _split(expression: str) -> t.Iterator[str]:
@@ -58,7 +58,7 @@ def _ranges(group: str) -> list[tuple[int, int, int]]:
     for part in (text.strip() for text in group.split(",")):
         match = _RANGE.fullmatch(part)
         if not match:
-            raise HostlistError(f"{_short(part)} is no number or range like 1-8")
+            raise HostlistError(f"{_short(part)} is not a number or a range like 1-8")
         first, last = match.group(1), match.group(2) or match.group(1)
         if max(len(first), len(last)) > MAX_DIGITS:
             raise HostlistError(f"{_short(part)} has a number of more than {MAX_DIGITS} digits")
@@ -100,11 +100,11 @@ def expand(expression: str) -> list[str]:
         if math.prod(_count(piece) for piece in pieces) > MAX_NAMES:
             raise HostlistError(f"{_short(item)} names more than {MAX_NAMES} hosts")
         if sum(len(piece) for piece in pieces if not piece.startswith("[")) > MAX_LENGTH:
-            raise HostlistError(f"{_short(item)} is no node name: it has more than {MAX_LENGTH} characters")
+            raise HostlistError(f"{_short(item)} is not a node name: it has more than {MAX_LENGTH} characters")
         for combination in itertools.product(*map(_choices, pieces)):
             name = "".join(combination)
             if not _NAME.fullmatch(name):
-                raise HostlistError(f"{_short(item)} is no node name or hostlist expression")
+                raise HostlistError(f"{_short(item)} is not a node name or a hostlist expression")
             names[name] = None
             if len(names) > MAX_NAMES:
                 raise HostlistError(f"{_short(expression)} names more than {MAX_NAMES} hosts")

@@ -4,15 +4,15 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The journal of a rollout, on the controller: what is under way, what was before, who does it, and what was committed.
+"""The journal of a rollout, on the controller: the rollout under way, the previous state, the holder of the lock, and the commits.
 
     rollout/journal.json    while a rollout is under way; written before each step
-    rollout/lock.json       who does it; his last sign of life is the time of this file's newest writing
+    rollout/lock.json       the run that holds the lock; this file's time is its last sign of life
     rollout/committed.json  the rollouts that were committed, newest first
-    rollout/reserve         room for the last words of the next rollout, where a disk is full
+    rollout/reserve         room for the last notes of the next rollout, if a disk is full
 
-A run may be killed between any two lines here: each file is replaced in one step, and the journal says what was about to be done,
-never what is hoped for.
+A run may be killed between any two lines here: each file is replaced in one step, and the journal names a step before the run
+takes it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,22 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import (
+    SHAPES,
+    UNDO,
+    About,
+    Baseline,
+    Commit,
+    Committed,
+    Holder,
+    Rollout,
+    SeenHolder,
+    recovery_of,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ROLLOUT_DIR, STATE_DIR
 
-Document = dict[str, t.Any]
-
-#: Seconds without a sign of life after which a lock whose holder cannot be looked at is taken for dead.
+#: Seconds without a sign of life after which the next run takes a lock whose holder it cannot check.
 LOCK_STALE = 3600
 
 #: How many committed rollouts are remembered.
@@ -39,88 +49,11 @@ KEEP = 50
 RESERVE = 128 * 1024
 _JOURNALS = 4
 
-_CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
-_NODE = _documents.fields(
-    {},
-    {
-        **dict.fromkeys(("state", "reason", "reason_user", "reason_time", "owner"), _documents.text),
-        **dict.fromkeys(("flags", "partitions"), _documents.many(_documents.text)),
-    },
-)
-_ABOUT = {"node": _documents.text, "kinds": _documents.many(_documents.text)}
-
-
-def _nodes(value: t.Any, where: str) -> None:
-    """Nodes as _ownership.facts() tells of them."""
-    _documents.each(_NODE)(value, where)
-    try:
-        _ownership.from_facts(value)
-        _ownership.change({}, value)
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise _documents.DocumentError(f"{where} does not say what the nodes were like ({exc!r})") from exc
-
-
-_BEFORE: dict[str, _documents.Shape] = {"activated": _documents.each(_documents.number), "nodes": _nodes}
-_COMMIT: dict[str, _documents.Shape] = {
-    "name": _documents.text,
-    "hosts": _documents.each(_documents.text),
-    "about": _documents.each(_documents.fields(_ABOUT)),
-    "conf": _CONF,
-    "controllers": _documents.many(_documents.text),
-}
-_HOST = _documents.fields({**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)})
-
-
-def _commit(more: t.Mapping[str, _documents.Shape]) -> _documents.Shape:
-    """A committed rollout, or what is going to be one."""
-    has_fields = _documents.fields({**_COMMIT, **more}, _BEFORE)
-
-    def check(value: t.Any, where: str) -> None:
-        has_fields(value, where)
-        unknown = [host for host in value["hosts"] if host not in value["about"]]
-        if unknown:
-            raise _documents.DocumentError(f"{where}.about says nothing of {unknown[0]!r}")
-
-    return check
-
-
-_SHAPES: dict[str, _documents.Shape] = {
-    "journal": _documents.fields(
-        {
-            "name": _documents.text,
-            "phase": _documents.text,
-            "opened": _documents.number,
-            "passed": _documents.flag,
-            "conf_changed": _documents.flag,
-            "failed": _documents.each(_documents.text),
-            "hosts": _documents.each(_HOST),
-            "controllers": _documents.many(_documents.text),
-            "slurm_user": _documents.text,
-            "conf": _CONF,
-            **_BEFORE,
-        },
-        {
-            "conf_path": _documents.text,
-            "drained": _documents.many(_documents.text),
-            "failures": _documents.many(_runs.FAILURE),
-            "commit": _documents.maybe(_commit({})),
-        },
-    ),
-    "committed": _documents.fields({"rollouts": _documents.many(_commit({"committed": _documents.number}))}),
-    "lock": _documents.fields(
-        {
-            **dict.fromkeys(("run", "machine", "started", "user", "host", "boot"), _documents.text),
-            "pid": _documents.whole,
-            **dict.fromkeys(("since", "seen"), _documents.number),
-        }
-    ),
-}
-
-#: What to do about a document that cannot be read. Never guessed at: what was before a rollout is known from here alone.
+#: The remedy if a document cannot be read. No code guesses: only these documents know the state before a rollout.
 _REMEDIES = {
-    "journal": "Run the version of the collection that wrote it, put it right, or move it away and bring back by hand what it tells of",
-    "committed": "Run the version of the collection that wrote it, or move it away: then there is no rollout to go back to until the next commit",
-    "lock": "Where no run is under way run again with `-e slurm_take_lock=true`",
+    "journal": "Run the version of the collection that wrote it, fix it, or move it away and restore by hand the state that it describes",
+    "committed": "Run the version of the collection that wrote it, or move it away: then no rollback is possible until the next commit",
+    "lock": "If no run is under way, run again with `-e slurm_take_lock=true`",
 }
 
 
@@ -129,21 +62,21 @@ class JournalError(Exception):
 
 
 class UnreadableError(JournalError):
-    """A document of the journal is none of ours."""
+    """A document of the journal is not one of ours."""
 
 
 class UnreadableLockError(UnreadableError):
-    """The lock is none of ours."""
+    """The lock is not one of ours."""
 
 
 class MisfitError(JournalError):
-    """What is to be written is no document of the journal: it could not be read again."""
+    """The new content is not a document of the journal: it could not be read again."""
 
 
 class LockHeldError(JournalError):
     """Another run holds the lock."""
 
-    def __init__(self, holder: Document) -> None:
+    def __init__(self, holder: SeenHolder) -> None:
         super().__init__(held_by(holder))
         self.holder = holder
 
@@ -161,16 +94,16 @@ def this_boot() -> Boot:
     return Boot(name.decode().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-def commit_of(
-    journal: t.Mapping[str, t.Any], committed: t.Mapping[str, t.Any] | None, withdrawn: t.Container[str]
-) -> Document:
-    """What the history keeps of a rollout that succeeded: what every known host runs, our lines in slurm.conf, and how the nodes were before."""
-    before = committed or {"hosts": {}, "about": {}}
-    hosts = {**before["hosts"], **{host: entry["to"] for host, entry in journal["hosts"].items()}}
-    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in withdrawn}
-    about = {
-        **before["about"],
-        **{host: {key: entry[key] for key in ("node", "kinds")} for host, entry in journal["hosts"].items()},
+def commit_of(journal: Rollout, committed: Commit | None, removed: t.Container[str]) -> Commit:
+    """The entry of a successful rollout in the history: the release of each known host, our lines in slurm.conf, the nodes' previous state."""
+    hosts = {
+        **(committed["hosts"] if committed else {}),
+        **{host: entry["to"] for host, entry in journal["hosts"].items()},
+    }
+    kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in removed}
+    about: dict[str, About] = {
+        **(committed["about"] if committed else {}),
+        **{host: {"node": entry["node"], "kinds": entry["kinds"]} for host, entry in journal["hosts"].items()},
     }
     return {
         "name": journal["name"],
@@ -181,6 +114,11 @@ def commit_of(
         "activated": journal["activated"],
         "nodes": journal["nodes"],
     }
+
+
+def without_baseline(rollout: Rollout | None) -> dict[str, t.Any] | None:
+    """What the control node is told of a rollout. The baseline is as long as the queue, and only the controller needs it."""
+    return {key: value for key, value in rollout.items() if key != "baseline"} if rollout else None
 
 
 class Journal:
@@ -202,10 +140,10 @@ class Journal:
     def _read(self, name: str) -> t.Any:
         try:
             data = _files.read_bytes(self._path(name), follow=False, owner=os.geteuid())
-            return None if data is None else _documents.load(data, _SHAPES[name])
+            return None if data is None else _documents.load(data, SHAPES[name])
         except (_documents.DocumentError, _files.UnsuitableFileError) as exc:
             kind = UnreadableLockError if name == "lock" else UnreadableError
-            raise kind(f"{self._path(name)} is no document of this collection: {exc}. {_REMEDIES[name]}") from exc
+            raise kind(f"{self._path(name)} is not a document of this collection: {exc}. {_REMEDIES[name]}") from exc
 
     def _write(self, name: str, document: t.Mapping[str, t.Any]) -> None:
         data = self._dump(name, document)
@@ -221,16 +159,16 @@ class Journal:
 
     def _dump(self, name: str, document: t.Mapping[str, t.Any]) -> bytes:
         try:
-            return _documents.dump(document, _SHAPES[name])
+            return _documents.dump(document, SHAPES[name])
         except _documents.DocumentError as exc:
-            raise MisfitError(f"what is to be written into {self._path(name)} does not fit: {exc}") from exc
+            raise MisfitError(f"the new content of {self._path(name)} is not valid: {exc}") from exc
 
     @property
     def _reserve(self) -> str:
         return os.path.join(self.directory, "reserve")
 
     def _give_up(self, size: int) -> bool:
-        """Make room from the reserve. No more than is needed: whatever has filled the disk may go on filling it."""
+        """Make room from the reserve. No more than is needed: whatever has filled the disk may fill it again."""
         try:
             room = os.statvfs(self.directory)
             block = max(4096, room.f_frsize)
@@ -242,7 +180,7 @@ class Journal:
             descriptor = os.open(self._reserve, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.ftruncate(descriptor, left)
-                # Some file systems give blocks back only then.
+                # Some file systems free blocks only then.
                 with contextlib.suppress(OSError):
                     os.fsync(descriptor)
             finally:
@@ -252,7 +190,7 @@ class Journal:
         return True
 
     def keep_room(self, document: t.Mapping[str, t.Any] | None = None) -> None:
-        """Reserve room for the last words of a rollout with this journal, or of any. Raises NoRoomError where there is none."""
+        """Reserve room for the last notes of a rollout with this journal, or of any. Raises NoRoomError where there is none."""
         wanted = RESERVE
         if document is not None:
             wanted += _JOURNALS * len(self._dump("journal", document))
@@ -278,25 +216,25 @@ class Journal:
             finally:
                 os.close(descriptor)
 
-    def current(self) -> Document | None:
+    def current(self) -> Rollout | None:
         """The rollout under way, or None."""
-        return t.cast("Document | None", self._read("journal"))
+        return t.cast("Rollout | None", self._read("journal"))
 
-    def require_rollout(self) -> Document:
+    def require_rollout(self) -> Rollout:
         """The rollout under way. Raises JournalError where there is none."""
         present = self.current()
         if present is None:
             raise JournalError("no rollout is under way")
         return present
 
-    def committed(self) -> list[Document]:
+    def committed(self) -> list[Committed]:
         """The committed rollouts, newest first."""
         found = self._read("committed")
-        return t.cast("list[Document]", found["rollouts"]) if found else []
+        return t.cast("list[Committed]", found["rollouts"]) if found else []
 
-    def holder(self) -> Document | None:
-        """Who holds the lock, with the age of his last sign of life in seconds; None where nobody does."""
-        holder = self._read("lock")
+    def holder(self) -> SeenHolder | None:
+        """The run that holds the lock, with the age of its last sign of life in seconds; None if there is none."""
+        holder: Holder | None = self._read("lock")
         if not holder:
             return None
         boot = self._boot()
@@ -330,10 +268,10 @@ class Journal:
         """Raise JournalError where it is not this run that has the lock: a task of a killed run may end long after another run has begun."""
         present = self.holder()
         if present is None or present["run"] != holder["run"]:
-            raise JournalError("this run does not hold the lock any more: another one has taken over from it")
+            raise JournalError("this run no longer holds the lock: another one has taken it")
 
-    def open(self, rollout: Document) -> Document:
-        """Begin a rollout, or go on with the one that a killed run has left: what was before that one stays what was before."""
+    def open(self, rollout: t.Mapping[str, t.Any]) -> Rollout:
+        """Begin a rollout, or go on with the one of a killed run, whose previous state stays the previous state."""
         present, rollout = self.current(), _documents.clean(rollout)
         if present:
             hosts = {**rollout["hosts"]}
@@ -341,50 +279,63 @@ class Journal:
                 kept = {key: entry[key] for key in ("from", "conf")}
                 hosts[host] = {**hosts.get(host, entry), **kept}
             # Another release, or one that was about to be undone, has to pass anew.
-            has_passed = present["passed"] and present["name"] == rollout["name"] and present["phase"] != "undo"
+            has_passed = present["passed"] and present["name"] == rollout["name"] and recovery_of(present) != UNDO
             merged = {
                 "hosts": hosts,
                 "nodes": {**rollout["nodes"], **present["nodes"]},
                 "passed": has_passed,
                 "failed": {},
             }
-            rollout = {**present, **rollout, **merged}
+            opened = {**present, **rollout, **merged}
         else:
-            empty: Document = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
-            rollout = {**empty, **rollout, "opened": int(self._now())}
-        if rollout.get("commit") is None:
-            # A rollback may begin on a full disk, and what it takes back was begun with room for it.
+            empty = {"activated": {}, "passed": False, "conf_changed": False, "failed": {}}
+            opened = {**empty, **rollout, "opened": int(self._now())}
+        if opened.get("commit") is None:
+            # A rollback may begin on a full disk. The rollouts that it undoes began with room for it.
+            self.keep_room(opened)
+        self._write("journal", opened)
+        return t.cast("Rollout", opened)
+
+    def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
+        """The rollout under way with this note."""
+        present = self.require_rollout()
+        activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
+        return t.cast("Rollout", _documents.clean({**present, **fields, "activated": activated}))
+
+    def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Rollout:
+        """Note the next step. Hosts that are activated get the time, but keep an earlier one."""
+        rollout = self.noted(activating, **fields)
+        if "baseline" in fields:
+            # It makes the journal longer.
             self.keep_room(rollout)
         self._write("journal", rollout)
         return rollout
 
-    def noted(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
-        """The rollout under way as it would be with this note."""
-        present = self.require_rollout()
-        activated = {**dict.fromkeys(activating, int(self._now())), **present["activated"]}
-        return t.cast("Document", _documents.clean({**present, **fields, "activated": activated}))
+    def replace_baseline(self, old: Baseline, new: Baseline | None) -> None:
+        """Write another baseline, or none. Nothing is written where the rollout under way has another one than old."""
+        present = self.current()
+        if present is None or present.get("baseline") != old:
+            return
+        document = {key: value for key, value in present.items() if key != "baseline"}
+        self._write("journal", document if new is None else {**document, "baseline": new})
 
-    def note(self, activating: t.Iterable[str] = (), **fields: t.Any) -> Document:
-        """Write down what is about to be done. Hosts that are activated get the time, but keep an earlier one."""
-        rollout = self.noted(activating, **fields)
-        self._write("journal", rollout)
-        return rollout
-
-    def close(self, is_committed: bool, withdrawn: t.Container[str] = ()) -> None:
+    def close(self, is_committed: bool, removed: t.Container[str] = ()) -> None:
         """End the rollout, committed or undone. A rollback is an undo that is committed, too.
 
         Then the lock goes, and where nothing is left to remember all of it.
         """
         rollout = self.current()
-        entry = None
-        if rollout is not None and (is_committed or rollout.get("commit")):
-            present = self.committed()
-            newest = present[0] if present else None
-            entry = commit_of(rollout, newest, withdrawn) if is_committed else rollout["commit"]
+        entry = rollout.get("commit") if rollout else None
+        if rollout and is_committed:
+            entry = commit_of(rollout, next(iter(self.committed()), None), removed)
+        if entry is not None:
             # How the nodes were before is of use for the newest one only.
-            older = [{key: value for key, value in old.items() if key not in ("activated", "nodes")} for old in present]
+            older = [
+                {key: value for key, value in old.items() if key not in ("activated", "nodes")}
+                for old in self.committed()
+            ]
             committed = [{**entry, "committed": int(self._now())}, *older]
-            # A definition that was emptied leaves nothing to go back to.
+            # After an empty definition there is nothing to return to.
             kept = committed[:KEEP] if entry["hosts"] or entry["conf"]["text"] else []
             self._write("committed", {"rollouts": kept})
         for name in ("journal", "lock"):
@@ -392,7 +343,7 @@ class Journal:
                 os.unlink(self._path(name))
         is_remembered = os.path.lexists(self._path("committed"))
         with contextlib.suppress(UnreadableError):
-            # Of one that nobody can read nothing is taken away.
+            # Nothing is removed from a history that cannot be read.
             is_remembered = bool(self.committed())
         if is_remembered:
             # Where there is none now the next rollout makes it, or is refused.
@@ -408,7 +359,7 @@ class Journal:
                     os.rmdir(directory)
 
     def unlock(self) -> None:
-        """Let go of the lock; the journal stays for the next run."""
+        """Release the lock. The journal stays for the next run."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path("lock"))
 
@@ -419,16 +370,16 @@ def activated_nodes(rollout: t.Mapping[str, t.Any]) -> dict[str, float]:
     return {
         hosts[host]["node"]: moment
         for host, moment in rollout["activated"].items()
-        # A rollback does not tell of hosts that have been withdrawn since.
+        # A rollback does not name hosts that have been removed since.
         if host in hosts and "worker" in hosts[host]["kinds"]
     }
 
 
 def held_by(holder: t.Mapping[str, t.Any]) -> str:
-    """Who holds the lock, for a person who is refused."""
+    """The run that holds the lock, in a message for the second run."""
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"]))
     return (
         f"another run is under way: {holder['user']}@{holder['host']}, process {holder['pid']}, since {since}, "
         f"last seen {holder['age']} seconds ago. Wait for it. If it is known to be gone, run again with `-e slurm_take_lock=true`; "
-        f"without a sign of life for {LOCK_STALE // 60} minutes the lock counts as left behind"
+        f"after {LOCK_STALE // 60} minutes without a sign of life the next run takes the lock"
     )

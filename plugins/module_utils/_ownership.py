@@ -4,11 +4,11 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Whose drain is it? Only what this collection drained may it resume or give another reason. Pure.
+"""Whose drain is it? This collection may resume, or give another reason to, only the nodes that it drained. Pure.
 
-Ours is a drain whose reason, user and time all say so. Each reason that we write ends with the moment of writing, and Slurm notes a
-moment and a user of its own with each new reason that it is given (not where the text is the very same, 22.05 to 24.11). So who keeps
-our words and adds his own has taken the drain over: his time is another one, or his name, or the end of the reason.
+A drain is ours if its reason, user and time all say so. Each reason that we write ends with the moment of writing. Slurm records a time
+and a user of its own with each new reason (unless the text is the very same, 22.05 to 24.11). So an administrator who keeps our words and
+adds more has taken the drain over: the time, the user or the end of the reason differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch, utc
 
 #: Every reason of ours begins with it.
@@ -40,7 +40,7 @@ HOOK_REASONS = {"Prolog error": "worker_prolog", "Epilog error": "worker_epilog"
 #: started, as after a prolog that filled the disk (node_mgr.c, agent.c, proc_req.c, job_mgr.c of 22.05 to 26.05).
 SCRIPT_REASONS = frozenset({*HOOK_REASONS, "Prolog/Epilog failure", "batch job complete failure"})
 
-#: Flags under which a node is not given back: Slurm refuses the first, the others are somebody's reboot, which would be lost.
+#: Flags under which we do not resume a node: Slurm refuses the first, the others are somebody's reboot, which would be lost.
 _BLOCKED = {
     "INVALID_REG": "its slurmd registered with other hardware than slurm.conf says",
     "REBOOT_REQUESTED": "a reboot was asked for",
@@ -54,7 +54,7 @@ _CLOCKS = 300
 
 
 class BeforeError(ValueError):
-    """What is said of the nodes before a change cannot be read; the message names the node."""
+    """The nodes' state before a change cannot be read; the message names the node."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What a run did and saw, which tells its own drains from those of others.
+    """The actions and observations of a run, which tell its own drains from those of others.
 
     C(activated) has the controller's seconds at which a node got the new release, C(before) the node as it was then.
     """
@@ -112,7 +112,7 @@ def change(activated: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> C
         try:
             times[name] = float(value)
         except (TypeError, ValueError):
-            raise BeforeError(f"activated: {name}: {value!r} is no number of seconds") from None
+            raise BeforeError(f"activated: {name}: {value!r} is not a number of seconds") from None
     nodes: dict[str, Node] = {}
     for name, value in before.items():
         state, flags = (value.get("state"), value.get("flags")) if isinstance(value, dict) else (None, None)
@@ -137,7 +137,7 @@ def _unstamped(reason: str) -> str:
 
 
 def is_out(node: Node) -> bool:
-    """Whether the node takes no new jobs, whoever is the cause."""
+    """Whether the node takes no new jobs, whatever the cause."""
     return node.is_drained or not _OUT_OF_SERVICE.isdisjoint({node.state, *node.flags})
 
 
@@ -176,7 +176,7 @@ def to_stamp_again(nodes: t.Iterable[Node], reason: str, writer: str = WRITER) -
 
 
 def to_drain(nodes: t.Iterable[Node], reason: str, writer: str = WRITER) -> Plan:
-    """Which nodes have to be drained: not those that are so for this reason, nor what somebody else took out of service."""
+    """The nodes to drain: neither those that are drained for this reason, nor those that somebody else took out of service."""
     names, foreign = [], {}
     for node in nodes:
         if is_ours(node, writer):
@@ -190,7 +190,7 @@ def to_drain(nodes: t.Iterable[Node], reason: str, writer: str = WRITER) -> Plan
 
 
 def owner(node: Node, slurm_user: str, writer: str = WRITER) -> str:
-    """Who took the node out of service: V(ours), V(slurm), V(other), or empty where it is in service."""
+    """The cause of a node being out of service: V(ours), V(slurm), V(other), or empty if it is in service."""
     if is_ours(node, writer):
         return "ours"
     if not is_out(node):
@@ -199,11 +199,11 @@ def owner(node: Node, slurm_user: str, writer: str = WRITER) -> str:
 
 
 def _not_by(node: Node, seen: Change, slurm_user: str, writer: str = WRITER) -> str:
-    """Why a drained node is not drained through a change; empty where it is."""
+    """The reason why a change did not drain this node; empty if it did."""
     before = seen.before.get(node.name)
     activated = seen.activated.get(node.name)
     if before is None:
-        return "it is not known how it was before the change"
+        return "its state before the change is not known"
     if is_out(before):
         return "it was out of service before the change"
     if activated is None:
@@ -220,7 +220,7 @@ def _not_by(node: Node, seen: Change, slurm_user: str, writer: str = WRITER) -> 
 def to_resume(
     nodes: t.Iterable[Node], reason: str, slurm_user: str = "", seen: Change | None = None, writer: str = WRITER
 ) -> Plan:
-    """Which nodes may be resumed: those that we drained, for a reason that begins like this one.
+    """The nodes that may be resumed: those that we drained, for a reason that begins like this one.
 
     With a change, only those drained through it, and those too that Slurm drained because of the scripts.
     """
@@ -262,7 +262,7 @@ def _explains(failure: t.Any, node: Node) -> bool:
         or not failure.get("script")
     ):
         return False
-    ended, drained = _runs.ended(failure), epoch(node.reason_time)
+    ended, drained = _hook_log.ended(failure), epoch(node.reason_time)
     return ended is not None and drained is not None and abs(ended - drained) <= _CLOCKS
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Jobs of ours that meet the hooks before a user's job does: which ones, how they are submitted, and what their end means. Pure."""
+"""Probe jobs, which run the hooks before any user's job does: their choice, their submission, and the meaning of their end. Pure."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COLUMNS = "JobID:24|,State:32|,exit_code:16|,RestartCnt:12|"
 #: The state of a job whose reservation was deleted, or has ended, while it waited. The job does not name the reservation any more.
 ORPHANED = "RESV_DEL_HOLD"
 
-#: Beyond which a job changes no more. COMPLETING is not among them: its epilogs run.
+#: States in which a job no longer changes. COMPLETING is not among them: its epilogs run.
 _ENDED = frozenset({
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", "GONE",
 })  # fmt: skip
 
 _WHAT_THE_PROBE_IS = (
-    "What the job is, and whether there is one, the variables slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
-    "slurm_probe_command and slurm_probe_timeout say."
+    "These variables decide about the job: slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
+    "slurm_probe_command and slurm_probe_timeout."
 )
 
 
@@ -42,9 +42,9 @@ class Job:
     id: str
     node: str
     partition: str
-    #: As squeue has it; V(REFUSED) where sbatch did not take the job, V(GONE) where the controller knows it no more.
+    #: As squeue has it; V(REFUSED) if sbatch refused the job, V(GONE) if the controller no longer knows it.
     state: str = "PENDING"
-    #: Slurm's reason, of a refused job what sbatch said.
+    #: Slurm's reason, for a refused job sbatch's message.
     reason: str = ""
     exit_code: str = ""
     restarts: int = 0
@@ -71,7 +71,7 @@ class Seen:
 
 
 def parse_jobs(rows: t.Iterable[t.Sequence[str]]) -> dict[str, Seen]:
-    """What squeue says for COLUMNS, by job id."""
+    """The jobs in squeue's answer for COLUMNS, by job id."""
     return {
         id_: Seen(state, _exit_code(code), int(count) if count.isdigit() else 0) for id_, state, code, count in rows
     }
@@ -88,7 +88,7 @@ def wanted(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> li
 
 
 def refusal(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> str:
-    """Why no job would say anything of these nodes; empty where one would."""
+    """The reason why no job would tell anything about these nodes; empty if one would."""
     out = [
         f"{name} is out of service: {_ownership.describe(node)}"
         for name, node in nodes.items()
@@ -177,7 +177,7 @@ def looked_at(jobs: t.Iterable[Job], seen: t.Mapping[str, Seen]) -> list[Job]:
 
 
 def is_over(job: Job, node: Node) -> bool:
-    """Whether nothing more comes of a job: it has ended, or it waits where it will never run."""
+    """Whether a job will not change any more: it has ended, or it waits and will never run."""
     if job.state in _ENDED or job.state == "REFUSED":
         return True
     # Also with --no-requeue: PrologFlags=ForceRequeueOnFail.
@@ -191,13 +191,13 @@ def has_passed(job: Job) -> bool:
 
 
 def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
-    """What is wrong with a job that has not passed, and whether the job is to blame rather than the scripts."""
+    """The fault of a job that has not passed, and whether it is the job's rather than the scripts'."""
     who = f"{job.node}, partition {job.partition}"
     if job.state == "REFUSED":
         return f"{who}: sbatch refused the job: {job.reason}", True
     who = f"{who}, job {job.id}"
     if job.state == "GONE":
-        return f"{who}: the controller does not know the job any more, so nobody can say how it ended (MinJobAge)", True
+        return f"{who}: the controller no longer knows the job, so its result is unknown (MinJobAge)", True
     if job.state == "RUNNING":
         return (
             f"{who}: still running after {timeout} seconds (prolog, task prolog, the job's own command or task epilog)",
@@ -228,7 +228,7 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
 
 
 def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -> list[str]:
-    """What keeps the probe from having passed, a sentence each; none where it has."""
+    """The reasons why the probe has not passed, a sentence each; none if it has."""
     found = []
     blame_job = False
     for name, node in nodes.items():
@@ -245,18 +245,18 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
 
 
 def strangers_in(reservation: str, jobs: t.Iterable[str], end: str) -> str:
-    """What jobs in our reservation mean that are not ours."""
+    """The message about jobs of others in our reservation."""
     return (
-        f"the reservation {reservation} is used by jobs that are not ours ({', '.join(jobs)}); it ends by itself at {end} UTC. Only root and "
-        "the probes' user can put jobs there; that name is this collection's own"
+        f"jobs of others use the reservation {reservation} ({', '.join(jobs)}); it ends by itself at {end} UTC. Only root and the probes' "
+        "user can submit jobs to it, and its name belongs to this collection"
     )
 
 
 def late(completing: t.Iterable[str]) -> str:
-    """What cancelled jobs that do not end mean."""
+    """The message about cancelled jobs that do not end."""
     return (
-        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If it fails in the end, Slurm drains their nodes "
-        "then, as for the scripts that they began with"
+        f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If that fails later, Slurm drains their "
+        "nodes then"
     )
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the next job on this host will execute: read from the slurm.conf that its daemon uses, through the links, to the bytes."""
+"""The proof of what the next job on this host will execute: from its daemon's slurm.conf, through the links, to the bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ import contextlib
 import dataclasses
 import os
 import pwd
+import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _conf_files,
+    _daemons,
+    _drift,
+    _files,
+    _host_files,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import dispatcher_path
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store
@@ -23,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 Read = t.Callable[[str], t.Optional[str]]
-#: The release of the daemon that reads slurm.conf, None where nobody can tell. It is asked only where it makes a difference.
+#: The version of the daemon that reads slurm.conf, None if it is unknown. Called only if it makes a difference.
 AskVersion = t.Callable[[], t.Optional[tuple[int, int]]]
 
 #: The keys whose lines add up, and since when: before, and for all others, the last line of a key is the one that counts.
@@ -47,7 +55,7 @@ class Reader:
 
 
 def reader(module: AnsibleModule, slurm_uid: int | None = None) -> Reader:
-    """Who reads slurm.conf on the host of a module."""
+    """The daemon that reads slurm.conf on the host of a module."""
     for name in ("slurmd", "slurmctld"):
         if pid := _daemons.find_on(module, name, slurm_uid):
             return Reader(name, pid, tuple(_daemons.arguments(pid)))
@@ -70,17 +78,17 @@ def conf_in_use(conf_path: str, arguments: t.Sequence[str], exists: t.Callable[[
 
 @dataclasses.dataclass(frozen=True)
 class Called:
-    """What slurm.conf makes Slurm run, and the lines that say so, by hook; in the order in which Slurm reads them."""
+    """The programs that slurm.conf makes Slurm run, with their lines, by hook; in the order in which Slurm reads them."""
 
     lines: dict[str, list[_conf.Entry]]
 
     def paths(self, hook: str) -> list[str]:
-        """What runs for a hook."""
+        """The programs that run for a hook."""
         return [entry.value for entry in self.lines.get(hook, [])]
 
 
 def called(conf: str, read: Read, version: AskVersion) -> Called:
-    """What slurm.conf makes Slurm run for each hook with a key. Raises ConfError where the file, or one that it includes, cannot be read."""
+    """The programs that slurm.conf makes Slurm run for each hook with a key. Raises ConfError if it, or a file that it includes, cannot be read."""
     hooks = {hook.conf_key.lower(): name for name, hook in HOOKS.items() if hook.conf_key}
     lines: dict[str, list[_conf.Entry]] = {}
     for entry in _conf.tree(conf, read):
@@ -98,7 +106,7 @@ def _adds_up(release: tuple[int, int] | None) -> bool:
 
 
 def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> list[str]:
-    """The hooks for which text names our dispatcher and slurm.conf as a whole makes Slurm run something else; each with the line that does it.
+    """The hooks for which text names our dispatcher but the whole slurm.conf makes Slurm run something else, each with its line.
 
     Raises ConfError.
     """
@@ -118,10 +126,33 @@ def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> 
     return problems
 
 
+def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
+    """Whether the file beside slurm.conf has the wanted text within some seconds."""
+    deadline = time.monotonic() + wait
+    while True:
+        # A configless node keeps a file that slurm.conf no longer includes.
+        is_included = _conf.has_include(read(conf) or "")
+        beside = read(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        if ((beside or "") if is_included else "") == wanted:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+
+
+def around(
+    store: Store, release: str, gate: t.Container[str], timeouts: t.Mapping[str, int], conf_path: str
+) -> list[str]:
+    """The units, logs and directories around a release that differ, and the places that let others replace it."""
+    wanted = _host_files.around(store, store.require_manifest(release), gate, timeouts)
+    found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
+    return [*found, *_conf_files.open_fragment(conf_path)]
+
+
 def prove(
     store: Store, conf: str, read: Read, is_running: bool = True, version: AskVersion = lambda: None
 ) -> dict[str, t.Any]:
-    """What the next job will run here, by sha256.
+    """The proof of what the next job will run here, by sha256.
 
     C(called): whether slurm.conf names our dispatcher for each hook of the active release that has scripts and a key. Nothing where slurmd
     does not run and takes its slurm.conf from the controller: the copy is old, or went with the daemon, and the next start brings a new one.
@@ -170,7 +201,7 @@ def slurm_user(conf: str, read: Read) -> str:
 
 
 def shortfalls(proof: t.Mapping[str, t.Any], wanted: str) -> list[str]:
-    """What keeps this proof from showing that the next job runs the wanted release; empty where it does."""
+    """The reasons why this proof does not show that the next job runs the wanted release; empty if it does."""
     if proof["release"] != wanted:
         return [f"release {proof['release'][:16] or 'none'} is active instead of {wanted[:16]}"]
     found = [] if proof["intact"] else [f"changed since it was staged: {_some(proof.get('drift', []))}"]
@@ -187,5 +218,5 @@ def _some(paths: t.Sequence[str], limit: int = 5) -> str:
 
 
 def additions(proof: t.Mapping[str, t.Any]) -> list[str]:
-    """What Slurm runs beside our dispatchers, in words."""
+    """The programs that Slurm runs beside our dispatchers, as sentences."""
     return [f"for {hook} Slurm runs {', '.join(paths)} as well" for hook, paths in proof.get("also", {}).items()]

@@ -4,10 +4,10 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Who gave the reasons of the nodes, kept over a reconfigure.
+"""The users who gave the reasons of the nodes, kept over a reconfigure.
 
-slurmctld before 23.02 forgets at a reconfigure who gave a reason, and calls root instead; text and time stay (22.05.9, read_config.c,
-_restore_node_state; mended by the commit efae1cceb1). So each reconfigure of ours is preceded by a note of those users.
+slurmctld before 23.02 forgets at a reconfigure who gave a reason, and names root instead; text and time stay (22.05.9, read_config.c,
+_restore_node_state; fixed by the commit efae1cceb1). So we note those users before each reconfigure of ours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 #: Beside the journal, which outlives the removal of everything else.
 PATH = f"{ROLLOUT_DIR}/reason-users.json"
-#: Whom Slurm names instead.
+#: The user that Slurm names instead.
 NOBODY_KNOWN = "root"
 
 #: Node name to its reason, the time and the user of it.
@@ -66,7 +66,7 @@ def restored(nodes: t.Mapping[str, Node], users: Users) -> dict[str, Node]:
 
 
 def read() -> Users:
-    """What was noted; nothing where the note cannot be read, for then nobody's drain is taken for ours."""
+    """The note. Empty if it cannot be read: then we take nobody's drain for ours."""
     try:
         data = _files.read_bytes(PATH, follow=False)
         return _documents.load(data, _SHAPE)["nodes"] if data else {}
@@ -75,7 +75,7 @@ def read() -> Users:
 
 
 def write(users: Users) -> None:
-    """Note these users, where that is possible: an undo comes here, too, and does not end at a full disk."""
+    """Note these users if possible. An undo calls this, too, and must not end at a full disk."""
     with contextlib.suppress(OSError):
         if users:
             _files.make_parents(PATH)

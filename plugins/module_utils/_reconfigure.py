@@ -4,23 +4,34 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a reconfigure has to do, and what proves that it did it and that nobody lost anything by it."""
+"""The steps of a reconfigure, and the proof that it took effect and that no node or job was lost."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import contextlib
+import os
 import re
+import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _documents, _files, _restart
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _controller,
+    _files,
+    _hostlist,
+    _reason_users,
+    _restart,
+)
+from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
-_PING = re.compile(r"^Slurmctld\(\w+\) at (\S+) is (UP|DOWN)", re.MULTILINE)
-_SEVERE = re.compile(r"\b(?:fatal|error): ")
-#: States of a node that does not answer because it was switched off, or is about to.
-_POWER = frozenset({"POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "POWER_DOWN", "REBOOT_ISSUED", "REBOOT_REQUESTED"})
-_AWAY = frozenset({"DOWN", "UNKNOWN", "ERROR", "FUTURE"})
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
 #: Job states that a node's end causes.
 _LOST = frozenset({"NODE_FAIL", "BOOT_FAIL"})
 #: Ended; everything else waits, runs or comes to its end.
@@ -32,54 +43,12 @@ _ADDING = frozenset({"slurmctldhost", "prolog", "epilog", "prologslurmctld", "ep
 #: How scontrol writes units.
 _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 
-
-@dataclasses.dataclass
-class Note:
-    """What the cluster was before slurm.conf was changed; kept on the controller until the change is proven."""
-
-    #: Seconds since 1970 on the controller's clock.
-    time: float = 0.0
-    #: Of all bytes of the files.
-    digest: str = ""
-    #: Key (in lower case) to all its values in the files.
-    keys: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    #: C(scontrol show config).
-    config: dict[str, str] = dataclasses.field(default_factory=dict)
-    #: The jobs that had not ended.
-    jobs: list[str] = dataclasses.field(default_factory=list)
-    #: The nodes that answered.
-    nodes: list[str] = dataclasses.field(default_factory=list)
-    #: Whether a reconfigure was begun: from then on the nodes may have what the files said, whatever they say now.
-    begun: bool = False
-
-    def dump(self) -> bytes:
-        """The note as a file."""
-        return (json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n").encode()
+#: A controller that ends after scontrol has returned does so within this time (22.05.8, and 24.11.5 with -D).
+SETTLED_AFTER = 2
 
 
-_NOTE = _documents.fields(
-    {},
-    {
-        "time": _documents.number,
-        "digest": _documents.text,
-        "keys": _documents.each(_documents.many(_documents.text)),
-        "config": _documents.each(_documents.text),
-        "jobs": _documents.many(_documents.text),
-        "nodes": _documents.many(_documents.text),
-        "begun": _documents.flag,
-    },
-)
-
-
-def load_note(data: bytes) -> Note:
-    """A note from its file; an empty one where that says nothing that we know."""
-    try:
-        found = _documents.parse(data)
-        _documents.require(_NOTE, found)
-    except _documents.DocumentError:
-        return Note()
-    names = {field.name for field in dataclasses.fields(Note)}
-    return Note(**{name: value for name, value in found.items() if name in names})
+#: Where nothing is known of the cluster before.
+NO_BASELINE: Baseline = {"time": 0.0, "digest": "", "keys": {}, "config": {}, "jobs": [], "nodes": [], "begun": False}
 
 
 def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[str]]:
@@ -87,7 +56,8 @@ def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[
     found: dict[str, list[str]] = {}
     for entry in _conf.tree(path, read):
         found.setdefault(entry.key.lower(), []).append(entry.value)
-    return found
+    # As the journal holds them.
+    return _ansible.shown(found)
 
 
 def digest(path: str, read: t.Callable[[str], str | None]) -> str:
@@ -99,11 +69,11 @@ def digest(path: str, read: t.Callable[[str], str | None]) -> str:
     )
 
 
-# -- what there is to do
+# -- the plan
 
 
 def changed_keys(before: t.Mapping[str, list[str]], after: t.Mapping[str, list[str]]) -> list[str]:
-    """The keys (in lower case) that say something else now."""
+    """The keys (in lower case) that have changed."""
     return sorted(key for key in before.keys() | after.keys() if _effective(key, before) != _effective(key, after))
 
 
@@ -126,34 +96,7 @@ def waiting_for_restart(
     return waiting, [key for key in waiting if _restart.is_deadly(key, release)]
 
 
-# -- what proves that it is done
-
-
-def parse_ping(text: str) -> dict[str, bool]:
-    """C(scontrol ping): each controller, the primary first, and whether it answers."""
-    return {host: state == "UP" for host, state in _PING.findall(text)}
-
-
-def is_serving(node: Node) -> bool:
-    """Whether a node answers and is not out of service by itself; an administrator's drain does not matter here."""
-    return node.state not in _AWAY and not node.flags & {"NOT_RESPONDING", "INVALID_REG", *_POWER}
-
-
-def left(before: t.Iterable[str], now: t.Mapping[str, Node]) -> dict[str, str]:
-    """The nodes that answered before and do not any more, with what the controller says of them.
-
-    A node that slurm.conf no longer has is not among them, nor one that was switched off on purpose.
-    """
-    return {
-        name: f"{'+'.join([node.state, *sorted(node.flags)])}{f' ({node.reason})' if node.reason else ''}"
-        for name in before
-        if (node := now.get(name)) and not is_serving(node) and not node.flags & _POWER
-    }
-
-
-def parse_jobs(text: str) -> dict[str, str]:
-    """C(squeue -h -a -t all -o %A|%T): each job's state."""
-    return dict(line.split("|", 1) for line in text.split() if "|" in line)
+# -- the proof
 
 
 def unfinished(jobs: t.Mapping[str, str]) -> list[str]:
@@ -175,7 +118,7 @@ def unproven(
 ) -> list[str]:
     """The changed keys that C(scontrol show config) shows with neither their new value nor any other than before.
 
-    It writes many values in its own way, so this is no failure by itself; HASH_VAL says whether the controller has read the bytes.
+    It writes many values in its own way, so this is not a failure by itself. HASH_VAL says whether the controller has read the bytes.
     """
     shown = {key.lower(): value for key, value in now.items()}
     earlier = {key.lower(): value for key, value in before.items()}
@@ -199,14 +142,150 @@ def seconds_of(value: str, default: float) -> float:
     return float(match.group(1)) if match else default
 
 
-def severe_lines(text: str, limit: int = 5) -> list[str]:
-    """The last fatal and error lines of a log, without their times, each once; where one is fatal, up to that."""
-    lines = list(
-        dict.fromkeys(
-            re.sub(r"^\[[^\]]*\]\s*|^slurmctld: ", "", line.strip())
-            for line in text.splitlines()
-            if _SEVERE.search(line)
+# -- the steps
+
+
+def baseline_of(controller: Controller) -> Baseline:
+    """What the cluster is now. Raises SlurmError, ConfError, OSError."""
+    if not controller.active():
+        # There is nothing to compare with later.
+        return {**NO_BASELINE, "time": time.time()}
+    return {
+        "time": time.time(),
+        "digest": digest(controller.path, _ansible.read_text),
+        "keys": read_keys(controller.path, _ansible.read_text),
+        "config": controller.slurm.cluster().config,
+        "jobs": unfinished(controller.jobs()),
+        "nodes": [name for name, node in controller.slurm.nodes().items() if _controller.is_serving(node)],
+        "begun": False,
+    }
+
+
+class Outcome(t.TypedDict):
+    """The action that is due."""
+
+    needs: str
+    changed_keys: list[str]
+    waits_for_restart: list[str]
+
+
+def plan(
+    controller: Controller, before: Baseline, keys: t.Mapping[str, list[str]], *, restart_allowed: bool
+) -> Outcome:
+    """What the changed files want. Raises SlurmError where a reconfigure would end the controller."""
+    # Without a baseline nothing can be told from the keys.
+    changed = changed_keys(before["keys"], keys) if before["keys"] else []
+    release = before["config"].get("SLURM_VERSION", "")
+    waiting, deadly = waiting_for_restart(before["keys"], keys, release) if before["keys"] else ([], [])
+    if deadly and not restart_allowed:
+        raise SlurmError(
+            f"{', '.join(deadly)} changed, and slurmctld {release} would end at a reconfigure after that: "
+            "the run did not reconfigure. Set `slurm_restart_allowed: true`, or restore the lines"
         )
-    )
-    fatal = [number for number, line in enumerate(lines) if "fatal: " in line]
-    return lines[: fatal[-1] + 1 if fatal else len(lines)][-limit:]
+    needs = "restart" if waiting else "reconfigure"
+    is_as_before = before["digest"] == digest(controller.path, _ansible.read_text)
+    if is_as_before and not before["begun"] and controller.has_read_files():
+        needs = "nothing"
+    return {"needs": needs, "changed_keys": changed, "waits_for_restart": [] if restart_allowed else waiting}
+
+
+def carry_out(controller: Controller, needs: str, *, restart_allowed: bool) -> bool:
+    """Reconfigure, and start or restart the controller where that is due; whether it had to be started. Raises SlurmError."""
+    was_started = not controller.active()
+    if was_started:
+        controller.systemctl("start")
+        controller.wait_for_answer()
+    if needs == "nothing":
+        return was_started
+    with controller.no_job_starts():
+        if needs == "restart" and restart_allowed and not was_started:
+            active = controller.active()
+            if active.split(".")[0] != os.uname().nodename.split(".")[0]:
+                raise SlurmError(f"a restart is due, and the active controller is {active}: run this there")
+            controller.systemctl("restart")
+            controller.wait_for_answer()
+        # Also after a start: that alone sends no file to the nodes of a configless cluster.
+        controller.reconfigure()
+        controller.wait_for_answer()
+        _reason_users.forget(controller.slurm.uncorrected_nodes)
+    return was_started
+
+
+def prove(
+    controller: Controller, before: Baseline, changed: t.Iterable[str], keys: t.Mapping[str, list[str]]
+) -> dict[str, t.Any]:
+    """Prove that the controller, its nodes and its jobs are well. Raises SlurmError."""
+    controller.wait_for_answer()
+    time.sleep(SETTLED_AFTER)
+    active = controller.wait_for_answer()
+    left = controller.wait_for_nodes(before["nodes"])
+    config = controller.slurm.cluster().config
+    remembered = seconds_of(config.get("MinJobAge", ""), 300)
+    lost = lost_jobs(before["jobs"], controller.jobs(), seconds=time.time() - before["time"], remembered=remembered)
+    # Where the files are the previous ones again, nothing is left that would bring a node or a job back.
+    if before["digest"] != digest(controller.path, _ansible.read_text):
+        if left:
+            name, state = next(iter(left.items()))
+            raise SlurmError(
+                f"nodes that answered before no longer do: {_hostlist.fold(left)} (the controller calls {name} {state})"
+            )
+        if lost:
+            raise SlurmError(f"jobs that waited or ran before are lost: {', '.join(lost[:10])} ({len(lost)} in all)")
+    away = [name for name, node in controller.slurm.nodes().items() if not _controller.is_serving(node)]
+    down = [name for name in away if name not in left]
+    return {
+        "active_controller": active,
+        "unproven_keys": unproven(changed, keys, before["config"], config),
+        "nodes_down": _hostlist.fold(down) if down else "",
+        "nodes_left": _hostlist.fold(left) if left else "",
+        "jobs_before": len(before["jobs"]),
+        "jobs_lost": lost,
+    }
+
+
+def _replace(module: AnsibleModule, old: Baseline, new: Baseline | None) -> None:
+    """Write another baseline into the journal. An undo goes this way, too, and must not end at a full disk."""
+    with _ansible.exclusive(module), contextlib.suppress(_files.NoRoomError):
+        Journal().replace_baseline(old, new)
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """Let Slurm read its slurm.conf, and prove that it did. Raises FailedError."""
+    controller = Controller(module, module.params["path"])
+    try:
+        rollout = Journal().current()
+    except (JournalError, OSError) as exc:
+        raise FailedError(f"The journal of the rollout: {exc}.") from exc
+    baseline = rollout.get("baseline") if rollout else None
+    allowed = module.params["restart_allowed"]
+    before = baseline or {**NO_BASELINE, "time": time.time()}
+    result: dict[str, t.Any] = {"needs": "nothing", "changed_keys": [], "waits_for_restart": []}
+    try:
+        keys = read_keys(controller.path, _ansible.read_text)
+        controller.listen(keys)
+        outcome = plan(controller, before, keys, restart_allowed=allowed)
+        result.update(outcome)
+        if not module.check_mode:
+            if baseline and outcome["needs"] != "nothing":
+                before = {**baseline, "begun": True}
+                _replace(module, baseline, before)
+            result["was_started"] = carry_out(controller, outcome["needs"], restart_allowed=allowed)
+            result.update(prove(controller, before, outcome["changed_keys"], keys))
+            if baseline:
+                _replace(module, before, None)
+    except (SlurmError, JournalError, _conf.ConfError, OSError) as exc:
+        words = controller.words()
+        is_fatal = any("fatal: " in line for line in words)
+        said = f" slurmctld says: {'; '.join(words)}." if is_fatal else ""
+        raise FailedError(
+            f"Slurm did not confirm the new slurm.conf: {exc}.{said} Fix `slurm_extra_conf`, or the hosts named above, then run again. "
+            "Each run retries until a reconfigure succeeds.",
+            failed_because=words,
+            **result,
+        ) from exc
+    if result["waits_for_restart"]:
+        module.warn(
+            f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
+            "restarted. Set `slurm_restart_allowed: true` before the next change, or restart them when it suits (systemctl restart slurmctld)."
+        )
+    return {"changed": result["needs"] != "nothing" or result.get("was_started", False), **result}

@@ -33,14 +33,14 @@ ROLLOUT_DIR = f"{STATE_DIR}/rollout"
 #: Characters of the digest that name a release's directory.
 ID_LENGTH = 16
 
-#: The reservation in which the probe's jobs run. They, and no job of a user's, meet the release that the link C(canary) names.
+#: The reservation in which the probe's jobs run. Only they run the release that the link C(canary) names, never a user's job.
 RESERVATION = "nodecycle_canary"
 
-#: {trial}: this hook in the release on trial, as sh spells it.
+#: {canary}: this hook in the canary's release, as sh spells it.
 _NOTHING_TO_RUN = """#!/bin/sh
 # Managed by nodecycle.slurm: this hook has no script here.
 [ "${{SLURM_JOB_RESERVATION-}}" = {reservation} ] || exit 0
-if [ -x {trial} ] && ! [ {trial} -ef "$0" ]; then exec {trial}; fi
+if [ -x {canary} ] && ! [ {canary} -ef "$0" ]; then exec {canary}; fi
 exit 0
 """
 
@@ -56,7 +56,7 @@ class Script:
     timeout: int = 0
     #: V(drain): a failure is the hook's failure, as in Slurm; V(ignore): it is logged only.
     on_failure: str = "drain"
-    #: The content must not be shown anywhere.
+    #: No output may show the content.
     no_log: bool = False
 
 
@@ -74,9 +74,9 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """What a host gets.
+    """The release of a host.
 
-    C(summary) says in a line a script what each hook runs, for people and for diffs; C(scripts) says it for the judgement of a
+    C(summary) says in a line a script what each hook runs, for people and for diffs; C(scripts) says it for the evaluation of a
     probe: file, partitions, timeout (seconds) and on_failure.
     """
 
@@ -88,7 +88,7 @@ class Release:
     files: list[File]
 
     def manifest(self) -> dict[str, t.Any]:
-        """What is written beside the files and what proof compares with."""
+        """The record beside the files, with which a proof compares them."""
         return {
             "format": FORMAT,
             "id": self.id,
@@ -109,7 +109,7 @@ class Release:
 
 
 def _access(hook: Hook) -> tuple[int, str]:
-    """Mode and group of a hook's scripts: whoever runs them may read them, nobody else."""
+    """Mode and group of a hook's scripts: only the user who runs them may read them."""
     return {"root": (0o700, "root"), "slurm": (0o750, "slurm"), "job": (0o755, "root")}[hook.user]
 
 
@@ -133,9 +133,9 @@ def _slow_digest(salt: str, content: bytes) -> str:
 
 
 def _digest_of(hook: str, script: Script) -> str:
-    """What stands for a script's text in digests that everybody can see.
+    """Stands for a script's text in digests that everybody can see.
 
-    Who knows the text around a short secret could try all its values against a quick one, thousands in a millisecond.
+    A reader who knows the text around a short secret could try all its values against a quick digest, thousands in a millisecond.
     """
     if not script.no_log:
         return sha256(script.content)
@@ -164,8 +164,8 @@ def _kind(hook: Hook) -> str:
     return "init" if hook.is_init else "task" if hook.user == "job" else "job"
 
 
-def trial_link(root: str, uid: int | None = None) -> str:
-    """The link to the release on trial that root's and SlurmUser's hooks ask, or that the task hooks of a user ask.
+def canary_link(root: str, uid: int | None = None) -> str:
+    """The link to the canary's release that root's and SlurmUser's hooks follow, or that the task hooks of a user follow.
 
     A job's user may set SLURM_JOB_RESERVATION in the environment of his task hooks, so there only the probe's user has one.
     """
@@ -186,13 +186,13 @@ def _dispatcher(
     bodies: t.Mapping[str, str],
 ) -> bytes:
     kind = _kind(hook)
-    link = trial_link(root)
+    link = canary_link(root)
     if not scripts and not hook.is_init:
         # An init hook without scripts still says that it succeeded: its unit may be one run older than the release.
-        trial = shlex.quote(f"{link}/{hook.name}")
+        canary = shlex.quote(f"{link}/{hook.name}")
         if kind == "task":
-            trial = f'{shlex.quote(link)}."$(/usr/bin/id -u)"/{hook.name}'
-        return _NOTHING_TO_RUN.format(trial=trial, reservation=RESERVATION).encode()
+            canary = f'{shlex.quote(link)}."$(/usr/bin/id -u)"/{hook.name}'
+        return _NOTHING_TO_RUN.format(canary=canary, reservation=RESERVATION).encode()
     variables = {
         "hook": hook.name,
         "release": id_,
@@ -204,7 +204,7 @@ def _dispatcher(
         "ignores": _array("1" if script.on_failure == "ignore" else "0" for script in scripts),
     }
     if kind == "task":
-        variables["trial"] = shlex.quote(link)
+        variables["canary"] = shlex.quote(link)
     else:
         variables.update(
             kind=kind,
@@ -214,7 +214,7 @@ def _dispatcher(
             run=f"{RUN_DIR}/{hook.name}",
             log=f"{LOG_DIR}/{hook.name}.log",
         )
-    # Whatever has another name in a task hook is the user's.
+    # In a task hook every other name is the user's.
     prefix = "__nodecycle_" if kind == "task" else ""
     # -p: a job's user must not reach in through BASH_ENV or exported functions.
     head = f"#!/bin/bash -p\n# Managed by nodecycle.slurm, release {id_}: change the variables, not this file.\n"
@@ -223,7 +223,7 @@ def _dispatcher(
 
 
 _PLAIN_ROOT = re.compile(r"/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
-#: Every system's own. What is in the directory of the releases is this collection's, and goes when the last hook goes.
+#: Directories of every system. The directory of the releases belongs to this collection and goes with the last hook.
 _SYSTEM = re.compile(r"/(?:bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)")
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What Slurm's own commands say of a cluster: portable text forms, and JSON where the text does not tell and the version has it."""
+"""Slurm's own commands: portable text forms, and JSON if the text does not tell and the version has it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _SUFFIXES = "*~#!%$@^-+"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
-#: What a command says when the controller did not answer within MessageTimeout (seen on 24.11 while a node was down), and how
-#: often it is asked again.
+#: The message of a command if the controller did not answer within MessageTimeout (seen on 24.11 while a node was down), and the
+#: number of further tries.
 TIMED_OUT = "Socket timed out on send/recv operation"
 ASK_AGAIN = 3
 
 
-#: What squeue says of one id that the controller does not know, or not any more (MinJobAge).
+#: squeue's message about one id that the controller does not know, or no longer (MinJobAge).
 NO_SUCH_JOB = "Invalid job id specified"
 
 #: Of a job, or of a task of an array.
@@ -76,7 +76,7 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """What the controller says of itself."""
+    """The controller's facts about itself."""
 
     version: str
     name: str
@@ -118,8 +118,8 @@ def parse_node(line: str) -> Node:
 def _parse_reason(line: str) -> tuple[str, str, str]:
     """Reason, user and time in one line of C(scontrol show node -o).
 
-    Anything may stand in the texts of administrators, also what looks like the end of a reason. Where it is not certain who gave a
-    reason and when, nobody did, so that such a drain is never taken for ours.
+    Texts of administrators may hold anything, also something like the end of a reason. If the user and the time of a reason are not
+    certain, they stay empty: so we never take such a drain for ours.
     """
     before, found, behind = line.partition(" Reason=")
     if not found or _TEXTS.search(before):
@@ -139,8 +139,8 @@ def parse_nodes(text: str) -> dict[str, Node]:
             node = parse_node(line)
             if node.name in found:
                 raise SlurmError(
-                    f"scontrol show node names {node.name} twice: a line break in some node's Reason or Comment makes a text of it that "
-                    "looks like another node. Give that node another one"
+                    f"scontrol show node names {node.name} twice: a line break in some node's Reason or Comment makes that text "
+                    "look like another node. Change that Reason or Comment"
                 )
             found[node.name] = node
     return found
@@ -162,7 +162,7 @@ def _number(value: t.Any) -> int:
 
 
 def parse_nodes_json(text: str) -> dict[str, Node]:
-    """C(scontrol show node --json) by node name. Raises ValueError where it is no such document.
+    """C(scontrol show node --json) by node name. Raises ValueError if it is not such a document.
 
     Shapes of data_parser 0.0.39 to 0.0.45 (23.02 to 26.05): a state is a list with its flags, in the oldest beside them.
     """
@@ -185,16 +185,16 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
                 reason_time=utc(changed) if reason and changed else "",
             )
     except (KeyError, TypeError, AttributeError) as exc:
-        raise ValueError(f"no list of nodes: {exc!r}") from exc
+        raise ValueError(f"not a list of nodes: {exc!r}") from exc
     return found
 
 
 def load_json(text: str) -> t.Any:
-    """What a command printed as JSON. Raises ValueError. 22.05 leaves control characters in the texts of users as they are."""
+    """The JSON that a command printed. Raises ValueError. 22.05 leaves control characters in the texts of users as they are."""
     try:
         return json.loads(text, strict=False)
     except RecursionError as exc:
-        raise ValueError(f"no document of Slurm: {exc}") from exc
+        raise ValueError(f"not a document of Slurm: {exc}") from exc
 
 
 def utc(epoch: float) -> str:
@@ -244,7 +244,7 @@ def _readable(text: str) -> str:
 
 
 def _checked(ids: t.Iterable[str]) -> list[str]:
-    """Ids on their way into a command of root's: never anything else."""
+    """Check ids before they go into a command of root's."""
     listed = list(ids)
     wrong = [id_ for id_ in listed if not JOB_ID.fullmatch(id_)]
     if wrong:
@@ -271,7 +271,7 @@ def _batches(words: t.Sequence[str]) -> t.Iterator[list[str]]:
 class Slurm:
     """Slurm's commands through a runner, with one form of error.
 
-    corrected: takes the nodes as Slurm describes them, and gives back what is known better.
+    corrected: takes the nodes as Slurm describes them, and returns them with corrections.
     """
 
     def __init__(self, run: Runner, corrected: t.Callable[[dict[str, Node]], dict[str, Node]] | None = None) -> None:
@@ -326,7 +326,7 @@ class Slurm:
             return self._nodes([""])
         wanted = _expand(expression)
         found = self._nodes(_hostlist.parts(wanted, MAX_ARGUMENT))
-        # An unknown name or a bad expression is no error for scontrol (22.05 to 26.05).
+        # For scontrol an unknown name or a bad expression is not an error (22.05 to 26.05).
         missing = [name for name in wanted if name not in found]
         if missing:
             raise SlurmError(f"scontrol knows no node {_hostlist.fold(missing)}")
@@ -388,7 +388,7 @@ class Slurm:
         return found
 
     def job_reason(self, id_: str) -> str:
-        """Why a job is in its state. The whole answer is taken as text, because some plugins write what a user gave them."""
+        """The reason of a job's state. The whole answer is one text, because some plugins write text of a user into it."""
         (checked,) = _checked([id_])
         try:
             said = self.call("squeue", "-h", "-a", "-t", "all", "-j", checked, "-o", "%r")
@@ -397,7 +397,7 @@ class Slurm:
         return " ".join(said.split())[:200]
 
     def jobs_json(self, ids: t.Iterable[str]) -> list[t.Any] | None:
-        """All that Slurm says of some jobs, 22.05: of all jobs; None where this squeue has no JSON."""
+        """All facts of some jobs, 22.05: of all jobs; None if this squeue has no JSON."""
         found: list[t.Any] = []
         for some in _batches(_checked(ids)):
             code, out, err = self._patiently(["squeue", "-a", "--json", "-j", ",".join(some)])

@@ -8,8 +8,8 @@
 
     <root>/current -> releases/<id>     <root>/history.json     <root>/releases/<id>/manifest.json ...
 
-A run may be killed between any two lines here. What makes that harmless: a release's directory appears by one rename,
-becomes active by another, and everything before is invisible to jobs.
+A run may be killed between any two lines here. That is harmless: a release's directory appears by one rename, becomes
+active by another, and jobs see nothing of the steps before.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ROLLOUT_DIR,
     RUN_DIR,
     STATE_DIR,
-    trial_link,
+    canary_link,
 )
 
 MANIFEST = "manifest.json"
-#: It has the digest of each script, also of secret ones.
+#: The manifest has the digest of each script, also of secret ones.
 MANIFEST_MODE = 0o600
 HISTORY = "history.json"
 
-#: How the directories below releases/ begin that are not yet, or no longer, a release.
+#: The prefixes of directories below releases/ that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
 
-#: See trial_link.
-_TRIAL_LINK = re.compile(r"canary(\.[0-9]+)?")
+#: See canary_link.
+_CANARY_LINK = re.compile(r"canary(\.[0-9]+)?")
 
 #: A dispatcher of a release that was just replaced may still be between two of its scripts.
 PRUNE_AFTER = 3600
@@ -52,7 +52,7 @@ PRUNE_AFTER = 3600
 #: The name of a release's directory.
 _OURS = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
 
-#: How many activations are remembered.
+#: The number of activations in the history.
 _HISTORY = 100
 
 Manifest = dict[str, t.Any]
@@ -110,11 +110,11 @@ _ENTRIES = _documents.fields(
 
 
 class StoreError(Exception):
-    """Something on this host stands in the way; the message says what and what to do."""
+    """Something on this host is wrong; the message names it and the remedy."""
 
 
 class Owners(dict[str, tuple[int, int]]):
-    """User and group ids of V(root) and, where this host knows him, V(slurm). Asking for him where it does not is a StoreError."""
+    """User and group ids of V(root) and V(slurm). Raises StoreError for V(slurm) if this host does not know the user."""
 
     def __init__(self, slurm_user: str) -> None:
         super().__init__(root=(0, 0))
@@ -153,7 +153,7 @@ class Store:
         return self._linked("current")
 
     def canary(self) -> str | None:
-        """The directory name of the release on trial, or None."""
+        """The directory name of the canary's release, or None."""
         return self._linked("canary")
 
     def _linked(self, name: str) -> str | None:
@@ -162,10 +162,10 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            raise StoreError(f"{self.root}/{name} exists and is no symbolic link of ours: move it away") from exc
+            raise StoreError(f"{self.root}/{name} exists and is not a symbolic link of ours: move it away") from exc
 
     def manifest(self, id_: str) -> Manifest | None:
-        """The manifest of a release on disk, or None where it has none of ours: then the release is damaged, and staging it mends it."""
+        """The manifest of a release on disk, or None if it has none of ours: then the release is damaged, and staging it repairs it."""
         try:
             data = _files.read_bytes(self.path(id_, MANIFEST), follow=False)
             found = _documents.load(data, _MANIFEST) if data else None
@@ -181,7 +181,7 @@ class Store:
             return b""
 
     def history(self) -> list[dict[str, t.Any]]:
-        """Which release was active from when (seconds since the epoch), newest first."""
+        """The releases and the times since which they were active (seconds since the epoch), newest first."""
         try:
             data = _files.read_bytes(os.path.join(self.root, HISTORY), follow=False)
             return t.cast("list[dict[str, t.Any]]", _documents.load(data, _ENTRIES)["entries"]) if data else []
@@ -189,14 +189,14 @@ class Store:
             return self._guessed()
 
     def _guessed(self) -> list[dict[str, t.Any]]:
-        """A history made of what is on disk, in place of one that cannot be read: without any, pruning would take what a rollback needs."""
+        """A history from the releases on disk, for one that cannot be read. Without any, pruning would remove releases that a rollback needs."""
         current = self.current()
         times = {name: int(os.lstat(self.path(name)).st_mtime) for name in self._own()}
         names = sorted(times, key=lambda name: (name == current, times[name]), reverse=True)
         return [{"id": name, "activated": times[name]} for name in names[:_HISTORY]]
 
     def _own(self) -> list[str]:
-        """The directories below releases/ that are releases of ours. Whatever else is there belongs to somebody else."""
+        """The directories below releases/ that are releases of ours. Everything else belongs to somebody else."""
         names = os.listdir(self.releases) if os.path.isdir(self.releases) else []
         return sorted(
             name
@@ -216,8 +216,8 @@ class Store:
         return None
 
     def damaged(self, manifest: Manifest) -> list[str]:
-        """What is not as it should be: files of the release that are missing or differ from the manifest in content, mode or owner, files that
-        are not of it, and from the root down each directory, link and list that another could change. The latter with the whole path.
+        """The damage: files of the release that are missing or differ from the manifest in content, mode or owner, foreign files, and from the
+        root down each directory, link and list that another user could change. The latter with the whole path.
         """
         id_ = manifest["id"]
         wrong = [path for path, wanted in manifest["files"].items() if not self._is_intact(id_, path, wanted)]
@@ -226,17 +226,17 @@ class Store:
         return [*wrong, *self._foreign(manifest), *self._above(id_)]
 
     def _on_disk(self) -> list[str]:
-        """The directories of all releases: any of them may be gone back to."""
+        """The directories of all releases: a rollback may return to any of them."""
         names = sorted(os.listdir(self.releases)) if os.path.isdir(self.releases) else []
         paths = [os.path.join(self.releases, name) for name in names if _OURS.fullmatch(name)]
         return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
 
     def _above(self, id_: str) -> list[str]:
-        """The directories, links and lists above the releases' files that another could change or has changed."""
+        """The directories, links and lists above the releases' files that another user could change or has changed."""
         root = os.path.realpath(self.root)
         dirs = dict.fromkeys([root, self.releases, self.path(id_), *self._on_disk()])
         wrong = [path for path in dirs if os.path.lexists(path) and not _drift.is_as(path, "dir", 0o755)]
-        for path in (os.path.join(self.root, "current"), *self._trial_links()):
+        for path in (os.path.join(self.root, "current"), *self._canary_links()):
             if os.path.lexists(path) and not self._is_our_link(os.path.basename(path)):
                 wrong.append(path)
         history = os.path.join(self.root, HISTORY)
@@ -258,7 +258,7 @@ class Store:
         return not _drift.is_as(place, "file", MANIFEST_MODE) or self.manifest(manifest["id"]) != manifest
 
     def _foreign(self, manifest: Manifest) -> list[str]:
-        """What is in the release's directories and not of it: nobody runs it, but somebody has put it there."""
+        """The foreign files in the release's directories. Nobody runs them, but somebody has put them there."""
         found = _drift.foreign(
             self.path(manifest["id"]), {MANIFEST, *(path.partition("/")[0] for path in manifest["files"])}
         )
@@ -280,21 +280,21 @@ class Store:
         )
 
     def require_closed_parents(self) -> None:
-        """Raises StoreError where somebody else than root can put another directory in the place of the root."""
+        """Raises StoreError if another user than root can replace the directory of the releases."""
         if problems := _drift.open_parents(self.root):
             raise StoreError(
-                f"{'; '.join(problems)}: whoever can write there decides what root runs for each job. Give it to root and take the others' right "
-                "to write away, or set slurm_release_root to a directory that only root can reach"
+                f"{'; '.join(problems)}: a user who can write there decides what root runs for each job. Give it to root and remove the write "
+                "permission of others, or set slurm_release_root to a directory that only root can reach"
             )
 
     def stage(self, manifest: Manifest, content: t.Mapping[str, bytes]) -> None:
-        """Put a release beside the active one, or mend what of it, and of what is above it, is damaged."""
+        """Stage a release beside the active one, or repair its damaged files and the directories above."""
         self.require_closed_parents()
         was_open = self._close(but=self.path(manifest["id"]))
         self._sweep()
         final = self.path(manifest["id"])
         if os.path.lexists(final):
-            self._mend(manifest, content, was_open)
+            self._repair(manifest, content, was_open)
         else:
             temporary = os.path.join(self.releases, f"{_HALF_DONE}{manifest['id'][:ID_LENGTH]}")
             try:
@@ -306,15 +306,15 @@ class Store:
                     os.rename(temporary, final)
                     _files.sync_dir(self.releases)
             except OSError:
-                # On a full disk the half of a release takes the last room of others.
+                # On a full disk half a release takes the last room of others.
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
-        self._mend_links()
+        self._repair_links()
 
-    def mend(self, id_: str) -> bool:
-        """Put right what was changed around a release that is on disk, where its files still say what root wrote; True where something was.
+    def restore(self, id_: str) -> bool:
+        """Restore the surroundings of a release on disk whose files still have root's content. Returns whether anything had changed.
 
-        For the way back: what it goes back to was staged by an earlier run.
+        For an undo, which activates a release that an earlier run has staged.
         """
         manifest = self.manifest(id_)
         if not manifest or not self.damaged(manifest):
@@ -325,12 +325,12 @@ class Store:
         try:
             self.stage(manifest, content)
         except _files.NoRoomError:
-            # The way back from a script that filled the disk. Whether it is good enough as it is, its activation decides.
+            # An undo after a script that filled the disk. The activation decides whether the release is good enough.
             return False
         return True
 
     def _own_content(self, manifest: Manifest) -> dict[str, bytes] | None:
-        """The files of a release on disk, None where they are not what root wrote; whatever their modes and owners are."""
+        """The files of a release on disk, whatever their modes and owners. None if root did not write their content."""
         id_ = manifest["id"]
         content = {path: self.content(id_, path) for path in manifest["files"] if os.path.isfile(self.path(id_, path))}
         wanted = {path: entry["sha256"] for path, entry in manifest["files"].items()}
@@ -338,14 +338,14 @@ class Store:
         return content if is_whole and _drift.is_roots_alone(self.path(id_, MANIFEST)) else None
 
     def require_way_back(self, id_: str) -> None:
-        """Raises StoreError where a release on disk could not be activated, not even after it was mended."""
+        """Raises StoreError if a release on disk could not be activated, not even after a repair."""
         if self._own_content(self.require_manifest(id_)) is None:
             self.require(id_)
 
     def _close(self, but: str) -> bool:
-        """Make the root and the directories of the releases root's alone, from the top down; whether those above a release were not.
+        """Give the root and the directories of the releases to root alone, from the top down. Returns whether those above a release were open.
 
-        but: a release whose files are looked at afterwards.
+        but: a release whose files the caller checks afterwards.
         """
         _files.make_parents(self.releases)
         was_open = False
@@ -357,9 +357,9 @@ class Store:
                 _files.make_dir(path, 0o755)
         return was_open
 
-    def _mend(self, manifest: Manifest, content: t.Mapping[str, bytes], was_open: bool) -> None:
+    def _repair(self, manifest: Manifest, content: t.Mapping[str, bytes], was_open: bool) -> None:
         final = self.path(manifest["id"])
-        # Each directory before what is in it; what was in an open one is written anew, whatever it looks like.
+        # Each directory before its files. Files in an open directory are written again, whatever they look like.
         _drift.clear_place(final)
         was_open = _files.make_dir(final, 0o755) or was_open
         suspect = set(manifest["files"]) if was_open else set()
@@ -371,24 +371,24 @@ class Store:
             if _files.make_dir(place, mode, *owner):
                 suspect |= {path for path in manifest["files"] if os.path.dirname(path) == directory}
         for path in self._foreign(manifest):
-            _drift.take_away(os.path.join(final, path))
+            _drift.remove(os.path.join(final, path))
         suspect |= {
             path for path, wanted in manifest["files"].items() if not self._is_intact(manifest["id"], path, wanted)
         }
         if suspect or self._manifest_drifted(manifest):
             self._fill(final, manifest, {path: data for path, data in content.items() if path in suspect})
 
-    def _mend_links(self) -> None:
-        """Let the links and the list of what was active be root's, and the links lead to a release."""
+    def _repair_links(self) -> None:
+        """Give the links and the history to root, and let the links lead to a release."""
         history = os.path.join(self.root, HISTORY)
         if os.path.lexists(history) and not _drift.is_as(history, "file", 0o644):
             entries = self.history()
-            _drift.take_away(history)
+            _drift.remove(history)
             _files.write_atomic(history, _documents.dump({"entries": entries}, _ENTRIES), 0o644)
-        if not all(self._is_our_link(os.path.basename(path)) for path in self._trial_links()):
-            self.end_trial()
+        if not all(self._is_our_link(os.path.basename(path)) for path in self._canary_links()):
+            self.end_canary()
         if self.current() and not self._is_our_link("current"):
-            # Another's link may lead anywhere, under the name of a release.
+            # A link of another user may lead anywhere, under the name of a release.
             known = [str(self.current()), *(str(entry["id"]) for entry in self.history())]
             name = next((name for name in known if self.manifest(name)), None)
             if name:
@@ -401,17 +401,17 @@ class Store:
             if os.path.dirname(path):
                 _files.make_dir(os.path.dirname(full), mode, *owner)
             if os.path.isdir(full) and not os.path.islink(full):
-                _drift.take_away(full)
+                _drift.remove(full)
             _files.write_atomic(full, data, mode, *owner)
         text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         place = os.path.join(directory, MANIFEST)
         if os.path.isdir(place) and not os.path.islink(place):
-            _drift.take_away(place)
-        # It has the sha256 of scripts with secrets: who knows the text around a short one could find it by that.
+            _drift.remove(place)
+        # It has the sha256 of scripts with secrets. A reader who knows the text around a short secret could find it by that.
         _files.write_atomic(place, text.encode(), MANIFEST_MODE)
 
     def _sweep(self) -> None:
-        """Take away what a killed run has left half done. What only looks like it is somebody else's and stays."""
+        """Remove unfinished files of a killed run. A file that only looks like one belongs to somebody else and stays."""
         places = [self.root, self.releases]
         for name in os.listdir(self.releases):
             full = os.path.join(self.releases, name)
@@ -419,7 +419,7 @@ class Store:
             if not (is_half or _OURS.fullmatch(name)):
                 continue
             if is_half:
-                _drift.take_away(full)
+                _drift.remove(full)
             elif stat.S_ISDIR(os.lstat(full).st_mode):
                 places += [place for place, _directories, _files_there in os.walk(full)]
         for directory in places:
@@ -442,32 +442,32 @@ class Store:
             )
         return manifest
 
-    def try_out(self, id_: str, probe: int | None = None) -> bool:
-        """Put a staged release on trial: from now on the probe's jobs meet it, and nobody else's. False where it was already.
+    def begin_canary(self, id_: str, probe: int | None = None) -> bool:
+        """Make a staged release the canary's: from now on only the probe's jobs run it. Returns whether that is new.
 
-        probe: the uid of the probe's user, whose task hooks meet it, too.
+        probe: the uid of the probe's user, whose task hooks run it, too.
         """
         self.require(id_)
         target = os.path.join("releases", id_[:ID_LENGTH])
-        wanted = [trial_link(self.root, uid) for uid in dict.fromkeys([probe, None])]
-        if {path: os.readlink(path) for path in self._trial_links() if os.path.islink(path)} == dict.fromkeys(
+        wanted = [canary_link(self.root, uid) for uid in dict.fromkeys([probe, None])]
+        if {path: os.readlink(path) for path in self._canary_links() if os.path.islink(path)} == dict.fromkeys(
             wanted, target
         ):
             return False
-        self.end_trial()
+        self.end_canary()
         for path in wanted:
             _files.link_atomic(path, target)
         return True
 
-    def end_trial(self) -> None:
-        """No release is on trial any more."""
-        for path in self._trial_links():
+    def end_canary(self) -> None:
+        """Remove the canary's links. The releases stay."""
+        for path in self._canary_links():
             _drift.clear_place(path)
 
-    def _trial_links(self) -> list[str]:
-        """The paths that decide who meets a release on trial, whatever is there."""
+    def _canary_links(self) -> list[str]:
+        """The paths that decide who runs a canary's release, whatever is there."""
         names = os.listdir(self.root) if os.path.isdir(self.root) else []
-        return [os.path.join(self.root, name) for name in sorted(names) if _TRIAL_LINK.fullmatch(name)]
+        return [os.path.join(self.root, name) for name in sorted(names) if _CANARY_LINK.fullmatch(name)]
 
     def activate(self, id_: str, now: float | None = None) -> None:
         """Make a staged release the one that the next job runs: one rename."""
@@ -477,20 +477,20 @@ class Store:
             return
         entries = [{"id": name, "activated": int(time.time() if now is None else now)}, *self.history()]
         history = os.path.join(self.root, HISTORY)
-        # The way back from a script that filled the disk; a link needs no room.
+        # An undo after a script that filled the disk. A link needs no room.
         with contextlib.suppress(_files.NoRoomError):
             _files.write_atomic(history, _documents.dump({"entries": entries[:_HISTORY]}, _ENTRIES), 0o644)
         target = os.path.join("releases", name)
         try:
             _files.link_atomic(os.path.join(self.root, "current"), target)
         except _files.NoRoomError:
-            # A link needs an inode: those of the oldest releases are given for it.
+            # A link needs an inode: remove the oldest releases for it.
             if not self.prune(2, keep_also={name}):
                 raise
             _files.link_atomic(os.path.join(self.root, "current"), target)
 
     def prune(self, keep: int, now: float | None = None, keep_also: t.Container[str] = ()) -> list[str]:
-        """Remove the releases beyond the newest C(keep), but none that was active within the last hour, and nothing that is not ours."""
+        """Remove our releases beyond the newest C(keep), but none that was active within the last hour."""
         moment = time.time() if now is None else now
         current = self.current()
         order: list[str] = [current] if current else []
@@ -511,11 +511,11 @@ class Store:
                 continue
             # A staged release that was never active may be the one of a run that goes on right now.
             if name in order or (present.st_mtime < moment - PRUNE_AFTER and self.manifest(name)):
-                # Gone as a whole first: a killed run must not leave the half of a release under its name.
+                # Renamed as a whole first: a killed run must not leave half a release under its name.
                 half = os.path.join(self.releases, f"{_HALF_DONE}{name}")
-                _drift.take_away(half)
+                _drift.remove(half)
                 os.rename(full, half)
-                _drift.take_away(half)
+                _drift.remove(half)
                 gone.append(name)
         return sorted(gone)
 
@@ -533,22 +533,22 @@ class Store:
                 _drift.renew_log(log, _drift.ROOT)
 
     def exists(self) -> bool:
-        """Whether anything of ours is below the root."""
+        """Whether any of our files is below the root."""
         return os.path.lexists(os.path.join(self.root, "current")) or os.path.isdir(self.releases)
 
     def remove(self) -> None:
-        """Take everything of ours away, and the root itself when nothing else is in it.
+        """Remove all our files, and the root itself if nothing else is in it.
 
-        The logs stay: they are the site's. The journal stays, too: this may be a step of its undo.
+        The logs stay: they belong to the site. The journal stays, too: this may be a step of its undo.
         """
-        self.end_trial()
+        self.end_canary()
         for name in ("current", HISTORY):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
         for name in os.listdir(self.releases) if os.path.isdir(self.releases) else []:
             if _OURS.fullmatch(name[len(_HALF_DONE) :] if name.startswith(_HALF_DONE) else name):
-                _drift.take_away(os.path.join(self.releases, name))
+                _drift.remove(os.path.join(self.releases, name))
         for directory in (*state_paths(), RUN_DIR):
             shutil.rmtree(directory, ignore_errors=True)
         for directory in (self.releases, self.root, STATE_DIR):
@@ -557,7 +557,7 @@ class Store:
 
 
 def state_paths() -> list[str]:
-    """What there is in the directory for state, but for the journal."""
+    """The paths in the directory for state, but for the journal."""
     names = os.listdir(STATE_DIR) if os.path.isdir(STATE_DIR) else []
     return [path for name in sorted(names) if (path := os.path.join(STATE_DIR, name)) != ROLLOUT_DIR]
 
@@ -573,7 +573,7 @@ def init_pending(manifest: Manifest) -> list[str]:
 
 
 def _mark(hook: str) -> bytes:
-    """With which scripts an init hook has succeeded since the boot; empty where it has not, or where another than root may say so."""
+    """The digest of the scripts with which an init hook has succeeded since the boot. Empty if it has not, or if others can write the file."""
     path = f"{RUN_DIR}/{hook}.ok"
     if not _drift.is_roots_alone(path):
         return b""

@@ -4,7 +4,7 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What systemd is asked for. A host without it (a chroot, an image being built) is asked nothing."""
+"""Calls of systemd. A host without it (a chroot, an image being built) gets none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files
 
 #: A unit that has not come to rest.
 _ON_THE_WAY = ("activating", "deactivating", "reloading")
@@ -34,7 +34,7 @@ def reload(module: AnsibleModule) -> None:
 def stop(module: AnsibleModule, paths: t.Iterable[str]) -> None:
     """Let systemd forget that our units among these files ran; nothing depends on them in a way that would stop with them."""
     systemctl = module.get_bin_path("systemctl")
-    units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _surroundings.SYSTEMD_DIR]
+    units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _host_files.SYSTEMD_DIR]
     if systemctl and units:
         module.run_command([systemctl, "stop", *units], check_rc=True)
         module.run_command([systemctl, "reset-failed", *units])
@@ -55,19 +55,19 @@ def running_init(module: AnsibleModule, hook: str) -> bool:
     systemctl = module.get_bin_path("systemctl")
     if not systemctl:
         return False
-    units = [_surroundings.unit_name(hook), apply_unit(hook)]
+    units = [_host_files.unit_name(hook), apply_unit(hook)]
     command = [systemctl, "show", "--property=Id,ActiveState,SubState,Job", *units]
     return is_under_way(module.run_command(command, environ_update=_PLAIN)[1])
 
 
 def apply_unit(hook: str) -> str:
     """The transient unit in which a run of the playbook runs an init hook's scripts."""
-    return _surroundings.unit_name(hook).replace(".service", "-apply.service")
+    return _host_files.unit_name(hook).replace(".service", "-apply.service")
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a command ended that had a limit."""
+    """The end of a command that had a limit."""
 
     code: int
     by_limit: bool
@@ -79,7 +79,7 @@ def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int
     systemd_run = module.get_bin_path("systemd-run")
     if not systemd_run:
         timeout = module.get_bin_path("timeout", required=True)
-        kill_after = f"--kill-after={_surroundings.STOP_WITHIN}"
+        kill_after = f"--kill-after={_host_files.STOP_WITHIN}"
         code, _out, err = module.run_command([timeout, kill_after, str(limit), *command])
         return Ended(int(code), code in (124, 137), err.strip())
     code, _out, err = module.run_command(
@@ -90,7 +90,7 @@ def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int
             f"--unit={apply_unit(hook)}",
             f"--description=nodecycle.slurm: {hook}",
             f"--property=RuntimeMaxSec={limit}",
-            f"--property=TimeoutStopSec={_surroundings.STOP_WITHIN}",
+            f"--property=TimeoutStopSec={_host_files.STOP_WITHIN}",
             *command,
         ],
         environ_update=_PLAIN,
@@ -99,9 +99,9 @@ def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int
 
 
 def start_held_back(module: AnsibleModule, hooks: t.Iterable[str]) -> list[str]:
-    """Start the daemons that only a failure of these init hooks has kept down since the boot; their units' names."""
+    """Start the daemons that only a failure of these init hooks has kept down since the boot. Returns their units' names."""
     systemctl = module.get_bin_path("systemctl")
-    daemons = [daemon for hook in hooks if (daemon := _surroundings.held_back(hook))] if systemctl else []
+    daemons = [daemon for hook in hooks if (daemon := _host_files.held_back(hook))] if systemctl else []
     started = []
     for daemon in daemons:
         _code, out, _err = module.run_command(

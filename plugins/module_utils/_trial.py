@@ -4,16 +4,16 @@
 
 # Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The first process of a trial's namespaces (C(_conf_check)): it shuts the trial off, then starts the controller.
+"""The first process of a trial's namespaces (C(_trial_controller)): it shuts the trial off, then starts the controller.
 
 Its source is copied into the trial's private directory and run there by C(unshare), so it imports the standard library alone. When it
 ends, the kernel ends all that is left in the namespaces. The order matters:
 
 1. Every mount becomes read-only. A file that nobody thought of cannot be written.
 2. /dev, /run, /tmp and their like become empty file systems of the trial's own, with nothing in them but a few harmless devices,
-   the private directory and the named sockets. Read-only alone would not do: a socket can be connected to, and taken away by its
-   directory, where another file system is mounted on it.
-3. What the trial can still write is counted. If anything but its own is among it, no controller is started.
+   the private directory and the named sockets. Read-only alone is not enough: a process can connect to a socket on such a file
+   system, or remove it through its directory if another file system is mounted on it.
+3. The process lists the paths that the trial can still write. If any but its own is among them, it starts no controller.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import typing as t
 #: Where running programs meet: sockets, pid files, shared memory, devices.
 SHARED = ("/dev", "/run", "/var/run", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (they are what is covered)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-#: What a controller may do that runs as root: read every file, and be SlurmUser. Not mount, load modules, use devices or signal.
+#: The capabilities of a controller that runs as root: read every file, and become SlurmUser. Not mount, load modules, use devices or signal.
 _CAPABILITIES = "-all,+chown,+dac_override,+dac_read_search,+fowner,+setgid,+setuid"
 #: The flags of a mount that a remount would drop if it did not repeat them.
 _KEPT = frozenset({"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"})
@@ -47,7 +47,7 @@ class Mount(t.NamedTuple):
 
 
 class NotIsolatedError(Exception):
-    """A part of the isolation cannot be had."""
+    """A part of the isolation is not possible."""
 
 
 def mounts(text: str) -> list[Mount]:
@@ -126,7 +126,7 @@ def _bind(source: str, target: str, options: str) -> None:
 
 
 def isolate(plan: dict[str, t.Any]) -> None:
-    """Take everything away from this process that it could change. Raises NotIsolatedError and OSError."""
+    """Make everything read-only for this process. Raises NotIsolatedError and OSError."""
     directory: str = plan["directory"]
     places = covered()
     for mount in _mounts_in_reach():

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: cluster_info
-short_description: What the Slurm controller says of its cluster
+short_description: Read the facts of a cluster from its Slurm controller
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
@@ -18,7 +18,7 @@ description:
   - Runs on a controller host. Changes nothing.
 options:
   root:
-    description: Directory of the releases, to say whether the controller's own is intact.
+    description: Directory of the releases, needed for RV(intact).
     type: path
     default: /etc/nodecycle
   gate:
@@ -104,7 +104,7 @@ adopted:
   type: list
   elements: str
 fragment:
-  description: What our included file says now; empty where there is none.
+  description: The present content of our included file; empty if there is none.
   returned: success
   type: str
 included:
@@ -112,15 +112,15 @@ included:
   returned: success
   type: bool
 reconfigure_due:
-  description: Whether an earlier run changed slurm.conf and did not come to the reconfigure.
+  description: Whether an earlier run began to change slurm.conf without a successful reconfigure.
   returned: success
   type: bool
 intact:
-  description: The id of the controller's active release where everything of it is as it should be, else empty.
+  description: The id of the controller's active release if it is intact with all its files and units, else empty.
   returned: success
   type: str
 journal:
-  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it; nothing where there is none.
+  description: The rollout that an earlier run has left open, as M(nodecycle.slurm.journal) keeps it. Nothing if there is none.
   returned: success
   type: dict
 committed:
@@ -138,26 +138,33 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _drift, _module, _ownership, _surroundings
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _conf_files,
+    _drift,
+    _host_files,
+    _ownership,
+)
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, without_baseline
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(store: Store, gate: t.Container[str], slurm_user: str, timeouts: t.Mapping[str, int]) -> str:
+def intact_release(store: Store, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
         return ""
-    wanted = _surroundings.surroundings(manifest["hooks"], manifest["init"], store.root, gate, slurm_user, timeouts)
-    return "" if _surroundings.missing(wanted, store.owners) else str(manifest["id"])
+    wanted = _host_files.around(store, manifest, gate, timeouts)
+    return "" if _host_files.missing(wanted, store.owners) else str(manifest["id"])
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "gate": {
                 "type": "list",
@@ -169,27 +176,23 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
-    slurm = _module.slurm(module)
+    _ansible.require_root(module)
+    slurm = _ansible.slurm(module)
     try:
         cluster = slurm.cluster()
         nodes = slurm.nodes()
         partitions = slurm.partitions()
-        main_text = _module.read_text(cluster.conf_path)
-        conf = _conf.tree(cluster.conf_path, _module.read_text, skip=(_conf.FRAGMENT,))
+        main_text = _ansible.read_text(cluster.conf_path)
+        conf = _conf.tree(cluster.conf_path, _ansible.read_text, skip=(_conf.FRAGMENT,))
         fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
-        fragment = _module.read_text(fragment_path)
+        fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
-        is_open = os.path.lexists(fragment_path) and not _drift.is_roots_alone(fragment_path)
-        intact = (
-            ""
-            if is_open
-            else intact_release(store, module.params["gate"], cluster.slurm_user, module.params["init_timeouts"])
-        )
+        is_open = bool(_conf_files.open_fragment(cluster.conf_path))
+        intact = "" if is_open else intact_release(store, module.params["gate"], module.params["init_timeouts"])
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:
-        module.fail_json(msg=_module.shown(f"Asking the controller about its cluster: {exc}"))
+        module.fail_json(msg=_ansible.shown(f"Asking the controller about its cluster: {exc}"))
     module.exit_json(
         changed=False,
         version=cluster.version,
@@ -200,15 +203,15 @@ def main() -> t.NoReturn:
         partitions=partitions,
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
-        conf=_module.shown([dataclasses.asdict(entry) for entry in conf]),
+        conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),
         adopted=_conf.adopted(main_text or ""),
-        fragment=_module.shown(fragment or ""),
+        fragment=_ansible.shown(fragment or ""),
         included=_conf.has_include(main_text or ""),
-        reconfigure_due=os.path.exists(_module.RECONFIGURE_DUE),
+        reconfigure_due="baseline" in (journal or {}),
         intact=intact,
-        journal=journal,
+        journal=without_baseline(journal),
         committed=committed[0] if committed else None,
-        is_clean=not store.exists() and not _surroundings.present(),
+        is_clean=not store.exists() and not _host_files.present(),
     )
 
 

@@ -13,32 +13,32 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Places C(nodecycle.conf) beside a host's slurm.conf and one C(Include) line at the end of that, or takes both away.
-    Nothing else in slurm.conf is touched, except for the lines of keys that O(adopt) names.
-  - The complete result is first read by Slurm's own parser from a private directory (C(scontrol) with C(SLURM_CONF)), so that
-    a wrong key never takes away the host's Slurm commands.
-  - Bytes that are no UTF-8 stay as they are in the file, and are replaced where the module shows them. Several hosts may share one
-    file; what another one of them has changed already is not changed again.
+  - Places C(nodecycle.conf) beside a host's slurm.conf and one C(Include) line at the end of slurm.conf, or removes both.
+    The rest of slurm.conf stays, except for the lines of keys that O(adopt) names.
+  - Slurm's own parser first reads the complete result from a private directory (C(scontrol) with C(SLURM_CONF)). So a wrong key
+    never stops the host's Slurm commands.
+  - Bytes that are not UTF-8 stay in the file, and are replaced in the output. Several hosts may share one file. The module does not
+    repeat a change that another host has made already.
   - The next C(scontrol reconfigure) makes the daemons read it, see M(nodecycle.slurm.reconfigure).
 options:
   path:
-    description: The host's slurm.conf. Where it is a symbolic link, the file behind it is changed and the link stays.
+    description: The host's slurm.conf. If it is a symbolic link, the module changes its target and the link stays.
     type: path
     default: /etc/slurm/slurm.conf
   text:
-    description: The content of the included file. Empty takes the file and the line away.
+    description: The content of the included file. Empty removes the file and the line.
     type: str
     required: true
   adopt:
     description:
-      - Keys that slurm.conf sets by itself and that O(text) is to set from now on. Their lines are turned into comments that
-        begin with C(#nodecycle.slurm adopted#), and come back when O(text) is empty.
+      - Keys that slurm.conf sets by itself and that O(text) is to set from now on. Their lines become comments that begin with
+        C(#nodecycle.slurm adopted#). The module restores them when O(text) is empty.
     type: list
     elements: str
     default: []
   is_undo:
     description:
-      - Whether this takes a change of ours back. Then it does not need the copy of what it replaces, for which a full disk may have no room.
+      - Whether this undoes a change of ours. An undo goes on without a backup if a full disk has no room for it.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -52,7 +52,7 @@ attributes:
   idempotent:
     support: full
 seealso:
-  - module: nodecycle.slurm.conf_check
+  - module: nodecycle.slurm.conf_trial
   - module: nodecycle.slurm.reconfigure
 """
 
@@ -63,7 +63,7 @@ EXAMPLES = r"""
     text: |
       SchedulerParameters=bf_continue,bf_window=2880
 
-- name: Take our lines away
+- name: Remove our lines
   nodecycle.slurm.conf:
     text: ""
 """
@@ -75,100 +75,53 @@ changed_files:
   type: list
   elements: str
 backup:
-  description: Where the slurm.conf of before was kept.
+  description: The path of the previous slurm.conf.
   returned: when slurm.conf itself changed
   type: str
 """
 
-import contextlib
-import os
 import shutil
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _files, _module
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files, _conf_parser
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
-
-
-def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> str:
-    """Put the files in place in the safe order; where the old slurm.conf is kept.
-
-    Several hosts may share the files and change them at the same moment: what another one has done already is left as it is. Raises
-    ConfError where somebody wrote something else.
-    """
-    backup = ""
-    for change in changes:
-        present = _module.read_text(change.path)
-        if present == change.after:
-            continue
-        if present != change.before:
-            raise _conf.ConfError(
-                f"{change.path} was changed by somebody else while this module was at work. Run again, when nobody else changes it"
-            )
-        if change.after is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(change.path)
-        elif change.path == path:
-            try:
-                backup = keep(change)
-            except _files.NoRoomError:
-                if not is_undo:
-                    raise
-            _files.replace_atomic(path, _module.to_bytes(change.after))
-        else:
-            # Every user's Slurm commands read it.
-            _files.write_atomic(change.path, _module.to_bytes(change.after), 0o644)
-    return backup
-
-
-def keep(change: _conf.Change) -> str:
-    """Keep a copy of what is about to be replaced, named by its content."""
-    data = _module.to_bytes(change.before or "")
-    path = os.path.join(STATE_DIR, "backup", f"slurm.conf.{_files.sha256(data)[:16]}")
-    if os.path.exists(path):
-        return path
-    _files.make_parents(path)
-    _files.write_atomic(path, data, 0o600)
-    return path
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
-            "text": {"type": "str", "required": True},
-            "adopt": {"type": "list", "elements": "str", "default": []},
+            **_conf.ARGUMENTS,
             "is_undo": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     path = module.params["path"]
     backup = ""
     try:
-        # What a killed run still writes must not come after what this one writes.
-        with _module.exclusive(module):
-            changes = _conf.changes(path, module.params["text"], module.params["adopt"], _module.read_text)
+        # A killed run's module may still write. It must not do so after this one.
+        with _ansible.exclusive(module):
+            changes = _conf.changes(path, module.params["text"], module.params["adopt"], _ansible.read_text)
             if changes:
                 directory = tempfile.mkdtemp(prefix="nodecycle-")
                 try:
-                    _conf_check.parse(changes, path, _module.runner(module, module.params["bin_dir"]), directory)
+                    _conf_parser.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:
-                backup = apply(changes, path, is_undo=module.params["is_undo"])
+                backup = _conf_files.apply(changes, path, is_undo=module.params["is_undo"])
     except SlurmError as exc:
         module.fail_json(
-            msg=_module.shown(
+            msg=_ansible.shown(
                 f"Slurm refuses the new configuration, so nothing was changed. {exc}. Correct `slurm_extra_conf`."
             )
         )
     except (_conf.ConfError, OSError) as exc:
-        module.fail_json(msg=_module.shown(f"Changing {path}: {exc}"))
+        module.fail_json(msg=_ansible.shown(f"Changing {path}: {exc}"))
     module.exit_json(
         changed=bool(changes),
         changed_files=[change.path for change in changes],
@@ -176,8 +129,8 @@ def main() -> t.NoReturn:
             {
                 "before_header": change.path,
                 "after_header": change.path,
-                "before": _module.shown(change.before or ""),
-                "after": _module.shown(change.after or ""),
+                "before": _ansible.shown(change.before or ""),
+                "after": _ansible.shown(change.after or ""),
             }
             for change in changes
         ],

@@ -14,13 +14,15 @@ author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - An action that works on the control node only. It takes the variables of the hooks (V(slurm_worker_prolog) and so on) of every
-    host, checks their form, renders every script under the variables of its host, and holds the result against what the
-    controller says of the cluster.
-  - All problems are reported at once, equal ones of several hosts as one, each with the variable, the host, the file and line
-    where Ansible knows them, and the remedy.
+    host, checks their form, and renders every script under the variables of its host. It compares the result with the facts of
+    the cluster.
+  - It reports all problems at once, equal ones of several hosts as one. Each has the variable, the host, the remedy, and the file
+    and line if Ansible knows them.
+  - It shows the findings of the linters with them, errors and warnings together. Those that stop the run are marked. Each rule
+    comes with the address of its page.
 options:
   cluster:
-    description: What M(nodecycle.slurm.cluster_info) returned. Without it only what the variables say is checked.
+    description: The result of M(nodecycle.slurm.cluster_info). Without it the action checks the variables alone.
     type: dict
   controllers:
     description: The inventory's controllers.
@@ -38,7 +40,7 @@ options:
     elements: str
     default: []
   targets:
-    description: The hosts that the run may change. Of the others it is only looked up which hooks are in use.
+    description: The hosts that the run may change. For the others the action only looks up which hooks are in use.
     type: list
     elements: str
     required: true
@@ -61,17 +63,17 @@ options:
     default: ""
   is_limited:
     description:
-      - Whether the run leaves hosts out (C(--limit)). Then it may not be the one that switches hooks of workers on or off in slurm.conf,
-        because that and the files on every worker have to change together.
+      - Whether the run leaves hosts out (C(--limit)). Such a run must not add the first worker hook to slurm.conf or remove the last one,
+        because slurm.conf and the files on every worker must change together.
     type: bool
     default: false
   lint_disable:
-    description: Rules of the script linter that are not wanted.
+    description: Rules of the linters to switch off.
     type: list
     elements: str
     default: []
   lint_severity:
-    description: Severity by rule, V(error), V(warning), V(info) or V(off), where it is to differ from the rule's own.
+    description: Severity by rule, V(error), V(warning), V(info) or V(off), if it is to differ from the rule's own.
     type: dict
     default: {}
   lint_threshold:
@@ -101,12 +103,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What the script linter found, each with rule, severity, hook, script, origin, line, column, message, why, fix and host.
+  description: The findings of the linters, each with rule, severity, hook, script, origin, line, column, message, why, fix, host and page.
   returned: success
   type: list
   elements: dict
 name:
-  description: The name of what the whole cluster would run, a digest over the releases of all hosts and the lines in slurm.conf.
+  description: The name of the rollout, a digest over the releases of all hosts and the lines in slurm.conf.
   returned: with O(cluster)
   type: str
 hooks:
@@ -120,7 +122,7 @@ hosts:
   type: dict
   sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c, node: worker1, kinds: [worker]}}
 conf_text:
-  description: The content of the file that slurm.conf includes; empty where there is nothing to say.
+  description: The content of the file that slurm.conf includes; empty if no file is needed.
   returned: with O(cluster)
   type: str
 conf_is_settled:
@@ -132,37 +134,3 @@ controller_is_settled:
   returned: with O(cluster)
   type: bool
 """
-
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-#: The action plugin checks its arguments by it.
-ARGUMENT_SPEC: dict[str, t.Any] = {
-    "cluster": {"type": "dict"},
-    "controllers": {"type": "list", "elements": "str", "required": True},
-    "logins": {"type": "list", "elements": "str", "default": []},
-    "workers": {"type": "list", "elements": "str", "default": []},
-    "targets": {"type": "list", "elements": "str", "required": True},
-    "root": {"type": "path", "default": "/etc/nodecycle"},
-    "extra_conf": {"type": "raw", "default": ""},
-    "adopt": {"type": "list", "elements": "str", "default": []},
-    "unmanaged_nodes": {"type": "str", "default": ""},
-    "is_limited": {"type": "bool", "default": False},
-    "lint_disable": {"type": "list", "elements": "str", "default": []},
-    "lint_severity": {"type": "dict", "default": {}},
-    "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
-}
-
-
-def main() -> None:
-    """Everything happens in the action plugin."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        supports_check_mode=True,
-    )
-    module.fail_json(msg="definition is an action plugin and does not run on a host")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,29 +8,22 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: held_jobs
-short_description: List and release the jobs that Slurm holds because their launch failed
+short_description: Release the jobs that Slurm holds because their launch failed
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - A batch job whose prolog fails goes back to the queue and is held there (C(launch failed requeued held), after several times
-    C(launch failure limit exceeded requeued held)). This module lists such jobs and releases them when the cause is mended.
+  - If the prolog of a batch job fails, Slurm requeues the job and holds it (C(launch failed requeued held), after several times
+    C(launch failure limit exceeded requeued held)). This module releases such jobs when the cause is fixed.
   - A job that its user or an administrator holds stays held, also when an administrator's hold was set on top of Slurm's.
-  - Mend the script and resume its nodes first. A job released before goes straight back to being held.
+  - Fix the script and resume its nodes first. Slurm holds a job again that is released earlier.
 options:
   jobs:
     description:
-      - Ids of the jobs that are meant, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
-      - Needed with O(state=released). Without them, O(state=listed) lists all jobs whose launch failed.
+      - Ids of the jobs, as the hooks see them in C(SLURM_JOB_ID), or of array tasks as in V(4711_2).
     type: list
     elements: str
-  state:
-    description: What is wanted.
-    type: str
-    choices:
-      listed: Nothing is changed.
-      released: The jobs wait for a place like any others.
-    default: listed
+    required: true
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
@@ -43,27 +36,23 @@ attributes:
     support: full
 notes:
   - A hold that the user himself sets on a job that Slurm already holds leaves no trace in Slurm; such a job is released.
-  - An administrator's one shows in C(squeue --json) only. Where Slurm was built without JSON, no job is released.
+  - A hold of an administrator shows in C(squeue --json) only. If Slurm was built without JSON, the module releases no job.
   - Slurm starts a released job not before two minutes after its failed launch (RV(starts)).
 seealso:
+  - module: nodecycle.slurm.held_jobs_info
   - module: nodecycle.slurm.node
 """
 
 EXAMPLES = r"""
 ---
-- name: List all jobs whose launch failed
-  nodecycle.slurm.held_jobs:
-  register: failed
-
-- name: Release two of them
+- name: Release two jobs whose launch failed
   nodecycle.slurm.held_jobs:
     jobs: ["4711", "4712_3"]
-    state: released
 """
 
 RETURN = r"""
 held:
-  description: The jobs that a failed launch held when the module looked, among O(jobs) where they are given. Array tasks as in V(4711_2).
+  description: The jobs of O(jobs) that a failed launch held when the module began. Array tasks as in V(4711_2).
   returned: success
   type: list
   elements: str
@@ -73,12 +62,12 @@ released:
   type: list
   elements: str
 starts:
-  description: When Slurm means to start each released job at the earliest, in UTC; only jobs for which it says so.
+  description: The earliest start of each released job, in UTC, if Slurm tells it.
   returned: success
   type: dict
   sample: {"4711": "2026-11-22T18:13:29"}
 foreign:
-  description: The jobs that were left alone although they are in O(jobs) or their launch failed, and why.
+  description: The jobs that were left alone although they are in O(jobs), and why.
   returned: success
   type: dict
   sample: {"4713": "PENDING, JobHeldUser", "4714": "launch failed requeued held; and JobHeldAdmin since then", "9": not in the queue}
@@ -87,70 +76,45 @@ foreign:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs, _module
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slurm, SlurmError
-
-
-def queue(slurm: Slurm) -> list[_held_jobs.Job]:
-    """All jobs that have not ended, each task of an array by itself."""
-    return _held_jobs.parse_queue(slurm.queue(_held_jobs.COLUMNS, "-r"))
-
-
-def holds(slurm: Slurm, jobs: t.Sequence[_held_jobs.Job]) -> dict[str, _held_jobs.Hold] | None:
-    """Why the jobs are held, or None where this squeue has no JSON. 22.05 answers with all jobs, so nobody asks without need."""
-    found = slurm.jobs_json(dict.fromkeys(job.own_id for job in jobs))
-    try:
-        return None if found is None else _held_jobs.parse_holds(found)
-    except ValueError:
-        return None
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _held_jobs
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
         argument_spec={
-            "jobs": {"type": "list", "elements": "str"},
-            "state": {"type": "str", "choices": ["listed", "released"], "default": "listed"},
-            **_module.BIN_DIR_SPEC,
+            "jobs": {"type": "list", "elements": "str", "required": True},
+            **_ansible.BIN_DIR_SPEC,
         },
-        required_if=[("state", "released", ("jobs",))],
         supports_check_mode=True,
     )
-    asked = module.params["jobs"]
-    wrong = _held_jobs.malformed(asked or ())
-    if wrong:
-        module.fail_json(
-            msg=f"jobs: {', '.join(map(repr, wrong))}: an id is a number like 4711, of an array task 4711_2"
-        )
-    slurm = _module.slurm(module)
-    released: list[str] = []
+    slurm = _ansible.slurm(module)
     starts: dict[str, str] = {}
     try:
-        jobs = queue(slurm)
-        verdict = _held_jobs.judge(jobs, asked, holds(slurm, _held_jobs.candidates(jobs, asked)))
+        _held_jobs.require_ids(module.params["jobs"])
+        verdict = _held_jobs.find(slurm, module.params["jobs"])
         held = [job.id for job in verdict.held]
-        if module.params["state"] == "released":
-            released = held
-        if released and not module.check_mode:
-            slurm.release(released)
-            after = {job.id: job for job in queue(slurm) if job.id in released}
+        if held and not module.check_mode:
+            slurm.release(held)
+            after = {job.id: job for job in _held_jobs.queued(slurm) if job.id in held}
             stuck = [id_ for id_, job in after.items() if job.is_held]
             if stuck:
-                raise SlurmError(f"scontrol release succeeded, and {', '.join(stuck)} are held as before")
+                raise SlurmError(f"scontrol release succeeded, but {', '.join(stuck)} are still held")
             starts = {id_: job.start for id_, job in after.items() if job.state == "PENDING" and job.start != "N/A"}
+    except ValueError as exc:
+        module.fail_json(msg=f"jobs: {exc}")
     except SlurmError as exc:
         module.fail_json(msg=f"Jobs whose launch failed: {exc}")
     module.exit_json(
-        changed=bool(released),
+        changed=bool(held),
         held=held,
-        released=released,
+        released=held,
         starts=starts,
         foreign=verdict.foreign,
         diff={
-            "before": "".join(
-                f"{job.id}: held since its launch failed\n" for job in verdict.held if job.id in released
-            ),
-            "after": "".join(f"{id_}: released\n" for id_ in released),
+            "before": "".join(f"{id_}: held since its launch failed\n" for id_ in held),
+            "after": "".join(f"{id_}: released\n" for id_ in held),
         },
     )
 

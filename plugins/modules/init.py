@@ -14,11 +14,11 @@ author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
   - Runs the init scripts of a release that is staged on this host and not yet active, in a transient systemd unit, just as they
-    will run at each boot. Scripts that already succeeded since the boot are not run again.
-  - Where scripts of the same hook run already, at the boot or for a run of a playbook that was killed, it waits for their end, for as long as
-    O(timeouts) allows. If they were the same and succeeded, nothing is run again.
-  - A daemon that did not start at the boot because its init hook failed is started after the success.
-  - Fails with the script's name, its exit code and its last lines when one fails. The release should then not be activated.
+    will run at each boot. It does not repeat scripts that already succeeded since the boot.
+  - If scripts of the same hook run already, at the boot or for a run that was killed, it waits for their end, for as long as
+    O(timeouts) allows. It does not repeat the same scripts if they succeeded.
+  - After the success it starts a daemon that did not start at the boot because its init hook had failed.
+  - If a script fails, the module fails with its name, its exit code and its last lines. Do not activate the release then.
 options:
   id:
     description: The staged release, as returned by M(nodecycle.slurm.release).
@@ -30,8 +30,8 @@ options:
     default: /etc/nodecycle
   timeouts:
     description:
-      - For init hooks the seconds, from 1 to 86400, after which all scripts of the hook together are ended and count as failed. What is left
-        10 seconds later is killed.
+      - For init hooks the seconds, from 1 to 86400, that all scripts of the hook may take together. After that they get SIGTERM and count as
+        failed. 10 seconds later they get SIGKILL.
       - Without a value they are 90 for V(login_init), for which logins wait at each boot, and 1800 for V(worker_init) and V(controller_init).
     type: dict
     default: {}
@@ -50,7 +50,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Run what is new
+- name: Run new init scripts
   nodecycle.slurm.init:
     id: "{{ staged.id }}"
 """
@@ -59,12 +59,12 @@ RETURN = r"""
 started:
   description:
     - The daemons that were started because only a failure of their init hook since the boot had kept them down.
-    - Where the release is not yet active, its activation does that.
+    - If the release is not yet active, its activation starts them.
   returned: success
   type: list
   elements: str
 ran:
-  description: The init hooks whose scripts were run, or were running already and were waited for.
+  description: The init hooks whose scripts the module ran, or waited for because they ran already.
   returned: always
   type: list
   elements: str
@@ -78,27 +78,27 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _runs, _surroundings, _systemd
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _host_files, _systemd
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, init_pending
 
-#: How long a limit takes to be carried out, and to be told.
+#: Seconds that it takes to enforce a limit, and to report it.
 GRACE = 30
 #: A record's clock counts whole seconds.
 CLOCK = 2
 
 
 def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
-    """Wait until no scripts of this hook run: those of a boot, or of a run that was killed. Whether there were any."""
+    """Wait until no scripts of this hook run: those of a boot, or of a run that was killed. Returns whether there were any."""
     deadline = time.monotonic() + limit + GRACE
     found = False
     while _systemd.running_init(module, hook):
         found = True
         if time.monotonic() > deadline:
-            units = f"{_surroundings.unit_name(hook)} {_systemd.apply_unit(hook)}"
+            units = f"{_host_files.unit_name(hook)} {_systemd.apply_unit(hook)}"
             module.fail_json(
-                msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. See "
-                f"what they hang on (systemctl status {units}), end them (systemctl stop {units}), then run again",
+                msg=f"{hook}: its scripts have been running on this host since before this run, for more than {limit + GRACE} seconds. Find "
+                f"out why they hang (systemctl status {units}), end them (systemctl stop {units}), then run again",
                 ran=[],
             )
         time.sleep(1)
@@ -106,14 +106,14 @@ def wait_for_others(module: AnsibleModule, hook: str, limit: int) -> bool:
 
 
 def run_hook(module: AnsibleModule, store: Store, manifest: Manifest, hook: str, limit: int) -> dict[str, t.Any] | None:
-    """Run an init hook from the staged release; what failed, nothing where nothing did."""
+    """Run an init hook from the staged release. Returns the failure, or nothing."""
     store.make_state(hook)
     began = time.time()
     ended = _systemd.run_bounded(module, hook, [store.path(manifest["id"], hook)], limit)
     if not ended.code and hook not in init_pending(manifest):
         return None
-    records = _runs.failures_of(manifest["id"], [hook])
-    record = next((each for each in reversed(records) if (_runs.ended(each) or 0) >= began - CLOCK), {})
+    records = _hook_log.failures_of(manifest["id"], [hook])
+    record = next((each for each in reversed(records) if (_hook_log.ended(each) or 0) >= began - CLOCK), {})
     failure = {"hook": hook, "exit": ended.code, **record}
     if ended.by_limit:
         variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
@@ -131,7 +131,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
+    _ansible.require_root(module)
     store = Store(module.params["root"])
     manifest = store.manifest(module.params["id"])
     if manifest is None:
@@ -144,12 +144,12 @@ def main() -> t.NoReturn:
     ran: list[str] = []
     started: list[str] = []
     try:
-        limits = _surroundings.init_timeouts(module.params["timeouts"])
+        limits = _host_files.init_timeouts(module.params["timeouts"])
         # Another module may be at it, also one of a run that was killed; it is not ended, for it may be half way through an installation.
         wait = sum(limits[hook] + GRACE for hook in manifest["init"])
-        with _module.locked(_module.INIT_LOCK, within=wait):
+        with _ansible.locked(_ansible.INIT_LOCK, within=wait):
             waited_for = [hook for hook in init_pending(manifest) if wait_for_others(module, hook, limits[hook])]
-            # What they did counts, where it was the same.
+            # Their success counts if the scripts are the same.
             pending = init_pending(manifest)
             for hook in pending:
                 ran.append(hook)
@@ -165,7 +165,7 @@ def main() -> t.NoReturn:
             if store.current() == manifest["id"][:ID_LENGTH]:
                 # Otherwise the daemon's start would run the active release's init scripts, which may be what kept it down.
                 started = _systemd.start_held_back(module, [*waited_for, *pending])
-    except (_module.LockError, ValueError, OSError) as exc:
+    except (_ansible.LockError, ValueError, OSError) as exc:
         module.fail_json(msg=f"Running the init scripts: {exc}", ran=ran)
     module.exit_json(
         changed=bool(ran or waited_for), ran=[*(h for h in waited_for if h not in ran), *ran], started=started

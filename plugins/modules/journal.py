@@ -13,62 +13,62 @@ version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - Writes down on the first controller what a rollout is about to do and what was before, so that a run that is killed at any moment
-    is finished or undone by the next one.
+  - Notes on the first controller the next steps of a rollout and the previous state. If a run is killed at any moment, the next one
+    finishes or undoes its rollout.
+  - Before slurm.conf changes it also notes the state of the cluster (keys, jobs, nodes) for M(nodecycle.slurm.reconfigure).
   - Each call is a sign of life of the run that holds the lock, and a long watch gives one at least every minute. An action plugin of the
-    same name says who that is. On the same machine it looks whether the process that holds the lock lives, and then nothing takes it away.
-    Elsewhere an hour without a sign of life counts, by the controller's clock since its start, which nobody can set.
-  - Room for the last words of a rollout is kept in V(/var/lib/nodecycle/rollout/reserve), and used when the disk is full. Without that room
-    no rollout begins. Where not even that helps, an undo goes on without its notes, and a step forward ends in an undo.
+    same name adds who runs this. On the same machine a living process never loses the lock. A run on another machine loses it after an
+    hour without a sign of life, by the controller's clock since its start, which nobody can set.
+  - The module reserves room for the last notes of a rollout in V(/var/lib/nodecycle/rollout/reserve), and uses it if the disk is full.
+    Without that room no rollout begins. If even the reserve is too small, an undo goes on without notes, and a step forward ends in an undo.
 options:
   state:
-    description: What to write down.
+    description: The entry to write.
     type: str
+    required: true
     choices:
-      read: Nothing; only return what is written. No lock is needed.
-      opened: That a rollout begins. Takes the lock.
-      noted: What is about to be done next.
-      judged: What failed; watch the nodes for O(seconds), then say whether the rollout may go on, and with O(note) that it does.
-      closed: That the rollout ended. Lets go of the lock.
-      unlocked: That the run ends and leaves the rollout to the next one.
-    default: read
+      opened: A rollout begins. Takes the lock.
+      noted: The next step.
+      evaluated: Watches the nodes for O(seconds), notes the failures, and decides whether the rollout may go on. If so, notes O(note) too.
+      closed: The rollout has ended. Releases the lock.
+      unlocked: The run ends and leaves the rollout to the next one. Releases the lock.
   rollout:
     description:
-      - With O(state=opened), what is going to be done. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and
-        C(to), the releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
+      - With O(state=opened), the rollout. C(name) (of the rollout), C(hosts) (for each host C(node), C(kinds), C(from) and C(to), the
+        releases before and after, and C(conf), our lines in its slurm.conf before), C(conf) (those lines after), C(controllers) and
         C(slurm_user).
-      - What a killed run has noted of before stays.
+      - If a killed run has noted the previous state, that state stays.
     type: raw
     default: {}
   note:
     description:
-      - With O(state=noted), what to write down; V(activating), a list of hosts, is kept with the time.
-      - With O(state=judged), the same for a rollout that may go on.
+      - With O(state=noted), the fields to note. V(activating), a list of hosts, gets the time.
+      - With O(state=evaluated), the same if the rollout may go on.
     type: raw
     default: {}
   failures:
-    description: With O(state=judged), the hosts on which a step failed, each with the reason.
+    description: With O(state=evaluated), the hosts on which a step failed, each with the reason.
     type: raw
     default: {}
   seconds:
-    description: With O(state=judged), how long to watch.
+    description: With O(state=evaluated), how long to watch.
     type: int
     default: 0
   tolerated:
-    description: With O(state=judged), how many nodes may fail without ending the rollout. A failure on a controller always ends it.
+    description: With O(state=evaluated), how many nodes may fail without ending the rollout. A failure on a controller always ends it.
     type: int
     default: 0
   committed:
     description: With O(state=closed), whether the rollout succeeded. Otherwise it counts as undone, and a rollback as done.
     type: bool
     default: false
-  withdrawn:
-    description: With O(state=closed), the hosts that have nothing of this collection any more.
+  removed:
+    description: With O(state=closed), the hosts from which the rollout has removed this collection.
     type: list
     elements: str
     default: []
   holder:
-    description: Who runs this. Set by the action plugin, never by a user.
+    description: The run that calls this. The action plugin sets it, never a user.
     type: dict
     default: {}
   is_dead:
@@ -86,31 +86,28 @@ attributes:
   idempotent:
     support: partial
     details:
-      - It keeps a record; every entry but O(state=read) and O(state=judged) is a change.
+      - It keeps a record; every entry but O(state=evaluated) is a change.
 seealso:
+  - module: nodecycle.slurm.journal_info
   - module: nodecycle.slurm.cluster_info
+  - module: nodecycle.slurm.reconfigure
 """
 
 EXAMPLES = r"""
 ---
-- name: See whether a rollout is under way
+- name: Leave the rollout to the next run
   nodecycle.slurm.journal:
-  register: journal
+    state: unlocked
 """
 
 RETURN = r"""
 journal:
-  description: The rollout under way; nothing where there is none.
+  description: The rollout under way. Nothing if there is none.
   returned: always
   type: dict
-committed:
-  description: The rollouts that were committed, newest first, each with C(name), C(committed) (seconds since the epoch), C(hosts) and C(conf).
-  returned: O(state=read)
-  type: list
-  elements: dict
 holder:
-  description: Who holds the lock.
-  returned: O(state=read), or when it is the reason of a failure
+  description: The run that holds the lock.
+  returned: when it is the reason of a failure
   type: dict
 lock_unreadable:
   description: Whether the reason is a lock that cannot be read.
@@ -118,164 +115,24 @@ lock_unreadable:
   type: bool
 failed_nodes:
   description: The nodes and hosts that failed in the rollout, each with the reason.
-  returned: O(state=judged)
+  returned: O(state=evaluated)
   type: dict
 go:
   description: Whether the rollout may go on.
-  returned: O(state=judged)
+  returned: O(state=evaluated)
   type: bool
 """
 
-import contextlib
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _evaluation, _journal_entries
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
-    Document,
-    Journal,
     JournalError,
     LockHeldError,
-    MisfitError,
-    UnreadableError,
     UnreadableLockError,
-    activated_nodes,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
-
-#: Between two looks at the nodes.
-LOOK_EVERY = 2
-
-CONTROLLER_HOOKS = ("controller_prolog",)
-
-#: As what the controller is known among the hosts and nodes that failed.
-CONTROLLER = "controller"
-
-T = t.TypeVar("T")
-
-
-def judge(module: AnsibleModule, journal: Journal, holder: Document) -> dict[str, t.Any]:
-    """Watch until the time is over or more has failed than is tolerated."""
-    params = module.params
-    slurm = _module.slurm(module)
-    deadline = time.monotonic() + params["seconds"]
-    while True:
-        rollout = journal.require_rollout()
-        failed = {**rollout.get("failed", {}), **{host: str(why) for host, why in params["failures"].items()}}
-        controllers = {host: entry["to"] for host, entry in rollout["hosts"].items() if "controller" in entry["kinds"]}
-        try:
-            nodes = slurm.nodes()
-        except SlurmError as exc:
-            # The undo starts it again; without a judgement there would be none.
-            failed.setdefault(CONTROLLER, str(exc))
-            go = False
-            break
-        seen = _ownership.change(activated_nodes(rollout), rollout["nodes"])
-        failed.update(_ownership.failed_through(nodes.values(), seen, rollout["slurm_user"]))
-        for id_ in set(controllers.values()):
-            records = _runs.failures_of(id_, CONTROLLER_HOOKS) if id_ else []
-            for record in _runs.failures_since(rollout["activated"], controllers, records):
-                failed[CONTROLLER] = _runs.describe(record)
-        # What fails there fails for every job.
-        go = len(failed) <= params["tolerated"] and failed.keys().isdisjoint({CONTROLLER, *controllers})
-        if not go or time.monotonic() >= deadline:
-            break
-        time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
-    # Only now, so that a second run is told at once that there is a first.
-    with _module.exclusive(module):
-        journal.require_holder(holder)
-        if go:
-            try:
-                rollout = journal.note(**{**params["note"], "failed": failed})
-                journal.lock(holder)
-            except (OSError, MisfitError) as exc:
-                # No step is taken that cannot be noted.
-                failed[CONTROLLER] = str(exc)
-                go = False
-        if not go:
-            # Before the run acts on it: from now on a killed run is undone, not finished.
-            undo = {"failed": failed, "phase": "undo"}
-            rollout = in_an_undo(module, lambda: journal.note(**undo)) or journal.noted(**undo)
-            in_an_undo(module, lambda: journal.lock(holder))
-        return {"changed": False, "failed_nodes": rollout["failed"], "go": go, "journal": rollout}
-
-
-def in_an_undo(module: AnsibleModule, write: t.Callable[[], T]) -> T | None:
-    """Write something, or say that the undo goes on without it: what is on disk already says what to put back."""
-    try:
-        return write()
-    except (OSError, MisfitError) as exc:
-        module.warn(f"The undo goes on without writing this down: {exc}.")
-        return None
-
-
-def close(module: AnsibleModule, journal: Journal) -> bool:
-    """End an undo; whether it is written down that it ended."""
-    try:
-        journal.close(is_committed=False)
-    except OSError as exc:
-        module.warn(
-            f"Everything is put back, but that cannot be written down: {exc}. The next run puts back once more what is back already."
-        )
-        in_an_undo(module, journal.unlock)
-        return False
-    return True
-
-
-def read(module: AnsibleModule, journal: Journal) -> t.NoReturn:
-    """Return what is written."""
-    holder = None
-    try:
-        holder = journal.holder()
-    except UnreadableError as exc:
-        module.warn(f"The lock of the rollout: {exc}.")
-    module.exit_json(changed=False, journal=journal.current(), committed=journal.committed(), holder=holder)
-
-
-def begin(module: AnsibleModule, journal: Journal) -> Document:
-    """Open the rollout; where that fails nothing was begun, and nobody is kept out."""
-    rollout = module.params["rollout"]
-    try:
-        nodes = _module.slurm(module).nodes()
-        before = {name: _ownership.facts(node, rollout["slurm_user"]) for name, node in nodes.items()}
-        # A rollback knows how the nodes were before what it takes back.
-        return journal.open({"nodes": before, **rollout})
-    except BaseException:
-        with contextlib.suppress(OSError):
-            journal.unlock()
-        raise
-
-
-def write(module: AnsibleModule, journal: Journal, holder: Document) -> Document | None:
-    """Write down what was asked for; the rollout as it is then."""
-    params = module.params
-    state, note = params["state"], params["note"]
-    claim = (holder.get("instead_of", ""), holder.get("is_known", False))
-    if state == "opened":
-        journal.lock(holder, *claim)
-        return begin(module, journal)
-    # Before the lock is taken: nobody would let go of it again.
-    rollout = journal.require_rollout()
-    is_undo = {
-        "noted": "undo" in (rollout["phase"], note.get("phase")),
-        "closed": not params["committed"],
-        "unlocked": True,
-    }[state]
-    if not is_undo:
-        journal.lock(holder, *claim)
-        if state == "noted":
-            return journal.note(**note)
-        journal.close(True, params["withdrawn"])
-        return journal.current()
-    in_an_undo(module, lambda: journal.lock(holder, *claim))
-    if state == "noted":
-        return in_an_undo(module, lambda: journal.note(**note)) or journal.noted(**note)
-    if state == "closed":
-        close(module, journal)
-    else:
-        in_an_undo(module, journal.unlock)
-    return journal.current()
 
 
 def main() -> t.NoReturn:
@@ -284,36 +141,29 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {
                 "type": "str",
-                "choices": ["read", "opened", "noted", "judged", "closed", "unlocked"],
-                "default": "read",
+                "choices": ["opened", "noted", "evaluated", "closed", "unlocked"],
+                "required": True,
             },
-            "rollout": {**_module.HIDDEN_SPEC, "default": {}},
-            "note": {**_module.HIDDEN_SPEC, "default": {}},
-            "failures": {**_module.HIDDEN_SPEC, "default": {}},
+            "rollout": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "note": {**_ansible.HIDDEN_SPEC, "default": {}},
+            "failures": {**_ansible.HIDDEN_SPEC, "default": {}},
             "seconds": {"type": "int", "default": 0},
             "tolerated": {"type": "int", "default": 0},
             "committed": {"type": "bool", "default": False},
-            "withdrawn": {"type": "list", "elements": "str", "default": []},
+            "removed": {"type": "list", "elements": "str", "default": []},
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         supports_check_mode=True,
     )
-    _module.require_root(module)
-    _module.unpack(module, "rollout", "note", "failures")
-    params = module.params
-    state, holder = params["state"], params["holder"]
-    journal = Journal()
+    _ansible.require_root(module)
+    _ansible.unpack(module, "rollout", "note", "failures")
+    state = module.params["state"]
+    if module.check_mode:
+        module.exit_json(changed=state != "evaluated", journal=module.params["rollout"], go=True, failed_nodes={})
     try:
-        if state == "read":
-            read(module, journal)
-        if module.check_mode:
-            module.exit_json(changed=state != "judged", journal=params["rollout"], go=True, failed_nodes={})
-        if state == "judged":
-            module.exit_json(**judge(module, journal, holder))
-        with _module.exclusive(module):
-            module.exit_json(changed=True, journal=write(module, journal, holder))
+        result = _evaluation.evaluate(module) if state == "evaluated" else _journal_entries.write(module)
     except LockHeldError as exc:
         module.fail_json(msg=f"The rollout: {exc}.", holder=exc.holder)
     except (JournalError, SlurmError, OSError) as exc:
@@ -321,6 +171,7 @@ def main() -> t.NoReturn:
         module.fail_json(
             msg=f"{nothing}The journal of the rollout: {exc}.", lock_unreadable=isinstance(exc, UnreadableLockError)
         )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

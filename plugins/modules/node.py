@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: node
-short_description: Drain and resume nodes, and never what somebody else drained
+short_description: Drain and resume nodes, but never a node that somebody else drained
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
@@ -16,46 +16,45 @@ description:
   - Drains nodes with a reason that marks them as drained by this collection, and resumes only nodes that carry such a reason.
   - "Such a reason begins with C(nodecycle:) and ends with the moment at which it was written, as in
     V(nodecycle: scratch disk is full @2026-11-28T13:40:33) (UTC). It counts as this collection's own only while Slurm shows the same
-    moment and the user of this module as those of the reason. Whoever changes the reason has taken the drain over."
-  - With O(activated) and O(before) it resumes what a change of the scripts drained, be it by this collection or by Slurm
-    because a script failed, and nothing else.
-  - A node that somebody else drained or took down keeps its state, reason, user and time, whatever is asked.
-  - All nodes are read right before they are changed, and again afterwards, as a rule each with one call of C(scontrol).
+    moment and the user of this module as those of the reason. A user who changes the reason takes the drain over."
+  - With O(activated) and O(before) it resumes the nodes that a change of the scripts drained, and nothing else. Either this collection
+    drained them, or Slurm did because a script failed.
+  - A node that somebody else drained or took down always keeps its state, reason, user and time.
+  - The module reads all nodes right before it changes them, and again afterwards, usually each with one call of C(scontrol).
 options:
   name:
     description: Hostlist expression of the nodes.
     type: str
     required: true
   state:
-    description: What the nodes should be.
+    description: The state that the nodes should have.
     type: str
     choices:
       drained: Taking no new jobs; running jobs go on.
       resumed:
-        Taking jobs again, where it was this collection that drained them. A node that Slurm had set down after that is brought
-        back as well; one that Slurm refuses (C(INVALID_REG)) or that is to be rebooted is left alone.
+        Taking jobs again, if this collection drained them. That includes a node that Slurm has set down since. The module leaves
+        alone a node that Slurm refuses (C(INVALID_REG)) or that is to be rebooted.
       explained:
-        Drained as before, but where Slurm wrote only C(Prolog error) or C(Epilog error), with the script of O(failures) as the
-        reason.
+        Drained as before. If Slurm wrote only C(Prolog error) or C(Epilog error), the script of O(failures) becomes the reason.
     required: true
   reason:
     description:
-      - With O(state=drained), why, after the mark C(nodecycle:) that the module puts before it. Needed.
-      - With O(state=resumed), of the nodes that this collection drained only those are resumed whose reason begins with this text.
+      - With O(state=drained), the reason, without the mark C(nodecycle:), which the module adds. Required.
+      - With O(state=resumed), the module resumes only nodes whose reason begins with this text, of those that this collection drained.
     type: str
     default: ""
   activated:
     description:
-      - With O(state=resumed), when each node got the new release, in seconds since the epoch on the controller's clock.
-      - Then only nodes are resumed that are in here and in O(before), were in service there, and are drained now either by this
-        collection, or by SlurmUser not before that moment and with exactly C(Prolog error), C(Epilog error),
-        C(Prolog/Epilog failure) or C(batch job complete failure), which Slurm writes where a script failed or left the node
-        unable to start a job.
+      - With O(state=resumed), the time at which each node got the new release, in seconds since the epoch on the controller's clock.
+      - Then the module resumes only nodes that are in here and in O(before), and were in service there. This collection must have
+        drained them, or SlurmUser, not before that moment and with exactly C(Prolog error), C(Epilog error),
+        C(Prolog/Epilog failure) or C(batch job complete failure). Slurm writes these if a script failed or left the node unable to
+        start a job.
     type: raw
   before:
     description:
       - The nodes as they were before the change, as RV(nodecycle.slurm.node_info#module:nodes) has them; C(state) and C(flags) are read.
-      - A node that is not in here is not resumed.
+      - The module does not resume a node that is not in here.
     type: raw
   failures:
     description:
@@ -64,7 +63,7 @@ options:
       - A record counts if its hook is that of Slurm's reason and it ended within 5 minutes of the drain.
     type: raw
   wait:
-    description: Seconds that resumed nodes may take until they answer the controller; the module returns when they do.
+    description: Seconds that resumed nodes may take to answer the controller. The module returns when they do.
     type: int
     default: 30
 extends_documentation_fragment:
@@ -79,8 +78,8 @@ attributes:
     support: full
 notes:
   - Slurm 24.11 goes on showing the old reason of a node after its resume, and gives no way to clear it.
-  - Slurm has no way to change a node only if it is still as it was. A drain by somebody else in the milliseconds between the
-    query and the update is lost.
+  - Slurm cannot change a node on the condition that its state is still the same. A drain by somebody else in the milliseconds
+    between the query and the update is lost.
 seealso:
   - module: nodecycle.slurm.node_info
   - module: nodecycle.slurm.held_jobs
@@ -94,20 +93,20 @@ EXAMPLES = r"""
     state: drained
     reason: scratch disk is full
 
-- name: Resume of them what was drained for that reason
+- name: Resume those that were drained for that reason
   nodecycle.slurm.node:
     name: worker[1-2]
     state: resumed
     reason: scratch disk
 
-- name: Resume what a change of the scripts drained
+- name: Resume the nodes that a change of the scripts drained
   nodecycle.slurm.node:
     name: worker[1-2]
     state: resumed
     activated: {worker1: 1795365633, worker2: 1795365634}
     before: "{{ nodes_before.nodes }}"
 
-- name: Say which script it was
+- name: Name the script in the reason
   nodecycle.slurm.node:
     name: worker1
     state: explained
@@ -122,8 +121,8 @@ changed_nodes:
   type: str
 foreign:
   description:
-    - The nodes that were left alone, with their reason, user and time, and where it is not just that somebody else had drained
-      them or taken them down, why.
+    - The nodes that the module left alone, with their reason, user and time. If the cause is another than a drain by somebody else,
+      it follows.
   returned: success
   type: dict
   sample:
@@ -142,15 +141,15 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _module, _ownership, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
-#: How often a reason is written until Slurm's own time of it is that of its stamp.
+#: The number of tries to write a reason until Slurm's own time of it is that of its stamp.
 WRITES = 3
 
 
 def process_user() -> str:
-    """The user whom Slurm names as the one who gave a reason of ours."""
+    """The user whom Slurm names for a reason of ours."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name
@@ -161,7 +160,7 @@ def process_user() -> str:
 def plan(
     slurm: Slurm, nodes: t.Iterable[Node], params: dict[str, t.Any], writer: str
 ) -> tuple[dict[tuple[str, str], list[str]], dict[str, str]]:
-    """The nodes by the State and Reason that each gets (empty: stays), and those left alone with what is said of them."""
+    """The nodes by the State and Reason that each gets (empty: stays), and those left alone with their description."""
     groups: dict[tuple[str, str], list[str]] = {}
     if params["state"] == "drained":
         drain = _ownership.to_drain(nodes, params["reason"], writer)
@@ -188,10 +187,10 @@ def plan(
 
 
 def give_reason(slurm: Slurm, names: t.Sequence[str], state: str, reason: str, writer: str) -> list[str]:
-    """Write a reason with the moment of writing: the nodes on which Slurm's own time of it stays another one.
+    """Write a reason with the moment of writing. Returns the nodes on which Slurm's own time of it stays another one.
 
-    A busy controller, or one that has just taken over with another clock, may note another moment. So the nodes are read again, and
-    those that nobody else has touched since are written again.
+    A busy controller, or one that has just taken over with another clock, may record another moment. So this reads the nodes again, and
+    writes again those that nobody else has touched since.
     """
     left = list(names)
     fields = {"State": state} if state else {}
@@ -206,7 +205,7 @@ def give_reason(slurm: Slurm, names: t.Sequence[str], state: str, reason: str, w
 
 
 def settle(slurm: Slurm, names: t.Sequence[str], seconds: int) -> dict[str, Node]:
-    """The nodes once they take jobs again, or as they are after so many seconds."""
+    """The nodes when they take jobs again, or their state after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         nodes = slurm.nodes(_hostlist.fold(names))
@@ -222,21 +221,21 @@ def main() -> t.NoReturn:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["drained", "resumed", "explained"], "required": True},
             "reason": {"type": "str", "default": ""},
-            "activated": _module.HIDDEN_SPEC,
-            "before": _module.HIDDEN_SPEC,
-            "failures": _module.HIDDEN_SPEC,
+            "activated": _ansible.HIDDEN_SPEC,
+            "before": _ansible.HIDDEN_SPEC,
+            "failures": _ansible.HIDDEN_SPEC,
             "wait": {"type": "int", "default": 30},
-            **_module.BIN_DIR_SPEC,
+            **_ansible.BIN_DIR_SPEC,
         },
         required_if=[("state", "drained", ("reason",)), ("state", "explained", ("failures",))],
         required_together=[("activated", "before")],
         supports_check_mode=True,
     )
-    _module.unpack(module, "activated", "before", "failures")
+    _ansible.unpack(module, "activated", "before", "failures")
     params = module.params
     if params["state"] == "drained" and not params["reason"].strip():
         module.fail_json(msg="reason is empty: Slurm drains no node without one")
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     unfinished: dict[str, str] = {}
     unstamped: list[str] = []
     writer = process_user()
@@ -261,12 +260,12 @@ def main() -> t.NoReturn:
         module.warn(
             f"After {params['wait']} seconds these resumed nodes do not take jobs: "
             + ", ".join(f"{name} ({words})" for name, words in sorted(unfinished.items()))
-            + ". Look at slurmd's log there, and with `scontrol show node` who drained one again."
+            + ". Check slurmd's log there, and with `scontrol show node` who drained a node again."
         )
     if unstamped:
         module.warn(
-            f"Slurm notes another time for the reason of {_hostlist.fold(unstamped)} than its own clock says, so a later run will not know "
-            "these drains as its own: resume the nodes by hand."
+            f"Slurm recorded the reason of {_hostlist.fold(unstamped)} with another time than its own clock has, so a later run will not "
+            "recognise these drains as its own: resume the nodes by hand."
         )
     new = {name: key for key, group in groups.items() for name in group}
     module.exit_json(

@@ -36,7 +36,7 @@ EXAMPLES = r"""
     name: worker[1-2]
   register: seen
 
-- name: Show which of them are out of service, and through whom
+- name: Show which of them are out of service, and who did it
   ansible.builtin.debug:
     msg: "{{ seen.nodes | dict2items | selectattr('value.owner') | items2dict }}"
 """
@@ -51,7 +51,7 @@ nodes:
       description: The base state, such as V(IDLE), V(MIXED), V(ALLOCATED) or V(DOWN).
       type: str
     flags:
-      description: What Slurm shows beside it, such as V(DRAIN), V(NOT_RESPONDING) or V(MAINTENANCE).
+      description: The flags beside it, such as V(DRAIN), V(NOT_RESPONDING) or V(MAINTENANCE).
       type: list
       elements: str
     partitions:
@@ -62,14 +62,14 @@ nodes:
       description: The reason that Slurm shows, the first line of it. Slurm 24.11 shows that of an earlier drain, too.
       type: str
     reason_user:
-      description: Who gave the reason; empty where slurm.conf did.
+      description: The user who gave the reason; empty if slurm.conf did.
       type: str
     reason_time:
       description: When, in UTC.
       type: str
     owner:
       description:
-        - Who took the node out of service; empty where it is in service.
+        - The cause of a node being out of service; empty if it is in service.
         - V(ours) is a drain by M(nodecycle.slurm.node) run as root, V(slurm) is one by SlurmUser, which is the daemons themselves, V(other)
           anybody else, and any node that is down without a reason.
       type: str
@@ -88,17 +88,17 @@ nodes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "default": ""}, **_module.BIN_DIR_SPEC},
+        argument_spec={"name": {"type": "str", "default": ""}, **_ansible.BIN_DIR_SPEC},
         supports_check_mode=True,
     )
-    slurm = _module.slurm(module)
+    slurm = _ansible.slurm(module)
     try:
         slurm_user = slurm.cluster().slurm_user
         nodes = slurm.nodes(module.params["name"])

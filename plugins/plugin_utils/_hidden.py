@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 
 
 def packed(args: t.Mapping[str, t.Any], options: t.Iterable[str]) -> dict[str, t.Any]:
-    """A task's arguments, with some options as one string each (V(_module.HIDDEN_SPEC))."""
+    """A task's arguments, with some options as one string each (V(_ansible.HIDDEN_SPEC))."""
     result = dict(args)
     for option in options:
         if result.get(option) is not None:
-            result[option] = _module.pack(result[option])
+            result[option] = _ansible.pack(result[option])
     return result

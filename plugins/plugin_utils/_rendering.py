@@ -42,7 +42,7 @@ _JINJA_TRAP = (
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-    """A script of a host, and what it was rendered from."""
+    """A script of a host, and its source."""
 
     hook: str
     spec: ScriptSpec
@@ -67,14 +67,14 @@ class Second:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What one template for several hooks says of one of them."""
+    """One hook's part of a template for several hooks."""
 
     whole: object
     hook: str
 
 
 class Renderer:
-    """Renders scripts for one host. Problems are gathered; what has none is returned."""
+    """Renders scripts for one host. Collects the problems, and returns the scripts without any."""
 
     def __init__(self, *, loader: DataLoader, variables: dict[str, t.Any], hosts: Hosts | None = None) -> None:
         self._loader = loader
@@ -85,7 +85,7 @@ class Renderer:
         self.problems: list[Problem] = []
         #: Every script that was parsed, also those that other nodes get.
         self.specs: list[ScriptSpec] = []
-        #: What this host gets, by hook.
+        #: The scripts that this host gets, by hook.
         self.rendered: list[Rendered] = []
 
     def variable(self, name: str) -> t.Any:
@@ -289,7 +289,7 @@ class Renderer:
         return _encoded(text), is_secret
 
     def _said(self, exc: Exception, in_second_world: t.Callable[[], object]) -> str:
-        """What an error says, but for vaulted values: many filters quote what they were given."""
+        """An error's text without vaulted values: many filters quote their input."""
         said = _one_line(exc)
         if not self._worlds.is_in_reach():
             return said
@@ -316,7 +316,7 @@ class Renderer:
         raise AnsibleError(f"there is no file {spec.value}{places}")
 
     def _bases(self) -> t.Iterator[str]:
-        """Where relative names begin: at the playbook, at the inventories, and where the user stands."""
+        """The directories for relative names: the playbook's, the inventories', and the user's working directory."""
         yield self._loader.get_basedir()
         for source in self._variables.get("ansible_inventory_sources") or []:
             yield source if os.path.isdir(source) else os.path.dirname(source)

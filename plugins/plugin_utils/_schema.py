@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What a user may write for a hook, and what is said when he wrote something else. Pure: no Ansible, no files."""
+"""The form of a hook's value, and the messages about a wrong one. Pure: no Ansible, no files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ONLY_SCRIPT = "script"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"\s*-?[0-9]+\s*")
-#: Variables that look like a hook of ours and are none are typing errors, not somebody else's.
+#: A variable of this form that is not a hook of ours is a typing error, not somebody else's.
 _HOOK_LIKE = re.compile(r"^slurm_(worker|login|controller|task)_[a-z0-9_]*(init|prolog|epilog)[a-z0-9_]*$")
 
 
@@ -84,7 +84,7 @@ def _kind(value: object) -> str:
 
 
 class HookParser:
-    """Parses one hook's value; the problems are gathered, so that a user sees all of them at once."""
+    """Parses one hook's value. Collects the problems, so that a user sees all of them at once."""
 
     def __init__(self, hook: str, where: str, origin_of: t.Callable[[object], str] = lambda value: "") -> None:
         self._hook: Hook = HOOKS[hook]
@@ -93,7 +93,7 @@ class HookParser:
         self.problems: list[Problem] = []
 
     def parse(self, value: object, skip: t.Container[int] = ()) -> list[ScriptSpec]:
-        """The scripts of a string, a list or nothing; some of a list may not be looked at, lest a message quotes them."""
+        """The scripts of a string, a list or nothing. The caller may leave out some of a list that no message may quote."""
         if value is None or value == "" or (isinstance(value, str) and not value.strip()):
             return []
         if isinstance(value, str):
@@ -167,7 +167,7 @@ class HookParser:
         if not _NAME.fullmatch(name):
             self._problem(
                 where,
-                f"has the name {name!r}, which is no file name",
+                f"has the name {name!r}, which is not a file name",
                 "use up to 100 letters, digits, dots, dashes and underscores, not beginning with a dot or dash",
                 item,
             )
@@ -228,7 +228,7 @@ class HookParser:
         except _hostlist.HostlistError as exc:
             self._problem(
                 where,
-                f"has `nodes` that are no hostlist expression: {exc}",
+                f"has `nodes` that are not a hostlist expression: {exc}",
                 "write names like node[1-8,12],login",
                 item,
             )
@@ -289,7 +289,7 @@ class HookParser:
 
 
 def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[Problem]:
-    """Variables that were meant for a hook and are misspelt. Other roles' slurm_ variables are none of our business."""
+    """Misspelt variables that were meant for a hook. Other roles may have slurm_ variables of their own."""
     hooks = [f"slurm_{hook}" for hook in HOOKS]
     meant = [*hooks, "slurm_extra_conf"]
     found = []
@@ -301,7 +301,7 @@ def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[P
             found.append(
                 Problem(
                     name,
-                    f"is no variable of this collection{nearest(name, meant)}",
+                    f"is not a variable of this collection{nearest(name, meant)}",
                     f"the hooks are {', '.join(hooks)}",
                 )
             )
@@ -309,9 +309,9 @@ def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[P
 
 
 def require_shebang(where: str, content: bytes, origin: str = "") -> list[Problem]:
-    """What must hold for any script, whatever its language: the kernel has to know how to start it."""
+    """The rule for any script, whatever its language: the kernel must be able to start it."""
     if not content.strip():
-        return [Problem(where, "is empty", "take the script out of the list, or give it a content", origin)]
+        return [Problem(where, "is empty", "remove the script from the list, or give it a content", origin)]
     if not content.startswith(b"#!"):
         return [
             Problem(

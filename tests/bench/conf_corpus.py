@@ -22,8 +22,8 @@ import sys
 import time
 import traceback
 
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.check import check_file
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.model import Finding
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.conf.engine import check_file
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
 
 #: Label to the rules that say the same.
 RULES = {

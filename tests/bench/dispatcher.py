@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the dispatcher adds to a script: both started as Slurm starts them, by turns."""
+"""The time that the dispatcher adds to a script: both started as Slurm starts them, by turns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import time
 
 import report
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._sources import dispatcher_bodies
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import dispatcher_bodies
 
 BARE = b"#!/bin/sh\nexit 0\n"
 TOUCH = b"#!/bin/sh\ntouch %s/touched\n"

@@ -22,7 +22,7 @@ import playbooks
 
 CONTROLLER = "controller"
 
-#: What a host changes lands in a file system in memory that ends with the namespace; the machine's own files stay.
+#: A host's changes go to a file system in memory that ends with the namespace. The machine's own files stay.
 ENTER = """
 set -eu
 mount -t tmpfs tmpfs "$1"
@@ -97,7 +97,7 @@ def cluster(folder: pathlib.Path, workers: int) -> t.Iterator[tuple[str, dict[st
             "ansible_become": False,
             "ansible_python_interpreter": python,
             "bench_programs": str(folder / "programs"),
-            # The stubs run no jobs and start no controller; what is measured is the work on the hosts.
+            # The stubs run no jobs and start no controller, because this measures the work on the hosts.
             "slurm_probe": False,
             "slurm_try_controller": False,
             "slurm_batch_watch": 0,

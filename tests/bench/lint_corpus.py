@@ -26,8 +26,9 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import engine
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint.model import Finding, Options, Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 
 #: The corpus's name of a rule: ours.
 RULES: dict[str, tuple[str, ...]] = {
@@ -55,7 +56,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "crlf_or_bom": ("text-encoding",),
 }
 
-#: What is no fault of the rules above: beyond a linter, or without a label of its own.
+#: Faults beyond the rules above: out of a linter's reach, or without a label of their own.
 NOT_COUNTED = frozenset({"logic_bug"})
 
 #: The corpus's kind of a program: the hook that is nearest to it. What the node's or the controller's
@@ -78,7 +79,7 @@ NEAR = 2
 
 
 class Counts:
-    """What was found of one rule."""
+    """The findings of one rule."""
 
     def __init__(self) -> None:
         self.found = self.missed = self.false = 0
@@ -182,7 +183,7 @@ def measure(
     labels: t.Mapping[str, list[dict[str, str]]],
     left_out: set[str],
 ) -> tuple[dict[str, Counts], list[str]]:
-    """Compare findings with labels, rule by rule; what differs is told in lines."""
+    """Compare findings with labels, rule by rule. Returns the differences as lines."""
     counts: dict[str, Counts] = collections.defaultdict(Counts)
     details: list[str] = []
     answers = {ours: theirs for theirs, all_ours in RULES.items() for ours in all_ours}
@@ -228,7 +229,7 @@ def table(counts: t.Mapping[str, Counts]) -> None:
 
 
 def speed(scripts: t.Sequence[Script], options: Options) -> None:
-    """The time for 350 distinct scripts, without and with what is remembered."""
+    """The time for 350 distinct scripts, without and with the cache."""
     many = [
         Script(s.hook, f"{s.name}-{number}", s.content + f"\n# {number}\n".encode(), s.name)
         for number, s in zip(range(350), list(scripts) * (350 // max(len(scripts), 1) + 1), strict=False)

@@ -30,7 +30,7 @@ Site = tuple[str, t.Mapping[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What one run of a playbook took. Module calls and round trips by host, as the connection names it."""
+    """The cost of one run of a playbook. Module calls and round trips by host, as the connection names it."""
 
     seconds: float
     #: Of ansible-playbook and everything that it started on this machine.
@@ -44,7 +44,7 @@ class Run:
 
 
 def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: t.Sequence[str]) -> Run:
-    """One measured run; ends the whole benchmark where it fails."""
+    """One measured run. If it fails, it ends the whole benchmark."""
     with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder:
         calls, log = pathlib.Path(folder, "calls"), pathlib.Path(folder, "log")
         calls.touch()

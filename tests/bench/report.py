@@ -30,7 +30,7 @@ def table(head: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """What the numbers depend on."""
+    """The machine and versions on which the numbers depend."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     versions = f"Python {platform.python_version()}, ansible-core {importlib.metadata.version('ansible-core')}"
@@ -39,7 +39,7 @@ def machine() -> str:
 
 def publish(section: str, command: str, body: str) -> None:
     """Show a section and put it between its markers in the page."""
-    text = f"Command: `{command}`. Machine: {machine()}.\n\n{body}"
+    text = f"Command: `{command}`.\nMachine: {machine()}.\n\n{body}"
     print(f"\n{text}", flush=True)
     begin, end = f"<!-- begin {section} -->\n", f"<!-- end {section} -->"
     page = PAGE.read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint import keys
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._conf_lint.check import check_file
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.conf import facts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.conf.engine import check_file
 
 LAB = pathlib.Path(__file__).resolve().parents[2] / "lab" / "lab"
 BASE = "ClusterName=lab\nSlurmctldHost=controller\nNodeName=w1 CPUs=1 RealMemory=1000\n"
@@ -36,7 +36,7 @@ HOST = {
     "backupcontroller",
     "frontendname",
 }
-#: What only the daemons refuse.
+#: Texts that only the daemons refuse.
 DAEMONS_ONLY = ("ends slurmctld", "State of a node", "enable_stepmgr")
 RULES = {"syntax-error", "unknown-key", "removed-key", "not-yet-key", "invalid-value", "fatal-combination"}
 
@@ -318,19 +318,19 @@ def release() -> str:
 
 def candidates(release: str) -> list[str]:
     """Texts to put behind BASE."""
-    target = keys.targets(release)[0]
+    target = facts.targets(release)[0]
     texts = list(CHOSEN)
-    plugins = keys.plugin_kinds()
-    for name, key in keys.table(keys.MAIN).items():
-        if name in HOST or name in plugins or name in keys.LINE_KEYS:
+    plugins = facts.plugin_kinds()
+    for name, key in facts.table(facts.MAIN).items():
+        if name in HOST or name in plugins or name in facts.LINE_KEYS:
             continue
         kind = key.type_in(target) if key.span.covers(target) else "string"
         texts += [f"{key.name}={value}" for value in VALUES.get(kind, ["x"])]
         texts += [f"{key.name.swapcase()}=1", f"{key.name}s=1"]
     for line in ("nodename", "partitionname"):
-        for key in keys.table(line).values():
+        for key in facts.table(line).values():
             kind = key.type_in(target) if key.span.covers(target) else "string"
-            texts += [f"{keys.LINE_KEYS[line]}=x {key.name}={value}" for value in VALUES.get(kind, ["x"])]
+            texts += [f"{facts.LINE_KEYS[line]}=x {key.name}={value}" for value in VALUES.get(kind, ["x"])]
     texts += [pattern.format(key=key) for pattern in SYNTAX for key in ("MailDomain", "KillWait", "NodeName")]
     chance = random.Random(1)  # noqa: S311
     pieces = ["MailDomain", "=", "a", " ", '"', "\\", "\n", "#", "'", ",", "\t", "NodeName=y", "CPUs=1"]
@@ -339,7 +339,7 @@ def candidates(release: str) -> list[str]:
 
 
 def verdicts(texts: list[str]) -> list[tuple[bool, str]]:
-    """Whether Slurm refuses each text, and what it says."""
+    """Whether Slurm refuses each text, and its message."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for number, text in enumerate(texts):
@@ -378,5 +378,5 @@ def test_slurm_and_the_checker_refuse_the_same(release: str) -> None:
             wrong.append(
                 f"{text!r}: Slurm {'refuses' if is_refused else 'takes'} it ({said}), the checker says {[finding.message for finding in found]}"
             )
-    print(f"Slurm {release}: {len(texts)} candidates, {len(wrong)} judged differently")
+    print(f"Slurm {release}: {len(texts)} candidates, {len(wrong)} with another result")
     assert not wrong, "\n".join(wrong)

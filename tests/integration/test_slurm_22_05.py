@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "ANSIBLE_NOCOLOR": "1",
     "COLUMNS": "10000",
 }
-#: Slurm's commands do not notice it; our own checker does, and is told to be silent.
+#: Slurm's commands do not notice it. Our own checker would, so its rule is off.
 BAD = {"slurm_extra_conf": "PartitionName=night Nodes=worker[1-9]\n", "slurm_lint_disable": ["undefined-node"]}
 
 
@@ -71,13 +71,13 @@ def cluster() -> t.Iterator[None]:
 
 
 def state() -> list[str]:
-    """What must be the same afterwards: the files, the jobs, the nodes."""
+    """The state that must be the same afterwards: the files, the jobs, the nodes."""
     return [
         controller("find /etc/slurm -type f -exec sha256sum {} + | sort"),
         controller("squeue -h -o '%A %T %B' | sort"),
         controller("sinfo -h -N -o '%n %T'"),
         controller("scontrol ping"),
-        controller("ls -d /var/lib/nodecycle/reconfigure.due 2>/dev/null; true"),
+        controller("ls -d /var/lib/nodecycle/rollout/journal.json 2>/dev/null; true"),
     ]
 
 
@@ -92,7 +92,7 @@ def test_a_trial_refuses_what_would_end_it() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_controller_that_has_ended_runs_again_with_the_files_of_before() -> None:
+def test_a_controller_that_has_ended_runs_again_with_the_previous_files() -> None:
     before = state()
     ended = "grep -c 'fatal: Invalid node names in partition night' /var/log/slurm/slurmctld.log || true"
     assert controller(ended).strip() == "0"
@@ -151,7 +151,7 @@ def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() 
     assert leave.returncode == 0, leave.stdout
     assert "only a restart" not in leave.stdout
     for run in (waits, leave):
-        assert "could not be kept from starting" not in run.stdout + run.stderr
+        assert "could not keep jobs from starting" not in run.stdout + run.stderr
     assert started() != since
     assert "MaxJobCount             = 6000" in controller("scontrol show config")
     assert (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'")) == (jobs, nodes)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What everything that runs on the lab takes for granted: `lab/lab up`, then `pytest tests/lab`."""
+"""The properties of the lab on which all its tests rely: `lab/lab up`, then `pytest tests/lab`."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import subprocess
@@ -49,3 +50,14 @@ def test_no_unit_has_failed() -> None:
 def test_installing_again_changes_nothing() -> None:
     recap = lab("play", "install.yml")
     assert re.findall(r"changed=(\d+) +unreachable=0 +failed=0", recap) == ["0"] * 5, recap
+
+
+def test_an_up_that_was_killed_is_in_nobodys_way() -> None:
+    another = {**os.environ, "LAB_NAME": "half-made"}
+    made = ["podman", "network", "create", "--label=nodecycle.lab=half-made", "half-made-network"]
+    subprocess.run(made, check=True, capture_output=True)
+    try:
+        done = subprocess.run([LAB, "up"], env=another, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    finally:
+        subprocess.run([LAB, "down"], env=another, check=True, capture_output=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a user gets: the content of the artifact, and the playbooks as they are after an installation."""
+"""The artifact's content, and its playbooks after an installation."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def root() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def committed_files() -> list[pathlib.Path]:
-    """What git has or would take on `git add`."""
+    """The files that git has, or would add on `git add`."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,

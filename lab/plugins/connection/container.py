@@ -2,23 +2,27 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's containers, with pipelining: one `podman exec` a module call, where containers.podman.podman needs five and more."""
+"""The lab's containers, with pipelining: one command a module call, where containers.podman.podman needs five and more."""
 
 from __future__ import annotations
 
 import pathlib
-import re
 import shlex
+import sys
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection.local import Connection as Local
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+
+from nodecycle_lab.inside import NotThereError, inside
+
 DOCUMENTATION = r"""
 name: container
 short_description: Execute in a container of the lab
 description:
-  - Runs C(podman exec) on this machine. Modules come through its standard input, as over ssh with pipelining.
+  - Enters the container with C(nsenter) (lab/nodecycle_lab/inside.py). Modules come through its standard input, as over ssh with pipelining.
 options:
   remote_addr:
     description: Name of the container.
@@ -46,12 +50,6 @@ extends_documentation_fragment:
 """
 
 
-#: What podman itself says.
-NOT_THERE = re.compile(
-    r"^Error: (?:no container with name|can only create exec sessions on running containers)", re.MULTILINE
-)
-
-
 class Connection(Local):
     """See DOCUMENTATION."""
 
@@ -59,25 +57,15 @@ class Connection(Local):
     has_pipelining = True
 
     def _inside(self, command: str) -> str:
-        user = self.get_option("remote_user")
-        as_user = ["--user", user] if user else []
-        return shlex.join(
-            ["exec", "podman", "exec", "-i", *as_user, self.get_option("remote_addr"), "/bin/sh", "-c", command]
-        )
+        user = self.get_option("remote_user") or "root"
+        try:
+            return shlex.join(["exec", *inside(self.get_option("remote_addr"), command, user)])
+        except NotThereError as exc:
+            raise AnsibleConnectionFailure(str(exc)) from exc
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.Any:
-        """As Local's, in the container; one that is not there, or does not run, is a host that cannot be reached."""
-        try:
-            code, out, err = super().exec_command(self._inside(cmd), in_data=in_data, sudoable=sudoable)
-            said = err.decode(errors="replace") if code else ""
-        except AnsibleError as exc:
-            # While become waits for its word.
-            if not NOT_THERE.search(str(exc)):
-                raise
-            said = str(exc)
-        if NOT_THERE.search(said):
-            raise AnsibleConnectionFailure(said.strip())
-        return code, out, err
+        """As Local's, in the container."""
+        return super().exec_command(self._inside(cmd), in_data=in_data, sudoable=sudoable)
 
     def _copy(self, command: str, data: bytes | None = None) -> bytes:
         code, out, err = super().exec_command(self._inside(command), in_data=data, sudoable=False)

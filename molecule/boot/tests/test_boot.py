@@ -15,8 +15,8 @@ def definition(request):
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
-    """Nothing fails after a test, and all nodes are back."""
+def repaired(lab):
+    """Nothing fails after a test, and all nodes are in service."""
     yield
     for host in ("worker1", "worker2"):
         lab.run(host, "rm -f /var/tmp/fail-init")
@@ -56,7 +56,7 @@ def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
 
 
-def test_a_mended_script_brings_back_a_node_that_it_kept_down(lab, tmp_path, definition):
+def test_a_fixed_script_resumes_a_node_that_it_kept_down(lab, tmp_path, definition):
     lab.run("worker1", "touch /var/tmp/fail-init")
     lab.boot("worker1")
     assert lab.try_run("worker1", "pgrep -x slurmd").rc != 0
@@ -67,7 +67,7 @@ def test_a_mended_script_brings_back_a_node_that_it_kept_down(lab, tmp_path, def
     assert lab.srun("hostname", "-w worker1").stdout == "worker1\n"
 
 
-def test_a_mended_host_is_brought_back_by_the_same_definition(lab, tmp_path, definition):
+def test_a_fixed_host_is_resumed_by_the_same_definition(lab, tmp_path, definition):
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.run("worker1", "touch /var/tmp/fail-init")
     lab.boot("worker1")
@@ -99,7 +99,7 @@ def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, 
     assert lab.node("worker1")["State"] == "IDLE"
     assert lab.run("worker2", "readlink /etc/nodecycle/current") == active
 
-    # Mended, the next run completes it and gives the node back; the other's stays drained, to the letter.
+    # After the repair the next run completes it and resumes the node. The administrator's drain stays, to the letter.
     lab.run("worker2", "rm /var/tmp/fail-init")
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.wait_for_state("worker2", lambda state: state == "IDLE")

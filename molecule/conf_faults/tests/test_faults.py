@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every fault of faults.yml on the real cluster: where it ends, what is read, and that no user noticed anything."""
+"""Every fault of faults.yml on the real cluster: where it ends, the message, and that no user notices anything."""
 
 from __future__ import annotations
 
@@ -58,20 +58,22 @@ def jobs(lab: Lab) -> t.Iterator[tuple[str, str]]:
 
 @pytest.fixture(autouse=True)
 def unharmed(lab: Lab, jobs: tuple[str, str]) -> t.Iterator[None]:
-    """After each fault the two jobs are what they were, and every node serves."""
+    """After each fault the two jobs are unchanged, and every node serves."""
     kept = ("JobState", "Restarts", "StartTime", "BatchHost")
     before = {key: lab.job(jobs[0]).get(key) for key in kept}
     yield
     assert {key: lab.job(jobs[0]).get(key) for key in kept} == before
     assert lab.job(jobs[1])["JobState"] == "PENDING"
     assert "HASH_VAL                = Match" in lab.run("controller", "scontrol show config")
-    assert lab.try_run("controller", "ls -d /var/lib/nodecycle/reconfigure.due /run/nodecycle-check-*").stdout == ""
+    assert (
+        lab.try_run("controller", "ls -d /var/lib/nodecycle/rollout/journal.json /run/nodecycle-trial-*").stdout == ""
+    )
     for name in ("worker2", "worker3"):
         lab.wait_for_state(name, lambda state: state in ("IDLE", "MIXED", "ALLOCATED"))
 
 
 def said(done: t.Any, fault: dict[str, t.Any]) -> None:
-    """Whether the administrator reads what he should, and nothing that only a developer understands."""
+    """Whether the administrator reads the right words, and nothing that only a developer understands."""
     text = done.stdout + done.stderr
     assert (done.returncode == 0) == (fault["ends"] == "applied"), text
     assert [part for part in fault["says"] if part not in text] == [], text
@@ -100,7 +102,7 @@ def test_lines(lab: Lab, fault: dict[str, t.Any]) -> None:
     assert files(lab) == before
 
 
-# --- what breaks from outside
+# --- faults from outside
 
 
 def in_background(lab: Lab, host: str, script: str) -> None:
@@ -165,7 +167,7 @@ def test_events(lab: Lab, fault: dict[str, t.Any]) -> None:
     before = files(lab)
     event = fault.get("event")
     breaks = EVENTS[event](lab, fault) if event else contextlib.nullcontext()
-    # Nobody answers while the controller is dead; that it comes back is the point there.
+    # Nobody answers while the controller is dead. There the test only requires that it returns.
     poll = contextlib.nullcontext() if event == "controller_killed" else Traffic(lab, "-x worker3", end_within=120)
     with breaks, poll as traffic:
         done = play(lab, variables(fault))

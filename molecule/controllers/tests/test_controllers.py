@@ -12,7 +12,7 @@ from conftest import WORKERS, differences, extra, failure_of, wait
 CONTROLLERS = ("controller", "login")
 FRAGMENT = "/etc/slurm/nodecycle.conf"
 LOG = "/var/log/slurm/slurmctld.log"
-#: Only slurmctld notices it; our own checker does, and is told to be silent.
+#: Our own checker would notice it, too, so its rule is off. Of Slurm's programs only slurmctld does.
 BAD = {"slurm_extra_conf": "PartitionName=night Nodes=worker[1-9]\n", "slurm_lint_disable": ["undefined-node"]}
 
 
@@ -37,7 +37,7 @@ def up(lab):
 
 
 def reconfigured(lab):
-    """How often each controller was told to reconfigure."""
+    """The number of reconfigures of each controller."""
     count = f"grep -c 'Processing Reconfiguration Request' {LOG} || true"
     return {host: int(lab.run(host, count)) for host in CONTROLLERS}
 
@@ -55,13 +55,13 @@ def everywhere(lab, value):
 
 
 def lines(lab, host):
-    """What a host's log tells of the controller's hook."""
+    """The lines about the controller's hook in a host's log."""
     return lab.read(host, "/var/log/nodecycle/controller_prolog.log").splitlines()
 
 
 @pytest.fixture
 def failed_over(lab):
-    """The primary's daemon has ended, and the other controller has taken over; it stays so."""
+    """The primary's daemon has ended, and the other controller has taken over for good."""
     if up(lab) == list(CONTROLLERS):
         lab.run("controller", "systemctl stop slurmctld")
     wait(lambda: up(lab) == ["login"] and "Running as primary" in lab.read("login", LOG), 60, "login to take over")

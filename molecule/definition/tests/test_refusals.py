@@ -11,7 +11,7 @@ import pytest
 
 GOOD = "#!/bin/sh\nexit 0\n"
 
-# What is wrong, the variables, and what the message must say: as the variables alone show it, ...
+# The fault, the variables, and the words of the message. First the faults that the variables alone show, ...
 IN_THE_VARIABLES = [
     (
         "no shebang",
@@ -64,7 +64,7 @@ IN_THE_VARIABLES = [
     (
         "a name that is no file name",
         {"slurm_worker_prolog": [{"name": "a/b", "content": GOOD}]},
-        ["'a/b'", "no file name"],
+        ["'a/b'", "not a file name"],
     ),
     (
         "a negative timeout",
@@ -104,7 +104,7 @@ IN_THE_VARIABLES = [
     ),
 ]
 
-# ... and as it takes a look at the cluster.
+# ... then those that need the facts of the cluster.
 IN_THE_CLUSTER = [
     (
         "a partition that the cluster does not have",
@@ -142,7 +142,7 @@ def snapshot(lab):
 
 
 def write(tmp_path, variables):
-    """The variables as a file, with a template that cannot be rendered where one is asked for."""
+    """The variables as a file, with a template that cannot be rendered if a case needs one."""
     (tmp_path / "undefined.sh.j2").write_text("#!/bin/sh\necho {{ nobody_defined_this }}\n")
     definition = tmp_path / "definition.json"
     definition.write_text(json.dumps(variables).replace("@undefined.sh.j2", str(tmp_path / "undefined.sh.j2")))
@@ -260,7 +260,7 @@ def test_validate_connects_to_no_host(lab, tmp_path):
 
 
 def test_what_only_slurm_knows_is_refused_by_slurm_before_anything_is_placed(lab, tmp_path):
-    """Our own checker is told to be silent."""
+    """Our own checker is off."""
     before = snapshot(lab)
     variables = {"slurm_extra_conf": "PrologFlags=Sometimes\n", "slurm_lint_disable": ["invalid-value"]}
     done = lab.play(write(tmp_path, variables))
@@ -303,3 +303,18 @@ def test_the_threshold_and_the_severities_are_the_user_s(lab, tmp_path):
     )
     assert (stricter.returncode != 0, off.returncode, unknown.returncode != 0) == (True, 0, True)
     assert "did you mean 'accidental-exit-code'?" in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tags", "prolog"], "--tags or --skip-tags leave out steps of the rollout"),
+        (["--skip-tags", "untagged"], "--tags or --skip-tags leave out steps of the rollout"),
+        (["--skip-tags", "always"], "Nothing was checked in this run yet"),
+        (["--start-at-task", "Stage the release beside the active one"], "Nothing was checked in this run yet"),
+    ],
+)
+def test_a_run_that_leaves_out_steps_is_refused(lab, arguments, words):
+    done = lab.play(*arguments, "--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}))
+    assert done.returncode != 0
+    assert words in done.stdout

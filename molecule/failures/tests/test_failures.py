@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Slurm does when a hook fails (shared facts: prolog_epilog.html and slurm.conf(5), 22.05 to 26.05)."""
+"""Slurm's reaction to a hook that fails (shared facts: prolog_epilog.html and slurm.conf(5), 22.05 to 26.05)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTS = ("controller", "worker1", "worker2", "worker3")
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
+def repaired(lab):
     """Each test begins and ends with a cluster on which nothing fails."""
     yield
     for host in HOSTS:

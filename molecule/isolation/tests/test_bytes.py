@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes that are no UTF-8, in slurm.conf and in a node's reason: kept, shown, and no end of a run."""
+"""Bytes that are not UTF-8, in slurm.conf and in a node's reason: a run keeps them, shows them, and goes on."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ FAKE = "/opt/fake"
 
 @contextlib.contextmanager
 def nothing_changes(lab: Lab, hosts: t.Sequence[str] = HOSTS) -> t.Iterator[None]:
-    """What is on the hosts before is there afterwards, and Slurm answers."""
+    """Everything on the hosts is there afterwards, and Slurm answers."""
     before = look(lab, hosts)
     yield
     found = differences(before, look(lab, hosts))
@@ -38,12 +38,12 @@ def place(lab: Lab, path: str, script: str) -> None:
 
 @pytest.fixture
 def fake(lab: Lab) -> t.Iterator[None]:
-    """A place for programs that are not what they seem to be."""
+    """A directory for fake programs."""
     yield
     lab.run("controller", f"rm -rf {FAKE}")
 
 
-# --- the look itself
+# --- the comparison itself
 
 
 def test_nothing_changes_by_itself(lab):
@@ -82,18 +82,18 @@ def test_the_look_sees_each_trace(lab):
 
 def test_a_trial_changes_nothing(lab):
     with nothing_changes(lab):
-        found = lab.module("conf_check", text="PrologEpilogTimeout=78\n")
+        found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n")
     assert (found["controller_checked"], found["findings"]) == (True, [])
 
 
 def test_a_trial_that_fails_changes_nothing(lab):
     with nothing_changes(lab):
-        found = lab.module("conf_check", text="PartitionName=night Nodes=nowhere\n")
+        found = lab.module("conf_trial", text="PartitionName=night Nodes=nowhere\n")
     assert found["failed"], found.get("why", found)
     assert found["controller_checked"], found.get("why", found)
 
 
-#: What it manages to do it says; then it claims to run, so that a quiet one passes.
+#: It prints each action that succeeds. Then it claims to run, so that a harmless one passes.
 EVERYTHING = """\
 #!/usr/bin/python3
 import ctypes, os, socket
@@ -167,7 +167,7 @@ time.sleep(60)
 def test_a_controller_that_tries_everything_changes_nothing(lab, user):
     place(lab, f"{FAKE}/slurmctld", EVERYTHING)
     with nothing_changes(lab):
-        found = lab.module("conf_check", text=f"SlurmUser={user}\n", bin_dir=FAKE)
+        found = lab.module("conf_trial", text=f"SlurmUser={user}\n", bin_dir=FAKE)
     assert (found["controller_checked"], found["findings"]) == (True, []), found.get("why", found)
 
 
@@ -184,7 +184,7 @@ def test_no_controller_starts_that_is_not_shut_off(lab, refused):
     lab.run("controller", f"mount --bind {FAKE}/mount /usr/bin/mount")
     try:
         with nothing_changes(lab, ["controller"]):
-            found = lab.module("conf_check", text="PrologEpilogTimeout=78\n", bin_dir=FAKE)
+            found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n", bin_dir=FAKE)
     finally:
         lab.run("controller", "umount /usr/bin/mount")
     assert not found["controller_checked"], found.get("why", found)
@@ -200,7 +200,7 @@ def test_check_on_the_cluster_as_it_is(lab):
     with nothing_changes(lab):
         done = lab.play("--check", "--diff", DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no controller was tried" not in done.stdout + done.stderr
+    assert "no controller was started" not in done.stdout + done.stderr
 
 
 def test_check_beside_a_committed_definition(lab):

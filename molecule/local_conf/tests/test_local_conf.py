@@ -44,11 +44,11 @@ def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from
     done = Killer(lab).lose("worker2", "Change it", definition, extra({"slurm_extra_conf": "PrologEpilogTimeout=78\n"}))
     message = failure_of(done)
     assert "worker2: it cannot be reached any more" in message
-    assert "Not put back on worker2" in message
+    assert "Not restored on worker2" in message
     assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in others} == {
         host: before[host] for host in others
     }
-    # It was never another file, not even for a moment: each change is one of its own.
+    # It was never another file, not even for a moment: each change is a step of its own.
     assert lab.run("controller", "stat -c %i /etc/slurm/nodecycle.conf") == since
     lab.boot("worker2")
     again = lab.play(definition)
@@ -59,7 +59,7 @@ def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from
 
 
 def test_a_node_whose_own_file_takes_a_hook_away_undoes_the_run(lab, request):
-    """The controller cannot know what a node's own files say; the node does."""
+    """The controller cannot know a node's own files; the node can."""
     definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
     for host in HOSTS:
         text = "TaskProlog=/bin/false" if host == "worker2" else "# nothing"
@@ -80,7 +80,7 @@ def test_a_node_whose_own_file_takes_a_hook_away_undoes_the_run(lab, request):
     assert lab.srun("hostname", "-w worker2").stdout == "worker2\n"
 
 
-def test_a_key_is_adopted_and_given_back_to_the_byte_on_every_host(lab, request):
+def test_a_key_is_adopted_and_restored_to_the_byte_on_every_host(lab, request):
     """Also from behind a symbolic link, with its owner and mode."""
     definition = request.path.parent.parent / "vars/definition.yml"
     lab.run(

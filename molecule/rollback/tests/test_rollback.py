@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rollback.yml: the cluster is again what it was, proven file by file, and no user notices."""
+"""rollback.yml restores the cluster, proven file by file, and no user notices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def roll_back(lab, to=""):
 
 @pytest.mark.parametrize(("named", "present", "wanted"), [(False, 2, 1), (False, 1, 2), (True, 2, 0), (True, 0, 2)])
 def test_it_is_again_what_it_was(lab, rollouts, named, present, wanted):
-    """To the rollout before, back again by another rollback, and to a named one and back."""
+    """To the previous rollout, to the newer one by another rollback, to a named one and to the newest again."""
     name, files = rollouts[wanted]
     with users(lab):
         done = roll_back(lab, name if named else "")
@@ -67,7 +67,7 @@ def test_a_release_that_is_gone_from_one_host_is_refused_on_all(lab, rollouts):
 
 
 def test_a_script_that_goes_bad_later_is_rolled_back_with_all_that_it_did(lab, good):
-    """It passed its canary; days later it drains node after node, and Slurm holds their jobs."""
+    """It passed its canary. Days later it drains node after node, and Slurm holds their jobs."""
     assert lab.play(good).returncode == 0
     before = lab.snapshot()
     script = "#!/bin/sh\necho no scratch here\ntest ! -e /tmp/fail\n"

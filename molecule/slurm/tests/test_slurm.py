@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""node, node_info, probe and held_jobs beside jobs, drains, holds and reservations that are not theirs."""
+"""node, node_info, probe, held_jobs and held_jobs_info beside jobs, drains, holds and reservations that are not theirs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ HOSTS = ("controller", *WORKERS)
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
-    """Each test begins and ends with a cluster on which nothing fails and nobody has anything."""
+def repaired(lab):
+    """Each test begins and ends with a cluster on which nothing fails and nobody has jobs."""
     yield
     for host in HOSTS:
         lab.run(host, "rm -rf /tmp/fail /tmp/slow")
@@ -47,18 +47,18 @@ def now(lab):
 
 
 def states(lab):
-    """The nodes before something is done to them."""
+    """The nodes before a change."""
     return lab.module("node_info")["nodes"]
 
 
 def drain(lab, name, reason):
-    """As an administrator does; what Slurm says of it."""
+    """An administrator's action. Returns Slurm's answer."""
     lab.run("controller", f"scontrol update NodeName={name} State=DRAIN Reason='{reason}'")
     return lab.node(name)
 
 
 def launch_failures(lab, *options):
-    """A job of alice that a failing prolog sends back to the queue; the node is drained then."""
+    """A job of alice that Slurm requeues because its prolog fails. The node is drained then."""
     with failing(lab, "worker_prolog", *WORKERS):
         job = lab.sbatch("true", *options)
         held = f"squeue -h -r -j {job} -o %r"
@@ -79,7 +79,7 @@ def test_drains_of_others_survive(lab):
     before = drain(lab, "worker1", "broken fan")
     drained = lab.module("node", name=ALL, state="drained", reason="rollout")
     assert (drained["changed_nodes"], list(drained["foreign"])) == ("worker[2-3]", ["worker1"])
-    # He drains a node that is drained by us already: it is his from now on.
+    # He drains a node that we have drained already: from now on the drain is his.
     after = drain(lab, "worker2", "dead disk")
     resumed = lab.module("node", name=ALL, state="resumed")
     assert (resumed["changed_nodes"], resumed["unfinished"]) == ("worker3", {})
@@ -113,7 +113,7 @@ def test_only_what_a_change_drained_is_explained_and_resumed(lab):
     )
     assert lab.node("worker2") == admins
     assert not lab.module("node", **asked)["changed"]
-    # The better reason is ours, so the node is given back as before.
+    # The better reason is ours, so the module resumes the node as before.
     resume = {"name": ALL, "state": "resumed", "activated": activated, "before": before}
     assert lab.module("node", "--check", **resume)["changed_nodes"] == "worker1"
     assert lab.node("worker1") == node
@@ -149,8 +149,8 @@ def test_only_jobs_of_a_failed_launch_are_released(lab):
     admins = launch_failures(lab, "-w worker2")
     own = json.loads(lab.read("worker1", "/var/lib/nodecycle/worker_prolog/failure.json"))["job"]
     lab.run("controller", f"scontrol hold {admins} {array}_3")
-    asked = {"jobs": [own, admins, users, f"{array}_3", "999999"], "state": "released"}
-    assert lab.module("held_jobs")["held"] == [f"{array}_1"]
+    asked = {"jobs": [own, admins, users, f"{array}_3", "999999"]}
+    assert lab.module("held_jobs_info")["held"] == [f"{array}_1"]
     assert lab.module("held_jobs", "--check", **asked)["released"] == [f"{array}_1"]
     assert lab.job(own)["Priority"] == "0"
     lab.resume()
@@ -247,7 +247,7 @@ def test_what_does_not_end_in_time_is_noticed(lab):
     assert "Slurm says Resources: the node is busy, choose another one with slurm_canary" in done["msg"]
     assert "still completing after 6 seconds" in done["msg"]
     assert "still running after 6 seconds" in done["msg"]
-    # It failed after it was given up, and still before anybody was told.
+    # It failed after the probe had given up, but before the result.
     assert done["nodes"]["worker3"]["reason"] == "Prolog error"
     assert done["completing"] == []
     assert nothing_of_ours(lab)
@@ -283,12 +283,12 @@ def test_what_a_killed_probe_leaves(lab):
 
 
 def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_other(lab):
-    """Else 24.11 kills its PrologSlurmctld and begins it anew, or forgets its launch: it would be RUNNING for ever and run nowhere."""
+    """Otherwise 24.11 kills its PrologSlurmctld and starts it again, or forgets its launch: it would be RUNNING for ever and run nowhere."""
     lab.run("controller", "mkdir -p /tmp/slow && echo 4 >/tmp/slow/controller_prolog")
     prepared = lab.sbatch("true", "-w worker1")
     wait(lambda: lab.job(prepared)["JobState"] == "CONFIGURING", 10, "the job to be prepared")
     lab.run("controller", "rm /tmp/slow/controller_prolog")
-    done = lab.module("reconfigure", due=True)
+    done = lab.module("reconfigure")
     assert done["needs"] == "reconfigure"
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
     later = lab.sbatch("true", "-w worker2")
@@ -301,7 +301,7 @@ def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_ot
 
 
 def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab):
-    """It stands still for longer than MessageTimeout when it is told, and does it then."""
+    """It hangs for longer than MessageTimeout before it reconfigures."""
     scontrol = """#!/bin/sh
         if [ "$1" = reconfigure ]; then
             pkill -STOP -x slurmctld
@@ -313,7 +313,7 @@ def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab)
     """
     lab.run("controller", f"mkdir -p /tmp/bin && printf %s {shlex.quote(scontrol)} >/tmp/bin/scontrol")
     lab.run("controller", "chmod 755 /tmp/bin/scontrol && ln -sf /usr/bin/squeue /tmp/bin/squeue")
-    done = lab.module("reconfigure", due=True, bin_dir="/tmp/bin")
+    done = lab.module("reconfigure", bin_dir="/tmp/bin")
     assert lab.read("controller", "/tmp/bin/late").strip() == "1", "its answer came in time, so this proves nothing"
     assert done.get("needs") == "reconfigure", done
     assert done["active_controller"] == "controller"

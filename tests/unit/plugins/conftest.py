@@ -12,7 +12,7 @@ import traceback
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _store, _surroundings
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files, _release, _store
 
 #: The user whose group may read the controller's scripts; no id of this machine.
 SLURM = (64030, 64030)
@@ -20,7 +20,7 @@ SLURM = (64030, 64030)
 
 @pytest.fixture
 def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Owners of files as on a host with a slurm user, also where the tests are not run by root: then they are only noted."""
+    """Owners of files as on a host with a slurm user. If the tests do not run as root, this only notes them."""
 
     class Owners(_store.Owners):
         def __init__(self, slurm_user: str) -> None:
@@ -49,7 +49,7 @@ def ownership(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def soon() -> t.Iterator[None]:
-    """The test fails where it hangs."""
+    """A test that hangs fails."""
 
     def fail(*_arguments: object) -> None:
         raise TimeoutError("it hangs")
@@ -62,14 +62,14 @@ def soon() -> t.Iterator[None]:
 
 
 class Disk:
-    """A small file system of its own, which only the function sees that is run on it."""
+    """A small file system of its own, which only the function on it sees."""
 
     def __init__(self, place: pathlib.Path) -> None:
         self.place = place
         place.mkdir()
 
     def run(self, function: t.Callable[[pathlib.Path], None], size: str = "256k", options: str = "") -> None:
-        """Run a function in a process with a tmpfs of this size; what it raises fails the test."""
+        """Run a function in a process with a tmpfs of this size. Its exception fails the test."""
         receive, send = os.pipe()
         child = os.fork()
         if child == 0:
@@ -101,7 +101,7 @@ class Disk:
 
     @staticmethod
     def fill(place: pathlib.Path) -> None:
-        """Leave no byte, as a script that writes until it cannot any more."""
+        """Leave no byte free, like a script that writes until the disk is full."""
         with open(place / "filled", "ab", buffering=0) as handle:
             for size in (4096, 1):
                 try:
@@ -128,12 +128,12 @@ def disk(tmp_path: pathlib.Path) -> Disk:
 def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ownership: None) -> pathlib.Path:  # noqa: ARG001
     """A directory that stands for / of a host: every path of ours that is a constant leads into it."""
     places = {"STATE_DIR": "var/lib/nodecycle", "LOG_DIR": "var/log/nodecycle", "RUN_DIR": "run/nodecycle"}
-    for module in (_release, _store, _surroundings):
+    for module in (_release, _store, _host_files):
         for name, place in places.items():
             monkeypatch.setattr(module, name, str(tmp_path / place))
-    monkeypatch.setattr(_surroundings, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
-    monkeypatch.setattr(_surroundings, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
-    monkeypatch.setattr(_surroundings, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
+    monkeypatch.setattr(_host_files, "SYSTEMD_DIR", str(tmp_path / "etc/systemd/system"))
+    monkeypatch.setattr(_host_files, "LOGROTATE", str(tmp_path / "etc/logrotate.d/nodecycle"))
+    monkeypatch.setattr(_host_files, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
     for place in ("etc/logrotate.d", "etc/tmpfiles.d", "etc/systemd/system", "var/lib", "var/log", "run"):
         (tmp_path / place).mkdir(parents=True)
     return tmp_path

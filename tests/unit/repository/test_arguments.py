@@ -1,7 +1,7 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What our modules are given, all of which Ansible writes to the host's system log where no_log does not keep it out."""
+"""The arguments of our modules. Ansible writes them all to the host's system log unless no_log prevents that."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
+import yaml
+from ansible_collections.nodecycle.slurm.plugins.action import script_lint
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _hidden
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import arguments
 
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
 
-#: Actions of the control node: they run on no host, so their arguments are in no host's log.
-ON_THE_CONTROL_NODE = ("definition", "script_lint")
+#: Actions of the control node: they run on no host, so their arguments are in no host's log. Their modules are documentation alone.
+ON_THE_CONTROL_NODE = {
+    "definition": _definition.ARGUMENTS,
+    "rollout": arguments.ARGUMENTS,
+    "script_lint": script_lint.ARGUMENTS,
+}
 
 #: Options that hold text and may stand in a system log, each with the reason.
 HARMLESS = {
@@ -28,27 +35,27 @@ HARMLESS = {
         "a path of the site's, the same for every job",
     ),
     **dict.fromkeys(
-        ["conf.text", "conf_check.text", "proof.conf_text", "release.conf.text"],
+        ["conf.text", "conf_trial.text", "proof_info.conf_text", "release.conf.text"],
         "becomes slurm.conf, which everybody can read; a vaulted value in it is refused",
     ),
-    **dict.fromkeys(["conf.adopt", "conf_check.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
+    **dict.fromkeys(["conf.adopt", "conf_trial.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
     **dict.fromkeys(
-        ["release.id", "init.id", "proof.release", "proof.staged", "hook_log.release"],
+        ["release.id", "init.id", "proof_info.release", "proof_info.staged", "hook_log_info.release"],
         "a digest that everybody may know",
     ),
-    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.withdrawn"], "names of hosts"),
+    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.removed"], "names of hosts"),
     "node.reason": "Slurm shows it to everybody",
-    "held_jobs.jobs": "ids",
-    "hook_log.jobs": "ids and names of hosts",
+    **dict.fromkeys(["held_jobs.jobs", "held_jobs_info.jobs"], "ids"),
+    "hook_log_info.jobs": "ids and names of hosts",
     "journal.holder": "machine, boot and process of ansible-playbook",
     "cluster_info.init_timeouts": "numbers",
     "init.timeouts": "numbers",
     "release.init_timeouts": "numbers",
-    "proof.init_timeouts": "numbers",
+    "proof_info.init_timeouts": "numbers",
     "release.probe_user": "a user's name",
     "release.hooks": "the action plugin leaves the hooks' names of it",
     "release.slurm_user": "a user's name",
-    "hook_log.slurm_user": "a user's name",
+    "hook_log_info.slurm_user": "a user's name",
     "probe.name": "names of hosts",
     "probe.partitions": "names of partitions and hosts",
     "probe.user": "a user's name",
@@ -69,6 +76,8 @@ def texts(spec: dict[str, t.Any], prefix: str) -> t.Iterator[str]:
 
 def spec_of(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     """The argument_spec that a module gives to Ansible."""
+    if name in ON_THE_CONTROL_NODE:
+        return ON_THE_CONTROL_NODE[name]
     module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
     seen: list[dict[str, t.Any]] = []
 
@@ -98,8 +107,41 @@ def test_dictionaries_are_never_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not (spec.get("no_log") and spec.get("type") in ("dict", "list")), f"{name}.{option}"
 
 
+def specified(options: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Documented options as an argument_spec."""
+    return {
+        name: {
+            **{key: option[key] for key in ("type", "elements", "required", "default") if key in option},
+            # Documented as a list, or each with its meaning.
+            **({"choices": list(option["choices"])} if "choices" in option else {}),
+            **({"options": specified(option["suboptions"])} if "suboptions" in option else {}),
+        }
+        for name, option in options.items()
+    }
+
+
+def without_rules(spec: dict[str, t.Any]) -> dict[str, t.Any]:
+    """An argument_spec without the rules between options, which documentation has no form for."""
+    rules = ("required_one_of", "mutually_exclusive")
+    return {
+        name: {
+            key: without_rules(value) if key == "options" else value
+            for key, value in option.items()
+            if key not in rules
+        }
+        for name, option in spec.items()
+    }
+
+
+@pytest.mark.parametrize("name", ON_THE_CONTROL_NODE)
+def test_an_actions_documentation_is_what_it_takes(name: str) -> None:
+    """ansible-test looks at the arguments of modules only."""
+    module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
+    assert specified(yaml.safe_load(module.DOCUMENTATION)["options"]) == without_rules(ON_THE_CONTROL_NODE[name])
+
+
 class Module:
-    """What unpack needs of a module."""
+    """The parts of a module that unpack needs."""
 
     def __init__(self, **params: t.Any) -> None:
         self.params = params
@@ -110,17 +152,17 @@ class Module:
 
 def test_what_the_action_packs_the_module_unpacks() -> None:
     failures = {"worker1": {"output": "password=hunter2 \N{BULLET} \udcff"}}
-    args = _hidden.packed({"state": "judged", "failures": failures, "note": None}, ("failures", "note", "rollout"))
-    assert args["state"] == "judged"
+    args = _hidden.packed({"state": "evaluated", "failures": failures, "note": None}, ("failures", "note", "rollout"))
+    assert args["state"] == "evaluated"
     assert isinstance(args["failures"], str)
     assert "hunter2" not in args["failures"] + base64.b64decode(args["failures"]).decode("latin-1")
     module = Module(failures=args["failures"], note=None, rollout={})
-    _module.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
+    _ansible.unpack(t.cast("t.Any", module), "failures", "note", "rollout")
     assert module.params == {"failures": failures, "note": None, "rollout": {}}
 
 
-@pytest.mark.parametrize("value", ["x", "{}", 1, [], _module.pack([1])])
+@pytest.mark.parametrize("value", ["x", "{}", 1, [], _ansible.pack([1])])
 def test_what_is_no_dictionary_is_refused_and_not_quoted(value: object) -> None:
     packed = _hidden.packed({"failures": value}, ["failures"])
-    with pytest.raises(SystemExit, match=r"^failures is no dictionary$"):
-        _module.unpack(t.cast("t.Any", Module(**packed)), "failures")
+    with pytest.raises(SystemExit, match=r"^failures is not a dictionary$"):
+        _ansible.unpack(t.cast("t.Any", Module(**packed)), "failures")

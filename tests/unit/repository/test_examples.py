@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How our modules are called: in their own examples, which users copy and no linter reads, and in roles and playbooks."""
+"""The calls of our modules: in their own examples, which users copy and no linter reads, and in roles and playbooks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASK_FILES = sorted(
     [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/*.yml")]
 )
 
-#: What may stand in a task or play beside its action.
+#: The keys of a task or play beside its action.
 KEYWORDS = {
     "always", "args", "async", "become", "become_user", "block", "changed_when", "check_mode", "delegate_facts",
     "delegate_to", "diff", "environment", "failed_when", "loop", "loop_control", "module_defaults", "name", "no_log",
@@ -67,7 +67,7 @@ def tasks_of(items: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
 
 
 def check_call(action: str, options: dict[str, t.Any] | None, where: str) -> None:
-    """What ansible-lint's rule `args` does, which also refuses right values that are templates."""
+    """Replaces ansible-lint's rule `args`, which also refuses right values that are templates."""
     module = PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"
     assert module.exists(), f"{where}: there is no {action}"
     documented = options_of(module)

@@ -23,7 +23,7 @@ def test_every_action_has_its_module(root: pathlib.Path) -> None:
 
 
 def test_private_code_says_so(root: pathlib.Path) -> None:
-    """What other collections must not import begins with an underscore and tells the reader."""
+    """The name of a file that other collections must not import begins with an underscore, and the file says so."""
     public, silent = [], []
     for directory in ("module_utils", "plugin_utils", "doc_fragments"):
         for path in (root / "plugins" / directory).rglob("*.py"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What no committed file may name: it would work on one machine and not on the next."""
+"""Names that no committed file may hold, because they exist on one machine only."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every role and no other tool compares."""
+"""Rules for every role that no other tool checks."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def test_every_entry_point_is_described(role: pathlib.Path) -> None:
 
 
 def test_has_a_readme(role: pathlib.Path) -> None:
-    """Galaxy refuses a role without one; the variables are in the argument_specs, so a few lines do."""
+    """Galaxy refuses a role without a README. A few lines suffice, because the variables are in the argument_specs."""
     assert (role / "README.md").is_file()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What our modules, which run as root, may ask of Slurm's commands: nothing that a user can choose, in lines and columns.
+"""The calls of Slurm's commands by our modules, which run as root: no text that a user can choose, in lines and columns.
 
 A job's name may hold separators and line ends. Read from a column it once told root which jobs to cancel.
 """
@@ -34,9 +34,9 @@ COMMANDS = {
 #: Numbers and Slurm's own words: id, id with task, state, uid, priority, start.
 LETTERS = set("AiTUQS")
 FIELDS = {"JobID", "State", "exit_code", "RestartCnt"}
-#: Of one job, where the whole answer is text.
+#: For one job, if the whole answer is text.
 ALONE = {"%r"}
-#: Things that C(scontrol show) may be asked for: what administrators write, and first of all no jobs.
+#: Objects that C(scontrol show) may be asked for: only administrators write them. Jobs are not among them.
 SHOWN = {"config", "hostnames", "node", "partition", "reservation"}
 #: What the method queue() of Slurm passes on, which has an allow list of its own (test__slurm.py).
 PASSED_ON = {("_slurm.py", "columns")}
@@ -83,7 +83,7 @@ def is_allowed(columns: str | None) -> bool:
 def complaints_of_call(
     words: list[ast.expr], name: str, own: t.Mapping[str, str], others: t.Mapping[str, t.Mapping[str, str]]
 ) -> t.Iterator[str]:
-    """What is wrong with the words of a command."""
+    """The faults in the words of a command."""
     texts = [None if isinstance(word, ast.Starred) else text_of(word, own, others) for word in words]
     command = texts[0]
     if command in ("sacct", "sacctmgr", "sprio", "sstat", "sreport"):
@@ -112,7 +112,7 @@ def complaints_of_call(
 
 
 def complaints(source: str, name: str, others: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
-    """What is wrong with the calls of Slurm's commands in a module."""
+    """The faults in a module's calls of Slurm's commands."""
     tree = ast.parse(source)
     own = constants(tree)
     found = []
@@ -138,7 +138,7 @@ def test_no_text_of_a_user_is_asked_for() -> None:
 
 
 def test_the_calls_are_found() -> None:
-    """If they were written in another way, nothing would be checked."""
+    """In another form this test would not see them."""
     calls = sum(
         1
         for path in CODE
@@ -148,7 +148,7 @@ def test_the_calls_are_found() -> None:
     assert calls >= 8
 
 
-#: What is refused.
+#: Calls that the test must refuse.
 BAD = [
     'slurm.call("squeue", "-h", "-o", "%A|%j")',
     'slurm.call("squeue", "-h", "-o", "%A|%r")',

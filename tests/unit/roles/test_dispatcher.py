@@ -16,16 +16,16 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _release, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _release
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files
 
-BODIES = _sources.dispatcher_bodies()
+BODIES = _own_files.dispatcher_bodies()
 
 #: Another bash for the dispatchers, such as that of an old distribution.
 BASH = os.environ.get("NODECYCLE_BASH", "/bin/bash")
 
-#: What slurmd gives a prolog: no PATH, no locale.
+#: The environment that slurmd gives a prolog: no PATH, no locale.
 SLURM = {"SLURM_JOB_ID": "42", "SLURM_JOB_USER": "alice", "SLURM_JOB_PARTITION": "batch", "SLURMD_NODENAME": "worker1"}
 
 
@@ -95,7 +95,7 @@ class Host:
 
     @property
     def left(self) -> list[str]:
-        """What lies in the state directory beside the failure record."""
+        """The files in the state directory beside the failure record."""
         return sorted(path.name for path in (self.state / self.hook).iterdir() if path.name != "failure.json")
 
 
@@ -242,7 +242,7 @@ def terminated(
     with subprocess.Popen(command, env=SLURM, stdout=subprocess.PIPE, start_new_session=True) as process:
         until(begun.exists, "the script")
         until(lambda: list((host.run_dir / hook).glob("output.*")), "the note of a slow script")
-        # Its last words are noted again and again.
+        # The dispatcher repeats the note of its last output.
         time.sleep(0.5)
         for number in by:
             os.killpg(process.pid, number)
@@ -267,14 +267,14 @@ def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slurm's SIGKILL comes 10 ms after its SIGTERM; a busy machine, or 22.05, gives no time at all."""
-    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
-    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    monkeypatch.setattr(_hook_log, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_hook_log, "STATE_DIR", str(host.state))
     script = f"echo hello; touch {host.directory}/begun; exec sleep 30"
-    assert _runs.failures_of("", ["worker_prolog"]) == []
+    assert _hook_log.failures_of("", ["worker_prolog"]) == []
     code, _out = terminated(host, "worker_prolog", "echo first", script, by=[signal.SIGKILL])
     assert code == -signal.SIGKILL
     assert host.failure is None
-    [record] = _runs.failures_of(host.release.id, ["worker_prolog"])
+    [record] = _hook_log.failures_of(host.release.id, ["worker_prolog"])
     assert {**record, "time": "", "ms": 0, "release": ""} == {
         "time": "",
         "hook": "worker_prolog",
@@ -288,21 +288,21 @@ def test_a_dispatcher_that_gets_no_time_to_speak_leaves_who_was_killed(
         "cause": "killed",
         "output": "hello",
     }
-    assert _runs.failures_of("another release", ["worker_prolog"]) == []
+    assert _hook_log.failures_of("another release", ["worker_prolog"]) == []
 
 
 def test_a_script_that_still_runs_was_not_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_runs, "RUN_DIR", str(host.run_dir))
-    monkeypatch.setattr(_runs, "STATE_DIR", str(host.state))
+    monkeypatch.setattr(_hook_log, "RUN_DIR", str(host.run_dir))
+    monkeypatch.setattr(_hook_log, "STATE_DIR", str(host.state))
     command = host.place("worker_prolog", f"touch {host.directory}/begun; exec sleep 30")
     with subprocess.Popen(command, env=SLURM, start_new_session=True) as process:
         while not (host.directory / "begun").exists():
             time.sleep(0.02)
-        assert _runs.failures_of("", ["worker_prolog"]) == []
+        assert _hook_log.failures_of("", ["worker_prolog"]) == []
         os.killpg(process.pid, signal.SIGKILL)
 
 
-# --- what a script finds
+# --- the environment of a script
 
 
 def test_job_hooks_get_a_path_and_no_input(host: Host) -> None:
@@ -415,7 +415,7 @@ def test_hostile_names_leave_json(name: str, locale: str, host: Host) -> None:
     assert host.failure["exit"] == 9
 
 
-# --- a fault of the bookkeeping is no failure of the hook
+# --- a fault of the bookkeeping is not a failure of the hook
 
 
 @pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
@@ -512,7 +512,7 @@ def test_every_failure_is_listed_in_memory_also_when_the_disk_takes_nothing(host
     assert (instead["job"], instead["output"]) == ("43", "why\n")
 
 
-# --- a release on trial
+# --- the canary
 
 
 def run_hook(command: list[str], **env: str) -> bytes:
@@ -521,26 +521,26 @@ def run_hook(command: list[str], **env: str) -> bytes:
 
 @pytest.mark.parametrize("hook", ["worker_prolog", "worker_epilog", "controller_prolog", "task_prolog"])
 @pytest.mark.parametrize("present", [["echo present"], []])
-def test_only_the_probe_meets_the_release_on_trial(hook: str, present: list[str], host: Host) -> None:
-    trial = host.place(hook, "echo trial")[0]
+def test_only_the_probe_meets_the_canary(hook: str, present: list[str], host: Host) -> None:
+    canary = host.place(hook, "echo canary")[0]
     active = host.place(hook, *present)
     said = b"present\n" if present else b""
     probe = {"SLURM_JOB_RESERVATION": _release.RESERVATION}
     assert run_hook(active, **probe) == said
-    (host.directory / "canary").symlink_to(os.path.dirname(trial))
+    (host.directory / "canary").symlink_to(os.path.dirname(canary))
     if hook == "task_prolog":
-        # The reservation is the user's to name; another user's trial is not his.
-        (host.directory / f"canary.{os.geteuid() + 1}").symlink_to(os.path.dirname(trial))
+        # The reservation is the user's to name; another user's canary is not his.
+        (host.directory / f"canary.{os.geteuid() + 1}").symlink_to(os.path.dirname(canary))
         assert run_hook(active, **probe, EUID=str(os.geteuid() + 1), UID=str(os.geteuid() + 1)) == said
-        (host.directory / f"canary.{os.geteuid()}").symlink_to(os.path.dirname(trial))
-    assert run_hook(active, **probe) == b"trial\n"
+        (host.directory / f"canary.{os.geteuid()}").symlink_to(os.path.dirname(canary))
+    assert run_hook(active, **probe) == b"canary\n"
     assert run_hook(active) == said
     assert run_hook(active, SLURM_JOB_RESERVATION="another") == said
 
 
 @pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
 @pytest.mark.parametrize("scripts", [["echo same"], []])
-def test_a_release_that_is_active_and_on_trial_runs_once(scripts: list[str], hook: str, host: Host) -> None:
+def test_a_release_that_is_active_and_canary_runs_once(scripts: list[str], hook: str, host: Host) -> None:
     command = host.place(hook, *scripts)
     release = os.path.dirname(command[0])
     for name in ("canary", f"canary.{os.geteuid()}", "current"):
@@ -550,7 +550,7 @@ def test_a_release_that_is_active_and_on_trial_runs_once(scripts: list[str], hoo
     assert said == b"".join(b"same\n" for _script in scripts)
 
 
-def test_a_trial_that_points_at_nothing_is_no_trial(host: Host) -> None:
+def test_a_canary_that_points_at_nothing_is_none(host: Host) -> None:
     active = host.place("worker_prolog", "echo present")
     (host.directory / "canary").symlink_to(host.directory / "gone")
     assert run_hook(active, SLURM_JOB_RESERVATION=_release.RESERVATION) == b"present\n"
@@ -560,7 +560,7 @@ def test_a_trial_that_points_at_nothing_is_no_trial(host: Host) -> None:
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system of a known size")
 
-#: What may be wrong with a directory of ours, as commands on $1.
+#: Faults of a directory of ours, as commands on $1.
 FAULTS = {
     "full": "mount -t tmpfs -o size=64k none $1; mkdir -p $1/worker_prolog $1/worker_epilog; cat /dev/zero >$1/fill",
     "no inodes": "mount -t tmpfs -o nr_inodes=1 none $1",
@@ -571,8 +571,8 @@ FAULTS = {
 
 
 def in_namespace(*setup: str) -> list[str]:
-    """What goes before a command so that it runs with these mounts, which nobody else sees."""
-    # Nothing of the setup may be heard, and a full disk is no failure of it.
+    """The prefix of a command that runs it with these mounts, which nobody else sees."""
+    # The setup must not print anything, and a full disk is not a failure of it.
     lines = "".join(f"{{ {line}; }} >/dev/null 2>&1\n" for line in setup)
     return ["unshare", "-m", "sh", "-c", f'{lines}exec "$@"', "sh"]
 
@@ -702,11 +702,11 @@ def test_a_success_starts_no_process_but_the_scripts(hook: str, host: Host) -> N
         )
         return [int(line) for line in done.stdout.split()]
 
-    # On a busy machine a script may be gone so late after its last word that it counts as slow.
+    # On a busy machine a script may end so late after its last output that it counts as slow.
     assert any((seen := pids()) == list(range(seen[0], seen[0] + 5)) for _time in range(20))
 
 
-# --- what a script leaves running
+# --- processes that a script leaves running
 
 
 @pytest.fixture
@@ -727,7 +727,7 @@ def survivors(host: Host) -> t.Iterator[t.Callable[[], list[int]]]:
         os.kill(pid, signal.SIGKILL)
 
 
-#: A background process that notes its number; $1 is what it does.
+#: A background process that notes its number; $1 is its work.
 LEFT = "( echo $(exec sh -c 'echo $PPID') >>DIR/pids; {} ) &\nwhile ! test -s DIR/pids; do sleep 0.01; done\n"
 
 
@@ -787,7 +787,7 @@ def test_a_script_that_closes_its_output_is_waited_for(host: Host) -> None:
 
 # --- a time limit ends all of a script
 
-#: What a script may start; each notes its number in C(pids), and none ends by itself.
+#: Processes that a script may start. Each notes its number in C(pids), and none ends by itself.
 BROOD = {
     "itself": "echo $$ >>DIR/pids; exec sleep 60",
     "a child": "sh -c 'echo $$ >>DIR/pids; exec sleep 60'; true",
@@ -824,6 +824,26 @@ def test_a_time_limit_ends_all_that_a_script_has_started(
     assert survivors() == []
     if hook != "task_prolog":
         assert [line["exit"] for line in host.log] == [124, 0]
+
+
+def test_a_host_that_is_too_busy_to_look_in_time_kills_all_the_same(
+    host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    """One look at all processes may take seconds, so the time for KILL may come and go within it."""
+    deaf = f"trap '' TERM; echo $$ >{host.directory}/pids; while :; do sleep 0.1; done"
+    command = host.place("worker_prolog", Script("slow", sh(deaf), timeout=1, on_failure="ignore"), "echo next")
+    with subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        # TERM was sent, KILL is not due yet.
+        time.sleep(3)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        process.send_signal(signal.SIGCONT)
+        try:
+            out, _err = process.communicate(timeout=20)
+        finally:
+            for left in survivors():
+                os.kill(left, signal.SIGKILL)
+    assert out == b"next\n"
 
 
 def test_a_time_limit_spares_who_shares_the_group_of_a_hook_that_leads_none(
@@ -902,7 +922,7 @@ NAMES = [
     "last",
     "script",
     "pipe",
-    "trial",
+    "canary",
 ]
 HEEDED = {
     "FUNCNEST": "1",
@@ -959,7 +979,7 @@ def test_the_users_variables_reach_a_task_script_as_they_are(host: Host) -> None
 
 @pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
 def test_where_bash_gives_up_the_hook_fails(hook: str, host: Host) -> None:
-    """Whatever the reason: here a variable that may not be set, in the middle of the list."""
+    """For any reason: here a variable that cannot be set, in the middle of the list."""
     command = host.place(hook, "echo one", "echo two")
     path = pathlib.Path(command[0])
     name = "__nodecycle_name" if hook == "task_prolog" else "name"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a script was changed and another taken out."""
+"""After the change of one script and the removal of another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_script_that_was_taken_out_is_gone(lab):
 
 
 def test_the_previous_release_is_kept(lab):
-    # The first one, which runs nothing, and the one whose scripts the jobs met, are there to go back to.
+    # The first one, which runs nothing, and the one whose scripts the jobs ran, are there for a rollback.
     history = [entry["id"] for entry in json.loads(lab.read("worker1", "/etc/nodecycle/history.json"))["entries"]]
     assert len(history) == 3
     assert sorted(history) == lab.run("worker1", "ls /etc/nodecycle/releases").split()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As if the collection had never been there: after the first dry run, and after everything was taken away."""
+"""As if the collection had never been there: after the first dry run, and after everything was removed."""
 
 from __future__ import annotations
 

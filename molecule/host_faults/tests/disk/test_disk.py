@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A script fills the disk on which its own undo is written down: the rollout is undone, and a rollback works."""
+"""A script fills the disk of the journal of its own undo: the rollout is undone, and a rollback works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ exit 4
 
 @pytest.fixture
 def definition(request):
-    """What the cluster runs."""
+    """The definition of the cluster."""
     return f"--extra-vars=@{request.path.parents[2]}/vars/disk.yml"
 
 
@@ -37,7 +37,7 @@ def small(lab, definition):
     )
     lab.run("controller", move)
     yield
-    # What the test has made of it.
+    # The test's own changes.
     lab.run(
         "controller", f"rm -rf /tmp/state {STATE}/controller_prolog/filled*; cp -a {STATE} /tmp/state; umount {STATE}"
     )
@@ -45,7 +45,7 @@ def small(lab, definition):
 
 
 def is_full(lab):
-    """Whether the script has filled it; what an undo needs no more is free again."""
+    """Whether the script has filled it. An undo frees the room that it no longer needs."""
     return int(lab.run("controller", f"df --output=avail {STATE} | tail -1")) < 50
 
 
@@ -92,7 +92,7 @@ def test_a_rollback_works_on_a_full_disk(lab, definition):
     assert "is committed" in summary(done)
     assert lab.srun("hostname").rc != 0
     wait(lambda: is_full(lab), 30, "the disk to be full")
-    refused = failure_of(lab.play(definition, extra({"slurm_controller_prolog": "#!/bin/sh\necho mended\n"})))
+    refused = failure_of(lab.play(definition, extra({"slurm_controller_prolog": "#!/bin/sh\necho repaired\n"})))
     assert "Nothing was changed for any job" in refused
     assert f"{STATE}/rollout/reserve cannot be written: the file system {STATE} is full. Remove files there" in refused
     back = lab.play(playbook="playbooks/rollback.yml")
@@ -128,7 +128,7 @@ def small_node(lab, definition):
 
 
 @pytest.mark.usefixtures("small_node")
-def test_a_node_whose_disks_are_all_full_is_put_back(lab, definition):
+def test_a_node_whose_disks_are_all_full_is_restored(lab, definition):
     files, service = lab.snapshot(), lab.in_service()
     fill = "".join(f"dd if=/dev/zero of={place}/filled bs=1k 2>/dev/null\n" for place in PLACES)
     script = f'#!/bin/sh\n[ "$SLURM_JOB_USER" = alice ] || exit 0\n{fill}exit 5\n'
@@ -142,11 +142,11 @@ def test_a_node_whose_disks_are_all_full_is_put_back(lab, definition):
         assert int(lab.run("worker1", f"df --output=avail {place} | tail -1")) < 50
     said = failure_of(done)
     assert "is undone; each host has proven it by sha256" in said, done.stdout
-    # Which script it was is not known: there was no room for a record of it anywhere.
+    # The script is not known: there was no room for a record anywhere.
     assert re.search(r"- worker1: .*Prolog error", said)
     assert (lab.leftovers(), lab.in_service()) == ([], service)
     assert [line for line in differences(files, lab.snapshot()) if "filled" not in line] == []
-    # What a dispatcher does with a full /run is a matter of its own.
+    # Other tests cover a dispatcher with a full /run.
     lab.run("worker1", "rm /run/nodecycle/filled")
     assert lab.srun("hostname", "-w", "worker1").rc == 0
     # And the next rollout is refused before anything changes.

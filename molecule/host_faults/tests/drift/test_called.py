@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Slurm really runs is what is proven, also where a file that slurm.conf includes names another script."""
+"""The proof is about the programs that Slurm really runs, even if a file that slurm.conf includes names another script."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_line_that_comes_later_is_told(lab):
     else:
         assert "does not name the dispatcher of worker_prolog" in said
     again = lab.play(DEFINITION, INCLUDES)
-    assert "what runs is not what is defined" in again.stdout
-    # What status says is what happens: both prologs, and the other task prolog.
+    assert "does not run what is defined" in again.stdout
+    # status tells the truth: both prologs run, and the other task prolog.
     job = lab.sbatch("echo task prolog: ${FROM_TASK_PROLOG:-none}", "-w worker1")
     assert lab.finish(job)["JobState"] == "COMPLETED"
     assert lab.output(job) == "task prolog: none\n"

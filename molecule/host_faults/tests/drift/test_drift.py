@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What decides what root runs was open to alice for a moment: the status says so, the next run mends it, and she keeps no way to root."""
+"""alice could write for a moment where it is decided what root runs: the status says so, the next run repairs it, and she keeps no way to root."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from conftest import ROOT, active
 
 DEFINITION = f"--extra-vars=@{ROOT}/molecule/host_faults/vars/drift.yml"
 
-#: What somebody opened, by name: where, and how. {id} is the directory of the host's active release.
+#: The paths that somebody opened, by name: host, path and command. {id} is the directory of the host's active release.
 DRIFT = {
-    # Those that were tried in the review.
+    # Those of the security review.
     "release open": ("worker1", "{id}", "chmod 777 {path}"),
     "release of bob": ("worker2", "{id}", "chown bob {path}"),
     "unit open": ("login", "/etc/systemd/system/nodecycle-login-init.service", "chmod 666 {path}; chown alice {path}"),
@@ -58,7 +58,7 @@ def in_place(lab):
 
 
 def status(lab, host):
-    """What the status says of a host."""
+    """The status of a host."""
     said = lab.play(playbook="playbooks/status.yml").stdout
     lines = re.findall(r'^\s+"((?:controller|login|worker)\S*): (.*)",?$', said, re.MULTILINE)
     number = host.removeprefix("worker")
@@ -85,8 +85,8 @@ def test_what_was_placed_is_proven(lab):
         assert status(lab, host).endswith("proven")
 
 
-def test_drift_is_told_mended_and_told_no_more(lab):
-    """All cases at once: a run is no quicker with one."""
+def test_drift_is_told_then_repaired_and_no_longer_told(lab):
+    """All cases at once: a run with one is not faster."""
     for name in DRIFT:
         host, path = place(lab, name)
         lab.run(host, DRIFT[name][2].replace("{path}", path))
@@ -120,7 +120,7 @@ ALONE = (
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_the_status_names_each_and_a_run_mends_it(lab, name):
+def test_the_status_names_each_and_a_run_repairs_it(lab, name):
     host, path = place(lab, name)
     before = lab.run(host, f"stat -c '%F %a %U %G' {path}") if "alice's" not in name and "link" not in name else ""
     lab.run(host, DRIFT[name][2].replace("{path}", path))
@@ -133,7 +133,7 @@ def test_the_status_names_each_and_a_run_mends_it(lab, name):
 
 
 def test_alice_keeps_no_way_to_root(lab):
-    """She was in an open release with all that she can do, and has everything open that she made there."""
+    """She did all that she can in an open release, and has all files open that she made there."""
     host = "worker1"
     release = f"/etc/nodecycle/{active(lab, host)}"
     lab.run(host, f"chmod 777 {release}")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Init scripts that hang, at a boot and at a run, and those of a run that was killed: each comes to an end, and nobody is locked out."""
+"""Init scripts that hang, at a boot and at a run, and those of a run that was killed: each ends, and nobody is locked out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ echo ended >>/var/tmp/init-runs
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
-    """What the tests leave on the hosts goes."""
+def repaired(lab):
+    """Removes the traces of the tests on the hosts."""
     for host in ("worker1", "worker2", "worker3", "login"):
         lab.run(host, "rm -f /var/tmp/init-runs")
     yield
@@ -64,7 +64,7 @@ def test_a_run_ends_a_worker_init_that_hangs_and_is_undone(lab):
     assert time.monotonic() - began < 120
     assert "the limit of 5 seconds for all scripts of this hook, slurm_init_timeout" in message
     assert "waiting for the licence server" in message
-    assert "Given back: worker3" in message
+    assert "Resumed: worker3" in message
     assert {host: active(lab, host) for host in before} == before
     for host in ("worker1", "worker2", "worker3"):
         assert lab.try_run(host, "pgrep -fx 'sleep 3000'").rc != 0

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""alice tries all at once, on every host, while rollouts succeed, fail and are rolled back: nobody else's job is touched, every run ends."""
+"""alice makes all her attacks at once, on every host, during rollouts, undos and rollbacks: no run touches another's job, every run ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shlex
 import pytest
 from conftest import HOSTS, WORKERS, active, extra, failure_of, wait
 
-#: What alice runs on each host. All of it is what any user may do.
+#: alice's programs on each host. Any user may run them.
 ATTACK = r"""
 cd "$(mktemp -d ~/attack.XXXXXX)" || exit
 mkdir -p ~/opened
@@ -25,7 +25,7 @@ lock_all() {
 }
 while :; do lock_all & sleep 1; wait; done &
 
-# Whoever opens this to read it leaves a trace.
+# A process that opens this to read it leaves a trace.
 trap_at() {
     mkfifo "$1" 2>/dev/null && (echo 'Prolog=/bin/false' >"$1" && echo "$1" >>~/opened/"$(hostname)") 2>/dev/null &
 }
@@ -67,7 +67,7 @@ NAMES = [
     "\x1b[2J\u2028\u202e",
 ]
 
-#: What she asks of her tasks' environment.
+#: Her settings in her tasks' environment.
 ENVIRONMENT = (
     "ALL,FUNCNEST=1,POSIXLY_CORRECT=1,SLURM_JOB_RESERVATION=nodecycle_canary,BASH_ENV=/tmp/alice-env,ENV=/tmp/alice-env,"
     "SHELLOPTS=noexec,IFS=/,root=/tmp,run=/tmp,state=/tmp,log=/tmp/log,hook=x,LD_PRELOAD=/tmp/alice-env"
@@ -87,7 +87,7 @@ def others(lab):
 
 @pytest.fixture(scope="module", autouse=True)
 def attack(lab, others):
-    """alice at work; her programs and jobs go at the end."""
+    """alice's attacks. Her programs and jobs go at the end."""
     for host in HOSTS:
         text = shlex.quote(ATTACK)
         lab.run(host, f"printf %s {text} >attack.sh", "alice")
@@ -114,14 +114,14 @@ def attack(lab, others):
 
 
 def nobody_was_touched(lab, others):
-    """What must hold after each run."""
+    """The conditions after each run."""
     assert {job: lab.job(job)["JobState"] for job in others} == others
     assert {job: lab.job(job)["Restarts"] for job in others} == dict.fromkeys(others, "0")
     assert {host: lab.read(host, "/home/alice/opened/" + host) for host in HOSTS} == dict.fromkeys(HOSTS, "")
     assert [host for host in HOSTS if lab.try_run(host, "test -e /tmp/executed").rc == 0] == []
 
 
-def given_back(lab, message):
+def resumed(lab, message):
     """The nodes are in service again after an undo."""
     with contextlib.suppress(AssertionError):
         wait(lambda: not any(lab.in_service().values()), 60, "the nodes to be back")
@@ -143,19 +143,19 @@ def test_a_rollout_that_fails_is_undone(lab, good, others):
     assert "is undone; each host has proven it by sha256" in message
     assert "no scratch here" in message
     assert {host: active(lab, host) for host in WORKERS} == before
-    given_back(lab, message)
+    resumed(lab, message)
     nobody_was_touched(lab, others)
 
 
 def test_a_rollout_that_fails_in_a_batch_is_undone(lab, good, others):
-    """The node is drained through a user's job, which is held and comes back."""
+    """A user's job drains the node. Slurm holds the job, and the undo releases it."""
     variables = {
         "slurm_worker_prolog": [{"name": "bad", "content": "#!/bin/sh\nexit 7\n", "nodes": "worker2"}],
         "slurm_canary": "worker3",
         "slurm_batches": ["100%"],
         "slurm_batch_watch": 60,
     }
-    # bob submits, too, so that the batch is noticed by somebody's job.
+    # bob submits, too, so that some job meets the batch.
     submit = "while :; do sleep 3; timeout 20 sbatch -o /dev/null -w worker2 --wrap true; done"
     lab.run(
         "login",
@@ -165,11 +165,11 @@ def test_a_rollout_that_fails_in_a_batch_is_undone(lab, good, others):
     lab.run("login", "systemctl stop bob-jobs")
     message = failure_of(done)
     assert "is undone; each host has proven it by sha256" in message
-    given_back(lab, message)
+    resumed(lab, message)
     nobody_was_touched(lab, others)
 
 
-def test_a_rollback_goes_back(lab, others):
+def test_a_rollback_restores_the_previous_rollout(lab, others):
     done = lab.play(playbook="playbooks/rollback.yml")
     assert done.returncode == 0, done.stdout
     assert "each host has proven it by sha256" in done.stdout
@@ -183,7 +183,7 @@ def test_status_says_what_runs(lab, others):
     nobody_was_touched(lab, others)
 
 
-def test_everything_can_be_taken_away(lab, others):
+def test_everything_can_be_removed(lab, others):
     empty = {
         "slurm_worker_prolog": [],
         "slurm_worker_epilog": [],

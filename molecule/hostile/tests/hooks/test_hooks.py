@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users, full memory and scripts of all manners do to the dispatchers."""
+"""The dispatchers with hostile users, full memory and all kinds of scripts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def definition(lab):
 
 
 @pytest.fixture(autouse=True)
-def mended(lab):
+def repaired(lab):
     yield
     lab.run("worker1", "rm -f /tmp/hostile-*; rm -rf /etc/nodecycle/canary*")
     lab.try_run("worker1", f"umount {RUN}")
@@ -87,18 +87,20 @@ def test_no_variable_of_a_users_skips_a_task_prolog(lab, variable):
     assert (done.rc, done.stdout) == (0, "present\n"), done.stderr
 
 
-def test_a_user_does_not_meet_a_trial(lab):
-    trial = "/etc/nodecycle/releases/0123456789abcdef"
-    script = "#!/bin/sh\\necho print trial\\n"
-    lab.run("worker1", f"mkdir -p {trial} && printf '{script}' >{trial}/task_prolog && chmod 755 {trial}/task_prolog")
+def test_a_user_does_not_meet_a_canary(lab):
+    canary = "/etc/nodecycle/releases/0123456789abcdef"
+    script = "#!/bin/sh\\necho print canary\\n"
+    lab.run(
+        "worker1", f"mkdir -p {canary} && printf '{script}' >{canary}/task_prolog && chmod 755 {canary}/task_prolog"
+    )
     slurm = lab.run("worker1", "id -u slurm").strip()
-    lab.run("worker1", f"ln -s {trial} /etc/nodecycle/canary && ln -s {trial} /etc/nodecycle/canary.{slurm}")
+    lab.run("worker1", f"ln -s {canary} /etc/nodecycle/canary && ln -s {canary} /etc/nodecycle/canary.{slurm}")
     try:
         done = lab.try_run(
             "login", f"env EUID={slurm} SLURM_JOB_RESERVATION=nodecycle_canary timeout 60 srun -w worker1 true", "alice"
         )
         assert (done.rc, done.stdout) == (0, "present\n"), done.stderr
         probe = "cd / && runuser -u slurm -- env SLURM_JOB_RESERVATION=nodecycle_canary srun -w worker1 true"
-        assert lab.run("controller", probe) == "trial\n"
+        assert lab.run("controller", probe) == "canary\n"
     finally:
-        lab.run("worker1", f"rm -rf {trial}")
+        lab.run("worker1", f"rm -rf {canary}")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs whose names look like lines of squeue: nobody's job is cancelled by them, no rollout is stopped, every undo ends."""
+"""Jobs whose names look like lines of squeue: they cancel nobody's job, they stop no rollout, and every undo ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def nothing(lab):
 
 @pytest.fixture
 def hostile(lab, nothing):  # noqa: ARG001
-    # It goes first and comes last.
+    # First in, last out.
     """bob's jobs, one that runs and one that waits, and alice's with all her names; the queue must be the same at the end."""
     victim = submit(lab, "bob", "-w worker1 -p batch -n1 -o /dev/null --wrap 'sleep 3000'")
     submit(lab, "bob", "-H -p batch -o /dev/null --wrap true")
@@ -67,7 +67,7 @@ def hostile(lab, nothing):  # noqa: ARG001
 
 
 def untidy(lab):
-    """What a run has left of its own: files on hosts, and reservations. The jobs are alice's, whatever their names."""
+    """The traces of a run: files on hosts, and reservations. The jobs are alice's, whatever their names."""
     found = [line for line in lab.leftovers() if line.partition(":")[0] in HOSTS]
     reservations = lab.run("controller", "scontrol show reservation -o").splitlines()
     return found + [line for line in reservations if line.startswith("ReservationName=")]
@@ -94,7 +94,7 @@ def test_an_undo_ends(lab, good):
     files = lab.snapshot()
     message = failure_of(lab.play(good, extra(BAD)))
     assert "is undone; each host has proven it" in message
-    assert "not ours" not in message
+    assert "jobs of others" not in message
     assert differences(files, lab.snapshot()) == []
     assert lab.in_service() == dict.fromkeys(WORKERS, "")
     assert untidy(lab) == []
@@ -102,7 +102,7 @@ def test_an_undo_ends(lab, good):
 
 @pytest.mark.usefixtures("hostile")
 def test_held_jobs_are_known_by_their_ids(lab):
-    done = lab.module("held_jobs")
+    done = lab.module("held_jobs_info")
     assert (done["failed"], done["held"], done["foreign"]) == (False, [], {})
 
 
@@ -116,9 +116,9 @@ def test_a_stranger_in_our_reservation_is_told_and_keeps_no_undo_from_ending(lab
     )
     job = submit(lab, "alice", "-H -p batch --reservation=nodecycle_canary -o /dev/null --wrap true")
     message = failure_of(lab.play(good, extra(CHANGED)))
-    assert f"used by jobs that are not ours ({job})" in message
+    assert f"jobs of others use the reservation nodecycle_canary ({job})" in message
     assert "is undone; each host has proven it" in message
-    assert f"left to its own end, because jobs that are not ours use it: {job}" in message
+    assert f"stays until it ends by itself, because jobs of others use it: {job}" in message
     assert lab.job(job)["JobState"] == "PENDING"
     assert differences(files, lab.snapshot()) == []
     assert [line for line in untidy(lab) if not line.startswith("ReservationName=")] == []
@@ -149,7 +149,7 @@ def test_a_probe_that_outlived_its_reservation_is_found_and_nobody_elses_job(lab
 
 @pytest.mark.usefixtures("hostile")
 def test_what_slurm_holds_is_released_beside_all_of_that(lab, good):
-    """The prolog fails for a batch job of bob's; Slurm holds it, and the undo gives it back."""
+    """The prolog fails for a batch job of bob's. Slurm holds it, and the undo releases it."""
     switched = {
         "slurm_worker_prolog": [{"name": "switched", "content": "#!/bin/sh\ntest ! -e /tmp/fail\n"}],
         "slurm_batches": ["100%"],

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Vaulted values and what scripts print: in no output, in no system log, and in nothing that a user of the cluster can read."""
+"""Vaulted values and the scripts' output appear in no output, in no system log, and in nothing that a user of the cluster can read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conftest import HOSTS, WORKERS, extra, failure_of
 VARS = pathlib.Path(__file__).resolve().parents[2] / "vars"
 TOKEN = "Vaulted-Token-271828"  # noqa: S105
 PIN = "#!/bin/sh\n# license 314159\nexit 0\n"
-#: All that the scripts make of them. The number alone may occur by chance.
+#: All forms that the scripts give them. The number alone may occur by chance.
 SECRETS = (TOKEN, TOKEN[::-1], base64.b64encode(f"svc:{TOKEN}".encode()).decode(), "license 314159")
 #: Where a host keeps what lasts, and what may be in memory.
 PLACES = "/etc /var /run /opt /home /tmp /usr/local"
@@ -39,7 +39,7 @@ def logged(lab, host, text):
 
 @pytest.fixture(scope="module", autouse=True)
 def placed(lab):
-    """What was printed while the scripts came to the hosts, first in check mode, with all that Ansible can print."""
+    """Ansible's output while the scripts come to the hosts, first in check mode, with all that it can print."""
     tried = play(lab, "--check", "--diff", "-vvv")
     done = play(lab, "-vvv")
     assert done.returncode == 0, done.stdout
@@ -79,7 +79,7 @@ def test_a_user_can_read_none(lab, host):
 
 @pytest.mark.parametrize("host", WORKERS)
 def test_a_user_who_knows_the_rest_can_try_no_values(lab, host):
-    """All digests that were to be seen before: of the text, of the hook's scripts, and of the dispatcher that names them."""
+    """All digests that everybody could see before: of the text, of the hook's scripts, and of the dispatcher that names them."""
     look = "find /etc/nodecycle/ /run/nodecycle /var/lib/nodecycle /var/log/nodecycle -print -type f -exec cat {} + 2>/dev/null; true"
     readable = lab.try_run(host, look, "alice").stdout
     assert "hook=worker_epilog" in readable

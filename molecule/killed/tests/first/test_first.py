@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The very first rollout is killed: the next run finishes it, or takes it all away again."""
+"""The very first rollout is killed: the next run finishes it, or removes everything again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bare(lab):
     return lab.snapshot()
 
 
-def test_the_first_rollout_is_taken_away_again(lab, bare, definition):
+def test_the_first_rollout_is_removed_again(lab, bare, definition):
     counted = Killer(lab).count("first", definition)
     assert counted.returncode == 0, counted.stdout
     assert lab.snapshot() != bare

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible is killed with SIGKILL, and a plain run afterwards puts everything right."""
+"""Ansible is killed with SIGKILL, and a plain run afterwards restores the cluster."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from conftest import EACH_WORKER, WORKERS, Killer, Traffic, differences
 DELAYS = (0, 0.4)
 
 
-#: What the next run wants: every third time what was before the one that was killed.
+#: The definition of the next run: every third time the one before the killed run.
 WANTED = ("after", "after", "before")
 
 
 def points(name, how_many, wanted, since=""):
-    """Number of the task, delay and what the next run wants, as parameters."""
+    """Number of the task, delay and the next run's definition, as parameters."""
     found = []
     for index, (number, task) in enumerate(Killer.points(name, how_many, since)):
         delay, then = DELAYS[index % len(DELAYS)], wanted[index % len(wanted)]
@@ -33,7 +33,7 @@ def traffic(lab):
 
 @pytest.fixture(scope="module")
 def clusters(lab, request):
-    """The definitions, by name, and what each makes of the cluster; the one that it has now is the first."""
+    """The definitions, by name, and the files of the cluster under each. The present one is the first."""
     found = {}
     for name in ("b", "a"):
         argument = f"--extra-vars=@{request.path.parents[2]}/vars/{name}.yml"
@@ -44,8 +44,8 @@ def clusters(lab, request):
     return found
 
 
-def put_right(lab, traffic, cluster):
-    """A plain run has succeeded, the cluster is what it defines, and nothing is left of the run that was killed."""
+def recovered(lab, traffic, cluster):
+    """A plain run has succeeded, the cluster has its definition, and the killed run has left nothing."""
     argument, files = cluster
     done = lab.play(argument)
     assert done.returncode == 0, done.stdout
@@ -61,7 +61,7 @@ def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
     Killer(lab).kill(number, delay, clusters[after][0])
     clusters["now"] = {"before": before, "after": after}[then]
-    put_right(lab, traffic, clusters[clusters["now"]])
+    recovered(lab, traffic, clusters[clusters["now"]])
 
 
 @pytest.mark.parametrize(("number", "delay", "then"), points("undo", 4, ["before"], "Note that the rollout is undone"))
@@ -69,7 +69,7 @@ def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay,
     assert then == "before"
     argument, _files = clusters[clusters["now"]]
     Killer(lab).kill(number, delay, argument, f"--extra-vars=@{request.path.parents[2]}/vars/bad.yml")
-    put_right(lab, traffic, clusters[clusters["now"]])
+    recovered(lab, traffic, clusters[clusters["now"]])
 
 
 def test_a_probe_that_goes_on_when_its_run_is_killed_harms_no_later_one(lab, traffic, clusters):
@@ -77,7 +77,7 @@ def test_a_probe_that_goes_on_when_its_run_is_killed_harms_no_later_one(lab, tra
     after = "b" if clusters["now"] == "a" else "a"
     Killer(lab).kill("Send a job through the hooks of each node, in each of its partitions", 1.5, clusters[after][0])
     clusters["now"] = after
-    put_right(lab, traffic, clusters[after])
+    recovered(lab, traffic, clusters[after])
 
 
 def test_one_more_run_changes_nothing(lab, clusters):
@@ -90,10 +90,10 @@ def test_no_user_has_noticed(traffic):
     assert traffic.problems == []
 
 
-def test_a_controller_that_died_with_the_run_is_brought_back(lab, clusters, traffic):
+def test_a_controller_that_died_with_the_run_is_started(lab, clusters, traffic):
     """As when a slurm.conf ends the controller (22.05) and Ansible is killed before it can undo that."""
     before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
     Killer(lab).kill("Let Slurm read its changed slurm.conf", 0, clusters[after][0])
     lab.run("controller", "systemctl stop slurmctld")
     clusters["now"] = before
-    put_right(lab, traffic, clusters[before])
+    recovered(lab, traffic, clusters[before])

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The very first rollout has a bad script: the cluster is as if it had never been."""
+"""The very first rollout has a bad script: afterwards the cluster is unchanged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
         )
     assert "worker_prolog: script 10-bad ended with exit code 3 on worker3" in message
     assert "no scratch here" in message
-    # The role install, which made the cluster, has drop-ins of its own; logs are the site's and stay. What sackd was sent once
-    # it keeps, also when no slurm.conf includes it any more (24.11.5). Locks stay until the next boot.
+    # The role install, which made the cluster, has drop-ins of its own; logs are the site's and stay. sackd keeps a file that it got
+    # once, even if no slurm.conf includes it any more (24.11.5). Locks stay until the next boot.
     places = "/etc /usr/local /opt /run /var/lib /var/cache"
     others = "-name '*nodecycle*install*' -o -path '/run/slurm/conf/*' -o -path '/run/nodecycle*.lock'"
     found = {host: lab.run(host, f"find {places} -iname '*nodecycle*' -not '(' {others} ')'").split() for host in HOSTS}
@@ -30,7 +30,7 @@ def test_a_host_that_is_lost_on_the_first_day_is_as_bare_as_the_others_when_it_i
     with undone(lab, "-w worker1"):
         message = failure_of(Killer(lab).lose("worker2", "Activate an empty release", wanted))
         assert "worker2: it cannot be reached any more" in message
-        assert "Not put back on worker2" in message
+        assert "Not restored on worker2" in message
         assert "nodecycle: unreachable" in lab.in_service()["worker2"]
         lab.boot("worker2")
         nothing = lab.play()

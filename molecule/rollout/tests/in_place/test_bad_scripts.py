@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad scripts that pass every check before a run: no user's job notices, the last good release is back, the message names the cause."""
+"""Bad scripts that pass every check before a run: no user's job notices, the last good release is active again, the message names the cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def script(text: str, **options: t.Any) -> list[dict[str, t.Any]]:
     return [{"name": "bad", "content": f"#!/bin/sh\n{text}\n", **options}]
 
 
-#: For each what the variables are, and what the message has to say.
+#: For each the variables, and the words of the message.
 CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "a prolog that exits 1": (
         {"slurm_worker_prolog": script("echo no scratch here; exit 1")},
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     ),
     "a prolog that fails only on a node that is no canary": (
         {"slurm_worker_prolog": script("echo no such device; exit 7", nodes="worker2"), "slurm_batches": ["100%"], "slurm_batch_watch": 10},
-        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Given back: worker2"],
+        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Resumed: worker2"],
     ),
     "an epilog that exits 1": (
         {"slurm_worker_epilog": script("echo cannot clean; exit 1")},

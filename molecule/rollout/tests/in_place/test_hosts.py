@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host that is not like the others: it lacks an interpreter, or its disk fills up."""
+"""A host that differs from the others: it lacks an interpreter, or its disk fills up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from conftest import NAME, extra, failure_of, undone
 
-#: All that we write on a worker; what is in memory (/run) is another thing.
+#: All that we write on a worker, but for files in memory (/run).
 PLACES = ("/etc/nodecycle", "/var/lib/nodecycle", "/var/log/nodecycle")
 
 

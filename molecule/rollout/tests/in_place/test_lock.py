@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two runs at once, and the lock of one that is gone."""
+"""Two runs at once, and the lock of a run that has died."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def started(pid):
 
 
 def test_a_living_process_on_this_machine_never_loses_its_lock(lab, good):
-    """Neither to an hour of silence nor to a word; a dead one loses it at once."""
+    """Neither after an hour without a sign of life nor on request. A dead run loses it at once."""
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     change = extra({"slurm_worker_epilog": f"#!/bin/sh\necho alive {os.getpid()}\n"})
     with subprocess.Popen(["sleep", "600"]) as process:

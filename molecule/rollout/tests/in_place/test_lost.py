@@ -9,9 +9,9 @@ from conftest import WORKERS, Killer, active, administrator, extra, failure_of, 
 
 #: The default canary is worker3, for it is in every partition.
 MOMENTS = (
-    ("worker3", "Put the release on trial"),
-    ("worker3", "Look which scripts each probe met"),
-    ("worker2", "Note which hosts are next"),
+    ("worker3", "Activate the release as a canary"),
+    ("worker3", "Read which scripts each probe met"),
+    ("worker2", "Note the hosts of the batch"),
 )
 
 
@@ -23,17 +23,17 @@ def settled(lab, good):
 
 
 @pytest.mark.parametrize(("host", "task"), MOMENTS)
-def test_a_host_that_is_lost_is_drained_and_put_back_by_the_next_run(lab, good, host, task):
+def test_a_host_that_is_lost_is_drained_and_restored_by_the_next_run(lab, good, host, task):
     with undone(lab, "-w worker1"):
         message = failure_of(Killer(lab).lose(host, task, good, extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n"})))
         assert f"{host}: it cannot be reached any more" in message
-        assert f"Not put back on {host}: it cannot be reached. Run again when this is mended." in message
+        assert f"Not restored on {host}: it cannot be reached. Fix this, then run again." in message
         assert "nodecycle: unreachable" in lab.in_service()[host]
         others = [worker for worker in WORKERS if worker != host]
         assert [lab.in_service()[worker] for worker in others] == ["", ""]
         lab.boot(host)
-        mended = lab.play(good)
-        assert mended.returncode == 0, mended.stdout
+        repaired = lab.play(good)
+        assert repaired.returncode == 0, repaired.stdout
         lab.wait_for_state(host, lambda state: state == "IDLE")
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not ours stays as it is: drains, nodes that are down, holds."""
+"""Drains, nodes that are down, and holds of others stay as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from conftest import WORKERS, active, administrator, extra, failure_of, summary, undone, users, wait
 
 BAD = {"slurm_worker_prolog": [{"name": "bad", "content": "#!/bin/sh\necho no scratch here\nexit 1\n"}]}
-#: Fails from the moment on at which a test wants it to.
+#: Fails from a moment on that a test chooses.
 SWITCHED = {
     "slurm_worker_prolog": [{"name": "switched", "content": "#!/bin/sh\necho switched\ntest ! -e /tmp/fail\n"}],
     "slurm_batches": ["100%"],
@@ -33,7 +33,7 @@ def in_service(lab):
 
 def test_what_others_did_before_stays_through_an_undo_and_through_a_commit(lab, good):
     administrator(lab, "NodeName=worker1 State=DRAIN Reason='broken fan'")
-    # Its slurmd, too, is down: the lab's ReturnToService=2 would bring it back as soon as it registers.
+    # Its slurmd, too, is down: with the lab's ReturnToService=2 the node would return to service as soon as it registers.
     lab.run("worker2", "systemctl stop slurmd")
     administrator(lab, "NodeName=worker2 State=DOWN Reason='power supply'")
     service = lab.in_service()
@@ -45,7 +45,7 @@ def test_what_others_did_before_stays_through_an_undo_and_through_a_commit(lab, 
 
     with undone(lab, "-w worker3"):
         message = failure_of(lab.play(good, extra(BAD)))
-    assert "Given back: worker3" in message
+    assert "Resumed: worker3" in message
     assert {job: lab.job(job)["Reason"] for job in holds} == holds
 
     with users(lab, "-w worker3"):
@@ -58,7 +58,7 @@ def test_what_others_did_before_stays_through_an_undo_and_through_a_commit(lab, 
 
 
 def test_a_drain_by_an_administrator_during_the_rollout_wins(lab, good):
-    """On a node that nothing has happened to, and on one that Slurm has drained because of our script."""
+    """On an untouched node, and on one that Slurm has drained because of our script."""
     before = {host: active(lab, host) for host in WORKERS}
     with undone(lab), concurrent.futures.ThreadPoolExecutor() as pool:
         run = pool.submit(lab.play, good, extra(SWITCHED))
@@ -107,7 +107,7 @@ def test_a_node_that_cannot_be_reached_stops_the_run_before_anything_changes(lab
     assert "slurm_tolerated_nodes" in message
 
 
-def test_a_node_that_cannot_be_reached_is_drained_and_given_back_by_the_run_that_completes_it(lab, good, broken):
+def test_a_node_that_cannot_be_reached_is_drained_and_resumed_by_the_run_that_completes_it(lab, good, broken):
     changed = extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n", "slurm_tolerated_nodes": 1})
     before = active(lab, "worker2")
     with users(lab):
@@ -147,8 +147,8 @@ def test_a_tolerated_node_stays_drained_with_the_script_as_the_reason(lab, good)
         assert done.returncode == 0, done.stdout
         assert "nodecycle: worker_prolog 10-bad exit 7 job " in lab.in_service()["worker2"]
         assert lab.in_service()["worker1"] == lab.in_service()["worker3"] == ""
-        # No run resumes a node for which a script failed; and the jobs that want just this node wait until somebody has.
-        mended = lab.play(good)
-        assert mended.returncode == 0, mended.stdout
+        # No run resumes a node for which a script failed. Jobs that want just this node wait until somebody has resumed it.
+        repaired = lab.play(good)
+        assert repaired.returncode == 0, repaired.stdout
         assert "nodecycle: worker_prolog 10-bad exit 7 job " in lab.in_service()["worker2"]
         administrator(lab, "NodeName=worker2 State=RESUME")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Counts what a run really does on each host: modules executed there, and operations of the connection.
+"""Counts the real work of a run on each host: modules executed there, and operations of the connection.
 
 A result says nothing of it: copy and template execute two modules each, and an action on the control node none. So this looks
 at the methods of ActionBase through which everything goes. It is loaded before the workers are forked, so they have it too.

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may take the lock, and how a long watch gives signs of life. What the module answers is given; the processes are real."""
+"""Who may take the lock, and how a long watch gives signs of life. The module's answers are given; the processes are real."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.action import journal as action
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _module
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import LOCK_STALE
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _process
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call, _lock_holder
 
 Answer = dict[str, t.Any]
 
 
 class Journal(action.ActionModule):
-    """The plugin, with the answers of its module; what it was called with is kept."""
+    """The plugin, with the answers of its module. It keeps the arguments of each call."""
 
     def __init__(self, answers: t.Sequence[Answer], **args: t.Any) -> None:
         self._answers = iter(answers)
@@ -33,11 +33,18 @@ class Journal(action.ActionModule):
         return dict(next(self._answers))
 
     def hold(self) -> Answer:
-        return self._hold(self._task.args, {})
+        return _journal_call.call(self, self._task.args, {})
 
 
 def held(pid: int, **more: t.Any) -> Answer:
-    holder = {**_process.this_run(), "run": "x", "pid": pid, "started": _process.started(pid), "age": 99, **more}
+    holder = {
+        **_lock_holder.this_run(),
+        "run": "x",
+        "pid": pid,
+        "started": _lock_holder.started(pid),
+        "age": 99,
+        **more,
+    }
     return {"failed": True, "msg": "another run is under way.", "holder": holder}
 
 
@@ -57,7 +64,7 @@ def test_a_dead_process_loses_it_at_once() -> None:
     assert plugin.hold() == {"changed": True}
     claim = plugin.calls[1]["holder"]
     assert (claim["instead_of"], claim["is_known"]) == ("x", True)
-    # Never without a look.
+    # Never without a check.
     assert "instead_of" not in plugin.calls[0]["holder"]
 
 
@@ -89,16 +96,16 @@ def test_a_lock_that_cannot_be_read_is_taken_on_demand(is_forced: bool) -> None:
 @pytest.mark.parametrize(
     ("go", "steps"),
     [
-        ([True, True, True], [(1, {}), (1, {}), (1, _module.pack({"passed": True}))]),
+        ([True, True, True], [(1, {}), (1, {}), (1, _ansible.pack({"passed": True}))]),
         ([True, False], [(1, {}), (1, {})]),
     ],
 )
 def test_a_long_watch_is_made_of_signs_of_life(
     go: list[bool], steps: list[t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is noted where the rollout may go on is noted at its end."""
-    monkeypatch.setattr(action, "WATCH_AT_ONCE", 1)
+    """The note for a rollout that may go on is written at the end of the watch."""
+    monkeypatch.setattr(_journal_call, "WATCH_AT_ONCE", 1)
     monkeypatch.setattr(action.ActionBase, "run", lambda *_arguments: {})
-    plugin = Journal([{"go": each} for each in go], state="judged", seconds="3", note={"passed": True})
+    plugin = Journal([{"go": each} for each in go], state="evaluated", seconds="3", note={"passed": True})
     assert plugin.run(task_vars={})["go"] == go[-1]
     assert [(call["seconds"], call["note"]) for call in plugin.calls] == steps

@@ -12,12 +12,9 @@ import typing as t
 from unittest import mock
 
 import pytest
-import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.nodecycle.slurm.plugins.action.script_lint import ActionModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.modules import script_lint
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._script_lint import tools
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import tools
 
 GOOD = "#!/bin/bash\nlogger start\n"
 WARNING = "#!/bin/bash\nchmod 777 /scratch/x\n"
@@ -56,7 +53,8 @@ def test_good_scripts_change_nothing_and_warn_of_nothing() -> None:
 def test_an_error_fails_and_says_all() -> None:
     result = run(inline(ERROR))
     assert result["failed"] is True
-    assert result["msg"].startswith("No host was touched.\nworker_prolog: scripts[1]\n  line 2: error: squeue runs")
+    said = "No host was touched.\nworker_prolog: scripts[1]\n  line 2: error (stops the run): squeue runs"
+    assert result["msg"].startswith(said)
     assert [finding["rule"] for finding in result["findings"] if finding["severity"] == "error"] == ["slurm-command"]
 
 
@@ -65,6 +63,14 @@ def test_a_warning_is_shown_once_and_does_not_fail() -> None:
     assert "failed" not in result
     (text,) = result["warnings"]
     assert text.count("why:") == 1
+
+
+def test_a_failure_shows_the_warnings_too() -> None:
+    result = run(inline(ERROR), inline(WARNING))
+    assert "warnings" not in result
+    assert result["msg"].count("[slurm-command]") == 1
+    assert result["msg"].count("[world-writable]") == 1
+    assert result["msg"].count("(stops the run)") == 1
 
 
 def test_the_threshold_decides() -> None:
@@ -137,8 +143,3 @@ def test_wrong_arguments_are_refused(arguments: dict[str, t.Any]) -> None:
 def test_a_script_needs_a_hook_and_a_text(script: dict[str, t.Any]) -> None:
     with pytest.raises(AnsibleError):
         run(script)
-
-
-def test_the_module_names_every_hook() -> None:
-    documented = yaml.safe_load(script_lint.DOCUMENTATION)["options"]["scripts"]["suboptions"]["hook"]["choices"]
-    assert documented == list(HOOKS)

@@ -46,13 +46,13 @@ GRAMMAR = [
     ("partitionname=p Nodes=ALL Default=YES # x\n", [("partitionname", "partitionname=p Nodes=ALL Default=YES", 1)]),
     ("PowerAction=x Program=/p\nDownNodes=n1 Reason=y\nNodeSet=s Feature=f\n",
      [("PowerAction", "PowerAction=x Program=/p", 1), ("DownNodes", "DownNodes=n1 Reason=y", 2), ("NodeSet", "NodeSet=s Feature=f", 3)]),
-    # No key: Slurm itself says what is wrong with these.
+    # Not a key: Slurm itself tells the fault of these.
     ("Include other.conf\n", []),
     ("INCLUDE\tother.conf\n", []),
     ("just words\n", []),
     ("A=\n", []),
     ("=1\n", []),
-    # Ends of lines are \n alone, whatever Python takes for one.
+    # Only \n ends a line, although Python knows more.
     ("# a\x0cB=1\nC=3\n", [("C", "3", 2)]),
     ("# a\u2028B=1\nC=3\n", [("C", "3", 2)]),
 ]  # fmt: skip
@@ -346,7 +346,8 @@ def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
     ("text", "expected"),
     [
         ("Prolog=/etc/nodecycle/current/worker_prolog\n", True),
-        ('prologslurmctld = "/etc/nodecycle/current/controller_prolog" # ours\n', True),
+        ('prologslurmctld = "/etc/nodecycle/current/controller_prolog" # ours\n', False),
+        ('epilog = "/etc/nodecycle/current/worker_epilog" # ours\n', True),
         ("PrologEpilogTimeout=79\n", False),
         ("# Prolog=/etc/nodecycle/current/worker_prolog\n", False),
         ("Prolog=/etc/nodecycle-site/prolog\n", False),
@@ -354,4 +355,4 @@ def test_a_line_that_is_no_longer_adopted_comes_back() -> None:
     ],
 )
 def test_whether_lines_name_our_files(text: str, expected: bool) -> None:
-    assert _conf.names(text, "/etc/nodecycle") is expected
+    assert _conf.names(text, "/etc/nodecycle", {"prolog", "epilog"}) is expected

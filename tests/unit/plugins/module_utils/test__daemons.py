@@ -14,7 +14,7 @@ import typing as t
 import uuid
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _runs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _hook_log
 
 NOBODY = 65534
 
@@ -135,9 +135,9 @@ def test_only_a_script_of_roots_or_slurm_users_is_waited_for() -> None:
     path = f"/etc/nodecycle/releases/{release[:16]}/worker_prolog.d/10-a"
     command = ("bash", "-c", f"exec -a {path} sleep 60")
     with running(*command, uid=NOBODY):
-        assert not _runs.still_running("/etc/nodecycle", release)
-        assert not _runs.still_running("/etc/nodecycle", release, {0, 64030})
-        assert _runs.still_running("/etc/nodecycle", release, {0, NOBODY})
+        assert not _hook_log.still_running("/etc/nodecycle", release)
+        assert not _hook_log.still_running("/etc/nodecycle", release, {0, 64030})
+        assert _hook_log.still_running("/etc/nodecycle", release, {0, NOBODY})
     with running(*command):
-        assert _runs.still_running("/etc/nodecycle", release)
-        assert not _runs.still_running("/etc/nodecycle", "f" * 64)
+        assert _hook_log.still_running("/etc/nodecycle", release)
+        assert not _hook_log.still_running("/etc/nodecycle", "f" * 64)

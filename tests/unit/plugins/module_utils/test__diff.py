@@ -80,7 +80,7 @@ def test_damage_is_shown(store: Store) -> None:
 def test_a_secret_is_never_shown(before: tuple[Script, ...], after: tuple[Script, ...], store: Store) -> None:
     if before:
         active(store, *before)
-    # What was no secret when it became one is none to be shown either.
+    # A text that has just become a secret must not be shown either.
     shown = [part for part in release_diff(store, *packed(*after)) if "password" in part["before"] + part["after"]]
     assert [part["before_header"] for part in shown if not (before and not before[0].no_log and after == (ONE,))] == []
 

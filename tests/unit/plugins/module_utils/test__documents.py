@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents of the wrong shape: every reader says what is wrong, or does without; none of them ends in an error of Python's own."""
+"""Documents of the wrong shape: every reader names the fault, or does without. None ends in an error of Python's own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _diff, _documents, _proof, _runs, _store
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _diff, _documents, _hook_log, _proof, _store
 from ansible_collections.nodecycle.slurm.plugins.module_utils._documents import DocumentError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, activated_nodes
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import (
+    SHAPES,
+    Committed,
+    Holder,
+    Rollout,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout, _rollout_texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan as plan_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import rollback as rollback_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import undo as undo_
 
 pytestmark = pytest.mark.usefixtures("host")
 
@@ -77,7 +86,7 @@ def releases(make_release: Make) -> list[Release]:
 
 
 def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
-    """What the modules do with a store."""
+    """The modules' use of a store."""
     manifest, previous = wanted.manifest(), store.current()
     found = store.manifest(wanted.id)
     if found:
@@ -86,7 +95,7 @@ def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
     _proof.prove(store, "/none", lambda _path: None)
     _diff.release_diff(store, manifest, content)
     store.previous()
-    # What is not fit to be read is mended before anything turns.
+    # The store repairs what it cannot read before it activates anything.
     store.stage(manifest, content)
     assert store.damaged(manifest) == []
     store.activate(wanted.id)
@@ -97,7 +106,7 @@ def use_store(store: Store, wanted: Release, content: dict[str, bytes]) -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("name", ["manifest.json", "history.json", "worker_init.ok"])
-def test_a_store_is_mended_whatever_its_documents_say(
+def test_a_store_is_repaired_whatever_its_documents_say(
     name: str, store: Store, make_release: Make, host: pathlib.Path
 ) -> None:
     dice = random.Random(name)  # noqa: S311 - the same in each run
@@ -141,7 +150,7 @@ def test_a_manifest_of_another_shape_is_never_activated(store: Store, make_relea
 
 
 def documents() -> dict[str, t.Any]:
-    """What a journal's files say in the middle of a rollout, and of a rollback."""
+    """The content of a journal's files in the middle of a rollout, and of a rollback."""
     node = {
         **dict.fromkeys(("reason", "reason_user", "reason_time", "owner"), "x"),
         "state": "IDLE",
@@ -196,28 +205,28 @@ HOLDER = {"run": "own", "user": "ada", "host": "control", "pid": 7, "machine": "
 
 
 def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
-    """What the module journal, and what is decided from it on the control node, do with a journal."""
+    """The use of a journal by the module journal, and by the decisions on the control node."""
 
     def undo() -> None:
         rollout = journal.require_rollout()
         activated_nodes(rollout)
-        plan = _rollout.undo_plan(rollout)
-        outcome = {**_rollout.undo_outcome(plan, {}), "not_given_back": []}
-        _rollout_texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
-        _rollout.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
-        _runs.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
+        plan = undo_.undo_plan(rollout)
+        outcome = {**undo_.undo_outcome(plan, {}, 1), "still_waiting": []}
+        texts.undo_message(plan, outcome, rollout["failed"], {}, {}, {})
+        plan_.what_to_do_first(rollout, {"name": "b"}, rollout["nodes"])
+        _hook_log.failures_since(rollout["activated"], {"c": "b" * 64}, rollout.get("failures", []))
 
-    def go_back() -> None:
-        target = _rollout.rollback_target(journal.committed(), "")
+    def roll_back() -> None:
+        target = rollback_.rollback_target(journal.committed(), "")
         if not target["problem"]:
-            _rollout.rollback(target, {}, "slurm")
+            rollback_.rollback(target, {}, "slurm")
 
     def show() -> None:
-        _rollout_texts.status_lines([], {}, {"journal": journal.current(), "committed": journal.committed()})
+        texts.status_lines([], {}, {"journal": journal.current(), "committed": journal.committed()})
 
     return {
         "undo": undo,
-        "go back": go_back,
+        "roll back": roll_back,
         "show": show,
         "holder": journal.holder,
         "lock": lambda: journal.lock(HOLDER, "r", is_known=True),
@@ -247,7 +256,7 @@ def test_a_journal_that_does_not_fit_is_said_to_be_one(name: str, step: str, tmp
             refused += str(tmp_path) in str(exc)
     uses = {
         "journal": {"undo", "show", "note", "open", "close", "end"},
-        "committed": {"go back", "show", "close", "end"},
+        "committed": {"roll back", "show", "close", "end"},
         "lock": {"holder", "lock"},
     }
     assert (refused > ROUNDS / 4) == (step in uses[name])
@@ -262,25 +271,44 @@ def test_the_documents_of_this_test_are_good_ones(tmp_path: pathlib.Path) -> Non
         steps(journal)[step]()
 
 
+@pytest.mark.parametrize(("name", "fields"), [("journal", Rollout), ("lock", Holder), ("committed", Committed)])
+def test_the_shapes_of_the_documents_are_their_types(name: str, fields: t.Any) -> None:
+    """The types that a reader checks are those that the other code expects."""
+    good = documents()[name]
+    document = good["rollouts"][0] if name == "committed" else good
+    assert (
+        fields.__required_keys__ <= document.keys() - {"format"} <= fields.__required_keys__ | fields.__optional_keys__
+    )
+    for key in fields.__required_keys__ | fields.__optional_keys__:
+        less = {field: value for field, value in document.items() if field != key}
+        try:
+            _documents.require(SHAPES[name], {"rollouts": [less]} if name == "committed" else less)
+            is_required = False
+        except DocumentError:
+            is_required = True
+        assert is_required == (key in fields.__required_keys__), key
+
+
 def test_a_record_of_any_shape_is_read_or_passed_over(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(5)  # noqa: S311 - the same in each run
     good = documents()["journal"]["failures"][0]
     for name in ("STATE_DIR", "RUN_DIR", "LOG_DIR"):
         (tmp_path / name / "worker_prolog").mkdir(parents=True)
-        monkeypatch.setattr(_runs, name, str(tmp_path / name))
+        monkeypatch.setattr(_hook_log, name, str(tmp_path / name))
     for _round in range(ROUNDS):
         for place in ("RUN_DIR/worker_prolog/failures", "STATE_DIR/worker_prolog/failure.json"):
             (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, good) for _round in range(5)))
         for place in ("LOG_DIR/worker_prolog.log", "RUN_DIR/worker_prolog/running.4194305"):
             (tmp_path / place).write_bytes(b"\n".join(spoilt(dice, {**good, "job": "7"}) for _round in range(5)))
-        found = _runs.failures_of("", ["worker_prolog"])
-        _rollout.undo_outcome(
-            {**_rollout.undo_plan(documents()["journal"]), "failures": found},
-            {"w1": {"__slurm_log": {"failures": found}}},
+        found = _hook_log.failures_of("", ["worker_prolog"])
+        undo_.undo_outcome(
+            {**undo_.undo_plan(documents()["journal"]), "failures": found},
+            {"w1": {"log": {"failures": found}}},
+            1,
         )
-        for record in [*found, *_runs.runs_of(["7"], ["worker_prolog"])]:
-            _runs.describe(record)
-            _runs.ended(record)
+        for record in [*found, *_hook_log.runs_of(["7"], ["worker_prolog"])]:
+            _hook_log.describe(record)
+            _hook_log.ended(record)
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -42,7 +42,7 @@ def test_what_is_no_file_is_refused_at_once(what: str, tmp_path: pathlib.Path, m
     """Opening a FIFO would wait for ever, and reading a device would fill the memory."""
     monkeypatch.chdir(tmp_path)
     ODD[what](pathlib.Path("odd"))
-    with pytest.raises(_files.UnsuitableFileError, match=f"odd is {what} and no regular file: move it away"):
+    with pytest.raises(_files.UnsuitableFileError, match=f"odd is {what}, not a regular file: move it away"):
         _files.read_bytes("odd")
 
 
@@ -88,7 +88,7 @@ def test_a_full_disk_is_named_with_the_remedy(disk: t.Any) -> None:
         assert raised.value.errno == errno.ENOSPC
         assert pathlib.Path(path).read_text() == "old"
         assert os.listdir(place / "sub") == ["a"]
-        # What needs no room works.
+        # Actions without a need of room work.
         _files.link_atomic(str(place / "link"), "a")
         assert os.readlink(place / "link") == "a"
 

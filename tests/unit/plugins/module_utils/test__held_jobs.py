@@ -25,8 +25,8 @@ def queue() -> list[_held_jobs.Job]:
     return _held_jobs.parse_queue(line.split("|") for line in QUEUE.splitlines())
 
 
-def judge(asked: list[str] | None, holds: dict[str, _held_jobs.Hold] | None) -> tuple[list[str], dict[str, str]]:
-    verdict = _held_jobs.judge(queue(), asked, holds)
+def evaluate(asked: list[str] | None, holds: dict[str, _held_jobs.Hold] | None) -> tuple[list[str], dict[str, str]]:
+    verdict = _held_jobs.evaluate(queue(), asked, holds)
     return [job.id for job in verdict.held], verdict.foreign
 
 
@@ -36,7 +36,7 @@ def test_the_queue() -> None:
 
 
 def test_all_that_a_failed_launch_holds() -> None:
-    assert judge(None, HOLDS) == (["26", "22_1"], {})
+    assert evaluate(None, HOLDS) == (["26", "22_1"], {})
 
 
 @pytest.mark.parametrize(
@@ -53,21 +53,21 @@ def test_all_that_a_failed_launch_holds() -> None:
     ],
 )
 def test_only_what_was_asked_for(asked: list[str], held: list[str], foreign: dict[str, str]) -> None:
-    assert judge(asked, HOLDS) == (held, foreign)
+    assert evaluate(asked, HOLDS) == (held, foreign)
 
 
 def test_an_administrators_hold_on_top_stays() -> None:
-    held, foreign = judge(["26", "23"], {**HOLDS, "26": _held_jobs.Hold("JobHeldAdmin", FAILED.description)})
+    held, foreign = evaluate(["26", "23"], {**HOLDS, "26": _held_jobs.Hold("JobHeldAdmin", FAILED.description)})
     assert held == ["22_1"]
     assert foreign == {"26": "launch failed requeued held; and JobHeldAdmin since then"}
 
 
 @pytest.mark.parametrize("holds", [None, {}])
 def test_without_knowing_who_holds_it_no_job_is_released(holds: dict[str, _held_jobs.Hold] | None) -> None:
-    held, foreign = judge(["26", "23"], holds)
+    held, foreign = evaluate(["26", "23"], holds)
     assert held == []
     assert sorted(foreign) == ["22_1", "26"]
-    assert all("is not known without squeue --json" in why for why in foreign.values())
+    assert all("only squeue --json tells" in why for why in foreign.values())
 
 
 def test_holds() -> None:
@@ -103,12 +103,12 @@ def test_a_task_is_known_by_its_own_name_before_its_arrays() -> None:
     ]
     holds = _held_jobs.parse_holds(jobs)
     assert sorted(holds) == ["22", "22_0", "22_3", "27", "28", "29"]
-    assert judge(["22_3"], holds)[1] == {"22_3": "PENDING, JobHeldUser"}
+    assert evaluate(["22_3"], holds)[1] == {"22_3": "PENDING, JobHeldUser"}
 
 
 @pytest.mark.parametrize("jobs", [[{}], [1], [None], 1])
 def test_what_is_no_list_of_jobs(jobs: list[object]) -> None:
-    with pytest.raises(ValueError, match="no list of jobs"):
+    with pytest.raises(ValueError, match="not a list of jobs"):
         _held_jobs.parse_holds(jobs)
 
 

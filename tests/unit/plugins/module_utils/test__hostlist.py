@@ -33,7 +33,7 @@ def test_expand(expression: str, names: list[str]) -> None:
     assert _hostlist.expand(expression) == names
 
 
-#: expression, what the message says
+#: expression, words of the message
 BAD = [
     ("", "empty name"),
     ("a,,b", "empty name"),
@@ -42,21 +42,21 @@ BAD = [
     ("n1-3]", "unbalanced"),
     ("n]1[", "unbalanced"),
     ("n[[1-2]]", "unbalanced"),
-    ("n[]", "'' is no number"),
-    ("n[1-]", "'1-' is no number"),
-    ("n[a-c]", "'a-c' is no number"),
-    ("n[-1]", "'-1' is no number"),
-    ("n[1,,2]", "'' is no number"),
+    ("n[]", "'' is not a number"),
+    ("n[1-]", "'1-' is not a number"),
+    ("n[a-c]", "'a-c' is not a number"),
+    ("n[-1]", "'-1' is not a number"),
+    ("n[1,,2]", "'' is not a number"),
     ("n[3-1]", "'3-1' runs backwards"),
-    ("n[٣]", "no number"),
-    ("a b", "no node name"),
-    ("node*", "no node name"),
-    ("a/b", "no node name"),
-    ("n$(reboot)", "no node name"),
-    ("a\nb", "no node name"),
+    ("n[٣]", "not a number"),
+    ("a b", "not a node name"),
+    ("node*", "not a node name"),
+    ("a/b", "not a node name"),
+    ("n$(reboot)", "not a node name"),
+    ("a\nb", "not a node name"),
     # A command would take it for an option.
-    ("-n1", "no node name"),
-    ("--all", "no node name"),
+    ("-n1", "not a node name"),
+    ("--all", "not a node name"),
     ("n[1" + "0" * 5000 + "]", "more than 30 digits"),
     ("n[1-1" + "0" * 5000 + "]", "more than 30 digits"),
     ("n[" + "0" * 100_000 + "1-1000]", "more than 30 digits"),

@@ -20,7 +20,10 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     MisfitError,
     UnreadableError,
     UnreadableLockError,
+    without_baseline,
 )
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
+from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import NO_BASELINE
 
 pytestmark = pytest.mark.usefixtures("ownership")
 
@@ -112,10 +115,10 @@ def test_what_a_killed_run_left_running_says_nothing_of_the_rollout_of_another(j
     journal.lock(holder("first"))
     journal.require_holder(holder("first"))
     journal.lock(holder("second"), "first", is_known=True)
-    with pytest.raises(JournalError, match="another one has taken over"):
+    with pytest.raises(JournalError, match="another one has taken it"):
         journal.require_holder(holder("first"))
     journal.unlock()
-    with pytest.raises(JournalError, match="another one has taken over"):
+    with pytest.raises(JournalError, match="another one has taken it"):
         journal.require_holder(holder("first"))
 
 
@@ -126,7 +129,7 @@ def test_what_a_killed_run_left_running_finds_no_rollout_where_it_has_ended(jour
     assert journal.require_rollout() == {**opened, "format": 1}
 
 
-def test_what_was_before_a_killed_run_stays_what_was_before(journal: Journal, clock: Clock) -> None:
+def test_the_state_before_a_killed_run_stays_the_previous_state(journal: Journal, clock: Clock) -> None:
     journal.open(rollout("a", w1="good", w2="good"))
     journal.note(activating=["w1"], passed=True)
     clock.pass_(100)
@@ -151,6 +154,35 @@ def test_the_first_activation_of_a_host_counts(journal: Journal, clock: Clock) -
     journal.note(activating=["w1"])
     clock.pass_(100)
     assert journal.note(activating=["w1", "w2"])["activated"] == {"w1": 1000, "w2": 1100}
+
+
+def baseline(began: float, jobs: int = 1) -> Baseline:
+    return {**NO_BASELINE, "time": began, "jobs": [str(number) for number in range(jobs)]}
+
+
+def test_only_the_reader_of_a_baseline_replaces_it(journal: Journal) -> None:
+    """What a killed run has left running may end when another rollout is under way."""
+    journal.replace_baseline(baseline(1), None)
+    journal.open(rollout("a", w1="good"))
+    journal.note(phase="conf", conf_changed=True, baseline=baseline(1))
+    begun: Baseline = {**baseline(1), "begun": True}
+    journal.replace_baseline(baseline(2), None)
+    journal.replace_baseline(baseline(1), begun)
+    assert journal.require_rollout()["baseline"] == begun
+    journal.open(rollout("a", w1="new"))
+    assert journal.require_rollout()["baseline"] == begun
+    journal.replace_baseline(begun, None)
+    assert "baseline" not in journal.require_rollout()
+    assert journal.require_rollout()["conf_changed"]
+
+
+def test_a_baseline_has_room_in_the_reserve_and_stays_on_the_controller(journal: Journal) -> None:
+    journal.open(rollout("a", w1="good"))
+    before = reserve(journal)
+    noted = journal.note(conf_changed=True, baseline=baseline(1, jobs=10_000))
+    assert reserve(journal) - before > 4 * 10_000 * len('"9999", ') * 0.9
+    assert without_baseline(noted) == {key: value for key, value in noted.items() if key != "baseline"}
+    assert without_baseline(None) is None
 
 
 def test_a_commit_is_remembered_and_the_journal_gone(journal: Journal) -> None:
@@ -179,15 +211,15 @@ def test_a_rollback_is_an_undo_that_is_remembered(journal: Journal) -> None:
     assert journal.committed()[0]["name"] == "a"
 
 
-def test_a_host_that_was_withdrawn_is_forgotten(journal: Journal) -> None:
+def test_a_host_that_was_removed_is_forgotten(journal: Journal) -> None:
     journal.open(rollout("a", w1="good", w2="good"))
-    journal.close(is_committed=True, withdrawn=["w2"])
+    journal.close(is_committed=True, removed=["w2"])
     assert list(journal.committed()[0]["hosts"]) == ["w1"]
 
 
 def test_an_emptied_definition_leaves_nothing(journal: Journal) -> None:
     journal.open({**rollout("a", w1="good"), "conf": {"text": "", "adopt": []}})
-    journal.close(is_committed=True, withdrawn=["w1"])
+    journal.close(is_committed=True, removed=["w1"])
     assert not pathlib.Path(journal.directory).exists()
 
 
@@ -196,7 +228,7 @@ def test_a_journal_that_somebody_edited_is_not_guessed_at(journal: Journal) -> N
     pathlib.Path(journal.directory, "journal.json").write_text("{")
     with pytest.raises(
         UnreadableError,
-        match=r"journal.json is no document of this collection: it is no JSON .*put it right, or move it",
+        match=r"journal.json is not a document of this collection: it is not valid JSON .*fix it, or move it",
     ):
         journal.current()
 
@@ -210,14 +242,14 @@ def test_nothing_is_noted_without_a_rollout(journal: Journal) -> None:
 
 
 def test_age_alone_takes_no_lock(journal: Journal, clock: Clock) -> None:
-    """Only whoever has looked for its process may say which run loses it."""
+    """Only a caller that has looked for its process may say which run loses it."""
     journal.lock(holder("first"))
     clock.pass_(10 * LOCK_STALE)
     for instead_of in ("", "another"):
         with pytest.raises(LockHeldError):
             journal.lock(holder("second"), instead_of, is_known=True)
     clock.pass_(1)
-    # A sign of life after the look.
+    # A sign of life after the check.
     journal.lock(holder("first"))
     with pytest.raises(LockHeldError):
         journal.lock(holder("second"), "first")
@@ -272,7 +304,7 @@ def test_what_could_not_be_read_again_is_not_written(journal: Journal) -> None:
 
 
 def test_a_reason_in_latin_1_is_noted(journal: Journal) -> None:
-    """As Slurm's commands give it: one byte that is no UTF-8."""
+    """Output of a Slurm command: one byte that is not UTF-8."""
     reason = b"L\xfcfter".decode("utf-8", "surrogateescape")
     opened = journal.open({**rollout("a", w1="good"), "nodes": {"w1": idle(reason=reason)}})
     noted = journal.note(failed={"w1": reason})
@@ -304,7 +336,7 @@ def test_an_undo_ends_also_where_the_history_is_broken(journal: Journal) -> None
 
 
 def reserve(journal: Journal) -> int:
-    """The bytes that are really kept."""
+    """The bytes that are really reserved."""
     present = os.stat(os.path.join(journal.directory, "reserve"))
     return min(present.st_size, present.st_blocks * 512)
 
@@ -316,7 +348,7 @@ def test_room_is_kept_between_rollouts_and_gone_with_the_last_of_them(journal: J
     assert reserve(journal) > RESERVE
     assert os.stat(os.path.join(journal.directory, "reserve")).st_mode & 0o777 == 0o600
     journal.open({**rollout("b", w1="good"), "conf": {"text": "", "adopt": []}})
-    journal.close(is_committed=True, withdrawn=["w1"])
+    journal.close(is_committed=True, removed=["w1"])
     assert not os.path.exists(journal.directory)
 
 

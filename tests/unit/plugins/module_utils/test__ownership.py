@@ -11,7 +11,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 OURS = "nodecycle: worker_init gpu exit 1 @2026-11-22T14:40:33"
 OTHER = "nodecycle: rollout 7 @2026-11-22T14:40:30"
-#: What an administrator made of it: he kept our words and added his own, or typed the same without the moment.
+#: An administrator's versions of it: our words with his own added, or the same words without the moment.
 TAKEN_OVER = f"{OURS} hands off, I am replacing the fan"
 UNSTAMPED = "nodecycle: worker_init gpu exit 1"
 FOREIGN = "broken fan"
@@ -28,7 +28,7 @@ COMBINATIONS = [
     ("IDLE", "", "change", ""),
     ("ALLOCATED", "", "change", ""),
     ("MIXED+PLANNED", "", "change", ""),
-    # 24.11 keeps the reason after a resume: it says nothing of the present.
+    # 24.11 keeps the reason after a resume. It tells nothing about the present.
     ("IDLE", OURS, "change", ""),
     ("IDLE", FOREIGN, "change", ""),
     ("ALLOCATED", FOREIGN, "change", ""),
@@ -109,7 +109,7 @@ def test_ours_is_what_reason_user_and_time_say(reason: str, user: str, time: str
 def test_what_we_wrote_is_written_again_where_slurm_notes_another_time() -> None:
     late = Node("n1", "IDLE", frozenset({"DRAIN"}), ("batch",), OURS, "root", "2026-11-22T14:41:33")
     right = dataclasses.replace(late, name="n2", reason_time="2026-11-22T14:40:33")
-    # Somebody else has been there since.
+    # Somebody else has changed it since.
     admins = [dataclasses.replace(late, reason=FOREIGN), dataclasses.replace(late, reason_user="bob")]
     assert _ownership.to_stamp_again([late, right, *admins], OURS) == ["n1"]
 
@@ -200,7 +200,7 @@ def test_resume_what_a_change_drained(now: Node, activated: object, before: obje
 
 
 def test_resume_after_a_change_leaves_alone_what_takes_jobs() -> None:
-    """24.11 keeps the old reason: it says nothing of the present."""
+    """24.11 keeps the old reason. It tells nothing about the present."""
     seen = _ownership.change({"n1": DRAINED}, {"n1": IN_SERVICE})
     plan = _ownership.to_resume([drained("Prolog error", flags="MAINTENANCE")], "", "slurm", seen)
     assert (plan.names, plan.foreign) == ([], {})

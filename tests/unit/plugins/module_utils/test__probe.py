@@ -133,7 +133,7 @@ def test_no_problem() -> None:
             "n1, partition batch: sbatch refused the job: Invalid account",
             True,
         ),
-        ({"state": "GONE"}, "job 12: the controller does not know the job any more", True),
+        ({"state": "GONE"}, "job 12: the controller no longer knows the job", True),
         ({"state": "RUNNING"}, "job 12: still running after 60 seconds", True),
         ({"state": "COMPLETING"}, "job 12: still completing after 60 seconds", False),
         ({"state": "CANCELLED", "exit_code": "0:0"}, "job 12: CANCELLED (so does Slurm", False),

@@ -60,7 +60,7 @@ def test_which_lines_count_depends_on_key_and_version(
 
 
 @pytest.mark.parametrize("version", [(22, 5), (24, 11), (26, 5)])
-def test_a_task_hook_that_an_included_file_takes_away_is_found(version: tuple[int, int]) -> None:
+def test_a_task_hook_that_an_included_file_replaces_is_found(version: tuple[int, int]) -> None:
     files = {
         "/e/slurm.conf": "Include nodecycle.conf\n",
         "/e/nodecycle.conf": TEXT + "Include site.conf\n",

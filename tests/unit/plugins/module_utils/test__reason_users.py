@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gave a node's reason, over a reconfigure of a Slurm that forgets it."""
+"""The users of the nodes' reasons, over a reconfigure of a Slurm that forgets them."""
 
 from __future__ import annotations
 

@@ -4,28 +4,18 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _reconfigure
-from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import Note
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller, _documents, _reconfigure
 
 PATH = "/etc/slurm/slurm.conf"
 
 
-def node(name: str, state: str = "IDLE", *flags: str, reason: str = "") -> Node:
-    return Node(name, state, frozenset(flags), ("batch",), reason)
+# --- the baseline
 
 
-# --- the note
-
-
-def test_a_note_comes_back_as_it_was() -> None:
-    note = Note(1.5, "d", {"prolog": ["/a", "/b"]}, {"MinJobAge": "300 sec"}, ["7"], ["n1"], begun=True)
-    assert _reconfigure.load_note(note.dump()) == note
-
-
-@pytest.mark.parametrize("data", [b"slurm.conf was changed\n", b"", b"[]", b"3", b"\xff", b'{"unknown": 1}'])
-def test_a_note_of_another_time_is_one_without_a_baseline(data: bytes) -> None:
-    assert _reconfigure.load_note(data) == Note()
+def test_a_key_reads_as_the_journal_holds_it() -> None:
+    """Else a value that is no UTF-8 would count as changed."""
+    keys = _reconfigure.read_keys(PATH, {PATH: "Prolog=/caf\udce9\n"}.get)
+    assert _documents.clean(keys) == keys == {"prolog": ["/caf\ufffd"]}
 
 
 def test_the_digest_is_of_both_files_and_of_their_absence() -> None:
@@ -33,7 +23,7 @@ def test_the_digest_is_of_both_files_and_of_their_absence() -> None:
     assert len({_reconfigure.digest(PATH, files.get) for files in texts}) == 3
 
 
-# --- what there is to do
+# --- the plan
 
 
 def test_the_last_line_of_an_ordinary_key_counts() -> None:
@@ -68,45 +58,11 @@ def test_what_waits_for_a_restart(
     assert _reconfigure.waiting_for_restart(before, after, release) == (waiting, deadly)
 
 
-# --- what proves it
-
-
-@pytest.mark.parametrize(
-    ("text", "answers"),
-    [
-        ("Slurmctld(primary) at controller is UP\n", {"controller": True}),
-        (
-            "Slurmctld(primary) at c1 is DOWN\nSlurmctld(backup) at c2 is UP\n*** RESTORE SLURMCTLD\n",
-            {"c1": False, "c2": True},
-        ),
-        ("slurm_load_conf error\n", {}),
-    ],
-)
-def test_parse_ping(text: str, answers: dict[str, bool]) -> None:
-    assert _reconfigure.parse_ping(text) == answers
-
-
-def test_a_node_has_left_if_it_answered_before_and_was_not_switched_off() -> None:
-    now = [
-        node("good"),
-        node("drained", "IDLE", "DRAIN"),
-        node("silent", "IDLE", "NOT_RESPONDING"),
-        node("down", "DOWN", reason="Not responding"),
-        node("odd", "IDLE", "INVALID_REG", reason="Low RealMemory"),
-        node("saved", "IDLE", "POWERED_DOWN"),
-        node("boots", "DOWN", "REBOOT_ISSUED"),
-    ]
-    by_name = {item.name: item for item in now}
-    assert _reconfigure.left([*by_name, "removed"], by_name) == {
-        "silent": "IDLE+NOT_RESPONDING",
-        "down": "DOWN (Not responding)",
-        "odd": "IDLE+INVALID_REG (Low RealMemory)",
-    }
-    assert [item.name for item in now if _reconfigure.is_serving(item)] == ["good", "drained"]
+# --- the proof
 
 
 def test_jobs_that_have_not_ended() -> None:
-    jobs = _reconfigure.parse_jobs("1|RUNNING\n2|PENDING\n3|COMPLETED\n4|COMPLETING\n5|REQUEUE_HOLD\n")
+    jobs = _controller.parse_jobs("1|RUNNING\n2|PENDING\n3|COMPLETED\n4|COMPLETING\n5|REQUEUE_HOLD\n")
     assert _reconfigure.unfinished(jobs) == ["1", "2", "4", "5"]
 
 
@@ -126,15 +82,3 @@ def test_a_value_is_unproven_if_it_is_shown_as_before_and_not_as_wanted() -> Non
 @pytest.mark.parametrize(("value", "seconds"), [("300 sec", 300.0), ("0 sec", 0.0), ("", 5.0), ("(null)", 5.0)])
 def test_seconds_of(value: str, seconds: float) -> None:
     assert _reconfigure.seconds_of(value, 5) == seconds
-
-
-def test_the_daemon_s_words_end_with_what_was_fatal() -> None:
-    log = (
-        "[2026-11-22T18:00:00.000] error: a\n"
-        "[2026-11-22T18:00:00.001] slurmctld version 24.11.5 started\n"
-        "[2026-11-22T18:00:00.002] error: a\n"
-        "slurmctld: fatal: b\n"
-        "[2026-11-22T18:00:00.003] error: c\n"
-    )
-    assert _reconfigure.severe_lines(log) == ["error: a", "fatal: b"]
-    assert _reconfigure.severe_lines(log.replace("fatal: b", "b")) == ["error: a", "error: c"]

@@ -179,7 +179,7 @@ NASTY = ["two words", "a'b", 'a"b', "$(touch /tmp/x)", "`id`", "a\\b", "a;b", "*
 
 
 def test_nothing_in_a_head_is_more_than_text() -> None:
-    """_schema lets no such name through; this is the second wall."""
+    """_schema refuses such names already; this is the second line of defence."""
     scripts = [Script(name, b"#!/bin/sh\n", (name, "b"), 5, "ignore") for name in NASTY]
     body = 'printf "%s\\0" "$hook" "$kind" "$root" "${names[@]}" "${partitions[@]}" "${timeouts[@]}" "${ignores[@]}"\n'
     release = build({"worker_prolog": scripts}, root="/tmp/a b'c", body=body)
@@ -223,7 +223,7 @@ def test_a_hook_without_scripts_starts_no_bash() -> None:
 
 
 def visible(release: Release) -> str:
-    """What everybody can read of a release: names, digests and the dispatchers."""
+    """The parts of a release that everybody can read: names, digests and the dispatchers."""
     dispatchers = b"".join(file.content for file in release.files if file.mode & 0o004)
     return f"{release.id} {release.init} {release.summary} {dispatchers.decode()}"
 
@@ -232,7 +232,7 @@ def visible(release: Release) -> str:
 def test_no_quick_digest_of_a_secret_is_seen(hook: str) -> None:
     text = b"#!/bin/sh\ncurl -u svc:271828 http://license\n"
     shown = build({hook: [Script("secret", text, no_log=True)]})
-    # What a guesser can compute in no time: the text's digest, and that of all that the release would have been named by.
+    # Quick to compute for an attacker: the text's digest, and the plain digest of all that names the release.
     plain = build({hook: [Script("secret", text)]})
     ways = [hashlib.new(name, text).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")]
     digest = _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", True]])

@@ -14,7 +14,7 @@ RECORDED = pathlib.Path(__file__).parents[2] / "fixtures" / "slurm-24.11"
 
 
 class Recording:
-    """A runner that answers as the recorded controller did and remembers what it was asked."""
+    """A runner with the recorded answers of a controller. It keeps the commands."""
 
     def __init__(self, **answers: tuple[int, str, str]) -> None:
         self.asked: list[list[str]] = []
@@ -101,7 +101,7 @@ REASONS = [
     ("Reason=spare part ", "spare part", "", ""),
     ("Reason=spare part Extra=x y", "spare part", "", ""),
     ("Reason=first line [root@2026-11-22T14:40:33]         second line", "first line", "root", "2026-11-22T14:40:33"),
-    # What an administrator wrote looks like Slurm's words. Nobody counts as the one who gave such a reason.
+    # An administrator's text looks like Slurm's words. Such a reason counts as nobody's.
     ("Reason=x [root@2026-11-22T14:40:33] hands off [bob@2026-11-22T15:00:00]", "x", "", ""),
     ("Reason=x Comment=y [root@2026-11-22T14:40:33]", "x", "", ""),
     ("Reason=x [root@2026-11-22T14:40:33] Comment=y [bob@2026-11-22T14:40:33]", "x", "", ""),
@@ -181,7 +181,7 @@ def test_the_recorded_json() -> None:
     assert nodes["worker3"].partitions == ("batch", "gpu")
 
 
-#: state, state_flags, reason, reason_changed_at; what is read of them
+#: state, state_flags, reason, reason_changed_at; the result
 JSON_SHAPES = [
     (["IDLE", "DRAIN"], None, "x", {"set": True, "infinite": False, "number": 1795358433}),
     ("idle", ["DRAIN"], "x\nmore", 1795358433),
@@ -212,7 +212,7 @@ def test_a_reason_of_slurm_conf_has_no_user_in_json() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"nodes": [1]}', '{"nodes": [{}]}', '{"nodes": null}'])
 def test_other_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no list of nodes|Expecting"):
+    with pytest.raises(ValueError, match=r"not a list of nodes|Expecting"):
         _slurm.parse_nodes_json(text)
 
 

@@ -82,7 +82,7 @@ def test_a_staged_release_is_complete_and_not_active(store: Store, make_release:
 
 
 def test_the_umask_of_the_connection_does_not_matter(store: Store, make_release: Make) -> None:
-    """A job's user has to reach task_prolog."""
+    """A job's user must be able to reach task_prolog."""
     before = os.umask(0o077)
     try:
         run(store, make_release())
@@ -158,7 +158,7 @@ DAMAGE: dict[str, tuple[t.Callable[[pathlib.Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_damage_is_found_refused_and_mended(kind: str, store: Store, make_release: Make) -> None:
+def test_damage_is_found_refused_and_repaired(kind: str, store: Store, make_release: Make) -> None:
     release = make_release()
     stage(store, release)
     damage, path = DAMAGE[kind]
@@ -202,7 +202,7 @@ def test_a_directory_that_was_open_is_found_closed_and_its_files_are_written_ane
 
 
 def test_what_was_put_into_an_open_release_is_gone_with_all_that_was_changed(store: Store, make_release: Make) -> None:
-    """The way of alice: her own directory in the place of ours, her script under the name of ours."""
+    """alice's attack: her own directory in the place of ours, her script under the name of ours."""
     release = make_release()
     run(store, release)
     place = pathlib.Path(store.path(release.id))
@@ -251,7 +251,7 @@ def test_a_link_that_leads_to_nothing_of_ours_is_turned_back(store: Store, make_
     assert store.damaged(release.manifest()) == []
 
 
-def test_a_trial_of_anothers_making_ends(store: Store, make_release: Make) -> None:
+def test_a_canary_of_anothers_making_ends(store: Store, make_release: Make) -> None:
     release = make_release()
     run(store, release)
     link = pathlib.Path(store.root, "canary")
@@ -259,8 +259,8 @@ def test_a_trial_of_anothers_making_ends(store: Store, make_release: Make) -> No
     assert store.damaged(release.manifest()) == [str(link)]
     stage(store, release)
     assert not os.path.lexists(link)
-    store.try_out(release.id)
-    assert store.damaged(release.manifest()) == [], "a trial of ours is no drift"
+    store.begin_canary(release.id)
+    assert store.damaged(release.manifest()) == [], "a canary of ours is no drift"
 
 
 @pytest.mark.parametrize("how", ["open", "of another"])
@@ -314,8 +314,8 @@ def test_a_root_behind_a_link_of_anothers_is_refused(host: pathlib.Path, make_re
         stage(store, make_release())
 
 
-def test_the_way_back_is_put_right_from_itself(store: Store, make_release: Make) -> None:
-    """The release of an earlier run, with whose content nobody comes any more."""
+def test_an_undo_repairs_its_release_from_the_disk(store: Store, make_release: Make) -> None:
+    """The release of an earlier run. No run sends its content again."""
     old, new = make_release("old"), make_release("new")
     run(store, old)
     run(store, new)
@@ -324,9 +324,9 @@ def test_the_way_back_is_put_right_from_itself(store: Store, make_release: Make)
     pathlib.Path(store.path(old.id, "evil")).touch()
     assert store.damaged(new.manifest()) == [store.path(old.id)], "a run of today tells and closes it"
     store.require_way_back(old.id[:16])
-    assert store.mend(old.id[:16])
+    assert store.restore(old.id[:16])
     assert store.damaged(old.manifest()) == []
-    assert not store.mend(old.id[:16])
+    assert not store.restore(old.id[:16])
     store.activate(old.id)
 
 
@@ -343,7 +343,7 @@ def test_a_way_back_that_is_not_what_root_wrote_stays_refused(how: str, store: S
         os.chown(manifest, 12345, 12345)
     else:
         manifest.write_bytes(pathlib.Path(store.path(new.id, "manifest.json")).read_bytes())
-    assert not store.mend(old.id[:16])
+    assert not store.restore(old.id[:16])
     with pytest.raises(StoreError, match="stage it"):
         store.require_way_back(old.id[:16])
     with pytest.raises(StoreError, match="stage it"):
@@ -379,7 +379,7 @@ def test_activate_turns_one_link(store: Store, make_release: Make) -> None:
 
 
 def test_a_full_disk_is_no_obstacle_to_the_way_back(disk: t.Any, make_release: Make) -> None:
-    def go_back(place: pathlib.Path) -> None:
+    def roll_back(place: pathlib.Path) -> None:
         store = Store(str(place / "etc/nodecycle"))
         first, second = make_release("one"), make_release("two")
         run(store, first)
@@ -388,25 +388,25 @@ def test_a_full_disk_is_no_obstacle_to_the_way_back(disk: t.Any, make_release: M
         store.activate(first.id)
         assert store.current() == first.id[:16]
 
-    disk.run(go_back)
+    disk.run(roll_back)
 
 
 def test_a_disk_without_inodes_is_no_obstacle_where_an_old_release_can_be_given(
     disk: t.Any, make_release: Make
 ) -> None:
-    def go_back(place: pathlib.Path) -> None:
+    def roll_back(place: pathlib.Path) -> None:
         store = Store(str(place / "etc/nodecycle"))
         releases = [make_release(str(number)) for number in range(4)]
         for release in releases:
             run(store, release)
         disk.fill_inodes(place)
-        # The oldest but one: neither itself nor what was active last is given.
+        # The oldest but one: it frees neither itself nor the release that was active last.
         store.activate(releases[1].id)
         assert store.current() == releases[1].id[:16]
         assert store.manifest(releases[3].id)
         assert not store.manifest(releases[0].id)
 
-    disk.run(go_back, options=",nr_inodes=60")
+    disk.run(roll_back, options=",nr_inodes=60")
 
 
 def test_staging_on_a_full_disk_leaves_what_was_there(disk: t.Any, make_release: Make) -> None:
@@ -430,7 +430,7 @@ def test_only_what_is_staged_can_be_activated(store: Store, make_release: Make) 
 
 
 def test_the_previous_release_has_been_active(store: Store, make_release: Make) -> None:
-    """An activation that was killed between its two steps has noted what never became current."""
+    """An activation that was killed between its two steps has noted a release that never became current."""
     first, second, third = (make_release(text) for text in ("one", "two", "three"))
     run(store, first)
     run(store, second)
@@ -443,7 +443,7 @@ def test_the_previous_release_has_been_active(store: Store, make_release: Make) 
 def test_a_broken_history_is_made_anew_from_what_is_there(store: Store, make_release: Make) -> None:
     run(store, make_release())
     pathlib.Path(store.root, "history.json").write_text("{")
-    # Without any, the next pruning would take what a rollback needs.
+    # Without any, the next pruning would remove releases that a rollback needs.
     assert [entry["id"] for entry in store.history()] == [store.current()]
     pathlib.Path(store.root, "history.json").unlink()
     assert store.history() == []
@@ -453,7 +453,7 @@ def test_a_broken_history_is_made_anew_from_what_is_there(store: Store, make_rel
 def test_a_current_that_is_not_ours_is_refused(store: Store, make_release: Make) -> None:
     stage(store, make_release())
     pathlib.Path(store.root, "current").write_text("x")
-    with pytest.raises(StoreError, match="no symbolic link of ours"):
+    with pytest.raises(StoreError, match="not a symbolic link of ours"):
         store.current()
 
 
@@ -503,7 +503,7 @@ def test_prune_leaves_files_that_are_not_ours(store: Store, make_release: Make) 
 
 
 def test_prune_and_staging_leave_what_is_not_ours(store: Store, make_release: Make) -> None:
-    """Whatever its name, and also where it is no directory at all: nothing of it stops an activation."""
+    """Whatever its name, and even if it is not a directory: it does not stop an activation."""
     active = make_release()
     run(store, active)
     releases = pathlib.Path(store.releases)
@@ -585,7 +585,7 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Killed:
-    """Runs a step in a process of its own that dies before its n-th change of the disk, as by SIGKILL: nothing is tidied up."""
+    """Runs a step in a process of its own that dies before its n-th change of the disk, as by SIGKILL, without cleaning up."""
 
     DIED = 77
 
@@ -653,7 +653,7 @@ def test_killed_at_any_moment_a_host_has_the_old_release_or_the_new_one(make_rel
 
 
 @pytest.mark.usefixtures("quick_disk")
-def test_a_killed_mending_is_completed(make_release: Make, host: pathlib.Path) -> None:
+def test_a_killed_repair_is_completed(make_release: Make, host: pathlib.Path) -> None:
     release = make_release()
     for moment in range(100):
         store = Store(str(host / f"{moment}"))
@@ -694,29 +694,29 @@ def test_digests_of_scripts_are_for_root_alone(store: Store, make_release: Make)
     assert stat.S_IMODE(manifest.stat().st_mode) == 0o600
 
 
-def trials(store: Store) -> dict[str, str]:
+def canaries(store: Store) -> dict[str, str]:
     return {name: os.readlink(os.path.join(store.root, name)) for name in os.listdir(store.root) if "canary" in name}
 
 
-def test_a_trial_has_a_link_for_root_and_one_for_the_task_hooks_of_the_probe(store: Store, make_release: Make) -> None:
+def test_a_canary_has_a_link_for_root_and_one_for_the_task_hooks_of_the_probe(store: Store, make_release: Make) -> None:
     release = make_release()
     run(store, release)
     link = f"releases/{release.id[:16]}"
-    assert store.try_out(release.id, 64030)
-    assert trials(store) == {"canary": link, "canary.64030": link}
-    assert not store.try_out(release.id, 64030)
+    assert store.begin_canary(release.id, 64030)
+    assert canaries(store) == {"canary": link, "canary.64030": link}
+    assert not store.begin_canary(release.id, 64030)
     # Another probe's user, and a host without task hooks: nobody else keeps his.
-    assert store.try_out(release.id, 7)
-    assert trials(store) == {"canary": link, "canary.7": link}
-    assert store.try_out(release.id)
-    assert trials(store) == {"canary": link}
+    assert store.begin_canary(release.id, 7)
+    assert canaries(store) == {"canary": link, "canary.7": link}
+    assert store.begin_canary(release.id)
+    assert canaries(store) == {"canary": link}
 
 
-@pytest.mark.parametrize("end", ["end_trial", "remove"])
-def test_a_trial_ends_for_all_also_where_a_run_was_killed(end: str, store: Store, make_release: Make) -> None:
+@pytest.mark.parametrize("end", ["end_canary", "remove"])
+def test_a_canary_ends_for_all_also_where_a_run_was_killed(end: str, store: Store, make_release: Make) -> None:
     release = make_release()
     run(store, release)
-    store.try_out(release.id, 64030)
+    store.begin_canary(release.id, 64030)
     os.unlink(os.path.join(store.root, "canary"))
     os.mkdir(os.path.join(store.root, "canary.d"))
     getattr(store, end)()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd says of units; its answers are those of systemd 252 and 257."""
+"""The state of units; the answers are those of systemd 252 and 257."""
 
 from __future__ import annotations
 

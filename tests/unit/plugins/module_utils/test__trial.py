@@ -1,6 +1,6 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of the trial's isolation is no system call (molecule/isolation has the rest)."""
+"""The parts of the trial's isolation without system calls (molecule/isolation has the rest)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_check, _trial
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _trial, _trial_controller
 
 MOUNTINFO = """\
 21 1 0:20 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/x
@@ -73,7 +73,7 @@ def test_its_source_runs_by_itself() -> None:
     assert b"FileNotFoundError" in done.stderr
 
 
-# --- what the module gives it
+# --- its input from the module
 
 
 def entries(text: str) -> list[_conf.Entry]:
@@ -87,7 +87,7 @@ def munge(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
         socket.socket(socket.AF_UNIX).bind(str(tmp_path / name))
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("default")
-    monkeypatch.setattr(_conf_check, "_MUNGE_SOCKETS", (str(tmp_path / "default"), str(tmp_path / "link")))
+    monkeypatch.setattr(_trial_controller, "_MUNGE_SOCKETS", (str(tmp_path / "default"), str(tmp_path / "link")))
     return str(tmp_path)
 
 
@@ -112,13 +112,15 @@ def munge(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ],
 )
 def test_munge_s_socket_alone_is_in_reach(munge: str, text: str, names: list[str]) -> None:
-    assert _conf_check.sockets(entries(text.replace("@", munge))) == [f"{munge}/{name}" for name in names]
+    assert _trial_controller.sockets(entries(text.replace("@", munge))) == [f"{munge}/{name}" for name in names]
 
 
 def test_the_environment_is_the_trial_s_own() -> None:
     present = {"SLURM_SACK_KEY": "/x", "RUNTIME_DIRECTORY": "/run/slurmctld", "NOTIFY_SOCKET": "/run/n", "HOME": "/x"}
     done = subprocess.run(
-        [*_conf_check.environment(present), "env"], capture_output=True, check=True, text=True, env=present
+        [*_trial_controller.environment(present), "env"], capture_output=True, check=True, text=True, env=present
     )
     assert {line.split("=")[0] for line in done.stdout.splitlines()} == {"LC_ALL", "LANGUAGE", "TZ", "PATH"}
-    assert "LD_LIBRARY_PATH=/opt/slurm/lib" in _conf_check.environment({**present, "LD_LIBRARY_PATH": "/opt/slurm/lib"})
+    assert "LD_LIBRARY_PATH=/opt/slurm/lib" in _trial_controller.environment(
+        {**present, "LD_LIBRARY_PATH": "/opt/slurm/lib"}
+    )

@@ -59,7 +59,7 @@ class Site:
         return dict(self.loader.load_from_file(str(path), cache="none", trusted_as_template=True))
 
     def hostvars(self, hosts: dict[str, Values]) -> HostVars:
-        """What templates call hostvars."""
+        """hostvars as templates see it."""
         inventory = InventoryManager(loader=self.loader, sources=[f"{','.join(hosts)},"])
         for name, values in hosts.items():
             for key, value in values.items():
@@ -181,7 +181,7 @@ def test_a_variable_that_is_not_there(site: Site) -> None:
     assert site.scripts({}) == ([], [])
 
 
-# --- what goes wrong
+# --- faults
 
 
 def test_an_undefined_variable_is_named_with_its_place(site: Site) -> None:
@@ -269,7 +269,7 @@ def says(text: str) -> str:
     return PLAIN.replace("SAYS", text)
 
 
-#: what a script says of the secret, whether it is one
+#: a script's text with the secret, whether it is one
 SHOWN = [
     ("token", True),
     ("token | b64encode", True),
@@ -355,8 +355,8 @@ def test_a_vault_value_without_its_password_stops_only_who_uses_it(site: Site, m
     assert "cannot be rendered" in site.problem(used).message
 
 
-# What became of the value does not matter. The first 25 are the forms of a review; all but two were shown or overlooked there,
-# or found by the text only.
+# The form of the value does not matter. The first 25 are those of a review, which all but two showed the value, or were found by
+# the text only.
 
 USED = {
     "plain": "pw",
@@ -449,13 +449,13 @@ def around(site: Site) -> Values:
 
 @pytest.mark.parametrize("source", ["content", "template"])
 @pytest.mark.parametrize("text", USED.values(), ids=USED)
-def test_whoever_uses_a_vaulted_value_is_a_secret(text: str, source: str, site: Site) -> None:
+def test_a_script_that_uses_a_vaulted_value_is_a_secret(text: str, source: str, site: Site) -> None:
     assert site.script({**around(site), **scripted(site, text, source)}).no_log
 
 
 @pytest.mark.parametrize("source", ["content", "template"])
 @pytest.mark.parametrize("text", NOT_USED.values(), ids=NOT_USED)
-def test_whoever_does_not_is_none(text: str, source: str, site: Site) -> None:
+def test_a_script_that_does_not_is_none(text: str, source: str, site: Site) -> None:
     assert not site.script({**around(site), **scripted(site, text, source)}).no_log
 
 

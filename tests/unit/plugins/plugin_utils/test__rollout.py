@@ -7,7 +7,12 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _rollout, _rollout_texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import failures as failures_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan as plan_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import rollback as rollback_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import sizes as sizes_
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import texts
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import undo as undo_
 
 HOOKS = ["worker_prolog", "worker_epilog", "task_prolog", "task_epilog"]
 NEW, OLD = "n" * 64, "o" * 64
@@ -96,7 +101,7 @@ class World:
             self.staged[host].update(active=True, proof=proof(NEW))
 
     def plan(self) -> dict[str, t.Any]:
-        return _rollout.plan(self.definition, self.staged, self.cluster, self.settings)
+        return plan_.plan(self.definition, self.staged, self.cluster, self.settings)
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def test_controllers_and_logins_then_canary_then_batches(world: World) -> None:
     plan = world.plan()
     assert plan["batches"] == ["c", "l", "w1", "w2", "w3", "w4"]
     assert plan["serial"] == [2, 1, 2, 1]
-    assert plan["trial"] == ["w1", "c"]
+    assert plan["canary"] == ["w1", "c"]
     assert plan["probed"] == ["w1"]
     assert plan["problems"] == []
 
@@ -123,7 +128,7 @@ def test_nothing_is_due_where_everything_is_as_it_should_be(world: World) -> Non
     world.settle(*world.staged)
     plan = world.plan()
     assert not plan["lead"]
-    assert [key for key in ("base", "conf", "trial", "batches", "withdraw", "resume", "drain") if plan[key]] == []
+    assert [key for key in ("empty", "conf", "canary", "batches", "remove", "resume", "drain") if plan[key]] == []
 
 
 def test_a_host_that_runs_something_else_is_told_although_nothing_is_left_to_do(world: World) -> None:
@@ -132,9 +137,9 @@ def test_a_host_that_runs_something_else_is_told_although_nothing_is_left_to_do(
     world.staged["w2"]["proof"] = {**proof(), "called": {"task_prolog": False}}
     plan = world.plan()
     assert plan["warnings"] == [
-        "w2: what runs is not what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
+        "w2 does not run what is defined: /etc/slurm/slurm.conf does not name the dispatcher of task_prolog"
     ]
-    # What this run changes is proven after the change.
+    # The run proves its own changes after the change.
     world.staged["c"]["conf_pending"] = True
     assert world.plan()["warnings"] == []
 
@@ -148,21 +153,21 @@ def test_a_journal_alone_makes_a_rollout_due(world: World) -> None:
 def test_a_release_that_has_passed_is_not_tried_again(world: World) -> None:
     world.cluster["journal"] = {"passed": True}
     plan = world.plan()
-    assert (plan["trial"], plan["probed"]) == ([], [])
+    assert (plan["canary"], plan["probed"]) == ([], [])
     assert plan["batches"]
 
 
 def test_without_probes_a_warning_says_what_is_lost(world: World) -> None:
     world.settings["probe"] = False
     plan = world.plan()
-    assert plan["trial"] == []
+    assert plan["canary"] == []
     assert "slurm_probe" in plan["warnings"][0]
 
 
 def test_controller_hooks_are_tried_on_a_worker_that_stands_in(world: World) -> None:
     world.settle("l", *world.workers)
     plan = world.plan()
-    assert (plan["trial"], plan["probed"]) == (["c"], ["w1"])
+    assert (plan["canary"], plan["probed"]) == (["c"], ["w1"])
 
 
 @pytest.mark.parametrize(
@@ -182,19 +187,19 @@ def test_a_controller_whose_hooks_run_for_jobs_is_watched_and_a_login_node_is_no
 
 def test_hosts_without_a_release_get_an_empty_one_first(world: World) -> None:
     world.staged["w2"].update(previous="", missing_hooks=HOOKS)
-    assert world.plan()["base"] == ["w2"]
+    assert world.plan()["empty"] == ["w2"]
 
 
 def test_a_host_that_lacks_only_init_hooks_needs_no_empty_release(world: World) -> None:
     world.staged["w2"].update(previous="", missing_hooks=["worker_init"])
-    assert world.plan()["base"] == []
+    assert world.plan()["empty"] == []
 
 
 def test_slurm_conf_changes_are_reconfigured_once_and_asked_of_everybody_who_runs_hooks(world: World) -> None:
     world.settle(*world.staged)
     world.staged["c"]["conf_pending"] = True
     plan = world.plan()
-    assert (plan["conf"], plan["reconfigure"], plan["prove_conf"]) == (["c"], ["c"], ["c", *world.workers])
+    assert (plan["conf"], plan["reconfigure"], plan["prove"]) == (["c"], ["c"], ["c", *world.workers])
 
 
 def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
@@ -202,13 +207,13 @@ def test_check_mode_skips_what_has_nothing_to_look_at(world: World) -> None:
     world.staged["c"]["conf_pending"] = True
     world.staged["w2"].update(previous="", missing_hooks=HOOKS)
     plan = world.plan()
-    assert (plan["base"], plan["prove_conf"], plan["trial"]) == ([], [], [])
+    assert (plan["empty"], plan["prove"], plan["canary"]) == ([], [], [])
     assert plan["batches"]
 
 
 def canaries(spec: str, **facts: dict[str, t.Any]) -> list[str]:
     nodes = {found.name: found for found in _ownership.from_facts(facts)}
-    return _rollout.choose_canaries(spec, list(nodes), {name: name for name in nodes}, nodes)
+    return sizes_.choose_canaries(spec, list(nodes), {name: name for name in nodes}, nodes)
 
 
 def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
@@ -227,7 +232,7 @@ def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
 def test_canaries_by_number_percentage_or_name(spec: str, chosen: list[str] | None) -> None:
     nodes = {"a": node("ALLOCATED"), "b": node(), "c": node(), "d": node()}
     if chosen is None:
-        with pytest.raises(_rollout.RolloutError, match="slurm_canary"):
+        with pytest.raises(sizes_.RolloutError, match="slurm_canary"):
             canaries(spec, **nodes)
     else:
         assert canaries(spec, **nodes) == chosen
@@ -249,7 +254,7 @@ def test_where_no_worker_is_in_service_a_warning_says_so(world: World) -> None:
     for name in world.workers:
         world.cluster["nodes"][name] = node("DOWN")
     plan = world.plan()
-    assert plan["trial"] == []
+    assert plan["canary"] == []
     assert "no worker is in service" in plan["warnings"][0]
 
 
@@ -258,7 +263,7 @@ def test_where_no_worker_is_in_service_a_warning_says_so(world: World) -> None:
     [(10, ["1", "50%"], [1, 5, 4]), (3, ["20%", "100%"], [1, 2]), (5, ["2"], [2, 2, 1]), (0, ["2"], []), (2, [], [2])],
 )
 def test_batch_sizes(total: int, specs: list[str], sizes: list[int]) -> None:
-    assert _rollout.batch_sizes(total, specs) == sizes
+    assert sizes_.batch_sizes(total, specs) == sizes
 
 
 def test_a_wrong_batch_size_names_the_variable(world: World) -> None:
@@ -306,7 +311,7 @@ class TestUnreachable:
         world.staged["c"] = {"unreachable": True}
         assert "controller c cannot be reached" in world.plan()["problems"][0]
 
-    def test_reachable_again_it_is_given_back(self, world: World) -> None:
+    def test_reachable_again_it_is_resumed(self, world: World) -> None:
         world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
         assert world.plan()["resume"] == ["w2"]
 
@@ -372,40 +377,45 @@ DRAINED = node("IDLE+DRAIN", reason="Prolog error", user="slurm", time="1970-01-
         (journal(phase="undo"), {"n1": node()}, "undo"),
         (journal(failed={"w1": "why"}), {"n1": node()}, "undo"),
         (journal(), {"n1": DRAINED}, "undo"),
-        # Older than the activation: it is not the rollout's doing.
+        # Older than the activation, so not caused by the rollout.
         (journal(activated={"w1": 2000}), {"n1": DRAINED}, "finish"),
     ],
 )
 def test_what_a_killed_run_left_is_finished_or_undone(found: t.Any, nodes: t.Any, first: str) -> None:
-    assert _rollout.what_to_do_first(found, {"name": "target"}, nodes) == first
+    assert plan_.what_to_do_first(found, {"name": "target"}, nodes) == first
 
 
-def test_undo_goes_back_where_the_release_was_activated_and_takes_away_where_there_was_none() -> None:
-    plan = _rollout.undo_plan(journal())
-    assert (plan["restore"], plan["remove"]) == (["w1"], ["w2"])
-    assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == (["c"], ["c"], "old\n")
+def taking(undo: dict[str, t.Any], *steps: str) -> tuple[list[str], ...]:
+    """The hosts that take each of these steps."""
+    return tuple([host for host, due in undo["steps"].items() if step in due] for step in steps)
+
+
+def test_undo_restores_hosts_that_were_activated_and_removes_from_those_that_had_none() -> None:
+    plan = undo_.undo_plan(journal())
+    assert taking(plan, "prove", "remove") == (["w1"], ["w2"])
+    assert (taking(plan, "conf"), plan["reconfigure"], plan["conf_text"]) == ((["c"],), True, "old\n")
     assert plan["nodes"] == {"n1": 1000}
 
 
 def test_undo_takes_nothing_away_from_a_host_that_only_has_lines_of_ours() -> None:
     hosts = journal()["hosts"]
     hosts["c"].update({"from": "", "to": ""})
-    plan = _rollout.undo_plan(journal(hosts=hosts))
-    assert (plan["remove"], plan["conf"]) == (["w2"], ["c"])
+    plan = undo_.undo_plan(journal(hosts=hosts))
+    assert taking(plan, "remove", "conf") == (["w2"], ["c"])
 
 
 def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
-    plan = _rollout.undo_plan(journal(conf_changed=False))
-    assert (plan["conf"], plan["reconfigure"], plan["conf_text"]) == ([], [], None)
+    plan = undo_.undo_plan(journal(conf_changed=False))
+    assert (taking(plan, "conf"), plan["reconfigure"], plan["conf_text"]) == (([],), False, None)
 
 
-def put_back() -> dict[str, dict[str, t.Any]]:
-    """What the hosts say after an undo that succeeded."""
+def restored_answers() -> dict[str, dict[str, t.Any]]:
+    """The answers of the hosts after an undo that succeeded."""
     done = {"changed": True}
     return {
-        "c": {"__slurm_restored_conf": done},
-        "w1": {"__slurm_restored": done, "__slurm_proven": done},
-        "w2": {"__slurm_removed": done},
+        "c": {"restored_conf": done},
+        "w1": {"restored": done, "proven": done},
+        "w2": {"removed": done},
     }
 
 
@@ -420,13 +430,13 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
         "output": "no disk\n",
     }
     epilog = {**record, "hook": "worker_epilog", "job": "8"}
-    facts = put_back()
-    facts["w1"]["__slurm_log"] = {"failures": [record, epilog]}
-    undo = _rollout.undo_plan(journal())
-    outcome = {**_rollout.undo_outcome(undo, facts), "not_given_back": []}
+    facts = restored_answers()
+    facts["w1"]["log"] = {"failures": [record, epilog]}
+    undo = undo_.undo_plan(journal())
+    outcome = {**undo_.undo_outcome(undo, facts, 1), "still_waiting": []}
     assert outcome["jobs"] == ["7"]
     assert outcome["not_restored"] == {}
-    text = _rollout_texts.undo_message(
+    text = texts.undo_message(
         undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}, {}
     )
     assert "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7" in text
@@ -437,32 +447,44 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        {"__slurm_undo_failure": "disk full"},
-        {"__slurm_restored": {"unreachable": True}},
-        {"__slurm_proven": {"failed": True, "msg": "disk full"}},
-        {"__slurm_proven": {"unreachable": True}},
+        {"undo_failure": {"number": 1, "msg": "disk full"}},
+        {"restored": {"unreachable": True}},
+        {"proven": {"failed": True, "msg": "disk full"}},
+        {"proven": {"unreachable": True}},
     ],
 )
-def test_a_host_that_is_not_put_back_is_named_and_its_node_not_given_back(said: dict[str, t.Any]) -> None:
-    facts = put_back()
+def test_a_host_that_is_not_restored_is_named_and_its_node_stays_drained(said: dict[str, t.Any]) -> None:
+    facts = restored_answers()
     facts["w1"].update(said)
-    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
+    outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
     assert list(outcome["not_restored"]) == ["w1"]
     assert (outcome["nodes_to_drain"], outcome["restored_nodes"]) == (["n1"], [])
 
 
+def test_a_failure_of_an_earlier_undo_in_the_same_run_does_not_count() -> None:
+    facts = restored_answers()
+    facts["w1"]["undo_failure"] = {"number": 1, "msg": "disk full"}
+    assert undo_.undo_outcome(undo_.undo_plan(journal()), facts, 2)["not_restored"] == {}
+
+
+def test_a_skipped_step_restores_nothing() -> None:
+    facts = restored_answers()
+    facts["w1"]["proven"] = {"changed": False, "skipped": True}
+    assert list(undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)["not_restored"]) == ["w1"]
+
+
 def test_a_node_whose_init_scripts_fail_keeps_the_reason_that_says_so() -> None:
-    facts = put_back()
-    facts["w1"].update(__slurm_undo_failure="init failed", __slurm_init={"failure": {"hook": "worker_init"}})
-    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
+    facts = restored_answers()
+    facts["w1"].update(undo_failure={"number": 1, "msg": "init failed"}, init={"failure": {"hook": "worker_init"}})
+    outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
     assert (list(outcome["not_restored"]), outcome["nodes_to_drain"], outcome["restored_nodes"]) == (["w1"], [], [])
 
 
-def test_a_host_that_said_nothing_is_not_put_back() -> None:
-    facts = put_back()
-    del facts["w1"]["__slurm_proven"]
+def test_a_host_that_said_nothing_is_not_restored() -> None:
+    facts = restored_answers()
+    del facts["w1"]["proven"]
     del facts["w2"]
-    outcome = _rollout.undo_outcome(_rollout.undo_plan(journal()), facts)
+    outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
     assert sorted(outcome["not_restored"]) == ["w1", "w2"]
     assert "--limit" in outcome["not_restored"]["w1"]
 
@@ -470,74 +492,80 @@ def test_a_host_that_said_nothing_is_not_put_back() -> None:
 @pytest.mark.parametrize("job", ["unknown", "", "7\n", "--partition=batch", None])
 def test_what_is_no_id_of_a_job_is_never_released(job: object) -> None:
     record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": job, "time": "t"}
-    assert _rollout.undo_outcome(_rollout.undo_plan(journal(failures=[record])), put_back())["jobs"] == []
+    assert undo_.undo_outcome(undo_.undo_plan(journal(failures=[record])), restored_answers(), 1)["jobs"] == []
 
 
 @pytest.mark.parametrize(
-    ("not_given_back", "absent", "words"),
+    ("still_waiting", "absent", "words"),
     [
         (
             ["Nodes n1: no answer."],
             {},
-            ["not all nodes and jobs were given back", "- Not given back: Nodes n1: no answer. Run again"],
+            [
+                "some nodes or jobs still wait",
+                "- Nodes or jobs still wait: Nodes n1: no answer. Fix this, then run again",
+            ],
         ),
         (
             [],
             {"failed": True, "msg": "Probe of no node: no answer"},
             ["each host has proven it", "are left: Probe of no node: no answer. They end"],
         ),
-        ([], {"strangers": ["7", "8"]}, ["each host has proven it", "jobs that are not ours use it: 7, 8."]),
+        ([], {"strangers": ["7", "8"]}, ["each host has proven it", "jobs of others use it: 7, 8."]),
     ],
 )
 def test_what_failed_after_the_releases_is_told(
-    not_given_back: list[str], absent: dict[str, t.Any], words: list[str]
+    still_waiting: list[str], absent: dict[str, t.Any], words: list[str]
 ) -> None:
-    undo = _rollout.undo_plan(journal())
-    outcome = {**_rollout.undo_outcome(undo, put_back()), "not_given_back": not_given_back}
-    text = _rollout_texts.undo_message(undo, outcome, {}, {"failed": True}, {"skipped": True}, absent)
+    undo = undo_.undo_plan(journal())
+    outcome = {**undo_.undo_outcome(undo, restored_answers(), 1), "still_waiting": still_waiting}
+    text = texts.undo_message(undo, outcome, {}, {"failed": True}, {"skipped": True}, absent)
     assert [word for word in words if word not in text] == [], text
 
 
-def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_keeps_no_node_from_being_given_back() -> None:
-    undo = {**_rollout.undo_plan(journal()), "remove": [], "conf_text": None, "unread": {"c": "parse error"}}
-    outcome = _rollout.undo_outcome(undo, put_back())
-    assert outcome["not_restored"] == {"c": "Slurm did not read the slurm.conf of before: parse error"}
+def test_a_slurm_conf_that_slurm_did_not_read_again_is_told_and_nodes_are_resumed_nevertheless() -> None:
+    facts = restored_answers()
+    # Slurm may still name these files, so they stay.
+    del facts["w2"]
+    facts["c"]["reconfigured"] = {"failed": True, "msg": "parse error"}
+    outcome = undo_.undo_outcome(undo_.undo_plan(journal()), facts, 1)
+    assert outcome["not_restored"] == {"c": "Slurm did not read the previous slurm.conf: parse error"}
     assert (outcome["nodes_to_drain"], outcome["restored_nodes"]) == ([], ["n1"])
 
 
 def test_a_killed_undo_remembers_the_jobs_that_wait() -> None:
     record = {"hook": "worker_prolog", "script": "10-x", "exit": 3, "node": "n2", "job": "7", "time": "t"}
-    undo = _rollout.undo_plan(journal(failures=[record]))
-    assert _rollout.undo_outcome(undo, put_back())["jobs"] == ["7"]
+    undo = undo_.undo_plan(journal(failures=[record]))
+    assert undo_.undo_outcome(undo, restored_answers(), 1)["jobs"] == ["7"]
 
 
-def test_undo_gives_back_the_nodes_that_the_rollout_drained_as_unreachable() -> None:
+def test_undo_resumes_the_nodes_that_the_rollout_drained_as_unreachable() -> None:
     nodes = {"n1": node(), "n2": node("IDLE+DRAIN")}
-    assert _rollout.undo_plan(journal(drained=["n1", "n2"], nodes=nodes))["unreachable"] == ["n1"]
+    assert undo_.undo_plan(journal(drained=["n1", "n2"], nodes=nodes))["unreachable"] == ["n1"]
 
 
 def test_where_there_was_no_release_an_undo_begins_with_an_empty_one() -> None:
-    plan = _rollout.undo_plan(journal(activated={"w1": 1000, "w2": 1000}))
-    assert (plan["activate"], plan["restore"], plan["remove"]) == (["w1", "w2"], ["w1"], ["w2"])
+    plan = undo_.undo_plan(journal(activated={"w1": 1000, "w2": 1000}))
+    assert taking(plan, "activate", "prove", "remove") == (["w1", "w2"], ["w1"], ["w2"])
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
         ({}, None),
-        ({"__slurm_step": {"active": True, "id": NEW, "proof": proof()}}, None),
-        ({"__slurm_failure": "no"}, "no"),
-        ({"__slurm_step": {"unreachable": True}}, "cannot be reached"),
-        ({"__slurm_step": {"active": True, "id": NEW, "proof": proof(OLD)}}, "oooo"),
-        ({"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "intact": False}}}, "changed since"),
+        ({"step": {"active": True, "id": NEW, "proof": proof()}}, None),
+        ({"failure": "no"}, "no"),
+        ({"step": {"unreachable": True}}, "cannot be reached"),
+        ({"step": {"active": True, "id": NEW, "proof": proof(OLD)}}, "oooo"),
+        ({"step": {"active": True, "id": NEW, "proof": {**proof(), "intact": False}}}, "changed since"),
         (
-            {"__slurm_step": {"active": True, "id": NEW, "proof": {**proof(), "called": {"worker_prolog": False}}}},
+            {"step": {"active": True, "id": NEW, "proof": {**proof(), "called": {"worker_prolog": False}}}},
             "does not name",
         ),
     ],
 )
 def test_a_step_fails_by_an_error_by_silence_or_without_proof(said: dict[str, t.Any], reason: str | None) -> None:
-    found = _rollout.step_failures(["w1"], {"w1": said})
+    found = failures_.step_failures(["w1"], {"w1": said})
     assert reason in found["w1"] if reason else found == {}
 
 
@@ -563,7 +591,7 @@ LATER = {
     [([LATER, ENTRY], "", "a"), ([LATER, ENTRY], "a", "a"), ([ENTRY, LATER, ENTRY], "", "b")],
 )
 def test_rollback_goes_to_the_one_before_or_the_named_one(committed: t.Any, name: str, target: str) -> None:
-    assert _rollout.rollback_target(committed, name)["entry"]["name"] == target
+    assert rollback_.rollback_target(committed, name)["entry"]["name"] == target
 
 
 @pytest.mark.parametrize(
@@ -575,17 +603,17 @@ def test_rollback_goes_to_the_one_before_or_the_named_one(committed: t.Any, name
         ([LATER, ENTRY], "zzz", "it knows: a"),
     ],
 )
-def test_rollback_is_refused_where_there_is_nothing_to_go_back_to(committed: t.Any, name: str, words: str) -> None:
-    assert words in _rollout.rollback_target(committed, name)["problem"]
+def test_rollback_is_refused_where_there_is_no_target(committed: t.Any, name: str, words: str) -> None:
+    assert words in rollback_.rollback_target(committed, name)["problem"]
 
 
 def test_a_rollback_is_the_undo_of_what_came_after_its_target() -> None:
-    target = _rollout.rollback_target([LATER, ENTRY], "")
+    target = rollback_.rollback_target([LATER, ENTRY], "")
     looked = {"w1": {"proof": {"release": NEW}, "conf_lines": {"text": "b", "adopt": []}}}
-    document = _rollout.rollback(target, looked, "slurm")
+    document = rollback_.rollback(target, looked, "slurm")
     assert document["problems"] == []
-    plan = _rollout.undo_plan(document)
-    assert (plan["restore"], plan["conf_text"], plan["commit"]["name"]) == (["w1"], "a", "a")
+    plan = undo_.undo_plan(document)
+    assert (taking(plan, "prove"), plan["conf_text"], plan["commit"]["name"]) == ((["w1"],), "a", "a")
     assert (plan["nodes"], plan["nodes_before"]) == ({"n1": 5}, {"n1": node()})
 
 
@@ -593,24 +621,24 @@ def test_a_rollback_is_the_undo_of_what_came_after_its_target() -> None:
     ("looked", "words"),
     [({}, "not in the inventory"), ({"w1": {"failed": True, "msg": "release oooo is not staged"}}, "w1: release oooo")],
 )
-def test_a_rollback_is_refused_where_a_host_cannot_go_back(looked: t.Any, words: str) -> None:
-    target = _rollout.rollback_target([LATER, ENTRY], "")
-    assert words in _rollout.rollback(target, looked, "slurm")["problems"][0]
+def test_a_rollback_is_refused_where_a_host_lacks_the_release(looked: t.Any, words: str) -> None:
+    target = rollback_.rollback_target([LATER, ENTRY], "")
+    assert words in rollback_.rollback(target, looked, "slurm")["problems"][0]
 
 
 def test_the_name_of_a_rollout_changes_with_every_release_and_line() -> None:
     conf = {"text": "", "adopt": []}
-    name = _rollout.name_of({"w1": OLD}, conf)
-    assert name == _rollout.name_of({"w1": OLD, "w2": ""}, conf)
-    assert len({name, _rollout.name_of({"w1": NEW}, conf), _rollout.name_of({"w1": OLD}, {**conf, "text": "x"})}) == 3
+    name = plan_.name_of({"w1": OLD}, conf)
+    assert name == plan_.name_of({"w1": OLD, "w2": ""}, conf)
+    assert len({name, plan_.name_of({"w1": NEW}, conf), plan_.name_of({"w1": OLD}, {**conf, "text": "x"})}) == 3
 
 
 def test_a_batch_says_where_it_stands(world: World) -> None:
     plan = world.plan()
-    assert _rollout_texts.batch_outline(plan, ["w2", "w3"]) == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
+    assert texts.batch_lines(plan)["w3"] == "Batch 3 of 4: 2 hosts (w[2-3]); 3 of 6 done before"
 
 
-def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -> None:
+def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_released() -> None:
     def record(hook: str, release: str, job: str) -> dict[str, t.Any]:
         return {"hook": hook, "release": release, "job": job}
 
@@ -624,11 +652,11 @@ def test_only_the_jobs_that_the_prolog_of_this_release_failed_are_given_back() -
         record("worker_prolog", release, "4"),
     ]
     facts = {
-        "w1": {"__slurm_staged": {"id": f"{release}and more"}, "__slurm_log": {"failures": failures}},
-        "w2": {"__slurm_staged": {"id": "another"}, "__slurm_log": {"unreachable": True}},
+        "w1": {"staged": {"id": f"{release}and more"}, "log": {"failures": failures}},
+        "w2": {"staged": {"id": "another"}, "log": {"unreachable": True}},
         "w3": {},
     }
-    assert _rollout.failed_jobs(facts, facts) == ["2", "4"]
+    assert failures_.failed_jobs(facts, facts) == ["2", "4"]
 
 
 def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(world: World) -> None:
@@ -636,9 +664,8 @@ def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(worl
     world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
     planned = world.plan()
     assert planned["out"] == {"w1": "DOWN, power supply [root@2026-11-22T12:00:00]"}
-    assert (
-        "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]"
-        in _rollout_texts.summary(planned, {})
+    assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in texts.summary(
+        planned, {}
     )
 
 
@@ -655,7 +682,7 @@ RAN = [{"hook": "controller_prolog", "exit": 0}]
     [
         ({"c1": {"runs": RAN, "missing": []}, "c2": {"runs": [], "missing": ["x did not run"]}}, []),
         ({"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": RAN, "missing": ["x exit 1"]}}, ["c2"]),
-        # Nobody ran anything: then it is nobody's standing by.
+        # No controller ran the hooks, so none of them was just standing by.
         (
             {"c1": {"runs": [], "missing": ["x did not run"]}, "c2": {"runs": [], "missing": ["x did not run"]}},
             ["c1", "c2"],
@@ -668,12 +695,38 @@ RAN = [{"hook": "controller_prolog", "exit": 0}]
     ],
 )
 def test_of_several_controllers_one_runs_the_hooks(met: dict[str, t.Any], missed: list[str]) -> None:
-    facts = {host: {"__slurm_met": said, "__slurm_staged": {"id": "0" * 64}} for host, said in met.items()}
-    found = _rollout.missed_scripts(list(met), facts, ["c1", "c2"])
+    facts = {host: {"met": said, "staged": {"id": "0" * 64}} for host, said in met.items()}
+    found = failures_.missed_scripts(list(met), facts, ["c1", "c2"])
     assert list(found) == missed
 
 
 @pytest.mark.parametrize("spec", ["inf%", "-inf%", "nan%", "1e400%", "9" * 5000, "many"])
 def test_a_size_that_is_none(spec: str) -> None:
-    with pytest.raises(_rollout.RolloutError, match="write a number of nodes or a percentage"):
-        _rollout.batch_sizes(10, [spec])
+    with pytest.raises(sizes_.RolloutError, match="write a number of nodes or a percentage"):
+        sizes_.batch_sizes(10, [spec])
+
+
+def test_a_change_is_shown_once_with_its_hosts() -> None:
+    prolog = {"before_header": "10-x", "after_header": "10-x", "before": "a\n", "after": "b\n"}
+    other = {**prolog, "after": "c\n"}
+    shown = texts.distinct_changes({"w1": [prolog], "w2": [prolog, other], "w3": []})
+    assert [(part["before_header"], part["after"]) for part in shown] == [
+        ("10-x (w[1-2])", "b\n"),
+        ("10-x (w2)", "c\n"),
+    ]
+
+
+def test_what_is_staged_must_be_what_was_checked(world: World) -> None:
+    world.definition["hosts"]["w2"]["id"] = OLD
+    (problem,) = world.plan()["problems"]
+    assert problem.startswith(
+        "w2: the scripts were rendered again to be staged, and differ from those that were checked."
+    )
+
+
+def test_a_host_that_no_role_has_staged_is_named(world: World) -> None:
+    world.staged["w3"] = {}
+    # If nothing is left to do, the run does not ask the first controller twice.
+    world.staged["c"] = {"skipped": True}
+    (problem,) = world.plan()["problems"]
+    assert problem.startswith("w3: nothing was staged in this run.")

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _schema, _sources
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files, _schema
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem, ScriptSpec
 
 GOOD = {"name": "check", "content": "#!/bin/sh\n"}
@@ -18,7 +18,7 @@ def parse(value: object, hook: str = "worker_prolog") -> tuple[list[ScriptSpec],
     return parser.parse(value), parser.problems
 
 
-# --- what may be written
+# --- right values
 
 
 @pytest.mark.parametrize("value", [None, "", "  \n", []])
@@ -76,7 +76,7 @@ def test_options(options: dict[str, t.Any], attribute: str, value: object) -> No
     assert getattr(spec, attribute) == value
 
 
-# --- what may not: the place, the fault, the remedy
+# --- wrong values: the place, the fault, the remedy
 
 HOOK = "slurm_worker_prolog"
 SCRIPT = f"{HOOK}[0] (check)"
@@ -103,8 +103,8 @@ BAD_OPTIONS: list[tuple[dict[str, t.Any], str, str]] = [
     ({"partitions": {"a": 1}}, "has `partitions` {'a': 1}", "list of partition names"),
     ({"partitions": ["a", 3]}, "has `partitions` ['a', 3]", "list of partition names"),
     ({"partitions": "a,,b"}, "has `partitions` 'a,,b'", "list of partition names"),
-    ({"nodes": "n[1-"}, "no hostlist expression: unbalanced brackets in 'n[1-'", "node[1-8,12]"),
-    ({"nodes": ""}, "no hostlist expression", "node[1-8,12]"),
+    ({"nodes": "n[1-"}, "not a hostlist expression: unbalanced brackets in 'n[1-'", "node[1-8,12]"),
+    ({"nodes": ""}, "not a hostlist expression", "node[1-8,12]"),
     ({"timeout": 0}, "has the timeout 0", "1 or more"),
     ({"timeout": -5}, "has the timeout -5", "1 or more"),
     ({"timeout": "-5"}, "has the timeout '-5'", "1 or more"),
@@ -125,7 +125,7 @@ BAD_VALUES += [([{**GOOD, **options}], SCRIPT, message, remedy) for options, mes
 BAD_VALUES += [
     ([{**GOOD, "name": name}], f"{HOOK}[0]", message, remedy)
     for name, message, remedy in [
-        ("a/b", "has the name 'a/b', which is no file name", "letters, digits"),
+        ("a/b", "has the name 'a/b', which is not a file name", "letters, digits"),
         ("../x", "has the name '../x'", "letters, digits"),
         (".hidden", "has the name '.hidden'", "not beginning with a dot"),
         ("-rf", "has the name '-rf'", "not beginning with a dot or dash"),
@@ -189,7 +189,7 @@ def test_all_problems_are_told_at_once_and_good_scripts_are_kept() -> None:
 
 
 def unknown(*names: str) -> list[Problem]:
-    return _schema.unknown_variables(names, _sources.known_variables())
+    return _schema.unknown_variables(names, _own_files.known_variables())
 
 
 #: Variables of widespread roles (galaxyproject.slurm, stackhpc.openhpc) and of the site.
@@ -264,21 +264,3 @@ def test_scripts_that_the_kernel_cannot_start(content: bytes, message: str) -> N
     assert message in problem.message
     assert problem.remedy
     assert (problem.where, problem.origin) == ("w", "f:1:1")
-
-
-# --- _sources
-
-
-@pytest.mark.parametrize(
-    ("value", "lines"),
-    [(None, ""), ("", ""), ("A=1", "A=1\n"), ("A=1\n", "A=1\n"), (["A=1", "B=2"], "A=1\nB=2\n"), ([], "")],
-)
-def test_lines(value: object, lines: str) -> None:
-    assert _sources.lines_of(value) == lines
-
-
-def test_the_dispatcher_is_bash_without_a_first_line_of_its_own() -> None:
-    bodies = _sources.dispatcher_bodies()
-    assert not any(body.startswith("#!") for body in bodies.values())
-    assert '"${!names[@]}"' in bodies["job"]
-    assert bodies["init"] == bodies["job"] != bodies["task"]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# /// script
+# dependencies = ["antsibull-nox>=1.10", "nox>=2026.2"]
+# ///
+"""What needs an environment of its own: other ansible-cores, the site, Galaxy's importer. `nox -l` lists the sessions.
+
+antsibull-nox brings the checks of antsibull-nox.toml and knows which ansible-core runs on which Python. Its own sessions
+for ansible-test need containers and GitHub. docs/decisions.md says why the other checks are make targets.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import sys
+
+import antsibull_nox
+import nox
+import yaml
+from antsibull_nox.ansible import get_ansible_core_info, get_supported_core_versions
+from antsibull_nox.utils import Version
+
+ROOT = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tools"))
+import pythons  # noqa: E402
+
+OLDEST = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"].removeprefix(">=")
+#: The newest release on the Python package index; antsibull-nox knows of later ones.
+NEWEST = "2.21"
+
+nox.options.reuse_venv = "yes"
+antsibull_nox.load_antsibull_nox_toml()
+
+
+def python_for(core: Version, place: int) -> str:
+    """The first or last interpreter for an ansible-core; where none is here, the version that nox reports as missing."""
+    wanted = [str(version) for version in get_ansible_core_info(core).controller_python_versions]
+    found = list(pythons.find(wanted).values())
+    return str((found or wanted)[place])
+
+
+def add_core(name: str, requirement: str, python: str) -> None:
+    """The sessions that run with one ansible-core."""
+
+    @nox.session(name=f"unit-{name}", python=python, tags=["unit"], default=False)
+    def unit(session: nox.Session) -> None:
+        session.install(requirement, "--requirement", "tests/requirements-unit.txt")
+        session.run("tools/link-collection", external=True)
+        session.run("pytest", "--numprocesses", "2", "tests/unit", *session.posargs)
+
+    unit.__doc__ = f"Unit tests with {requirement}"
+
+    @nox.session(name=f"sanity-{name}", python=python, tags=["sanity"], default=False)
+    def sanity(session: nox.Session) -> None:
+        session.install(requirement)
+        session.run("python", "tools/sanity.py", *session.posargs)
+
+    sanity.__doc__ = f"ansible-test sanity of {requirement}"
+
+
+add_core(OLDEST, f"ansible-core=={OLDEST}", python_for(Version.parse(OLDEST.rpartition(".")[0]), 0))
+for version in get_supported_core_versions(max_version=Version.parse(NEWEST)):
+    if isinstance(version, Version):
+        add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1))
+
+
+@nox.session(default=False)
+def site(session: nox.Session) -> None:
+    """The documentation site, in build/site/html, and its links"""
+    session.install("--requirement", "tests/requirements-site.txt")
+    session.run("tools/link-collection", external=True)
+    session.run("python", "tools/site/build")
+    session.run("pytest", "tests/site", *session.posargs)
+
+
+@nox.session(default=False)
+def importer(session: nox.Session) -> None:
+    """What Galaxy's importer says of the artifact that `make build` has made"""
+    session.install("--requirement", "tests/requirements-importer.txt")
+    (artifact,) = ROOT.glob("build/nodecycle-slurm-*.tar.gz")
+    directory = ROOT / ".cache/importer"
+    directory.mkdir(parents=True, exist_ok=True)
+    strict = {"GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true", "GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER": "true"}
+    with session.chdir(directory):
+        log = session.run("python", "-m", "galaxy_importer.main", str(artifact), env=strict, silent=True) or ""
+    print(log)
+    # It says the same of what it could not check as of what is wrong, and succeeds; so does antsibull-nox's own session.
+    if "completed successfully" not in log or re.search("^(WARNING|ERROR)", log, re.MULTILINE):
+        session.error("Galaxy would refuse this artifact or warn of it, see above")
+
+
+if __name__ == "__main__":
+    nox.main()

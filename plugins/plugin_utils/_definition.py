@@ -1,0 +1,290 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The definition of a whole cluster: the hooks of each host, the lines for slurm.conf, and the problems. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
+
+#: The options of the action; its module documents them.
+ARGUMENTS: dict[str, t.Any] = {
+    "cluster": {"type": "dict"},
+    "controllers": {"type": "list", "elements": "str", "required": True},
+    "logins": {"type": "list", "elements": "str", "default": []},
+    "workers": {"type": "list", "elements": "str", "default": []},
+    "targets": {"type": "list", "elements": "str", "required": True},
+    "root": {"type": "path", "default": "/etc/nodecycle"},
+    "extra_conf": {"type": "raw", "default": ""},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+    "unmanaged_nodes": {"type": "str", "default": ""},
+    "is_limited": {"type": "bool", "default": False},
+    "lint_disable": {"type": "list", "elements": "str", "default": []},
+    "lint_severity": {"type": "dict", "default": {}},
+    "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
+}
+
+_WORKER_JOB_HOOKS = [hook.name for hook in HOOKS.values() if hook.host == "worker" and not hook.is_init]
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host of the inventory: its kinds, its name in Slurm, and for each of its hooks whether anything is defined."""
+
+    name: str
+    kinds: tuple[str, ...]
+    node_name: str
+    defined: frozenset[str]
+    is_target: bool = True
+    scripts: dict[str, list[Script]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The variables of the cluster that are not hooks."""
+
+    root: str
+    extra_conf: str
+    adopt: tuple[str, ...]
+    unmanaged_nodes: str
+    is_limited: bool = False
+
+
+def lines_of(value: object) -> str:
+    """Lines that a user wrote as one text or as a list of lines."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "".join(f"{line}\n" for line in value)
+    text = str(value)
+    return text if not text.strip() or text.endswith("\n") else text + "\n"
+
+
+def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
+    """The lines of the cluster's own slurm.conf; none where no cluster was asked."""
+    return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]
+
+
+def in_use(hosts: t.Iterable[Host]) -> list[str]:
+    """The hooks that run something somewhere, in the table's order."""
+    defined = {hook for host in hosts for hook in host.defined}
+    return [hook for hook in HOOKS if hook in defined]
+
+
+def carried(host: Host, used: t.Collection[str]) -> list[str]:
+    """The hooks for which a host gets a dispatcher.
+
+    Slurm's keys hold for the whole cluster. So as soon as one hook of a kind of host is in use, every host of that kind
+    gets every dispatcher. No order of changes can then leave a key that points at nothing.
+    """
+    found: list[str] = []
+    for kind in host.kinds:
+        hooks = [hook.name for hook in hooks_of([kind])]
+        job_hooks_used = any(hook in used and not HOOKS[hook].is_init for hook in hooks)
+        init_defined = any(hook in host.defined and HOOKS[hook].is_init for hook in hooks)
+        if job_hooks_used or init_defined:
+            found.extend(hooks)
+    return [hook for hook in HOOKS if hook in found]
+
+
+def conf_text(used: t.Iterable[str], settings: Settings) -> str:
+    """The content of the included file."""
+    keys = {key: dispatcher_path(settings.root, hook) for hook in used if (key := HOOKS[hook].conf_key)}
+    return _conf.fragment(keys, settings.extra_conf)
+
+
+def check_root(root: str) -> tuple[str, list[Problem]]:
+    """The directory of the releases in its one form, and the problems with it."""
+    try:
+        return normal_root(root), []
+    except ValueError as exc:
+        said, _colon, remedy = str(exc).partition(": ")
+        return root, [Problem("slurm_release_root", f"is wrong: {said}", remedy)]
+
+
+def check_cluster(
+    hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
+    """The problems of this definition on this cluster."""
+    used = in_use(hosts)
+    problems = _check_controllers(controllers, cluster)
+    problems += _check_nodes(hosts, used, settings, cluster)
+    problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
+    problems += _check_keys(used, settings, cluster)
+    return problems
+
+
+def check_scripts(specs: t.Iterable[ScriptSpec], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """Partitions and nodes that scripts name and the cluster does not have."""
+    problems = []
+    for spec in specs:
+        for kind, named, known in (
+            ("partition", spec.partitions, cluster["partitions"]),
+            ("node", spec.nodes or (), cluster["nodes"]),
+        ):
+            unknown = [name for name in named if name not in known]
+            if unknown:
+                hint = nearest(unknown[0], known) if len(unknown) == 1 else ""
+                shown = _hostlist.fold(unknown) if kind == "node" else ", ".join(unknown)
+                have = _hostlist.fold(known) if kind == "node" else ", ".join(known)
+                problems.append(
+                    Problem(
+                        spec.where,
+                        f"names the {kind} {shown}, which the cluster does not have{hint}",
+                        f"it has {have}",
+                        spec.origin,
+                    )
+                )
+    return problems
+
+
+def _check_controllers(controllers: t.Sequence[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    expected = cluster["controllers"]
+    if len(controllers) == len(expected):
+        return []
+    return [
+        Problem(
+            "slurm_controller",
+            f"has {len(controllers)} hosts ({', '.join(controllers)}), and slurm.conf has {len(expected)} SlurmctldHost ({', '.join(expected)})",
+            "the group of controllers must hold exactly the hosts of the SlurmctldHost lines",
+        )
+    ]
+
+
+def _check_nodes(
+    hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
+    try:
+        unmanaged = set(_hostlist.expand(settings.unmanaged_nodes)) if settings.unmanaged_nodes.strip() else set()
+    except _hostlist.HostlistError as exc:
+        return [
+            Problem("slurm_unmanaged_nodes", f"is not a hostlist expression: {exc}", "write names like node[1-8,12]")
+        ]
+    if not any(hook in used for hook in _WORKER_JOB_HOOKS):
+        return []
+    managed = {host.node_name for host in hosts if "worker" in host.kinds}
+    left_out = [name for name in cluster["nodes"] if name not in managed | unmanaged]
+    if not left_out:
+        return []
+    return [
+        Problem(
+            "slurm_worker",
+            f"lacks {_hostlist.fold(left_out)}, which the cluster has: slurm.conf's hooks hold for all nodes, and a node "
+            "without the dispatcher is drained by its first job",
+            "add the nodes to the group; set slurm_node_name where the inventory has another name for a node; or name in "
+            "slurm_unmanaged_nodes those for which you place the dispatchers yourself",
+        )
+    ]
+
+
+def _check_limit(
+    hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+) -> list[Problem]:
+    """A run on a part of the hosts must not make slurm.conf name dispatchers that the others lack."""
+    lines = cluster["fragment"].splitlines()
+    # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
+    was_used = any(
+        f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS
+    )
+    is_used = any(hook in used for hook in _WORKER_JOB_HOOKS)
+    left_out = [host.name for host in hosts if not host.is_target and set(host.kinds) & {"controller", "worker"}]
+    if was_used == is_used or not left_out:
+        return []
+    first_or_last = "first" if is_used else "last"
+    return [
+        Problem(
+            "--limit",
+            f"leaves out {_hostlist.fold(left_out)}, and this run is the {first_or_last} with hooks on the workers: slurm.conf and every "
+            "node have to change together",
+            "run without --limit",
+        )
+    ]
+
+
+def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    problems = []
+    hook_keys = {str(key).lower(): hook for hook in used if (key := HOOKS[hook].conf_key)}
+    extra_keys = _conf.scalar_keys(settings.extra_conf)
+    for key in extra_keys:
+        if key.lower() in hook_keys:
+            variable = f"slurm_{hook_keys[key.lower()]}"
+            problems.append(
+                Problem(
+                    "slurm_extra_conf", f"sets {key}, which {variable} sets", f"remove the line, or empty {variable}"
+                )
+            )
+    adopt = {key.lower() for key in settings.adopt}
+    present = entries_of(cluster)
+    keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
+    orphans = [key for key in settings.adopt if keys and key.lower() not in {wanted.lower() for wanted in keys}]
+    if orphans:
+        problems.append(
+            Problem(
+                "slurm_adopt_conf_keys",
+                f"names {', '.join(orphans)}, which nothing here sets: the run would comment out the cluster's own line without a new one",
+                "set it by a hook or in slurm_extra_conf, or remove it from the list",
+            )
+        )
+    for entry in _conf.conflicts(present, keys):
+        if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:
+            continue
+        wanted_by = f"slurm_{hook_keys[entry.key.lower()]}" if entry.key.lower() in hook_keys else "slurm_extra_conf"
+        remedy = (
+            f"move its value into {wanted_by} and add {entry.key} to slurm_adopt_conf_keys: the run comments the line out, and restores "
+            "it when the definition is empty; or remove the line yourself"
+        )
+        if entry.file != cluster["conf_path"]:
+            remedy = "remove the line from that file; only lines of the main slurm.conf can be adopted"
+        problems.append(
+            Problem(
+                f"{entry.file}:{entry.line}",
+                f"already sets {entry.key}={entry.value}, which {wanted_by} would set",
+                remedy,
+            )
+        )
+    return problems
+
+
+def conf_is_settled(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> bool:
+    """Whether the controller's slurm.conf says already what it should."""
+    adopt = {key.lower() for key in settings.adopt}
+    to_adopt = [entry for entry in cluster["conf"] if text and entry["key"].lower() in adopt]
+    to_restore = [key for key in cluster["adopted"] if not text or key.lower() not in adopt]
+    return cluster["fragment"] == text and cluster["included"] == bool(text) and not to_adopt and not to_restore
+
+
+def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> list[str]:
+    """Workers of the inventory whose node name Slurm does not know: a warning, because a node may be added to Slurm later."""
+    return [
+        f"{host.name} (slurm_node_name {host.node_name})"
+        for host in hosts
+        if "worker" in host.kinds and host.node_name not in cluster["nodes"]
+    ]
+
+
+def as_text(problems: t.Iterable[tuple[str, Problem]]) -> list[str]:
+    """Problems for a person: equal ones of several hosts once."""
+    grouped: dict[Problem, list[str]] = {}
+    for host, problem in problems:
+        hosts = grouped.setdefault(problem, [])
+        if host and host not in hosts:
+            hosts.append(host)
+    lines = []
+    for problem, hosts in grouped.items():
+        shown = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
+        place = "; ".join(part for part in (problem.origin, f"host {shown}" if hosts else "") if part)
+        lines.append(
+            f"{problem.where} {problem.message}"
+            + (f" [{place}]" if place else "")
+            + (f". Remedy: {problem.remedy}." if problem.remedy else ".")
+        )
+    return lines

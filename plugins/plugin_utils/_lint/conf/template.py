@@ -1,0 +1,74 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""A slurm.conf that is still a template (Jinja, ERB, Go): the parts that are readable without its values."""
+
+from __future__ import annotations
+
+import re
+
+#: Stands where a value will be filled in; no slurm.conf holds it.
+FILLED = "\x01"
+
+# The last one belongs to no language but is common: Key=#PORT, to be replaced by sed.
+_CONSTRUCT = re.compile(
+    r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<%.*?%>|(?<=[^\s#\\\\])#[A-Z][A-Z0-9_]{2,}(?![A-Za-z0-9_=])", re.DOTALL
+)
+_OPENS = re.compile(
+    r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:if|for|unless|range|with|block|define|macro|case|while)\b|<%-?[^=].*\bdo\b(?:\s*\|[^|]*\|)?\s*-?%>",
+    re.DOTALL,
+)
+_CLOSES = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:end\w*)\b")
+
+
+class Template:
+    """The text with its constructs replaced, to the same length and with the same lines."""
+
+    def __init__(self, text: str) -> None:
+        self._touched: set[int] = set()
+        self._conditional: set[int] = set()
+        self.is_one = False
+        pieces: list[str] = []
+        end = 0
+        depth = 0
+        line = 1
+        opened = 0
+        for match in _CONSTRUCT.finditer(text):
+            construct = match.group()
+            before = text[end : match.start()]
+            line += before.count("\n")
+            last = line + construct.count("\n")
+            self.is_one = True
+            self._touched.update(range(line, last + 1))
+            pieces.append(before)
+            is_control = _OPENS.match(construct) or _CLOSES.match(construct) or not re.match(r"\{\{|<%-?=|#", construct)
+            alone = (
+                not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()
+                and not text[match.end() :].split("\n", 1)[0].strip()
+            )
+            pieces.append(re.sub(r"[^\n]", " " if is_control or alone else FILLED, construct))
+            if _OPENS.match(construct):
+                opened = line if depth == 0 else opened
+                depth += 1
+            elif _CLOSES.match(construct) and depth:
+                depth -= 1
+                if depth == 0:
+                    self._conditional.update(range(opened, last + 1))
+            line, end = last, match.end()
+        pieces.append(text[end:])
+        self.text = "".join(pieces)
+
+    def is_touched(self, line: int) -> bool:
+        """Whether a line holds something of the template's language."""
+        return line in self._touched
+
+    def is_conditional(self, line: int) -> bool:
+        """Whether a line stands in a block that may be left out or repeated."""
+        return line in self._conditional
+
+    def is_filled_in(self, value: str) -> bool:
+        """Whether a value is not known yet."""
+        return FILLED in value

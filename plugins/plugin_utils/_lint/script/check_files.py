@@ -1,0 +1,118 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Checks of the bytes of a file, before anything is parsed: whatever the language."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+
+from ..core.model import Hit
+from .shebang import Shebang, read_shebang
+
+#: Above this a text is not analysed: no prolog is a megabyte long.
+MAX_BYTES = 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def check(content: bytes) -> tuple[list[Hit], bytes | None]:
+    """The hits of a file's bytes, and the text to analyse further (None if that makes no sense)."""
+    hits: list[Hit] = []
+    if not content.strip(b"\r\n\t \0"):
+        return [Hit("script-empty", 1, 1, "the file is empty")], None
+    if len(content) > MAX_BYTES:
+        hits.append(Hit("script-size", 1, 1, f"{len(content) / 1048576:.1f} MiB; only texts up to 1 MiB are analysed"))
+    text: bytes | None = content if len(content) <= MAX_BYTES else None
+    hits.extend(_encoding(content))
+    if b"\0" in content:
+        return hits, None
+    if content.startswith(_BOM):
+        content = content[len(_BOM) :]
+        text = text and content
+    hits.extend(_shebang(content))
+    # The kernel and the shell see the carriage returns; what else is wrong is easier told without them.
+    return hits, text.replace(b"\r\n", b"\n") if text is not None else None
+
+
+def _encoding(content: bytes) -> t.Iterator[Hit]:
+    """CRLF, byte order mark, NUL, not UTF-8."""
+    if (
+        content[:4] in (b"\x7fELF",)
+        or content[:2] in (b"\xfe\xff", b"\xff\xfe", b"\x1f\x8b")
+        or content[:4] == b"PK\x03\x04"
+    ):
+        yield Hit("text-encoding", 1, 1, "the file is binary, not a text")
+        return
+    if content.startswith(_BOM):
+        yield Hit("text-encoding", 1, 1, "a byte order mark stands before the first line")
+    position = content.find(b"\0")
+    if position >= 0:
+        yield Hit("text-encoding", content.count(b"\n", 0, position) + 1, 1, "the file contains a NUL byte")
+        return
+    position = content.find(b"\r\n")
+    if position >= 0:
+        count = content.count(b"\r\n")
+        yield Hit(
+            "text-encoding",
+            content.count(b"\n", 0, position) + 1,
+            1,
+            f"{count} line{'s end' if count > 1 else ' ends'} with a carriage return (Windows line end)",
+        )
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        yield Hit(
+            "text-encoding",
+            line,
+            exc.start - content.rfind(b"\n", 0, exc.start),
+            "a byte here is not valid UTF-8",
+            "warning",
+        )
+
+
+def _shebang(content: bytes) -> t.Iterator[Hit]:
+    found = read_shebang(content)
+    if found is None:
+        later = re.search(rb"^[ \t]*#![ \t]*/", content[:4096], re.MULTILINE)
+        if later is not None:
+            line = content.count(b"\n", 0, later.start()) + 1
+            yield Hit(
+                "shebang-missing",
+                1,
+                1,
+                f"#! stands on line {line}, not on the first byte of the file"
+                if line > 1
+                else "something stands before #!",
+            )
+        else:
+            yield Hit("shebang-missing", 1, 1, "no #! line")
+        return
+    yield from _interpreter(found)
+
+
+def _interpreter(found: Shebang) -> t.Iterator[Hit]:
+    interpreter = found.interpreter.rstrip("\r")
+    if not interpreter:
+        yield Hit("shebang-interpreter", 1, 1, "#! names nothing")
+    elif re.search(r"\{\{|\{%|@[A-Za-z_]+@", interpreter):
+        return
+    elif not interpreter.startswith("/"):
+        yield Hit("shebang-interpreter", 1, 1, f"{interpreter} is not an absolute path")
+    elif posixpath.basename(interpreter) == "env":
+        words = found.argument.split()
+        if not words:
+            yield Hit("shebang-interpreter", 1, 1, "env is told nothing to run")
+        elif len(words) > 1 and not words[0].startswith(("-S", "--split-string", "-vS", "-iS")):
+            yield Hit(
+                "shebang-interpreter",
+                1,
+                1,
+                f'env gets "{found.argument}" as ONE argument and looks for a program of that name; use env -S',
+            )

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Single commands: is this one right in this hook, and is it found?"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...core.model import Hit, hit_at
+from ..model import word_set
+from ..program import Call
+from ..subject import Subject
+from .vocabulary import BASE_COMMANDS, SLURM_COMMANDS
+
+#: scontrol's verbs that only fold or expand a list of names, without asking the controller.
+_LOCAL_VERBS = frozenset({"hostname", "hostnames", "hostlist", "hostlistsorted"})
+
+
+def slurm_command(subject: Subject) -> t.Iterator[Hit]:
+    """slurm-command: every Slurm command that runs in a job hook."""
+    if not subject.where.is_job:
+        return
+    for call in subject.program.calls:
+        if call.name not in SLURM_COMMANDS:
+            continue
+        texts = call.texts
+        if set(texts) & {"-V", "--version", "--help", "--usage"}:
+            continue
+        verb = [text for text in texts if not text.startswith("-")][:2]
+        if call.name == "scontrol" and len(verb) == 2 and verb[0].startswith("sh") and verb[1] in _LOCAL_VERBS:
+            yield hit_at(
+                "slurm-command",
+                call,
+                f"scontrol {' '.join(verb)} only expands names here; it does not ask the controller",
+                "info",
+            )
+            continue
+        yield hit_at("slurm-command", call, f"{_label(call)} runs in {subject.where.name}")
+
+
+def _label(call: Call) -> str:
+    """A command with its verb, as a reader would call it."""
+    verb = next((text for text in call.texts[:1] if re.fullmatch(r"[a-z]+", text)), "")
+    return f"{call.name} {verb}".strip()
+
+
+def command_search_path(subject: Subject) -> t.Iterator[Hit]:
+    """command-search-path: the first command of no base system that is called by its bare name, or else of any."""
+    if not subject.where.is_job or subject.where.group == "task" or subject.program.is_library:
+        return
+    if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
+        return
+    bare = [
+        call
+        for call in subject.program.calls
+        if call.path
+        and "/" not in call.path
+        and "$" not in call.path
+        and call.name not in subject.program.functions
+        and re.fullmatch(r"[A-Za-z0-9][\w.+-]*", call.name)
+        # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
+        and call.context.user is None
+        and not call.context.in_text
+    ]
+    bare.sort(key=lambda call: call.line)
+    # With a file of functions in use, an unknown name may be one of them.
+    sources = bool(subject.program.named("source", "."))
+    foreign = next(
+        (call for call in bare if call.name not in BASE_COMMANDS and (not sources or call.name in _WELL_KNOWN)), None
+    )
+    if foreign is not None:
+        found_by = (
+            "the PATH of our dispatcher"
+            if subject.path
+            else "nothing but the shell's built-in default, for Slurm sets no PATH"
+        )
+        yield hit_at(
+            "command-search-path",
+            foreign,
+            f"{foreign.name} is called by its bare name and found through {found_by}",
+            "info" if subject.path else "warning",
+        )
+        return
+    base = next((call for call in bare if call.name not in _SHELL_WORDS), None)
+    if base is not None and subject.path is None:
+        yield hit_at(
+            "command-search-path",
+            base,
+            f"{base.name} is called by its bare name, and Slurm sets no PATH",
+            "info",
+        )
+
+
+#: Names that are programs wherever they are met.
+_WELL_KNOWN = SLURM_COMMANDS | word_set(
+    """
+    aws az beeond dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack podman psql
+    rocm-smi singularity apptainer
+    """
+)
+
+#: Built into the shells: no search at all.
+_SHELL_WORDS = word_set(
+    """
+    [ : . alias bg break builtin cd command continue declare echo eval exec exit export false fg getopts hash
+    jobs kill let local mapfile popd printf pushd pwd read readarray readonly return set shift shopt source test
+    times trap true type typeset ulimit umask unalias unset wait
+    """
+)
+
+_INSTALLERS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "tdnf"),
+        word_set("install update upgrade dist-upgrade groupinstall reinstall localinstall"),
+    ),
+    "zypper": frozenset({"install", "in", "update", "up", "refresh"}),
+    **dict.fromkeys(
+        (
+            "pip",
+            "pip3",
+            "pip2",
+            "conda",
+            "mamba",
+            "micromamba",
+            "snap",
+            "flatpak",
+            "gem",
+            "npm",
+            "cargo",
+            "go",
+            "apk",
+            "brew",
+            "spack",
+            "uv",
+        ),
+        frozenset({"install", "add", "upgrade"}),
+    ),
+    "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
+    "dpkg": frozenset({"-i", "--install"}),
+}
+
+
+def package_install(subject: Subject) -> t.Iterator[Hit]:
+    """package-install: a package manager that installs or updates."""
+    if not subject.where.is_job:
+        return
+    for call in subject.program.calls:
+        texts = call.texts
+        name = call.name
+        if re.fullmatch(r"python[0-9.]*", name) and texts[:2] == ["-m", "pip"]:
+            name, texts = "pip", texts[2:]
+        verbs = _INSTALLERS.get(name)
+        found = next((text for text in texts if text in verbs), None) if verbs else None
+        if found is not None:
+            yield hit_at("package-install", call, f"{name} {found} runs in {subject.where.name}")
+
+
+CHECKS = (
+    slurm_command,
+    command_search_path,
+    package_install,
+)

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Deletions: can the path be another one than it was meant to be?"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import typing as t
+
+from ...core.model import Hit, Severity, hit_at
+from ..program import Call, Piece, Use, Word
+from ..subject import Subject
+from .vocabulary import ONE_WORD, is_job_id
+
+#: Places that several jobs share.
+_SHARED = re.compile(
+    r"/(tmp|var/tmp|dev/shm|scratch|local|localscratch|local_scratch|lustre|nvme|mnt/(nvme|scratch|local|localdisk|resource))(/|$)"
+)
+
+
+def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
+    """unsafe-delete: rm -r and find -delete whose path can shrink, or that meet other jobs' files."""
+    for call in subject.program.calls:
+        if call.name == "rm" and call.has_option("-r", "-R", "--recursive"):
+            if "find" in call.via:
+                continue
+            operands = [word for word in call.arguments if not word.shown.startswith("-")]
+            if (not operands and "xargs" in call.via) or any(
+                len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands
+            ):
+                hit = _from_find(subject, call, operands)
+                if hit is not None:
+                    yield hit
+                    continue
+            for word in operands:
+                hit = _unsafe(subject, call, word, f"{call.name} -r")
+                if hit is not None:
+                    yield hit
+                    break
+        elif call.name == "find":
+            texts = call.texts
+            if "-delete" in texts or (
+                any(a in texts for a in ("-exec", "-execdir"))
+                and any(b in texts for b in ("rm", "/bin/rm", "/usr/bin/rm"))
+            ):
+                yield from _find(subject, call)
+
+
+def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
+    starts = []
+    for word in call.arguments:
+        if word.shown.startswith(("-", "(", "!", "\\")):
+            break
+        starts.append(word)
+    texts = call.texts
+    limited = any(
+        text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty")
+        for text in texts
+    )
+    narrowed = limited or any(
+        text in ("-name", "-path", "-iname", "-regex", "-user", "-uid") and "-prune" not in texts for text in texts
+    )
+    for word in starts:
+        resolved = subject.program.resolve(word, call)
+        fixed = resolved.literal
+        if fixed is not None:
+            if (
+                subject.where.is_job
+                and not narrowed
+                and _SHARED.match(fixed.rstrip("/") + "/")
+                and fixed.rstrip("/").count("/") <= 2
+            ):
+                yield hit_at(
+                    "unsafe-delete",
+                    call,
+                    f"find deletes everything below {fixed}, whichever job it belongs to",
+                    "error",
+                )
+                return
+            continue
+        hit = _unsafe(subject, call, word, "find -delete", soft=limited)
+        if hit is not None:
+            yield hit
+            return
+    if (
+        subject.where.is_job
+        and any(text in ("-user", "-uid") for text in texts)
+        and not limited
+        and not _asks_for_other_jobs(subject, call)
+    ):
+        yield hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+
+
+def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
+    """rm of what a find by user lists: by xargs, or in a while read loop."""
+    if not subject.where.is_job:
+        return None
+    numbers = set()
+    if "xargs" in call.via and call.context.pipeline:
+        numbers.add(call.context.pipeline[0])
+    for piece in (word.pieces[0] for word in operands if len(word.pieces) == 1):
+        for assignment in subject.program.values(piece.text, call):
+            if assignment.kind == "read" and assignment.context.pipeline:
+                numbers.add(assignment.context.pipeline[0])
+    for other in subject.program.named("find"):
+        feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
+        if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
+            return hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+    return None
+
+
+def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
+    return any(
+        other.sequence < call.sequence
+        and (
+            other.name in ("squeue", "loginctl", "sacct")
+            or any(re.search(r"uid_|slurmstepd", text) for text in other.texts)
+        )
+        for other in subject.program.calls
+    )
+
+
+def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False) -> Hit | None:
+    """Whether the path of a deletion can be another one than it was meant to be."""
+    resolved = subject.program.resolve(word, call)
+    segments = _segments(resolved)
+    while segments and not segments[-1]:
+        segments.pop()
+    # What a trailing /* empties is the directory before it.
+    body = (
+        segments[:-1]
+        if segments and all(p.kind == "glob" and p.text in ("*", ".*", "*.*") for p in segments[-1])
+        else segments
+    )
+    emptied = len(body) < len(segments)
+    last_segment = segments[-1] if segments else []
+    vanishing = [p for p in last_segment if p.kind == "variable" and not _never_empty(subject, p, call)]
+    if (
+        vanishing
+        and len(last_segment) > len(vanishing)
+        and all(p in vanishing or p.kind == "glob" for p in last_segment)
+    ):
+        name = vanishing[0].text
+        return hit_at("unsafe-delete", call, f"{action}: when {name} is empty, {word.shown} matches everything there")
+    unsure = [
+        piece
+        for segment in segments
+        for piece in segment
+        if piece.kind == "variable" and not _never_empty(subject, piece, call)
+    ]
+    for segment in segments:
+        for piece, following in itertools.pairwise(segment):
+            if (
+                piece.kind == "variable"
+                and following.kind == "glob"
+                and following.text.startswith("*")
+                and subject.where.is_job
+                and is_job_id(subject, piece, call)
+            ):
+                return hit_at(
+                    "unsafe-delete",
+                    call,
+                    f"{action}: {word.shown} also matches jobs whose number begins with this one's",
+                    "error",
+                )
+    is_pattern = any(piece.kind == "glob" for piece in resolved.pieces)
+    shared = subject.where.is_job and is_pattern and not soft and _SHARED.match(resolved.literal or "")
+    if shared and not _asks_for_other_jobs(subject, call):
+        return hit_at(
+            "unsafe-delete", call, f"{action}: {resolved.shown} is shared, the pattern meets every job's files"
+        )
+    if not unsure or not body:
+        return None
+    last = body[-1]
+    names = ", ".join(sorted({piece.text for piece in unsure}))
+    shrinks = bool(last) and all(piece in unsure for piece in last)
+    starts = bool(segments[0]) and all(piece in unsure for piece in segments[0]) and (len(body) > 1 or emptied)
+    if not shrinks and not starts:
+        return None
+    if shrinks and len(body) == 1 and not emptied and segments[0]:
+        # The whole path is one variable: rm -r "" is an error message, no more.
+        return None
+    severity: Severity | None = None
+    if subject.where.is_job and any(
+        subject.where.absent(piece.text, subject.slurm_version) and not subject.program.assignments.get(piece.text)
+        for piece in unsure
+    ):
+        severity = "error"
+    left = (
+        "".join(
+            "/" + "".join(p.text for p in s if p.kind in ("text", "glob"))
+            for s in segments[1:]
+            if any(p not in unsure for p in s)
+        )
+        or "/"
+    )
+    return hit_at(
+        "unsafe-delete",
+        call,
+        f"{action}: when {names} is empty, {word.shown} becomes {left}",
+        severity,
+    )
+
+
+def _segments(word: Word) -> list[list[Piece]]:
+    """A path's parts between the slashes."""
+    segments: list[list[Piece]] = [[]]
+    for piece in word.pieces:
+        if piece.kind not in ("text", "glob"):
+            segments[-1].append(piece)
+            continue
+        for position, text in enumerate(piece.text.split("/")):
+            if position:
+                segments.append([])
+            if text:
+                kind: t.Literal["text", "glob"] = (
+                    "glob" if piece.kind == "glob" and re.search(r"[*?\[]", text) else "text"
+                )
+                segments[-1].append(Piece(kind, text, piece.quoted))
+    return segments
+
+
+def _never_empty(subject: Subject, piece: Piece, at: Call) -> bool:
+    """Whether a variable surely has a value where it is used."""
+    if piece.operator in (":?", "?") or (
+        piece.operator in (":-", ":=", "-", "=") and piece.operand is not None and piece.operand.pieces
+    ):
+        return True
+    if piece.text.isdigit() or piece.text in (
+        "$",
+        "!",
+        "?",
+        "#",
+        "UID",
+        "EUID",
+        "BASHPID",
+        "HOSTNAME",
+        "RANDOM",
+        "SECONDS",
+        "PPID",
+    ):
+        return not piece.text.isdigit()
+    program = subject.program
+    values = program.values(piece.text, at)
+    if at.context.nounset and not values:
+        return True
+    for assignment in values:
+        if assignment.kind in ("for", "number"):
+            return True
+    if values and values[-1].value is not None:
+        for command in (c for p in values[-1].value.pieces for c in p.commands):
+            if command.name in ONE_WORD or command.name == "mktemp":
+                return True
+    for use in program.uses_of(piece.text):
+        if use.sequence < at.sequence and (use.probing or use.operator in (":?", "?", ":=")):
+            return True
+    tested = {test.line for test in program.tests}
+    # A pattern test ([[ $x =~ ^[0-9]+$ ]]) or a numeric one says that there is something.
+    return any(
+        use.sequence < at.sequence and use.line in tested and (use.probing or _requires_text(subject, use))
+        for use in program.uses_of(piece.text)
+    )
+
+
+def _requires_text(subject: Subject, use: Use) -> bool:
+    lines = subject.program.source.decode("utf-8", "replace").splitlines()
+    text = lines[use.line - 1] if use.line <= len(lines) else ""
+    return bool(re.search(r"=~|-(?:eq|ne|lt|le|gt|ge)\b", text))
+
+
+CHECKS = (unsafe_delete,)

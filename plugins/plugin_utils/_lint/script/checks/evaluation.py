@@ -1,0 +1,192 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Programs that are made of strings, or come from the network."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...core.model import Hit, hit_at
+from ..model import word_set
+from ..program import Call, Word
+from ..subject import Subject
+
+
+def eval_text(subject: Subject) -> t.Iterator[Hit]:
+    """eval-text: eval, or sh -c, of something that is not fixed."""
+    for call in subject.program.calls:
+        if call.name == "eval" and call.arguments:
+            kinds = {piece.kind for word in call.arguments for piece in word.pieces}
+            if kinds & {"variable", "command"} and not _only_arguments(call):
+                # eval "$(ssh-agent)": the text is a program's, who wrote it is known.
+                message = f"eval runs {_short(' '.join(call.texts))}"
+                yield hit_at("eval-text", call, message, "info" if kinds == {"command"} and _trusted(call) else None)
+        elif call.name in ("sh", "bash", "dash", "ksh", "zsh"):
+            for position, word in enumerate(call.arguments[:-1]):
+                text = word.literal or ""
+                if re.fullmatch(r"-[A-Za-z]*c", text):
+                    program = call.arguments[position + 1]
+                    if len(program.pieces) == 1 and program.pieces[0].kind == "variable" and not _is_argument(program):
+                        known = subject.program.resolve(program, call)
+                        if known.literal is None:
+                            yield hit_at("eval-text", call, f"{call.name} -c runs {_short(program.shown)}")
+                    break
+
+
+def _trusted(call: Call) -> bool:
+    """Whether all that is evaluated comes from programs that make shell code, not from data."""
+    makers = [maker for word in call.arguments for piece in word.pieces for maker in piece.commands]
+    return bool(makers) and not {maker.name for maker in makers} & word_set(
+        "cat echo printf curl wget sed awk grep jq cut"
+    )
+
+
+def _only_arguments(call: Call) -> bool:
+    return all(_is_argument(word) for word in call.arguments)
+
+
+def _is_argument(word: Word) -> bool:
+    return len(word.pieces) == 1 and word.pieces[0].kind == "variable" and word.pieces[0].text in ("@", "*")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_FETCHERS = frozenset({"curl", "wget", "aria2c"})
+_INTERPRETERS = word_set("sh bash dash ksh zsh python python3 perl ruby node source .")
+
+#: Programs that carry out what a file says, wherever it stands among their arguments.
+_RUNNERS = word_set("ansible-playbook chef-client chef-solo cinc-client puppet make dpkg rpm")
+
+
+def download_and_run(subject: Subject) -> t.Iterator[Hit]:
+    """download-and-run: what curl or wget brought is executed."""
+    calls = subject.program.calls
+    fetched: dict[str, Call] = {}
+    stages: dict[int, Call] = {}
+    for call in calls:
+        if call.name in _FETCHERS:
+            if call.context.pipeline is not None:
+                stages[call.context.pipeline[0]] = call
+            for target in _fetch_targets(subject, call):
+                fetched[target] = call
+        elif call.name in _INTERPRETERS:
+            if (
+                call.context.pipeline is not None
+                and call.context.pipeline[0] in stages
+                and not [w for w in call.arguments if not w.shown.startswith("-")]
+            ):
+                source = stages[call.context.pipeline[0]]
+                yield hit_at(
+                    "download-and-run",
+                    source,
+                    f"the output of {source.name} goes straight into {call.name}",
+                )
+            for word in call.arguments:
+                source_call = next((c for piece in word.pieces for c in piece.commands if c.name in _FETCHERS), None)
+                if source_call is not None:
+                    yield hit_at(
+                        "download-and-run",
+                        source_call,
+                        f"{call.name} runs what {source_call.name} brings",
+                    )
+        elif call.name == "eval":
+            fetcher = next(
+                (c for word in call.arguments for piece in word.pieces for c in piece.commands if c.name in _FETCHERS),
+                None,
+            )
+            if fetcher is not None:
+                yield hit_at(
+                    "download-and-run",
+                    fetcher,
+                    f"eval runs what {fetcher.name} brings",
+                )
+    if not fetched:
+        return
+    verified = {call.name for call in calls} & word_set(
+        "sha256sum sha512sum md5sum gpg gpgv cosign sha1sum minisign openssl"
+    )
+    if verified:
+        return
+    reported: set[int] = set()
+    for call in calls:
+        for target in _executed_files(subject, call):
+            origin = fetched.get(target) or next((c for f, c in fetched.items() if _same_file(f, target)), None)
+            if origin is not None and origin is not call and origin.sequence not in reported:
+                reported.add(origin.sequence)
+                runner = f"{call.name or call.path}, line {call.line}"
+                yield hit_at(
+                    "download-and-run", origin, f"the file that {origin.name} brings is executed later ({runner})"
+                )
+
+
+def _same_file(fetched: str, executed: str) -> bool:
+    """Whether a path that ends in a variable or pattern can be the other one: the directory is what is known."""
+    folder, _slash, name = fetched.rpartition("/")
+    other, _slash, other_name = executed.rpartition("/")
+    return bool(folder) and folder == other and (name.startswith("${") or "*" in other_name)
+
+
+def _fetch_targets(subject: Subject, call: Call) -> t.Iterator[str]:
+    for redirect in call.context.redirects:
+        if redirect.operator in (">", ">>", ">|") and redirect.fd in ("", "1"):
+            yield subject.program.resolve(redirect.target, call).shown
+    words = call.arguments
+    for position, word in enumerate(words[:-1]):
+        text = word.shown
+        if (
+            text in ("--output", "--output-document")
+            or (re.fullmatch(r"-[A-Za-z]*o", text) and call.name == "curl")
+            or (re.fullmatch(r"-[A-Za-z]*O", text) and call.name == "wget")
+        ):
+            target = subject.program.resolve(words[position + 1], call).shown
+            if target not in ("-", "/dev/null"):
+                yield target
+    if (call.name == "wget" and not call.has_option("-O", "--output-document")) or (
+        call.name == "curl" and call.has_option("-O", "--remote-name")
+    ):
+        for word in words:
+            text = subject.program.resolve(word, call).shown
+            if "://" in text:
+                yield text.rsplit("/", 1)[-1]
+
+
+def _executed_files(subject: Subject, call: Call) -> t.Iterator[str]:
+    """Files that a command executes or makes executable."""
+    words = [subject.program.resolve(word, call) for word in call.words]
+    if "/" in words[0].shown:
+        yield words[0].shown
+        yield words[0].shown.removeprefix("./")
+    if call.name in _INTERPRETERS:
+        file = next((word.shown for word in words[1:] if not word.shown.startswith("-")), None)
+        if file:
+            yield file
+            yield file.removeprefix("./")
+    if call.name in _RUNNERS:
+        for word in words[1:]:
+            if not word.shown.startswith("-"):
+                yield word.shown
+                yield word.shown.removeprefix("./")
+    if (
+        call.name == "chmod"
+        and len(words) > 2
+        and re.search(
+            r"\+[rwX]*x|^0?[0-7]*[1357]", words[1].shown if not words[1].shown.startswith("-") else words[2].shown
+        )
+    ):
+        for word in words[2:]:
+            yield word.shown
+            yield word.shown.removeprefix("./")
+
+
+CHECKS = (
+    eval_text,
+    download_and_run,
+)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Words that the shell splits although somebody else decides what stands in them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...core.model import Hit, hit_at
+from .. import environment
+from ..program import Assignment, Call, Use, Word
+from ..subject import Subject
+from .vocabulary import HAS_DEFAULT, ONE_WORD
+
+
+def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
+    """unquoted-user-text: what a user wrote, or a file's name, split into words; and [ ] with what may be empty."""
+    program = subject.program
+    tainted = _tainted(subject)
+    seen: set[int] = set()
+    compared: set[str] = set()
+    for use in program.uses:
+        if use.quoted or use.unsplit or use.operator == "#" or use.line in seen:
+            continue
+        if use.name in tainted and not (use.name not in environment.USER_TEXT and _reset(subject, use)):
+            seen.add(use.line)
+            yield hit_at("unquoted-user-text", use, f"${use.name} is not quoted, and {tainted[use.name]}")
+    for call in program.named("[", "test"):
+        for word in call.arguments:
+            if call.line in seen or len(word.pieces) != 1:
+                continue
+            piece = word.pieces[0]
+            if piece.kind != "variable" or piece.quoted or piece.operator in HAS_DEFAULT or not _compared(call, word):
+                continue
+            if piece.text not in compared and _may_be_empty(subject, piece.text, call):
+                # Said once a variable: such a test seldom stands alone.
+                compared.add(piece.text)
+                seen.add(call.line)
+                yield hit_at(
+                    "unquoted-user-text",
+                    word,
+                    f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error",
+                )
+
+
+def _reset(subject: Subject, use: Use) -> bool:
+    """Whether the value that a use sees is one that no user decides."""
+    values = subject.program.values(use.name, use)
+    return bool(values) and values[-1].value is not None and values[-1].value.literal is not None
+
+
+def _tainted(subject: Subject) -> dict[str, str]:
+    """Variables whose text a user decides, each with the reason."""
+    program = subject.program
+    found = {
+        name: "the job's owner decides its text" for name in environment.USER_TEXT if not program.assignments.get(name)
+    }
+    for _round in range(3):
+        for name, assignments in program.assignments.items():
+            for assignment in assignments:
+                if name in found:
+                    break
+                if assignment.value is not None and assignment.kind in ("assign", "declare", "append"):
+                    if any(
+                        piece.kind == "variable" and piece.text in found and piece.operator in ("", ":-", "-")
+                        for piece in assignment.value.pieces
+                    ) or any(_user_text_command(call) for piece in assignment.value.pieces for call in piece.commands):
+                        found[name] = "the job's owner decides its text"
+                elif assignment.kind == "read" and _lists_files(subject, assignment):
+                    found[name] = "a user chose the file's name"
+    return found
+
+
+def _user_text_command(call: Call) -> bool:
+    """A filter that picks the comment, the name or a directory out of scontrol show job; squeue -o %j."""
+    text = " ".join(call.texts)
+    if call.name in ("grep", "awk", "sed", "egrep", "cut"):
+        return bool(re.search(r"\b(Comment|JobName|WorkDir|StdOut|StdErr|StdIn)\b", text))
+    return call.name == "squeue" and bool(re.search(r"%[0-9.]*[jkZo]", text))
+
+
+def _lists_files(subject: Subject, assignment: Assignment) -> bool:
+    """Whether read takes the output of a find over places where users create files."""
+    if assignment.context.pipeline is None:
+        return False
+    number = assignment.context.pipeline[0]
+    for call in subject.program.calls:
+        if (
+            call.context.pipeline
+            and call.context.pipeline[0] == number
+            and call.sequence < assignment.sequence
+            and call.name == "find"
+        ):
+            return any(re.match(r"/(tmp|var/tmp|dev/shm|home|scratch)", text) for text in call.texts)
+    return False
+
+
+def _compared(call: Call, word: Word) -> bool:
+    """Whether an operand stands where [ ] needs exactly one word."""
+    words = list(call.arguments)
+    position = next(i for i, other in enumerate(words) if other is word)
+    before = words[position - 1].literal if position else None
+    after = words[position + 1].literal if position + 1 < len(words) else None
+    binary = {"=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-ef", "-nt", "-ot"}
+    return before in ({"-z", "-n"} | binary) or after in binary
+
+
+def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
+    program = subject.program
+    values = program.values(name, at)
+    if not values:
+        variable = subject.where.variables.get(name)
+        # [ -z $x ] is right when x is empty; what Slurm sets is one word.
+        only_asks = at.texts[:1] == ["-z"]
+        return variable is not None and variable.optional and not only_asks and not _ever_probed(subject, name)
+    last = values[-1]
+    if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
+        return False
+    piece = last.value.pieces[0]
+    if piece.kind != "command" or not piece.commands:
+        return False
+    if _ever_probed(subject, name):
+        return False
+    final = [
+        call
+        for call in piece.commands
+        if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1
+    ]
+    end = final[-1] if final else piece.commands[-1]
+    counts = end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")
+    return end.name not in ONE_WORD and not counts
+
+
+def _ever_probed(subject: Subject, name: str) -> bool:
+    return any(use.probing and use.quoted for use in subject.program.uses_of(name))
+
+
+CHECKS = (unquoted_user_text,)

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Names in directories that everybody may write to."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import typing as t
+
+from ...core.model import Hit
+from ..program import Assignment, Call, Point, Word
+from ..subject import Subject
+from .vocabulary import BASE_COMMANDS, is_job_id
+
+_WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
+
+#: Commands that write to (or change) what they name: all operands, or the last one only.
+_WRITES_ALL = frozenset({"touch", "tee", "truncate"})
+
+
+def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
+    """predictable-temp-file: a name that anybody can guess, below /tmp, /var/tmp or /dev/shm."""
+    program = subject.program
+    written: list[tuple[Word, int, int, Point]] = [
+        (w.target, w.target.line, w.target.column, w) for w in program.writes
+    ]
+    written += [(word, call.line, call.column, call) for call in program.calls for word in _written_by(call)]
+    places: list[tuple[int, int, Word]] = []
+    for word, line, column, point in written:
+        setting = _top_setting(subject, word)
+        for resolved in program.alternatives(word, point):
+            places.append((setting.line, setting.column, resolved) if setting is not None else (line, column, resolved))
+    for assignments in program.assignments.values():
+        for assignment in assignments:
+            # A name for each job, handed to a program that will write there.
+            if assignment.exported and assignment.value is not None and _foreign_follows(subject, assignment):
+                resolved = program.resolve(assignment.value, assignment)
+                if any(is_job_id(subject, piece, assignment) for piece in resolved.variables):
+                    places.append((assignment.line, assignment.column, resolved))
+    reported: list[str] = []
+    for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
+        text = resolved.shown
+        found = _WORLD_WRITABLE.match(text)
+        if found is None or not _predictable(resolved):
+            continue
+        if any(text == other or text.startswith(other.rstrip("/") + "/") for other in reported):
+            continue
+        reported.append(text)
+        yield Hit(
+            "predictable-temp-file",
+            line,
+            column,
+            f"{text} can be guessed, and everybody may write to {found[1]}",
+        )
+
+
+def _top_setting(subject: Subject, word: Word) -> Assignment | None:
+    """The setting at the top of the script that decides the path, when that is where one would change it."""
+    if len(word.pieces) != 1 or word.pieces[0].kind != "variable":
+        return None
+    found = [a for a in subject.program.assignments.get(word.pieces[0].text, ()) if a.value is not None]
+    if len(found) != 1 or found[0].context.guards or found[0].context.loops or found[0].context.function:
+        return None
+    return found[0]
+
+
+def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
+    return any(
+        call.sequence > assignment.sequence and call.name not in BASE_COMMANDS - {"bash", "sh", "python", "python3"}
+        for call in subject.program.calls
+    )
+
+
+def _written_by(call: Call) -> list[Word]:
+    operands = [word for word in call.arguments if not word.shown.startswith("-")]
+    if call.name == "mkdir":
+        # Without -p mkdir fails when somebody was there first: the safe way, if the failure is looked at.
+        looked_at = call.context.tested or call.context.errexit
+        return operands if call.has_option("-p", "--parents") or not looked_at else []
+    if call.name == "chown":
+        return operands[1:]
+    if call.name in _WRITES_ALL:
+        return operands
+    if call.name == "sed" and call.has_option("-i", "--in-place"):
+        return operands[1:]
+    if call.name in ("curl", "wget"):
+        option = "-o" if call.name == "curl" else "-O"
+        return [after for word, after in itertools.pairwise(call.arguments) if word.literal == option]
+    if call.name in ("cp", "mv", "install") and len(operands) > 1:
+        return operands[-1:]
+    return []
+
+
+def _predictable(word: Word) -> bool:
+    for piece in word.pieces:
+        if piece.kind == "command" and any(
+            call.name in ("mktemp", "uuidgen", "openssl", "shuf", "head") for call in piece.commands
+        ):
+            return False
+        if piece.kind == "variable" and piece.text in ("RANDOM", "SRANDOM"):
+            return False
+    return "XXXX" not in word.shown
+
+
+CHECKS = (predictable_temp_file,)

@@ -1,0 +1,739 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""One walk over the syntax tree of a shell script, which notes everything that a Program holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from . import wrappers
+from .model import word_set
+from .parser import DIALECTS, Node, ShellSyntaxError, parse
+from .program import Assignment, Call, Context, Loop, Piece, Program, Redirect, Test, Use, Word, Write
+
+#: The kinds of nodes are CamelCase; the methods that walk them are not.
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Program:
+    """The program of a script. O(options) are those that its interpreter line gives to the shell."""
+    program = Program(source, parse(source, dialect))
+    Walker(program, options).run()
+    return program
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unit:
+    """A piece of text that was parsed on its own, and where it stands in the script."""
+
+    source: bytes
+    first_line: int = 1
+    #: All of it counts as this one line (the text of an eval).
+    line: int | None = None
+    column: int = 1
+
+    def place(self, node: Node) -> tuple[int, int]:
+        if self.line is not None:
+            return self.line, self.column
+        position = node.get("Pos", {})
+        line, column = position.get("Line", 1), position.get("Col", 1)
+        if not (line and column):
+            # Where a number is too large for shfmt it writes 0; the offset is right.
+            before = self.source[: position["Offset"]]
+            line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        return line + self.first_line - 1, column
+
+
+class Walker:
+    """Walks the tree once and fills the program."""
+
+    MAX_DEPTH = 4
+
+    def __init__(self, program: Program, options: t.Sequence[str]) -> None:
+        self.program = program
+        self.sequence = 0
+        self.pipelines = 0
+        self.errexit = self.nounset = self.pipefail = False
+        self.depth = 0
+        #: Functions that are reached and not walked yet, and those that are done.
+        self.pending: list[str] = []
+        self.done: set[str] = set()
+        #: Where each function was declared.
+        self.units: dict[str, _Unit] = {}
+        self._set_options(options)
+
+    # -- the whole
+
+    def run(self) -> None:
+        """Walk the file, then every function that something reached."""
+        unit = _Unit(self.program.source)
+        self._collect_functions(self.program.tree, unit)
+        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+        self.statements(self.program.statements, unit, context)
+        if (
+            self.program.functions
+            and not self.pending
+            and all(c.name in _HARMLESS_ALONE or c.context.substituted for c in self.program.calls)
+        ):
+            # Nothing runs by itself: a library, whose functions others call.
+            self.program.is_library = True
+            self.pending.extend(self.program.functions)
+        while self.pending:
+            self._walk_function(self.pending.pop(0))
+
+    def _walk_function(self, name: str) -> None:
+        if name in self.done:
+            return
+        self.done.add(name)
+        sites = self.program.called.get(name, [])
+        context = Context(
+            function=name,
+            tested=bool(sites) and all(site.tested for site in sites),
+            guards=sites[0].guards if len(sites) == 1 else (),
+            stdout=sites[0].stdout if sites and len({site.stdout for site in sites}) == 1 else "script",
+            loops=sites[0].loops if len(sites) == 1 else (),
+            bound=sites[0].bound if len(sites) == 1 else None,
+            background=bool(sites) and all(site.background for site in sites),
+            errexit=any(site.errexit for site in sites) if sites else self.errexit,
+            nounset=all(site.nounset for site in sites) if sites else self.nounset,
+            pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
+        )
+        self.statement(self.program.functions[name]["Body"], self.units[name], context)
+
+    def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
+        """Note every function, wherever it is declared."""
+        stack = [tree]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, dict):
+                if node.get("Type") == "FuncDecl" and node.get("Name"):
+                    self.program.functions[node["Name"]["Value"]] = node
+                    self.units[node["Name"]["Value"]] = unit
+                stack.extend(node.values())
+            elif isinstance(node, list):
+                stack.extend(node)
+
+    def tick(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+    def _current(self, context: Context) -> Context:
+        """The context with the shell options as they are now."""
+        if context.function is None and (context.errexit, context.nounset, context.pipefail) != (
+            self.errexit,
+            self.nounset,
+            self.pipefail,
+        ):
+            return dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+        return context
+
+    # -- statements
+
+    def statements(self, nodes: t.Iterable[Node] | None, unit: _Unit, context: Context) -> None:
+        for node in nodes or ():
+            self.statement(node, unit, context)
+
+    def statement(self, node: Node, unit: _Unit, context: Context) -> None:
+        context = self._current(context)
+        command = node.get("Cmd")
+        if node.get("Negated"):
+            context = dataclasses.replace(context, tested=True)
+        if node.get("Background"):
+            context = dataclasses.replace(context, background=True)
+        redirects = node.get("Redirs") or ()
+        for raw in redirects:
+            context = self.redirect(raw, unit, context)
+        if command is None:
+            return
+        kind = command["Type"]
+        handler = getattr(self, "_" + _CAPITAL.sub("_", kind).lower(), None)
+        if handler is not None:
+            handler(command, unit, context, node)
+
+    def redirect(self, raw: Node, unit: _Unit, context: Context) -> Context:
+        operator = raw["Op"]
+        fd = (raw.get("N") or {}).get("Value", "")
+        line, column = unit.place(raw)
+        word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
+        if raw.get("Hdoc"):
+            self.word(raw["Hdoc"], unit, context, unsplit=True)
+        here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column))
+        if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
+            self.program.writes.append(Write(here.target, context, self.tick()))
+        stdout = context.stdout
+        if (operator in (">", ">>", ">|") and fd in ("", "1")) or operator in ("&>", "&>>"):
+            stdout = "null" if word.literal == "/dev/null" else "file"
+        elif operator == ">&" and fd in ("", "1"):
+            stdout = "stderr" if word.literal == "2" else "file"
+        return dataclasses.replace(context, stdout=stdout, redirects=(*context.redirects, here))
+
+    def _block(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        self.statements(node.get("Stmts"), unit, context)
+
+    def _subshell(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        saved = self.errexit, self.nounset, self.pipefail
+        self.statements(node.get("Stmts"), unit, context)
+        self.errexit, self.nounset, self.pipefail = saved
+
+    def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        mark = self.tick()
+        self.statements(node.get("Cond"), unit, dataclasses.replace(context, tested=True))
+        inner = dataclasses.replace(context, guards=(*context.guards, mark))
+        self.statements(node.get("Then"), unit, inner)
+        if node.get("Else"):
+            self._if_clause(node["Else"], unit, context, _stmt)
+
+    def _while_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        mark = self.tick()
+        inner = dataclasses.replace(context, loops=(*context.loops, mark))
+        self.statements(node.get("Cond"), unit, dataclasses.replace(inner, tested=True))
+        self.statements(node.get("Do"), unit, inner)
+        line, column = unit.place(node)
+        text = unit.source[node["Pos"]["Offset"] : node["End"]["Offset"]].decode("utf-8", "replace")
+        self.program.loops.append(Loop(mark, line, column, context, node, text, self.tick()))
+
+    def _for_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        mark = self.tick()
+        loop = node["Loop"]
+        line, column = unit.place(node)
+        if loop["Type"] == "WordIter":
+            items = tuple(self.word(item, unit, context) for item in loop.get("Items") or ())
+            self.assign(Assignment(loop["Name"]["Value"], None, "for", line, column, context, self.tick(), items))
+        else:
+            for key in ("Init", "Cond", "Post"):
+                self.arithmetic(loop.get(key), unit, context)
+        self.statements(node.get("Do"), unit, dataclasses.replace(context, loops=(*context.loops, mark)))
+
+    def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        mark = self.tick()
+        self.word(node["Word"], unit, context, unsplit=True)
+        for item in node.get("Items") or ():
+            for pattern in item.get("Patterns") or ():
+                self.word(pattern, unit, context, unsplit=True)
+            self.statements(item.get("Stmts"), unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+
+    def _binary_cmd(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        operator = node["Op"]
+        if operator in ("|", "|&"):
+            stages = list(_stages(node))
+            self.pipelines += 1
+            number = self.pipelines
+            for position, stage in enumerate(stages):
+                last = position == len(stages) - 1
+                inner = dataclasses.replace(
+                    context,
+                    pipeline=(number, position, len(stages)),
+                    stdout=context.stdout if last else "pipe",
+                    tested=context.tested or (not last and not context.pipefail),
+                )
+                self.statement(stage, unit, inner)
+            return
+        mark = self.tick()
+        self.statement(node["X"], unit, dataclasses.replace(context, tested=True))
+        self.statement(node["Y"], unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+
+    def _func_decl(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        """A declaration runs nothing."""
+
+    def _time_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        if node.get("Stmt"):
+            self.statement(node["Stmt"], unit, context)
+
+    def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=True))
+
+    def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
+        line, column = unit.place(node)
+        self.program.tests.append(Test("test", line, column, context, stmt))
+        self.test(node["X"], unit, context, False)
+
+    def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> None:
+        kind = node.get("Type")
+        if kind in ("BinaryTest", "UnaryTest", "ParenTest"):
+            unary = kind == "UnaryTest" and node["Op"] in ("-z", "-n", "-v")
+            against_empty = kind == "BinaryTest" and _is_empty_word(node.get("Y"))
+            for key in ("X", "Y"):
+                if node.get(key):
+                    self.test(node[key], unit, context, unary or against_empty)
+        else:
+            self.word(node, unit, context, unsplit=True, probing=probing)
+            if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
+                self.use(node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True)
+
+    def _arithm_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
+        line, column = unit.place(node)
+        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
+        self.arithmetic(node.get("X"), unit, context)
+
+    def _let_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
+        line, column = unit.place(node)
+        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
+        for expression in node.get("Exprs") or ():
+            self.arithmetic(expression, unit, context)
+
+    def arithmetic(self, node: Node | None, unit: _Unit, context: Context) -> None:
+        """Names in arithmetic are variables without a dollar sign."""
+        if not node:
+            return
+        kind = node.get("Type")
+        if kind == "Word":
+            text = "".join(p.get("Value", "") for p in node["Parts"] if p.get("Type") == "Lit")
+            if len(node["Parts"]) == 1 and re.fullmatch(r"[A-Za-z_]\w*", text):
+                self.use(text, "", True, node, unit, context, unsplit=True)
+            else:
+                self.word(node, unit, context, unsplit=True)
+            return
+        changed = (kind == "UnaryArithm" and node["Op"] in ("++", "--")) or (
+            kind == "BinaryArithm"
+            and re.fullmatch(r"[-+*/%&|^<>]*=", node["Op"])
+            and node["Op"] not in ("==", "<=", ">=")
+        )
+        if changed:
+            text = "".join(p.get("Value", "") for p in (node["X"].get("Parts") or ()) if p.get("Type") == "Lit")
+            line, column = unit.place(node)
+            if text:
+                self.assign(Assignment(text, None, "number", line, column, context, self.tick()))
+        for key in ("X", "Y"):
+            self.arithmetic(node.get(key), unit, context)
+
+    def _decl_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        variant = node["Variant"]["Value"]
+        for argument in node.get("Args") or ():
+            if argument.get("Name"):
+                masked = dataclasses.replace(context, declared=True, tested=True)
+                if argument.get("Naked") and not argument.get("Value"):
+                    if variant == "export":
+                        self._export(argument["Name"]["Value"])
+                    continue
+                self.assignment(argument, unit, masked, "declare", exported=variant == "export")
+            elif argument.get("Value"):
+                self.word(argument["Value"], unit, context)
+
+    def _export(self, name: str) -> None:
+        found = self.program.assignments.get(name)
+        if found:
+            found[-1] = dataclasses.replace(found[-1], exported=True)
+
+    def assignment(self, node: Node, unit: _Unit, context: Context, kind: str, *, exported: bool = False) -> None:
+        line, column = unit.place(node)
+        name = node["Name"]["Value"]
+        items: tuple[Word, ...] = ()
+        value: Word | None = None
+        if node.get("Array"):
+            kind = "array"
+            items = tuple(
+                self.word(e["Value"], unit, context) for e in node["Array"].get("Elems") or () if e.get("Value")
+            )
+        elif node.get("Value"):
+            value = self.word(node["Value"], unit, context, unsplit=True)
+        else:
+            value = Word((), line, column)
+        if node.get("Append"):
+            kind = "append" if kind != "array" else kind
+        if node.get("Index"):
+            kind = "append"
+        self.assign(Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported))
+
+    def assign(self, assignment: Assignment) -> None:
+        self._note_functions((item.literal for item in assignment.items), assignment.context)
+        self.program.assignments.setdefault(assignment.name, []).append(assignment)
+
+    # -- words
+
+    def use(
+        self,
+        name: str,
+        operator: str,
+        quoted: bool,
+        node: Node,
+        unit: _Unit,
+        context: Context,
+        *,
+        probing: bool = False,
+        unsplit: bool = False,
+    ) -> None:
+        line, column = unit.place(node)
+        self.program.uses.append(Use(name, operator, quoted, line, column, context, self.tick(), probing, unsplit))
+
+    def word(self, node: Node, unit: _Unit, context: Context, *, unsplit: bool = False, probing: bool = False) -> Word:
+        line, column = unit.place(node)
+        pieces: list[Piece] = []
+        for part in node.get("Parts") or ():
+            pieces.extend(self.part(part, unit, context, False, unsplit, probing))
+        return Word(tuple(pieces), line, column)
+
+    def part(
+        self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool
+    ) -> list[Piece]:
+        kind = part["Type"]
+        if kind == "Lit":
+            raw = part.get("Value", "")
+            if quoted:
+                return [Piece("text", re.sub(r"\\([$`\"\\\n])", lambda m: "" if m[1] == "\n" else m[1], raw), True)]
+            text = re.sub(r"\\(.)", r"\1", raw.replace("\\\n", ""))
+            bare = re.sub(r"\\.", "", raw)
+            return [
+                Piece("glob" if (re.search(r"[*?\[]", bare) and len(raw) > 1) or raw in ("*", "?") else "text", text)
+            ]
+        if kind == "SglQuoted":
+            return [Piece("text", part.get("Value", ""), True)]
+        if kind == "DblQuoted":
+            found: list[Piece] = []
+            for inner in part.get("Parts") or ():
+                found.extend(self.part(inner, unit, context, True, unsplit, probing))
+            return found or [Piece("text", "", True)]
+        if kind == "ParamExp":
+            return [self.parameter(part, unit, context, quoted, unsplit, probing)]
+        if kind in ("CmdSubst", "ProcSubst"):
+            first = len(self.program.calls)
+            inner_context = dataclasses.replace(
+                context,
+                substituted=True,
+                pipeline=None,
+                stdout="capture" if kind == "CmdSubst" or part.get("Op") == "<(" else context.stdout,
+                tested=context.tested or kind == "ProcSubst",
+            )
+            saved = self.errexit, self.nounset, self.pipefail
+            self.statements(part.get("Stmts"), unit, inner_context)
+            self.errexit, self.nounset, self.pipefail = saved
+            return [
+                Piece(
+                    "command", "", quoted, "<(" if kind == "ProcSubst" else "", None, tuple(self.program.calls[first:])
+                )
+            ]
+        if kind == "ArithmExp":
+            self.arithmetic(part.get("X"), unit, context)
+            return [Piece("number", "", quoted)]
+        return [Piece("glob", "*", quoted)]
+
+    def parameter(self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool) -> Piece:
+        name = (part.get("Param") or {}).get("Value", "")
+        expansion = part.get("Exp") or {}
+        operator = expansion.get("Op", "")
+        operand = self.word(expansion["Word"], unit, context, unsplit=True) if expansion.get("Word") else None
+        if part.get("Length"):
+            operator = "#"
+        elif part.get("Excl") or part.get("Names"):
+            operator = "!"
+        elif part.get("Repl") or part.get("Slice"):
+            operator = "/"
+        for key in ("Orig", "With"):
+            if (part.get("Repl") or {}).get(key):
+                self.word(part["Repl"][key], unit, context, unsplit=True)
+        index = part.get("Index") or {}
+        if index.get("Type") == "Word" and index["Parts"] and index["Parts"][0].get("Value") in ("@", "*"):
+            operator = operator or "[@]"
+        elif index:
+            self.arithmetic(index, unit, context)
+        self.use(name, operator, quoted, part, unit, context, probing=probing or operator in _PROBING, unsplit=unsplit)
+        if operator in ("=", ":="):
+            line, column = unit.place(part)
+            self.assign(Assignment(name, operand, "assign", line, column, context, self.tick()))
+        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand)
+
+    # -- commands
+
+    def _call_expr(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
+        arguments = node.get("Args") or ()
+        names = []
+        for item in node.get("Assigns") or ():
+            if arguments:
+                names.append(item["Name"]["Value"])
+                if item.get("Value"):
+                    self.word(item["Value"], unit, context, unsplit=True)
+            else:
+                self.assignment(item, unit, context, "assign")
+        if not arguments:
+            return
+        first_literal = "".join(p.get("Value", "") for p in arguments[0]["Parts"])
+        is_test = first_literal in ("[", "test")
+        words = []
+        for position, argument in enumerate(arguments):
+            before = arguments[position - 1]["Parts"][0].get("Value") if position else ""
+            after = arguments[position + 1] if position + 1 < len(arguments) else None
+            far = arguments[position + 2] if position + 2 < len(arguments) else None
+            probing = is_test and (
+                before in ("-z", "-n", "-v")
+                or (
+                    far is not None
+                    and after is not None
+                    and after["Parts"][0].get("Value") in ("=", "==", "!=")
+                    and _is_empty_word(far)
+                )
+                or (position == 1 and len(arguments) == (3 if first_literal == "[" else 2))
+            )
+            words.append(self.word(argument, unit, context, probing=probing))
+        line, column = unit.place(node)
+        if is_test:
+            self.program.tests.append(Test("test", line, column, context, stmt))
+        self.call(tuple(words), line, column, context, unit, stmt, (), tuple(names), 0)
+
+    def call(
+        self,
+        words: tuple[Word, ...],
+        line: int,
+        column: int,
+        context: Context,
+        unit: _Unit,
+        stmt: Node,
+        via: tuple[str, ...],
+        environment: tuple[str, ...],
+        depth: int,
+    ) -> None:
+        """Note a command, and the command that it runs in turn."""
+        if depth > 8 or not words:
+            return
+        words = self._spread(words, context)
+        path = self._command_path(words[0], context)
+        name = posixpath.basename(path)
+        call = Call(name, path, words, line, column, context, self.tick(), via, environment)
+        self.program.calls.append(call)
+        self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
+        if name == "set":
+            self._set_options(call.texts)
+        elif name in ("read", "mapfile", "readarray"):
+            for word in call.arguments:
+                if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
+                    self.assign(Assignment(word.literal, None, "read", line, column, context, self.tick()))
+        elif name in ("getopts", "printf") and len(words) > 2:
+            target = words[2] if name == "getopts" or words[1].literal == "-v" else None
+            if target is not None and target.literal:
+                self.assign(Assignment(target.literal, None, "read", line, column, context, self.tick()))
+        self._inner(call, unit, stmt, depth)
+
+    def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
+        """Put the words of "${command[@]}", and of an unquoted $command, in the place of the variable."""
+        first = words[0]
+        if len(first.pieces) != 1 or first.pieces[0].kind != "variable":
+            return words
+        piece = first.pieces[0]
+        found = self._seen(piece.text, context)
+        if not found:
+            return words
+        chosen = found[-1]
+        if chosen.kind == "array" and chosen.items and piece.operator in ("[@]", ""):
+            return chosen.items + words[1:]
+        if chosen.value is not None and not piece.quoted:
+            parts = _split(chosen.value)
+            if len(parts) > 1:
+                placed = tuple(Word(p.pieces, first.line, first.column) for p in parts)
+                return placed + words[1:]
+        return words
+
+    def _seen(self, name: str, context: Context) -> list[Assignment]:
+        found = self.program.assignments.get(name, [])
+        same = [a for a in found if a.context.function == context.function]
+        return same or found
+
+    def _command_path(self, word: Word, context: Context, depth: int = 4) -> str:
+        """The command that a first word names, as far as it can be known."""
+        text = ""
+        for position, piece in enumerate(word.pieces):
+            if piece.kind in ("text", "glob"):
+                text += piece.text
+            elif piece.kind == "variable":
+                value = self._variable_path(piece, context, depth)
+                # ${BIN}squeue and $ROOT/bin/squeue: an unknown directory in front of a known name.
+                unknown = _UNKNOWN + "/" if position < len(word.pieces) - 1 else _UNKNOWN
+                text += unknown if value is None else value
+            elif piece.kind == "command":
+                text += _looked_up(piece) or _UNKNOWN
+        return "" if text.endswith(_UNKNOWN) else text.replace(_UNKNOWN + "//", _UNKNOWN + "/")
+
+    def _variable_path(self, piece: Piece, context: Context, depth: int) -> str | None:
+        if depth == 0:
+            return None
+        for assignment in reversed(self._seen(piece.text, context)):
+            if assignment.value is not None and assignment.value.pieces:
+                found = self._command_path(assignment.value, assignment.context, depth - 1)
+                if found:
+                    return found
+        if piece.operand is not None and piece.operator in (":-", "-", ":=", "="):
+            return self._command_path(piece.operand, context, depth - 1) or None
+        return None
+
+    def _note_functions(self, texts: t.Iterable[str | None], context: Context) -> None:
+        """A function is reached when its name is called, or given to something that may call it."""
+        for text in texts:
+            for name in {text, *text.split()} & self.program.functions.keys() if text else ():
+                self.program.called.setdefault(name, []).append(context)
+                if name not in self.done and name not in self.pending:
+                    self.pending.append(name)
+
+    def _set_options(self, texts: t.Sequence[str]) -> None:
+        previous = ""
+        for text in texts:
+            on = text.startswith("-")
+            if previous in ("-o", "+o") or (previous[:1] in "-+" and previous.endswith("o") and len(previous) > 1):
+                on = previous.startswith("-")
+                self.errexit = on if text == "errexit" else self.errexit
+                self.nounset = on if text == "nounset" else self.nounset
+                self.pipefail = on if text == "pipefail" else self.pipefail
+            elif re.fullmatch(r"[-+][A-Za-z]+", text):
+                self.errexit = on if "e" in text else self.errexit
+                self.nounset = on if "u" in text else self.nounset
+            elif text == "--":
+                break
+            previous = text
+
+    def _inner(self, call: Call, unit: _Unit, stmt: Node, depth: int) -> None:
+        """Follow a command into the commands that it runs."""
+
+        def again(words: tuple[Word, ...], context: Context) -> None:
+            place = call.line, call.column
+            self.call(words, *place, context, unit, stmt, (*call.via, call.name), call.environment, depth + 1)
+
+        function = self.program.functions.get(call.name)
+        if function is not None:
+            if _runs_its_arguments(function):
+                again(call.words[1 + _shifts(function) :], call.context)
+            return
+        found = wrappers.inner(call, lambda word: self.program.resolve(word, call))
+        for item in found:
+            context = dataclasses.replace(
+                call.context,
+                user=item.user or call.context.user,
+                bound=item.bound if item.bound is not None else call.context.bound,
+            )
+            if item.words:
+                again(item.words, context)
+            elif item.text.strip() and not item.text.startswith("$(...)"):
+                text = item.text.encode()
+                shell = "sh" if item.is_posix else "bash"
+                self._nested(text, call, _Unit(text, line=call.line, column=call.column), shell, context)
+        if call.name in wrappers.SHELLS and not found:
+            self._here_documents(call, unit, stmt)
+
+    def _here_documents(self, call: Call, unit: _Unit, stmt: Node) -> None:
+        """A shell without a script of its own reads the here-document behind it."""
+        if any(not word.shown.startswith("-") for word in call.arguments) and not call.has_option("-s"):
+            return
+        for raw in stmt.get("Redirs") or ():
+            if raw["Op"] in ("<<", "<<-") and raw.get("Hdoc"):
+                body = raw["Hdoc"]
+                text = unit.source[body["Pos"]["Offset"] : body["End"]["Offset"]]
+                first_line = unit.place(body)[0] if unit.line is None else 1
+                self._nested(text, call, _Unit(text, first_line, unit.line), call.name, call.context)
+
+    def _nested(self, source: bytes, call: Call, unit: _Unit, shell: str, outer: Context) -> None:
+        """Walk a text that a shell started here reads."""
+        if self.depth >= self.MAX_DEPTH or not source.strip():
+            return
+        dialect = DIALECTS.get(shell, "bash")
+        try:
+            tree = parse(source, "bash" if dialect == "posix" else dialect)
+        except ShellSyntaxError:
+            return
+        self.depth += 1
+        self._collect_functions(tree, unit)
+        saved = self.errexit, self.nounset, self.pipefail
+        context = dataclasses.replace(outer, redirects=(), in_text=unit.line is not None)
+        self.statements(tree.get("Stmts"), unit, context)
+        if call.name != "eval":
+            self.errexit, self.nounset, self.pipefail = saved
+        self.depth -= 1
+
+
+#: A part of a command's path that cannot be known.
+_UNKNOWN = "$"
+
+#: Commands that a file may have at its top and still be a mere library.
+_HARMLESS_ALONE = word_set(
+    "set shopt export source . umask [ test return dirname hostname readlink realpath pwd basename command which alias"
+)
+
+_PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
+
+
+def _stages(node: Node) -> t.Iterator[Node]:
+    """The stages of a pipeline, which the tree nests to the left."""
+    left = node["X"]
+    command = left.get("Cmd") or {}
+    if (
+        command.get("Type") == "BinaryCmd"
+        and command["Op"] in ("|", "|&")
+        and not left.get("Redirs")
+        and not left.get("Negated")
+    ):
+        yield from _stages(command)
+    else:
+        yield left
+    yield node["Y"]
+
+
+def _is_empty_word(node: Node | None) -> bool:
+    if not node or "Parts" not in node:
+        return False
+    return all(
+        part["Type"] in ("DblQuoted", "SglQuoted") and not part.get("Parts") and not part.get("Value")
+        for part in node["Parts"]
+    )
+
+
+def _split(word: Word) -> list[Word]:
+    """A value split at the blanks of its fixed text, as an unquoted expansion is."""
+    words: list[list[Piece]] = [[]]
+    for piece in word.pieces:
+        if piece.kind not in ("text", "glob"):
+            words[-1].append(piece)
+            continue
+        for position, text in enumerate(re.split(r"\s+", piece.text)):
+            if position:
+                words.append([])
+            if text:
+                words[-1].append(dataclasses.replace(piece, text=text))
+    return [Word(tuple(pieces), word.line, word.column) for pieces in words if pieces]
+
+
+def _looked_up(piece: Piece) -> str | None:
+    """The command that $(command -v x) or $(which x) finds."""
+    for call in piece.commands:
+        if call.name in ("which", "type", "command") and call.arguments:
+            text = call.arguments[-1].literal
+            return text if text and not text.startswith("-") else None
+    return None
+
+
+def _runs_its_arguments(function: Node) -> bool:
+    """Whether a function runs "$@" as a command."""
+    stack: list[t.Any] = [function["Body"]]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if node.get("Type") == "CallExpr" and node.get("Args"):
+                words = node["Args"]
+                lead = 1 if len(words) > 1 and words[0]["Parts"][0].get("Value") in ("eval", "exec", "sudo") else 0
+                if _is_all_arguments(words[lead]):
+                    return True
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+    return False
+
+
+def _is_all_arguments(word: Node) -> bool:
+    parts = word["Parts"]
+    if len(parts) == 1 and parts[0]["Type"] == "DblQuoted":
+        parts = parts[0].get("Parts") or []
+    return (
+        len(parts) == 1 and parts[0]["Type"] == "ParamExp" and (parts[0].get("Param") or {}).get("Value") in ("@", "*")
+    )
+
+
+def _shifts(function: Node) -> int:
+    """The number of arguments that a function shifts off before it runs the rest."""
+    count = 0
+    for stmt in function["Body"].get("Cmd", {}).get("Stmts") or ():
+        command = stmt.get("Cmd") or {}
+        if command.get("Type") == "CallExpr" and command.get("Args"):
+            texts = ["".join(p.get("Value", "") for p in word["Parts"]) for word in command["Args"]]
+            if texts[0] == "shift":
+                count += int(texts[1]) if len(texts) > 1 and texts[1].isdigit() else 1
+    return count

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The options of the action rollout."""
+
+from __future__ import annotations
+
+import typing as t
+
+STEPS = [
+    "check",
+    "plan",
+    "failed",
+    "evaluate",
+    "missed",
+    "failures",
+    "undo",
+    "undone",
+    "finish",
+    "rollback_target",
+    "rollback",
+    "rollback_begin",
+    "status",
+]
+
+ARGUMENTS: dict[str, t.Any] = {
+    "step": {"type": "str", "choices": STEPS, "required": True},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "controllers": {"type": "list", "elements": "str", "default": []},
+    "cluster": {"type": "dict"},
+    "definition": {"type": "dict"},
+    "settings": {"type": "dict"},
+    "failures": {"type": "dict", "default": {}},
+    "seconds": {"type": "int", "default": 0},
+    "tolerated": {"type": "int", "default": 0},
+    "note": {"type": "dict", "default": {}},
+    "outcome": {"type": "dict"},
+    "resumed": {"type": "dict", "default": {}},
+    "released": {"type": "dict", "default": {}},
+    "absent": {"type": "dict", "default": {}},
+    "history": {"type": "dict"},
+    "name": {"type": "str", "default": ""},
+    "target": {"type": "dict"},
+    "bin_dir": {"type": "path", "default": ""},
+}
+
+REQUIRED_IF = [
+    ("step", "check", ("cluster", "hosts", "controllers")),
+    ("step", "plan", ("cluster", "definition", "settings", "hosts")),
+    ("step", "failed", ("hosts",)),
+    ("step", "evaluate", ("hosts",)),
+    ("step", "missed", ("hosts", "controllers")),
+    ("step", "undone", ("outcome",)),
+    ("step", "rollback_target", ("history", "hosts", "controllers")),
+    ("step", "rollback", ("cluster", "target", "hosts")),
+    ("step", "rollback_begin", ("history",)),
+    ("step", "status", ("history",)),
+]

@@ -1,0 +1,263 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The order of a rollout: which host takes which step. Pure: the answers of the hosts go in, lists of hosts come out."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import UNDO, recovery_of
+from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.sizes import (
+    RolloutError,
+    batch_sizes,
+    choose_canaries,
+)
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.undo import by_name
+
+Document = dict[str, t.Any]
+
+#: The beginning of the reason of a drain because a node could not be reached. The next run resumes the node by it.
+UNREACHABLE = "unreachable"
+
+
+def name_of(hosts: t.Mapping[str, str], conf: t.Mapping[str, t.Any]) -> str:
+    """The name of a rollout: a digest over each host's release and our lines in slurm.conf."""
+    named = {host: id_ for host, id_ in hosts.items() if id_}
+    text = json.dumps([named, conf["text"], sorted(conf["adopt"])], sort_keys=True)
+    return sha256(text.encode())[:ID_LENGTH]
+
+
+def was_unreachable(node: Node | None) -> bool:
+    """Whether we drained a node because it could not be reached, and it still is drained. 24.11 keeps the reason after a resume."""
+    return node is not None and _ownership.is_ours(node) and node.reason.startswith(_ownership.mark(UNREACHABLE))
+
+
+def what_to_do_first(
+    journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]
+) -> str:
+    """The decision about the rollout of a killed run: none (empty), V(finish), or V(undo) before anything else.
+
+    This run finishes it if it wants the same and nothing has failed since.
+    """
+    if not journal:
+        return ""
+    seen = _ownership.change(activated_nodes(journal), journal["nodes"])
+    failed = _ownership.failed_through(_ownership.from_facts(nodes), seen, journal["slurm_user"])
+    is_same = journal["name"] == definition["name"]
+    return recovery_of(journal) if is_same and not failed and not journal.get("failed") else UNDO
+
+
+def plan(
+    definition: t.Mapping[str, t.Any],
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """The hosts of each step of a rollout, in the order of the keys. C(problems) are the reasons against it."""
+    known, nodes = definition["hosts"], by_name(cluster["nodes"])
+    results = {host: result for host, result in staged.items() if "id" in result}
+    kinds = {host: known[host]["kinds"] for host in staged}
+    node_of = {host: known[host]["node"] for host in staged if "worker" in kinds[host]}
+    problems: list[str] = []
+    unreachable = _unreachable(staged, kinds, node_of, nodes, definition, cluster, settings)
+    problems += unreachable.pop("problems")
+    problems += [
+        f"{host}: {str(result.get('msg') or 'unknown error').rstrip('.')}"
+        for host, result in staged.items()
+        if result.get("failed") and not result.get("unreachable")
+    ]
+    problems += _rendered_differently(known, results)
+    forgotten = [host for host, result in staged.items() if not result]
+    if forgotten:
+        problems.append(
+            f"{_hostlist.fold(forgotten)}: nothing was staged in this run. Apply the role controller, login or worker to each host of these groups "
+            "between the playbooks check and rollout"
+        )
+
+    pending = [host for host, result in results.items() if result["id"] and not result["active"]]
+    first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]
+    workers = [host for host in pending if host not in first]
+    conf = [host for host, result in results.items() if result["conf_pending"]]
+    has_job_hooks = any(HOOKS[hook].conf_key for hook in definition["hooks"])
+    empty = [
+        host
+        for host in pending
+        if has_job_hooks and any(HOOKS[hook].conf_key for hook in results[host].get("missing_hooks", []))
+    ]
+    removed = [
+        host
+        for host, result in results.items()
+        # After the last hook such a host has nothing but the backup of its slurm.conf.
+        if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
+    ]
+    in_service = [host for host in workers if _ownership.is_in_service(nodes.get(node_of[host]))]
+    canary: list[str] = []
+    try:
+        canary = choose_canaries(settings["canary"], in_service, node_of, nodes) if in_service else []
+        sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
+    except RolloutError as exc:
+        problems.append(str(exc))
+        sizes = []
+    rest = [host for host in workers if host not in canary]
+
+    journal = cluster["journal"] or {}
+    new_controllers = [host for host in first if "controller" in kinds[host]]
+    is_canary_due = (
+        settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+    )
+    # The controller's hooks need a canary, too: any node.
+    stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
+    probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_canary_due else []
+    warnings = []
+    if is_canary_due and not probed:
+        warnings.append("no worker is in service, so no canary runs the release before it is active everywhere")
+    if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
+        warnings.append(
+            "slurm_probe is false: no probe runs the hooks first, so a bad script shows only when it fails a user's job"
+        )
+    if not conf and not cluster["reconfigure_due"]:
+        warnings += [
+            f"{host} does not run what is defined: {'; '.join(lacks)}"
+            for host, result in results.items()
+            if host not in pending and result["id"] and (lacks := shortfalls(result["proof"], result["id"]))
+        ]
+    todo: Document = {
+        "empty": empty,
+        "conf": conf,
+        "reconfigure": settings["controllers"][:1] if conf or cluster["reconfigure_due"] else [],
+        # Login nodes run no hooks of slurm.conf.
+        "prove": [host for host in results if {"worker", "controller"} & set(kinds[host])]
+        if conf or cluster["reconfigure_due"]
+        else [],
+        "canary": [*canary, *new_controllers] if probed else [],
+        "probed": [node_of[host] for host in probed],
+        "batches": [*first, *canary, *rest],
+        # The run watches a batch with one of these: their hooks run for jobs, so they can fail.
+        "watched": [
+            host
+            for host in (*first, *canary, *rest)
+            if "worker" in kinds[host] or any(HOOKS[hook].user == "slurm" for hook in known[host]["hooks"])
+        ],
+        "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
+        "resume": [node for host, node in node_of.items() if host in results and was_unreachable(nodes.get(node))],
+        "drain": unreachable["drain"],
+        "remove": removed,
+    }
+    if settings["check"]:
+        # If nothing is staged, placed or activated, the steps below have no work.
+        todo.update(empty=[], prove=[], canary=[])
+    # A node that is drained for it already is no work.
+    drained = [node for node in todo["drain"] if not was_unreachable(nodes.get(node))]
+    is_due = bool(
+        pending
+        or conf
+        or cluster["reconfigure_due"]
+        or todo["resume"]
+        or drained
+        or journal
+        or (removed and not definition["name"])
+    )
+    touched = list(dict.fromkeys([*pending, *conf, *removed, *empty]))
+    return {
+        **todo,
+        "left": unreachable["left"],
+        "idle": {host: node_of[host] for host in in_service if nodes[node_of[host]].state == "IDLE"},
+        "out": {
+            node.name: _ownership.describe(node)
+            for node in (nodes[name] for name in node_of.values() if name in nodes)
+            if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["drain"])
+        },
+        "lead": settings["controllers"][:1] if is_due else [],
+        "problems": problems,
+        "warnings": warnings,
+        "rollout": {
+            "name": definition["name"],
+            "phase": "opened",
+            "controllers": settings["controllers"],
+            "slurm_user": cluster["slurm_user"],
+            "conf_path": cluster["conf_path"],
+            "drained": todo["drain"],
+            "conf": {"text": definition["conf_text"], "adopt": settings["adopt"]},
+            "hosts": {
+                host: {
+                    "node": known[host]["node"],
+                    "kinds": kinds[host],
+                    "from": results[host]["previous"],
+                    "to": results[host]["id"],
+                    "conf": results[host]["conf_before"],
+                }
+                for host in touched
+            },
+        },
+    }
+
+
+def _unreachable(
+    staged: t.Mapping[str, t.Mapping[str, t.Any]],
+    kinds: t.Mapping[str, t.Sequence[str]],
+    node_of: t.Mapping[str, str],
+    nodes: t.Mapping[str, Node],
+    definition: t.Mapping[str, t.Any],
+    cluster: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+) -> Document:
+    """The hosts that did not answer: the nodes to drain, the nodes to leave, and the problems."""
+    gone = [host for host, result in staged.items() if result.get("unreachable")]
+    if not gone:
+        return {"drain": [], "left": [], "problems": []}
+    problems = []
+    controllers = [host for host in gone if "controller" in kinds[host]]
+    if controllers:
+        problems.append(f"the controller {', '.join(controllers)} cannot be reached")
+    had_release = {host for host, id_ in ((cluster["committed"] or {}).get("hosts", {})).items() if id_}
+    bare = [host for host in gone if host in node_of and host not in had_release]
+    if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
+        problems.append(
+            f"{_hostlist.fold(bare)} cannot be reached and was never set up: worker hooks in slurm.conf would drain it at its first job. "
+            "Fix the connection, or remove it from the inventory and list it in slurm_unmanaged_nodes"
+        )
+    in_service = [host for host in gone if host not in node_of or _ownership.is_in_service(nodes.get(node_of[host]))]
+    in_service = [host for host in in_service if host not in controllers]
+    ours = [host for host in gone if host in node_of and was_unreachable(nodes.get(node_of[host]))]
+    if len(in_service) > settings["tolerated"]:
+        problems.append(
+            f"{_hostlist.fold(in_service)} cannot be reached, and Slurm has it in service. Fix the connection, leave it out with --limit, "
+            f"or set slurm_tolerated_nodes (now {settings['tolerated']}) to at least {len(in_service)}: then slurm_unreachable_nodes decides "
+            "whether such nodes are drained or left as they are"
+        )
+    drain = (
+        [node_of[host] for host in [*in_service, *ours] if host in node_of]
+        if settings["unreachable"] == "drain"
+        else []
+    )
+    left = [host for host in gone if node_of.get(host) not in drain]
+    return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
+
+
+def _rendered_differently(known: t.Mapping[str, t.Any], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """The hosts whose scripts were rendered differently when they were staged than when they were linted."""
+    hosts = [
+        host
+        for host, result in results.items()
+        if known[host].get("id") is not None and result["id"] != known[host]["id"]
+    ]
+    if not hosts:
+        return []
+    message = (
+        f"{_hostlist.fold(hosts)}: the scripts were rendered again to be staged, and differ from those that were checked. A template or "
+        "variable gives another value each time (now(), a random or password lookup, a file that changed meanwhile): make it give the "
+        "same value twice"
+    )
+    return [message]

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The sizes of the batches, and the choice of the canary. Pure."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+
+
+class RolloutError(ValueError):
+    """A variable has a wrong value; the message names it and the remedy."""
+
+
+def count_of(spec: t.Any, total: int, variable: str) -> int:
+    """A number of nodes, given as such or in percent (rounded up, because a canary needs a node)."""
+    text = str(spec).strip()
+    try:
+        if text.endswith("%"):
+            return min(total, math.ceil(total * float(text[:-1]) / 100))
+        return min(total, int(text))
+    except (ValueError, OverflowError) as exc:
+        raise RolloutError(f"{variable} is {spec!r}: write a number of nodes or a percentage like 10%") from exc
+
+
+def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
+    """The number of hosts of each batch. The last size repeats until all hosts have their turn."""
+    sizes: list[int] = []
+    left = total
+    specs = list(specs) or ["100%"]
+    position = 0
+    while left > 0:
+        size = max(1, count_of(specs[min(position, len(specs) - 1)], total, "slurm_batches"))
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        position += 1
+    return sizes
+
+
+def choose_canaries(
+    spec: t.Any,
+    candidates: t.Sequence[str],
+    host_nodes: t.Mapping[str, str],
+    nodes: t.Mapping[str, Node],
+) -> list[str]:
+    """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible."""
+
+    def is_busy(host: str) -> bool:
+        return nodes[host_nodes[host]].state != "IDLE"
+
+    ordered = sorted(candidates, key=lambda host: (is_busy(host), candidates.index(host)))
+    text = str(spec).strip()
+    if text in ("", "None"):
+        chosen: list[str] = []
+        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]].partitions}
+        while open_partitions:
+            best = max(
+                ordered,
+                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]].partitions)), not is_busy(host)),
+            )
+            chosen.append(best)
+            open_partitions -= set(nodes[host_nodes[best]].partitions)
+        return chosen or ordered[:1]
+    if text.rstrip("%").isdigit():
+        return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]
+    try:
+        wanted = _hostlist.expand(text)
+    except _hostlist.HostlistError as exc:
+        raise RolloutError(
+            f"slurm_canary is {text!r}, which is neither a number, nor a percentage, nor a hostlist: {exc}"
+        ) from exc
+    by_node = {node: host for host, node in host_nodes.items()}
+    unknown = [node for node in wanted if node not in by_node]
+    if unknown:
+        raise RolloutError(
+            f"slurm_canary names {_hostlist.fold(unknown)}, which is not a worker of this run: name nodes that are"
+        )
+    # Hosts that have the release already need no canary.
+    return [by_node[node] for node in wanted if by_node[node] in candidates]

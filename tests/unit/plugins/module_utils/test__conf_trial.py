@@ -1,0 +1,44 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_trial
+
+ROOT = "/etc/nodecycle"
+PATH = "/etc/slurm/slurm.conf"
+HOOKS = {
+    "Prolog": "/etc/nodecycle/current/worker_prolog",
+    "PrologSlurmctld": "/etc/nodecycle/current/controller_prolog",
+}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message", "place"),
+    [
+        ("# x\nA=1\n", '"A=1" in file /etc/slurm/nodecycle.conf line 5: odd', (2, "A")),
+        ("# x\nA=a,\\\nb\n", "Parse error in file /etc/slurm/nodecycle.conf line 6: odd", (2, "A")),
+        ("A=1\n", '"Include" failed in file /etc/slurm/slurm.conf line 4', (0, "")),
+        ("# x\nSchedulerType=sched/nothing\n", "cannot find sched plugin for sched/nothing", (2, "SchedulerType")),
+        ("MaxJobCount=1\nMaxJobCount=2\n", "MaxJobCount 1 specified more than once", (2, "MaxJobCount")),
+        ("A=other\nB=other\n", "other is odd", (0, "")),
+        ("PartitionName=x Nodes=nope\n", 'lookup failure for node "nope"', (1, "PartitionName")),
+        ("", "odd", (0, "")),
+    ],
+)
+def test_the_line_is_the_user_s(extra: str, message: str, place: tuple[int, str]) -> None:
+    text = _conf.fragment(HOOKS, extra)
+    found = _conf_trial.finding("error", message, text, ROOT, PATH)
+    assert (found.line, found.key) == place
+    assert found.as_dict()["variable"] == ("slurm_extra_conf" if place[0] else "")
+
+
+def test_a_controller_s_hook_need_not_be_there_yet_but_the_user_s_has_to() -> None:
+    text = _conf.fragment(HOOKS, "EpilogSlurmctld=/mine\n")
+    lines = _conf_trial.without_hooks(text, ROOT).splitlines()[1:]
+    assert lines == [
+        "Prolog=/etc/nodecycle/current/worker_prolog",
+        "PrologSlurmctld=/bin/true",
+        "EpilogSlurmctld=/mine",
+    ]

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+
+
+def node(name: str, state: str = "IDLE", *flags: str, reason: str = "") -> Node:
+    return Node(name, state, frozenset(flags), ("batch",), reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("Slurmctld(primary) at controller is UP\n", {"controller": True}),
+        (
+            "Slurmctld(primary) at c1 is DOWN\nSlurmctld(backup) at c2 is UP\n*** RESTORE SLURMCTLD\n",
+            {"c1": False, "c2": True},
+        ),
+        ("slurm_load_conf error\n", {}),
+    ],
+)
+def test_parse_ping(text: str, answers: dict[str, bool]) -> None:
+    assert _controller.parse_ping(text) == answers
+
+
+def test_a_node_has_left_if_it_answered_before_and_was_not_switched_off() -> None:
+    now = [
+        node("good"),
+        node("drained", "IDLE", "DRAIN"),
+        node("silent", "IDLE", "NOT_RESPONDING"),
+        node("down", "DOWN", reason="Not responding"),
+        node("odd", "IDLE", "INVALID_REG", reason="Low RealMemory"),
+        node("saved", "IDLE", "POWERED_DOWN"),
+        node("boots", "DOWN", "REBOOT_ISSUED"),
+    ]
+    by_name = {item.name: item for item in now}
+    assert _controller.not_back([*by_name, "removed"], by_name) == {
+        "silent": "IDLE+NOT_RESPONDING",
+        "down": "DOWN (Not responding)",
+        "odd": "IDLE+INVALID_REG (Low RealMemory)",
+    }
+    assert [item.name for item in now if _controller.is_serving(item)] == ["good", "drained"]
+
+
+def test_the_daemon_s_words_end_with_what_was_fatal() -> None:
+    log = (
+        "[2026-11-22T18:00:00.000] error: a\n"
+        "[2026-11-22T18:00:00.001] slurmctld version 24.11.5 started\n"
+        "[2026-11-22T18:00:00.002] error: a\n"
+        "slurmctld: fatal: b\n"
+        "[2026-11-22T18:00:00.003] error: c\n"
+    )
+    assert _controller.severe_lines(log) == ["error: a", "fatal: b"]
+    assert _controller.severe_lines(log.replace("fatal: b", "b")) == ["error: a", "error: c"]

@@ -1,0 +1,496 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine: equal texts, the cache, suppressions, severities, and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding, LintError, at_or_above
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import cache, engine, tools
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
+
+BAD = b"#!/bin/bash\nsqueue -h >/dev/null\nexit 0\n"
+
+
+def script(content: bytes = BAD, hook: str = "worker_prolog", name: str = "s", **more: t.Any) -> Script:
+    """A script of a hook."""
+    return Script(hook, name, content, **more)
+
+
+def lint(*scripts: Script, cache_path: str | None = None, **options: t.Any) -> list[Finding]:
+    """The linter without a memory."""
+    wishes = Wishes(options.pop("disabled", frozenset()), options.pop("severities", {}))
+    return engine.lint(scripts, options=Options(wishes=wishes, **options), cache_path=cache_path)
+
+
+def rules(findings: list[Finding]) -> list[str]:
+    """The rules above info, in order."""
+    return [finding.rule for finding in findings if finding.severity != "info"]
+
+
+# ------------------------------------------------------------------------------------------------- equal texts
+
+
+@pytest.fixture
+def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the scripts that were really analysed."""
+    names: list[str] = []
+    original = engine._own_hits
+
+    def spy(one: t.Any, *rest: t.Any) -> t.Any:
+        names.append(one.script.name)
+        return original(one, *rest)
+
+    monkeypatch.setattr(engine, "_own_hits", spy)
+    return names
+
+
+def test_equal_content_is_analysed_once(analysed: list[str]) -> None:
+    lint(*(script(name=f"s{number}") for number in range(5)))
+    assert analysed == ["s0"]
+
+
+def test_the_same_text_in_another_hook_or_with_another_timeout_is_another_matter(analysed: list[str]) -> None:
+    lint(script(name="a"), script(name="b", hook="worker_epilog"), script(name="c", timeout=5))
+    assert analysed == ["a", "b", "c"]
+
+
+def test_one_place_on_many_hosts_is_reported_once() -> None:
+    found = lint(*(script(origin="slurm_worker_prolog[1]", host=f"n{number}") for number in range(3)))
+    assert rules(found) == ["slurm-command"]
+    assert found[0].host == "n0"
+
+
+def test_texts_that_differ_by_host_are_reported_with_a_host_each() -> None:
+    found = lint(script(host="n1"), script(BAD + b"# n2\n", host="n2"))
+    assert {finding.host for finding in found if finding.rule == "slurm-command"} == {"n1", "n2"}
+
+
+def test_two_places_with_the_same_text_are_both_reported() -> None:
+    assert rules(lint(script(name="a"), script(name="b"))) == ["slurm-command", "slurm-command"]
+
+
+# ------------------------------------------------------------------------------------------------------ memory
+
+
+def test_an_unchanged_script_is_not_analysed_again(tmp_path: pathlib.Path, analysed: list[str]) -> None:
+    memory = str(tmp_path / "folder" / "cache.json")
+    first = lint(script(), cache_path=memory)
+    second = lint(script(), cache_path=memory)
+    assert analysed == ["s"]
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"slurm_version": "22.05"}, {"path": None}, {"prolog_epilog_timeout": 10}],
+    ids=["version", "path", "timeout"],
+)
+def test_what_changes_the_outcome_is_part_of_the_memory(
+    tmp_path: pathlib.Path, analysed: list[str], changed: dict[str, t.Any]
+) -> None:
+    memory = str(tmp_path / "cache.json")
+    lint(script(), cache_path=memory)
+    lint(script(), cache_path=memory, **changed)
+    assert len(analysed) == 2
+
+
+def test_severities_apply_to_what_is_remembered(tmp_path: pathlib.Path) -> None:
+    memory = str(tmp_path / "cache.json")
+    lint(script(), cache_path=memory)
+    assert rules(lint(script(), cache_path=memory, disabled=frozenset({"slurm-command"}))) == []
+
+
+@pytest.mark.parametrize("damage", ["not json", "[1, 2]", '{"key": 3}', ""])
+def test_a_damaged_memory_is_forgotten(tmp_path: pathlib.Path, damage: str) -> None:
+    memory = tmp_path / "cache.json"
+    memory.write_text(damage)
+    assert rules(lint(script(), cache_path=str(memory))) == ["slurm-command"]
+    assert json.loads(memory.read_text())
+
+
+def test_an_entry_of_another_form_is_forgotten(tmp_path: pathlib.Path) -> None:
+    memory = tmp_path / "cache.json"
+    lint(script(), cache_path=str(memory))
+    (key,) = json.loads(memory.read_text())
+    memory.write_text(json.dumps({key: [["only", "three", 1]]}))
+    assert rules(lint(script(), cache_path=str(memory))) == ["slurm-command"]
+
+
+def test_an_unwritable_memory_does_no_harm(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert rules(lint(script(), cache_path=str(tmp_path / "file" / "cache.json"))) == ["slurm-command"]
+
+
+def test_the_memory_drops_its_oldest_entries(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 2)
+    memory = tmp_path / "cache.json"
+    lint(*(script(BAD + f"# {number}\n".encode()) for number in range(4)), cache_path=str(memory))
+    assert len(json.loads(memory.read_text())) == 2
+
+
+def test_the_default_place_is_below_ansible_home(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path))
+    engine.lint([script()])
+    assert (tmp_path / "nodecycle" / "script-lint.json").exists()
+
+
+# ----------------------------------------------------------------------------------------------------- secrets
+
+
+def test_nothing_of_a_secret_script_leaves(tmp_path: pathlib.Path) -> None:
+    memory = tmp_path / "cache.json"
+    text = b'#!/bin/bash\nTOKEN=hunter2hunter2\ncurl -d "$TOKEN" http://secret.host/hunter2\nexit 0\n'
+    found = lint(script(text, is_secret=True), cache_path=str(memory))
+    assert {"secret-in-clear", "unbounded-wait"} <= set(rules(found))
+    assert "hunter2" not in Report(found, "error").text
+    assert "secret.host" not in str([finding.as_dict() for finding in found])
+    assert not memory.exists()
+
+
+# ----------------------------------------------------------------------------------------- grading and silencing
+
+
+def test_severity_is_graded_by_hook() -> None:
+    worst = {
+        hook: {f.severity for f in lint(script(hook=hook)) if f.rule == "slurm-command"}
+        for hook in ("worker_prolog", "controller_prolog", "worker_init")
+    }
+    assert worst == {"worker_prolog": {"error"}, "controller_prolog": {"warning"}, "worker_init": set()}
+
+
+def test_a_user_grades_anew_and_switches_off() -> None:
+    assert [f.severity for f in lint(script(), severities={"slurm-command": "info"}) if f.rule == "slurm-command"] == [
+        "info"
+    ]
+    assert rules(lint(script(), severities={"slurm-command": "off"})) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"disabled": frozenset({"slurm-comand"})}, "no lint rule 'slurm-comand'"),
+        ({"severities": {"nonsense": "off"}}, "no lint rule 'nonsense'"),
+        ({"severities": {"slurm-command": "fatal"}}, "must be one of error, warning, info or off"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, t.Any], text: str) -> None:
+    with pytest.raises(LintError, match=text):
+        lint(script(), **options)
+
+
+def test_an_unknown_hook_is_named() -> None:
+    with pytest.raises(LintError, match="'prolog' is not a hook; the hooks are worker_init"):
+        lint(script(hook="prolog"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "squeue -h # nodecycle: disable=slurm-command it is local\nexit 0\n",
+        "# nodecycle: disable=slurm-command it is local\nsqueue -h\nexit 0\n",
+        "# nodecycle: disable=slurm-command,eval-text it is local\n# more words\n\nsqueue -h\nexit 0\n",
+        "# nodecycle:disable = slurm-command it is local\nsqueue -h\nexit 0\n",
+        "squeue -h\nexit 0\n# nodecycle: disable-file=slurm-command the controller is local\n",
+    ],
+)
+def test_a_comment_silences(text: str) -> None:
+    assert rules(lint(script(b"#!/bin/bash\n" + text.encode()))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# nodecycle: disable=eval-text another rule\nsqueue -h\nexit 0\n", ["slurm-command"]),
+        ("# nodecycle: disable=slurm-command too far away\ntrue\nsqueue -h\nexit 0\n", ["slurm-command"]),
+        ("squeue -h # nodecycle: disable=slurm-command\nexit 0\n", ["slurm-command", "suppression"]),
+        ("squeue -h # nodecycle: disable=slurm-commands why\nexit 0\n", ["slurm-command", "suppression"]),
+    ],
+)
+def test_a_comment_that_does_not_count_silences_nothing(text: str, expected: list[str]) -> None:
+    assert sorted(rules(lint(script(b"#!/bin/bash\n" + text.encode())))) == expected
+
+
+def test_shellcheck_and_our_rules_say_a_thing_once() -> None:
+    found = lint(script(b"#!/bin/bash\nlogger $SLURM_JOB_COMMENT\n"))
+    assert [f.rule for f in found if f.line == 2 and f.rule in ("shellcheck", "unquoted-user-text")] == [
+        "unquoted-user-text"
+    ]
+
+
+def test_the_threshold_orders_severities() -> None:
+    assert at_or_above("error", "warning")
+    assert at_or_above("warning", "warning")
+    assert not at_or_above("info", "warning")
+
+
+# --------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "script-empty"),
+        (b"\x7fELF\x02\x01\x01\x00\x00", "text-encoding"),
+        (b"\x1f\x8b\x08\x00\x00", "text-encoding"),
+        (b"#!/bin/bash\necho a\0b\n", "text-encoding"),
+        (b"\xef\xbb\xbf#!/bin/bash\ntrue\n", "text-encoding"),
+        (b"\xff\xfe#\0!\0", "text-encoding"),
+        (b"#!/bin/bash\r\ntrue\r\n", "text-encoding"),
+        (b"#!/bin/bash\necho '\xe9'\n", "text-encoding"),
+        (b"#!/bin/bash\n" + b"true\n" * 1_000_000, "script-size"),
+        (b"no shebang, no shell (", "shebang-missing"),
+        (b"#!/usr/bin/python3\nif:\n", "syntax-error"),
+        (b"#!/usr/bin/python3\nx = '\0'\n", "text-encoding"),
+        (b"#!/bin/bash\n" + b"(" * 400 + b"true" + b")" * 400 + b"\n", ""),
+        (b"#!/bin/bash\necho " + b"$(" * 150 + b"true" + b")" * 150 + b"\n", ""),
+        (b"#!/usr/bin/python3\nx = " + b"(" * 400 + b"1" + b")" * 400 + b"\n", ""),
+        (b"#!/bin/zsh\nfor f (a b) print $f\n", ""),
+        (b"#!/bin/ksh\nprint hello\nexit 0\n", ""),
+        (b"#!", "shebang-interpreter"),
+        (b"#!/bin/bash", ""),
+    ],
+)
+def test_bad_input_is_a_finding_and_never_a_traceback(content: bytes, expected: str) -> None:
+    found = lint(script(content))
+    assert not expected or expected in [finding.rule for finding in found]
+    assert all(finding.line >= 1 and finding.message for finding in found)
+
+
+def test_a_mistake_of_the_linter_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_subject: object) -> list[object]:
+        raise KeyError("Cmd")
+
+    monkeypatch.setattr(engine, "_CHECKS", (fail,))
+    (found,) = (finding for finding in lint(script()) if finding.severity == "warning")
+    assert "the linter itself failed on this script (KeyError: 'Cmd')" in found.message
+
+
+@pytest.mark.parametrize("program", ["tclsh", "expect", "R", "awk", "made-up"])
+def test_an_unknown_language_is_a_note(program: str) -> None:
+    found = lint(script(f"#!/usr/bin/{program}\nwhatever ( [ {{\n".encode()))
+    assert [(f.rule, f.severity) for f in found] == [("unknown-language", "info")]
+
+
+#: A program for each language that the linter knows; {mark} is a file that it makes as early as the language allows.
+EAGER = {
+    "sh": "x=$(touch {mark})\ntouch {mark}\neval 'touch {mark}'\n",
+    "bash": "declare -a a=($(touch {mark}))\n[[ $(touch {mark}) ]]\ncat <(touch {mark})\n",
+    "ksh": "touch {mark}\n",
+    "zsh": "touch {mark}\n",
+    "python3": "import os\nos.system('touch {mark}')\nopen('{mark}', 'w')\n",
+    "perl": "BEGIN {{ open(F, '>', '{mark}') }}\nuse POSIX;\n",
+    "ruby": "BEGIN {{ File.write('{mark}', '') }}\n`touch {mark}`\n",
+    "php": "<?php declare(ticks=1); touch('{mark}');\n",
+    "lua": "os.execute('touch {mark}')\n",
+    "node": "require('fs').writeFileSync('{mark}', '')\n",
+    "tcsh": "set x = `touch {mark}`\nforeach i (`touch {mark}`)\nend\ntouch {mark}\n",
+    "csh": "set x = `touch {mark}`\ntouch {mark}\n",
+    "fish": "set x (touch {mark})\nif test (touch {mark}); end\ntouch {mark}\n",
+    "awk": 'BEGIN {{ system("touch {mark}") }}\n',
+}
+
+
+@pytest.mark.parametrize("program", EAGER)
+def test_linting_executes_nothing(tmp_path: pathlib.Path, program: str) -> None:
+    mark = tmp_path / "mark"
+    lint(script(f"#!/usr/bin/{program}\n{EAGER[program].format(mark=mark)}".encode()))
+    assert not mark.exists()
+
+
+def test_options_of_the_interpreter_line_load_nothing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "evil.rb").write_text(f"File.write('{tmp_path}/mark', '')\n")
+    lint(script(f"#!/usr/bin/ruby -r{tmp_path}/evil.rb\nputs 1\n".encode()))
+    assert not (tmp_path / "mark").exists()
+
+
+def interpreter(tmp_path: pathlib.Path, name: str, said: str = "") -> pathlib.Path:
+    """An interpreter that notes its call with the arguments and variables, prints something and fails."""
+    path = tmp_path / name
+    path.write_text(
+        f"#!/bin/sh\n{{ echo \"$*\"; env; cat; }} >{tmp_path}/called\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n"
+    )
+    path.chmod(0o755)
+    return tmp_path / "called"
+
+
+@pytest.mark.parametrize("program", ["perl", "tcsh", "csh", "fish", "perl5.36"])
+def test_what_can_only_be_checked_by_running_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, program: str
+) -> None:
+    called = interpreter(tmp_path, program.rstrip("0123456789."))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (found,) = lint(script(f"#!/usr/bin/{program}\nwhatever (\n".encode()))
+    assert (found.rule, found.severity) == ("unknown-language", "info")
+    assert "the syntax was not checked" in found.message
+    assert not called.exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "line", "message"),
+    [
+        (
+            "ruby",
+            "-:3: syntax error, unexpected end-of-input\nruby: compile error (SyntaxError)",
+            3,
+            "ruby: syntax error",
+        ),
+        (
+            "php",
+            "\nParse error: syntax error, unexpected token in Standard input code on line 4\n",
+            4,
+            "php: Parse error",
+        ),
+        ("lua", "luac: stdin:2: unexpected symbol near '='", 2, "lua: unexpected symbol"),
+        ("node", "[stdin]:2\nlet a = ;\n\nSyntaxError: Unexpected token ';'\n at x:99", 2, "node: SyntaxError"),
+    ],
+)
+def test_an_interpreter_s_words_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, program: str, said: str, line: int, message: str
+) -> None:
+    called = interpreter(tmp_path, {"lua": "luac"}.get(program, program), said)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name in ("RUBYOPT", "NODE_OPTIONS", "LUA_INIT", "PHPRC"):
+        monkeypatch.setenv(name, "-r/nonexistent")
+    (found,) = lint(script(f"#!/usr/bin/{program}\nwhatever\n".encode()))
+    assert (found.rule, found.line) == ("syntax-error", line)
+    assert found.message.startswith(message)
+    assert "/nonexistent" not in called.read_text()
+
+
+@pytest.mark.parametrize(
+    "said", ["", "Segmentation fault", "(node:48) Warning: To load an ES module, set x\n[stdin]:48"]
+)
+def test_what_an_interpreter_says_otherwise_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, said: str
+) -> None:
+    interpreter(tmp_path, "node", said)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (found,) = lint(script(f"#!/usr/bin/node\nwhatever {len(said)}\n".encode()))
+    assert (found.rule, found.line) == ("unknown-language", 1)
+
+
+def test_an_interpreter_that_is_not_there_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    (without,) = lint(script(b"#!/usr/bin/ruby\nputs (\n"))
+    assert (without.rule, without.severity) == ("unknown-language", "info")
+    assert "ruby is not installed on the control node" in without.message
+
+
+# ---------------------------------------------------------------------------------- messages of the two programs
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"#!/bin/bash\necho " + b"a" * 17000 + b" )\n", 2),
+        (b"#!/bin/bash\n" + b"x" * 20000 + b"'\n", 2),
+        (b"#!/bin/bash\n" + b"\n" * 270000 + b"if\n", 1),
+    ],
+    ids=["column", "quote", "line"],
+)
+def test_an_error_beyond_shfmt_s_numbers_is_a_finding_of_its_script(text: bytes, line: int) -> None:
+    found = [finding for finding in lint(script(text)) if finding.rule == "syntax-error"]
+    assert [(finding.line, finding.script) for finding in found] == [(line, "s")]
+
+
+def test_a_long_command_of_a_python_script_is_no_end_of_the_run() -> None:
+    command = "echo " + "a" * 17000 + " ) ; squeue"
+    found = lint(script(f"#!/usr/bin/python3\nimport os\nos.system('{command}')\n".encode()))
+    assert all(finding.line >= 1 for finding in found)
+
+
+@pytest.mark.parametrize("before", [b": " + b"a" * 17000 + b"; ", b"\n" * 270000], ids=["column", "line"])
+def test_a_finding_beyond_shfmt_s_numbers_has_its_place(before: bytes) -> None:
+    text = b"#!/bin/bash\n" + before + b"squeue >/dev/null\n"
+    (found,) = (finding for finding in lint(script(text)) if finding.rule == "slurm-command")
+    assert found.line == text[: text.index(b"squeue")].count(b"\n") + 1
+    assert found.column == text.index(b"squeue") - text.rfind(b"\n", 0, text.index(b"squeue"))
+
+
+def test_one_script_that_shellcheck_does_not_take_is_a_finding_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    real = tools.find_tool("shellcheck")
+    (tmp_path / "shellcheck").write_text(
+        "#!/bin/sh\nfor one; do case $one in /*) ! grep -q 'not for you' \"$one\" || { echo crashed >&2; exit 2; } ;; esac; done\n"
+        f'exec {real} "$@"\n'
+    )
+    (tmp_path / "shellcheck").chmod(0o755)
+    monkeypatch.setattr(
+        tools, "find_tool", lambda name: real.replace("shellcheck", name) if name == "shfmt" else str(tmp_path / name)
+    )
+    scripts = [
+        Script("worker_prolog", name, b"#!/bin/bash\n# " + text + b"\nif [ a = b -a 1 ]; then unset a[1]; fi\n")
+        for name, text in (("bad", b"not for you"), ("good", b"fine"))
+    ]
+    found = engine.lint(scripts, cache_path=None)
+    notes = [(finding.script, finding.severity) for finding in found if finding.rule == "unknown-language"]
+    assert notes == [("bad", "warning")]
+    assert "ShellCheck did not analyse the script: ShellCheck failed: crashed" in next(
+        f.message for f in found if f.rule == "unknown-language"
+    )
+    assert [finding.script for finding in found if finding.rule == "shellcheck"][:1] == ["good"]
+
+
+# ---------------------------------------------------------------------------------------------- missing programs
+
+
+@pytest.mark.parametrize("name", ["shfmt", "shellcheck"])
+def test_a_missing_program_is_told_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, name: str
+) -> None:
+    monkeypatch.setattr(tools.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    other = {"shfmt": "shellcheck", "shellcheck": "shfmt"}[name]
+    (tmp_path / other).write_text("#!/bin/sh\n")
+    (tmp_path / other).chmod(0o755)
+    tools.find_tool.cache_clear()
+    try:
+        with pytest.raises(LintError, match=rf"needs the program '{name}'.*pip install -r requirements.txt.*{name}-py"):
+            lint(script())
+    finally:
+        tools.find_tool.cache_clear()
+
+
+def test_a_broken_program_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    broken = tmp_path / "shfmt"
+    broken.write_text("#!/bin/sh\necho 'cannot open shared object' >&2\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(engine.parser.tools, "find_tool", lambda _name: str(broken))
+    with pytest.raises(LintError, match="shfmt failed: cannot open shared object"):
+        lint(script())
+
+
+# ------------------------------------------------------------------------------------------------------ reports
+
+
+def test_a_report_says_where_what_why_and_how() -> None:
+    found = lint(script(origin="slurm_worker_prolog[2] (files/x.sh)", host="n1"))
+    text = Report(found, "error").text
+    assert (
+        "worker_prolog: s - slurm_worker_prolog[2] (files/x.sh), as rendered for n1\n"
+        "  line 2: error (stops the run): squeue runs in worker_prolog [slurm-command]" in text
+    )
+    assert "why: Prolog and epilog hold up the job" in text
+    assert "fix: Use the SLURM_JOB_* variables" in text
+    assert "1 error" in text
+
+
+def test_a_report_explains_a_rule_once() -> None:
+    text = Report(lint(script(BAD.replace(b"exit", b"sinfo >/dev/null\nexit"))), "error").text
+    assert text.count("[slurm-command]") == 2
+    assert text.count("why: Prolog and epilog hold up") == 1
+
+
+def test_no_findings_is_said() -> None:
+    assert Report([], "error").text == "No findings."
