@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from conftest import extra
+from conftest import extra, wait
 
 REASON = r"$(printf 'L\374fter')"
 COMMENT = r"# gr\374\337e"
@@ -27,5 +27,7 @@ def test_bytes_that_are_no_utf_8_stay_and_end_no_run(lab):
         lab.run("controller", f"printf '{COMMENT}\\n' | LC_ALL=C grep -qxaf - /etc/slurm/slurm.conf")
     finally:
         lab.run("controller", "mv -f /etc/slurm/kept /etc/slurm/slurm.conf; scontrol reconfigure")
-        lab.run("controller", "scontrol update NodeName=worker3 State=RESUME")
+        # slurmctld replaces itself, and refuses the resume until it knows the drain again.
+        resume = "scontrol update NodeName=worker3 State=RESUME"
+        wait(lambda: lab.try_run("controller", resume).rc == 0, 30, "the resume of worker3")
     assert lab.run("controller", "sha256sum </etc/slurm/slurm.conf") == present
