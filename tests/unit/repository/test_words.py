@@ -68,7 +68,9 @@ def written(root: pathlib.Path, pages: list[pathlib.Path], committed_files: list
         for path, name in names.items()
         if path.suffix in KINDS and name.startswith(PLACES) and not name.startswith(OTHERS)
     ]
-    assert {names[path].split("/")[0] + "/" for path in files} == {place.split("/", maxsplit=1)[0] + "/" for place in PLACES}
+    assert {names[path].split("/")[0] + "/" for path in files} == {
+        place.split("/", maxsplit=1)[0] + "/" for place in PLACES
+    }
     return [path for path in {*pages, *files} if path.name not in EXEMPT]
 
 
