@@ -24,6 +24,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import (
+    NO_BASELINE,
     SHAPES,
     UNDO,
     About,
@@ -312,9 +313,10 @@ class Journal:
         return rollout
 
     def replace_baseline(self, old: Baseline, new: Baseline | None) -> None:
-        """Write another baseline, or none. Nothing is written where the rollout under way has another one than old."""
+        """Write the baseline anew, or remove it. Nothing is written if the rollout under way has one of another time than old."""
         present = self.current()
-        if present is None or present.get("baseline") != old:
+        # By its time: on a full disk it may still lack what was to be added.
+        if present is None or present.get("baseline", NO_BASELINE)["time"] != old["time"]:
             return
         document = {key: value for key, value in present.items() if key != "baseline"}
         self._write("journal", document if new is None else {**document, "baseline": new})

@@ -109,6 +109,10 @@ class Baseline(t.TypedDict):
     begun: bool
 
 
+#: If nothing is known of the cluster before.
+NO_BASELINE: Baseline = {"time": 0.0, "digest": "", "keys": {}, "config": {}, "jobs": [], "nodes": [], "begun": False}
+
+
 class _Rollout(t.TypedDict):
     name: str
     phase: str

@@ -26,7 +26,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import NO_BASELINE, Baseline
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 if t.TYPE_CHECKING:
@@ -45,10 +45,6 @@ _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 
 #: A controller that ends after scontrol has returned does so within this time (22.05.8, and 24.11.5 with -D).
 SETTLED_AFTER = 2
-
-
-#: Where nothing is known of the cluster before.
-NO_BASELINE: Baseline = {"time": 0.0, "digest": "", "keys": {}, "config": {}, "jobs": [], "nodes": [], "begun": False}
 
 
 def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[str]]:

@@ -49,7 +49,9 @@ attributes:
   diff_mode:
     support: none
   idempotent:
-    support: full
+    support: partial
+    details:
+      - Without a rollout it always reconfigures.
 seealso:
   - module: nodecycle.slurm.conf
 """

@@ -22,8 +22,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     UnreadableLockError,
     without_baseline,
 )
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import Baseline
-from ansible_collections.nodecycle.slurm.plugins.module_utils._reconfigure import NO_BASELINE
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import NO_BASELINE, Baseline
 
 pytestmark = pytest.mark.usefixtures("ownership")
 
@@ -174,6 +173,13 @@ def test_only_the_reader_of_a_baseline_replaces_it(journal: Journal) -> None:
     journal.replace_baseline(begun, None)
     assert "baseline" not in journal.require_rollout()
     assert journal.require_rollout()["conf_changed"]
+
+
+def test_a_baseline_is_removed_also_if_the_disk_was_full_when_it_changed(journal: Journal) -> None:
+    journal.open(rollout("a", w1="good"))
+    journal.note(phase="conf", conf_changed=True, baseline=baseline(1))
+    journal.replace_baseline({**baseline(1), "begun": True}, None)
+    assert "baseline" not in journal.require_rollout()
 
 
 def test_a_baseline_has_room_in_the_reserve_and_stays_on_the_controller(journal: Journal) -> None:
