@@ -12,7 +12,7 @@ import typing as t
 
 from . import cluster, saved
 from .console import LabError, say
-from .engine import call, container, digest_of, digests_in_use, images, present, prune_images, table
+from .engine import call, container, digest_of, digests_in_use, images, is_running, present, prune_images, table
 from .images import make_slurm, slurm_image, suite
 from .machine import prepare, write_containers_conf
 from .process import environment, own_playbook, playbook, program, run_through
@@ -22,15 +22,20 @@ from .settings import ENGINE, ENGINES, HOSTS, INVENTORY, NAME, ROOT, SUITES, USE
 def up(*, fresh: bool = False) -> None:
     suite()
     if program(ENGINE) and present():
-        states = cluster.node_states()
-        if len(present()) == len(HOSTS) and states:
+        if all(cluster.in_all(is_running)):
+            states = cluster.node_states()
+            if not states:
+                raise LabError(
+                    f"{NAME} runs, but its slurmctld does not answer. Run `lab/lab reset`, or `lab/lab down`."
+                )
             say(f"{NAME} is up already ({', '.join(f'{node} {state}' for node, state in states.items())})")
             return
-        raise LabError(f"{NAME} is there but does not answer. Run `lab/lab reset` to start afresh, or `lab/lab down`.")
+        # The machine was restarted or copied, or an `up` was killed: what they ran is gone.
+        say(f"{NAME} is there, but not all of its hosts run; starting it afresh")
     make_slurm()
     digest = saved.digest_now()
     is_saved = saved.is_saved(digest) and not fresh
-    # An `up` that was killed leaves its network and volume.
+    # Also an `up` that was killed leaves something.
     cluster.remove()
     say(f"starting {len(HOSTS)} containers" + (" from the saved cluster" if is_saved else ""))
     cluster.start(lambda host: saved.image_of(host, digest) if is_saved else slurm_image(), digest)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
+import typing as t
 
 LAB = pathlib.Path(__file__).resolve().parents[2] / "lab" / "lab"
 
@@ -52,12 +55,38 @@ def test_installing_again_changes_nothing() -> None:
     assert re.findall(r"changed=(\d+) +unreachable=0 +failed=0", recap) == ["0"] * 5, recap
 
 
-def test_an_up_that_was_killed_is_in_nobodys_way() -> None:
-    another = {**os.environ, "LAB_NAME": "half-made"}
-    made = ["podman", "network", "create", "--label=nodecycle.lab=half-made", "half-made-network"]
-    subprocess.run(made, check=True, capture_output=True)
+@contextlib.contextmanager
+def another_lab(name: str) -> t.Iterator[t.Callable[..., subprocess.CompletedProcess[str]]]:
+    """lab/lab for another lab than the one that the other tests use; the lab is removed at the end."""
+    environment = {**os.environ, "LAB_NAME": name}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([LAB, *arguments], env=environment, check=False, capture_output=True, text=True)
+
     try:
-        done = subprocess.run([LAB, "up"], env=another, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        yield run
     finally:
-        subprocess.run([LAB, "down"], env=another, check=True, capture_output=True)
+        assert run("down").returncode == 0
+
+
+def test_an_up_that_was_killed_is_in_nobodys_way() -> None:
+    made = ["podman", "network", "create", "--label=nodecycle.lab=half-made", "half-made-network"]
+    with another_lab("half-made") as run:
+        subprocess.run(made, check=True, capture_output=True)
+        done = run("up")
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_lab_whose_machine_was_switched_off_is_started_afresh() -> None:
+    """The engine still says that its hosts run: so it is on a copy of a machine, too."""
+    with another_lab("switched-off") as run:
+        assert run("up").returncode == 0
+        for host in ("controller", "login", "worker1", "worker2", "worker3"):
+            pids = "{{.State.ConmonPid}} {{.State.Pid}}"
+            asked = ["podman", "inspect", "--format", pids, f"switched-off-{host}"]
+            # The watcher first, so that nobody tells podman.
+            for pid in subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
+        done = run("up")
+        assert done.returncode == 0, done.stderr
+        assert run("exec", "-u", "alice", "login", "srun", "-N3", "hostname").returncode == 0
