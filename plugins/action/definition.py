@@ -87,7 +87,12 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": _refusal(lines, report), **warnings}
         if report.shown:
             self._display.display(f"\n{report.text}", color=C.config.get_config_value("COLOR_WARN"))
-        result = {"changed": False, "findings": [finding.as_dict() for finding in findings], **warnings}
+        result = {
+            "changed": False,
+            "findings": [finding.as_dict() for finding in findings],
+            "checked": _checked(gathered, settings, wishes),
+            **warnings,
+        }
         try:
             return {**result, **(self._outcome(gathered, args, settings) if cluster else {})}
         except DigestError as exc:
@@ -142,6 +147,16 @@ def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[s
         return {}
     said = f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
     return {"warnings": [said]}
+
+
+def _checked(gathered: Gathered, settings: _definition.Settings, wishes: Wishes) -> dict[str, int]:
+    return {
+        "hosts": sum(host.is_target for host in gathered.hosts),
+        # One text for many hosts is one script.
+        "scripts": len({(item.hook, item.script.content) for _host, item in gathered.rendered}),
+        "lines": len(_conf.entries(settings.extra_conf)),
+        "rules": linters.count_rules(wishes),
+    }
 
 
 def _refusal(problems: list[str], report: Report) -> str:

@@ -8,7 +8,13 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import (
+    _definition,
+    _gather,
+    _journal_call,
+    _own_files,
+    _variables,
+)
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import (
     answers,
     arguments,
@@ -130,10 +136,11 @@ def _rollback_begin(args: Result, hostvars: t.Any) -> Result:
 def _status(args: Result, hostvars: t.Any) -> Result:
     """The release that each host runs, for a person."""
     said = answers.read(args["hosts"], hostvars)
-    return {"lines": texts.status_lines(args["hosts"], said, args["history"])}
+    lines, unproven = texts.status(args["hosts"], said, args["history"])
+    return {"lines": lines, "unproven": unproven}
 
 
-#: By the name of the step; V(evaluate) is a method, because it alone asks a host.
+#: By the name of the step. Methods are V(evaluate), which asks a host, and V(variables), which asks Ansible for other hosts' variables.
 _STEPS: dict[str, t.Callable[[Result, t.Any], Result]] = {
     "check": _check,
     "plan": _plan,
@@ -165,8 +172,30 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         if args["step"] == "evaluate":
             return {"changed": False, **self._evaluate(args, hostvars, variables)}
+        if args["step"] == "variables":
+            return {"changed": False, **self._variables(args, variables)}
         args["_diff"] = self._task.diff
         return {"changed": False, **_STEPS[args["step"]](args, hostvars)}
+
+    def _variables(self, args: Result, variables: dict[str, t.Any]) -> Result:
+        """Whether each host's variables can be what their documentation says."""
+        known = _own_files.known_variables()
+        checked = _variables.checkable(known)
+        hosts = _gather.variables_of(
+            self, variables, args["hosts"], {name: spec.get("default") for name, spec in checked.items()}
+        )
+        seen_by_plays = _gather.known_to_plays(self, variables)
+        found = [
+            *(("", problem) for problem in _variables.misspelt(sorted(hosts.names), known, args["foreign"])),
+            *(("", problem) for problem in _variables.misspelt_groups(variables["groups"], known, seen_by_plays)),
+            *hosts.problems,
+            *_variables.unseen(hosts.values, checked, seen_by_plays),
+            *_variables.problems(hosts.values, checked),
+        ]
+        if not found:
+            return {}
+        lines = "".join(f"\n- {line}" for line in _definition.as_text(found))
+        return {"failed": True, "msg": f"No host was touched. These variables are wrong:{lines}"}
 
     def _evaluate(self, args: Result, hostvars: t.Any, variables: dict[str, t.Any]) -> Result:
         """Whether the rollout goes on. The journal notes failures on hosts, and nodes that Slurm has drained since."""

@@ -107,6 +107,11 @@ findings:
   returned: success
   type: list
   elements: dict
+checked:
+  description: How many hosts, distinct scripts, lines of slurm.conf and rules this was about.
+  returned: success
+  type: dict
+  sample: {hosts: 5, scripts: 2, lines: 1, rules: 60}
 name:
   description: The name of the rollout, a digest over the releases of all hosts and the lines in slurm.conf.
   returned: with O(cluster)

@@ -22,6 +22,7 @@ options:
     type: str
     required: true
     choices:
+      variables: Whether each host's variables have values that they can have. Fails with all that is wrong.
       check: Whether a killed run has left a rollout to finish or undo first.
       plan: Which host takes which step. Fails if there is a reason against the rollout.
       failed: On which hosts the step has failed so far.
@@ -52,8 +53,52 @@ options:
     description: The result of M(nodecycle.slurm.definition).
     type: dict
   settings:
-    description: The variables of the role that a plan depends on.
+    description: The variables of the role that a plan depends on. The role's documentation says what each means.
     type: dict
+    suboptions:
+      controllers:
+        description: The inventory's controllers.
+        type: list
+        elements: str
+        required: true
+      adopt:
+        description: The variable C(slurm_adopt_conf_keys).
+        type: list
+        elements: str
+        required: true
+      check:
+        description: Whether this is a check run.
+        type: bool
+        required: true
+      canary:
+        description: The variable C(slurm_canary).
+        type: str
+        required: true
+      batches:
+        description: The variable C(slurm_batches).
+        type: list
+        elements: str
+        required: true
+      watch:
+        description: The variable C(slurm_batch_watch).
+        type: int
+        required: true
+      probe:
+        description: The variable C(slurm_probe).
+        type: bool
+        required: true
+      probe_timeout:
+        description: The variable C(slurm_probe_timeout).
+        type: int
+        required: true
+      tolerated:
+        description: The variable C(slurm_tolerated_nodes).
+        type: int
+        required: true
+      unreachable:
+        description: The variable C(slurm_unreachable_nodes).
+        type: str
+        required: true
   failures:
     description: With O(step=evaluate), further failures by host, beside those in the hosts' answers.
     type: dict
@@ -95,6 +140,11 @@ options:
   target:
     description: The result of O(step=rollback_target).
     type: dict
+  foreign:
+    description: With O(step=variables), names that look like misspelt variables of this collection and belong to something else.
+    type: list
+    elements: str
+    default: []
   bin_dir:
     description: Directory of Slurm's commands on the controller, if they are not in PATH.
     type: path
@@ -223,6 +273,11 @@ journal:
 lines:
   description: The lines to show.
   returned: with O(step) V(finish) and V(status)
+  type: list
+  elements: str
+unproven:
+  description: The hosts that have not proven what was committed, or cannot be asked.
+  returned: with O(step=status)
   type: list
   elements: str
 target:

@@ -13,9 +13,8 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import known_variables
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, unknown_variables
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import Hosts
 
 if t.TYPE_CHECKING:
@@ -32,6 +31,61 @@ class Gathered:
     rendered: list[tuple[str, Rendered]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """What some hosts have set."""
+
+    #: The values of the variables that were asked for, by host.
+    values: dict[str, dict[str, t.Any]]
+    #: Those that cannot be rendered.
+    problems: list[tuple[str, Problem]]
+    #: The names of all variables that begin as ours do.
+    names: set[str]
+
+
+def variables_of(
+    action: ActionBase, task_vars: dict[str, t.Any], hosts: t.Iterable[str], defaults: t.Mapping[str, t.Any]
+) -> Variables:
+    """The values of the variables V(defaults) on each host. A default that is a template is left out: it needs no look."""
+    found = Variables({}, [], set())
+    for host in hosts:
+        known = _known_to(action, task_vars, host)
+        found.names.update(name for name in known if name.startswith("slurm_"))
+        raw = {name: known[name] for name in defaults if name in known}
+        values = {name: value for name, value in raw.items() if not _is_template(value)}
+        if templates := [name for name in raw if name not in values and raw[name] != defaults[name]]:
+            renderer = Renderer(loader=action._loader, variables=known)  # pylint: disable=protected-access
+            values.update((name, renderer.variable(name)) for name in templates)
+            for problem in renderer.problems:
+                values.pop(problem.where, None)
+                found.problems.append((host, problem))
+        found.values[host] = values
+    return found
+
+
+def known_to_plays(action: ActionBase, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The variables by which this play has chosen its hosts: those of the command line and of the play itself."""
+    manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access
+    return t.cast("dict[str, t.Any]", manager.get_vars(play=action._task.get_play()))  # pylint: disable=protected-access
+
+
+def _known_to(action: ActionBase, task_vars: dict[str, t.Any], host: str) -> dict[str, t.Any]:
+    """The variables of another host as a task on that host would see them (role defaults and play variables too): hostvars lacks those."""
+    # Ansible has no public way for an action to ask for them.
+    manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access
+    task = action._task  # pylint: disable=protected-access
+    variables = manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(host), task=task)  # pylint: disable=protected-access
+    return t.cast("dict[str, t.Any]", variables)
+
+
+def _is_template(value: t.Any) -> bool:
+    if isinstance(value, dict):
+        return any(_is_template(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(_is_template(part) for part in value)
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
 def gather(
     action: ActionBase,
     task_vars: dict[str, t.Any],
@@ -39,16 +93,11 @@ def gather(
     targets: t.Container[str],
 ) -> Gathered:
     """Render the hooks of all hosts of the groups; for those that are not targets only whether they are defined."""
-    # The variables of another host as a task on that host would see them (role defaults and play variables too):
-    # hostvars lacks those. Ansible has no public way for an action to ask for them.
-    manager = task_vars["hostvars"]._variable_manager  # pylint: disable=protected-access
-    task = action._task  # pylint: disable=protected-access
-    known = known_variables()
     hosts = Hosts(task_vars["hostvars"])
     gathered = Gathered([], [], [], [])
     for name in dict.fromkeys(host for members in groups.values() for host in members):
         kinds = tuple(kind for kind, members in groups.items() if name in members)
-        variables = manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(name), task=task)  # pylint: disable=protected-access
+        variables = _known_to(action, task_vars, name)
         renderer = Renderer(loader=action._loader, variables=variables, hosts=hosts)  # pylint: disable=protected-access
         is_target = name in targets
         node_name = str(renderer.variable("slurm_node_name") or name.split(".")[0])
@@ -66,8 +115,7 @@ def gather(
         )
         gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts))
         if is_target:
-            misplaced = unknown_variables(variables, known)
-            gathered.problems.extend((name, problem) for problem in [*misplaced, *renderer.problems])
+            gathered.problems.extend((name, problem) for problem in renderer.problems)
             gathered.specs.extend((name, spec) for spec in renderer.specs)
             gathered.rendered.extend((name, rendered) for rendered in renderer.rendered)
     return gathered

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import typing as t
 
 import yaml
 
@@ -27,14 +28,14 @@ def dispatcher_bodies() -> dict[str, str]:
 
 
 @functools.cache
-def known_variables() -> frozenset[str]:
-    """The names of all role variables, from the roles' argument_specs."""
-    names: set[str] = set()
+def known_variables() -> dict[str, dict[str, t.Any]]:
+    """All role variables with their options, from the roles' argument_specs."""
+    found: dict[str, dict[str, t.Any]] = {}
     for role in sorted(os.listdir(_ROLES)):
         path = os.path.join(_ROLES, role, "meta", "argument_specs.yml")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as handle:
                 specs = yaml.safe_load(handle)["argument_specs"]
             for entry in specs.values():
-                names.update(entry.get("options", {}))
-    return frozenset(names)
+                found.update(entry.get("options", {}))
+    return found

@@ -28,8 +28,6 @@ ONLY_SCRIPT = "script"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"\s*-?[0-9]+\s*")
-#: A variable of this form that is not a hook of ours is a typing error, not somebody else's.
-_HOOK_LIKE = re.compile(r"^slurm_(worker|login|controller|task)_[a-z0-9_]*(init|prolog|epilog)[a-z0-9_]*$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +59,9 @@ class ScriptSpec:
     index: int = 0
 
 
-def nearest(word: str, known: t.Iterable[str]) -> str:
-    """A hint at the known word that was probably meant, or nothing."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def nearest(word: str, known: t.Iterable[str], cutoff: float = 0.6) -> str:
+    """A hint at the known word that was probably meant, or nothing. cutoff is difflib's ratio."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 
@@ -286,26 +284,6 @@ class HookParser:
                     )
                 )
             seen.setdefault(spec.name, spec)
-
-
-def unknown_variables(names: t.Iterable[str], known: t.Container[str]) -> list[Problem]:
-    """Misspelt variables that were meant for a hook. Other roles may have slurm_ variables of their own."""
-    hooks = [f"slurm_{hook}" for hook in HOOKS]
-    meant = [*hooks, "slurm_extra_conf"]
-    found = []
-    for name in names:
-        if name in known or not name.startswith("slurm_"):
-            continue
-        close = difflib.get_close_matches(name, meant, n=1, cutoff=0.87)
-        if close or _HOOK_LIKE.match(name):
-            found.append(
-                Problem(
-                    name,
-                    f"is not a variable of this collection{nearest(name, meant)}",
-                    f"the hooks are {', '.join(hooks)}",
-                )
-            )
-    return found
 
 
 def require_shebang(where: str, content: bytes, origin: str = "") -> list[Problem]:

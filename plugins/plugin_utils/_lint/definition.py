@@ -31,6 +31,12 @@ def require_known_rules(wishes: Wishes) -> None:
         raise LintError(f"slurm_lint_disable or slurm_lint_severity: {exc}") from exc
 
 
+def count_rules(wishes: Wishes) -> int:
+    """How many rules of both linters are on."""
+    off = {rule for rule, severity in wishes.severities.items() if severity == "off"}
+    return len({**SCRIPT_RULES, **CONF_RULES}.keys() - wishes.disabled - off)
+
+
 def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishes) -> list[Finding]:
     """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _definition's to say."""
     known = Cluster()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 STEPS = [
+    "variables",
     "check",
     "plan",
     "failed",
@@ -26,13 +27,26 @@ STEPS = [
     "status",
 ]
 
+SETTINGS: dict[str, t.Any] = {
+    "controllers": {"type": "list", "elements": "str", "required": True},
+    "adopt": {"type": "list", "elements": "str", "required": True},
+    "check": {"type": "bool", "required": True},
+    "canary": {"type": "str", "required": True},
+    "batches": {"type": "list", "elements": "str", "required": True},
+    "watch": {"type": "int", "required": True},
+    "probe": {"type": "bool", "required": True},
+    "probe_timeout": {"type": "int", "required": True},
+    "tolerated": {"type": "int", "required": True},
+    "unreachable": {"type": "str", "required": True},
+}
+
 ARGUMENTS: dict[str, t.Any] = {
     "step": {"type": "str", "choices": STEPS, "required": True},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "controllers": {"type": "list", "elements": "str", "default": []},
     "cluster": {"type": "dict"},
     "definition": {"type": "dict"},
-    "settings": {"type": "dict"},
+    "settings": {"type": "dict", "options": SETTINGS},
     "failures": {"type": "dict", "default": {}},
     "seconds": {"type": "int", "default": 0},
     "tolerated": {"type": "int", "default": 0},
@@ -44,10 +58,12 @@ ARGUMENTS: dict[str, t.Any] = {
     "history": {"type": "dict"},
     "name": {"type": "str", "default": ""},
     "target": {"type": "dict"},
+    "foreign": {"type": "list", "elements": "str", "default": []},
     "bin_dir": {"type": "path", "default": ""},
 }
 
 REQUIRED_IF = [
+    ("step", "variables", ("hosts",)),
     ("step", "check", ("cluster", "hosts", "controllers")),
     ("step", "plan", ("cluster", "definition", "settings", "hosts")),
     ("step", "failed", ("hosts",)),

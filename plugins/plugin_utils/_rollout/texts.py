@@ -164,28 +164,41 @@ def undo_message(
     return "\n".join(lines)
 
 
-def status_lines(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.Any]) -> list[str]:
-    """The releases of the hosts, equal ones in one line, and the state of the journal."""
-    committed = history["committed"][0] if history["committed"] else None
-    open_ = history["journal"]
-    lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
+def status(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.Any]) -> tuple[list[str], list[str]]:
+    """The releases of the hosts, equal ones in one line, and the state of the journal; then the hosts that have not proven theirs.
+
+    history may be the error of a controller that cannot be asked.
+    """
+    committed = (history.get("committed") or [None])[0]
+    open_ = history.get("journal")
+    if "committed" not in history:
+        lines = [f"What was committed is not known: {history.get('msg') or 'the controller cannot be asked'}"]
+    else:
+        lines = [f"Committed: {committed['name']}" if committed else "Nothing was committed yet."]
     if open_:
         lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
+    wanted = (committed or {"hosts": {}})["hosts"]
     groups: dict[str, list[str]] = {}
+    unproven = []
     for host in hosts:
         answer = answers[host].get("proven") or {}
         proof = answer.get("proof")
         if answer.get("unreachable") or proof is None:
             text = answer.get("msg") or "no answer"
+            unproven.append(host)
         elif not proof["release"]:
             text = "no release"
+            unproven += [host] if wanted.get(host) else []
         else:
-            wanted = (committed or {"hosts": {}})["hosts"].get(host, proof["release"])
-            lacks = shortfalls(proof, wanted)
-            said = lacks or ["proven"]
-            text = f"release {proof['release'][:ID_LENGTH]}, " + "; ".join([*said, *additions(proof)])
-        groups.setdefault(text, []).append(host)
-    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
+            lacks = shortfalls(proof, wanted.get(host, proof["release"]))
+            text = f"release {proof['release'][:ID_LENGTH]}, " + "; ".join([*(lacks or ["proven"]), *additions(proof)])
+            unproven += [host] if lacks else []
+        groups.setdefault(_one_line(text), []).append(host)
+    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()], unproven
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _count(hosts: t.Sequence[str]) -> str:

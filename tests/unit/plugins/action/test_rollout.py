@@ -50,4 +50,4 @@ def test_the_state_of_a_run_is_documented() -> None:
 
 def test_every_step_is_an_option() -> None:
     choices = yaml.safe_load(module.DOCUMENTATION)["options"]["step"]["choices"]
-    assert set(choices) == {*action._STEPS, "evaluate"}
+    assert set(choices) == {*action._STEPS, "evaluate", "variables"}

@@ -222,7 +222,7 @@ def steps(journal: Journal) -> dict[str, t.Callable[[], object]]:
             rollback_.rollback(target, {}, "slurm")
 
     def show() -> None:
-        texts.status_lines([], {}, {"journal": journal.current(), "committed": journal.committed()})
+        texts.status([], {}, {"journal": journal.current(), "committed": journal.committed()})
 
     return {
         "undo": undo,

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files, _schema
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _schema
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem, ScriptSpec
 
 GOOD = {"name": "check", "content": "#!/bin/sh\n"}
@@ -183,54 +183,6 @@ def test_all_problems_are_told_at_once_and_good_scripts_are_kept() -> None:
     specs, problems = parse([{"name": "a/b", "timeout": -1, "foo": 1}, GOOD, 5])
     assert len(problems) == 5
     assert [spec.name for spec in specs] == ["check"]
-
-
-# --- variables
-
-
-def unknown(*names: str) -> list[Problem]:
-    return _schema.unknown_variables(names, _own_files.known_variables())
-
-
-#: Variables of widespread roles (galaxyproject.slurm, stackhpc.openhpc) and of the site.
-OTHERS = [
-    "slurm_nodes", "slurm_config", "slurm_partitions", "slurm_config_dir", "slurm_configless", "slurm_cgroup_config", "slurm_gres_config",
-    "slurm_roles", "slurm_munge_key", "slurm_version", "slurm_user", "slurm_conf", "slurm_login_nodes", "slurm_worker_nodes", "slurm_controller_host",
-    "slurmdbd_config", "openhpc_slurm_partitions", "slurm_prolog_dir", "slurm_epilog", "slurm_task_plugin", "worker_prolog", "slurm_extra_packages",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_variables_of_others_are_none_of_our_business(name: str) -> None:
-    assert unknown(name) == []
-
-
-def test_our_own_variables_are_known() -> None:
-    ours = [f"slurm_{hook}" for hook in HOOKS]
-    assert unknown(*ours, "slurm_extra_conf", "slurm_node_name", "slurm_release_keep", "slurm_conf_path") == []
-
-
-MISSPELT = [
-    ("slurm_worker_prologue", "slurm_worker_prolog"),
-    ("slurm_worker_prolg", "slurm_worker_prolog"),
-    ("slurm_wroker_prolog", "slurm_worker_prolog"),
-    ("slurm_workers_epilog", "slurm_worker_epilog"),
-    ("slurm_task_prologs", "slurm_task_prolog"),
-    ("slurm_controler_init", "slurm_controller_init"),
-    ("slurm_login_prolog", None),
-    ("slurm_controller_slurmctld_prolog", None),
-    ("slurm_extra_config", "slurm_extra_conf"),
-    ("slurm_extra_confs", "slurm_extra_conf"),
-]
-
-
-@pytest.mark.parametrize(("name", "meant"), MISSPELT)
-def test_misspelt_variables_are_told(name: str, meant: str | None) -> None:
-    (problem,) = unknown(name)
-    assert problem.where == name
-    assert "slurm_worker_prolog" in problem.remedy
-    if meant:
-        assert f"did you mean {meant!r}?" in problem.message
 
 
 # --- the first line

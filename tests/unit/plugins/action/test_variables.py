@@ -1,0 +1,105 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the playbooks refuse before they connect to a host: whole runs of ansible-playbook, without any host."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+GROUPS = "[slurm_controller]\nc1\n[slurm_login]\nl1\n[slurm_worker]\nw[1:3]\n"
+SCRIPT = "slurm_worker_prolog: |\n  #!/bin/bash\n  logger start\n"
+PLAYBOOKS = ["site", "validate", "status", "rollback", "explain"]
+
+
+class Site:
+    """An inventory whose hosts nobody can reach."""
+
+    def __init__(self, directory: pathlib.Path, root: pathlib.Path) -> None:
+        self.directory, self.root = directory, root
+        self.write("inventory", GROUPS)
+        self.write("group_vars/all.yml", SCRIPT)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def play(self, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ansible-playbook", f"playbooks/{playbook}.yml", *arguments],
+            cwd=self.root,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
+                "ANSIBLE_INVENTORY": str(self.directory / "inventory"),
+                "ANSIBLE_HOME": str(self.directory / "home"),
+                "ANSIBLE_NOCOLOR": "1",
+                "COLUMNS": "10000",
+            },
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path, root: pathlib.Path) -> Site:
+    return Site(tmp_path, root)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_every_playbook_refuses_wrong_variables(site: Site, playbook: str) -> None:
+    site.write("group_vars/slurm_worker.yml", "slurm_canery: 1\nslurm_batch_pause: 5s\n")
+    done = site.play(playbook, "-e", "slurm_tolerated_nodes=two")
+    assert done.returncode == 2, done.stdout
+    for told in (
+        "No host was touched. These variables are wrong:",
+        "slurm_canery is not a variable of this collection (did you mean 'slurm_canary'?)",
+        "slurm_batch_pause is '5s', which is not a whole number [host w1, w2, w3]",
+        "slurm_tolerated_nodes is 'two', which is not a whole number. Remedy",
+    ):
+        assert told in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("inventory", ["[compute]\nw1\n", ""], ids=["other groups", "no host"])
+def test_every_playbook_refuses_an_inventory_without_a_host_of_slurm(site: Site, playbook: str, inventory: str) -> None:
+    site.write("inventory", inventory)
+    done = site.play(playbook)
+    assert done.returncode == 2, done.stdout
+    assert "no host of this run is in the group slurm_controller, slurm_login or slurm_worker" in done.stdout
+    assert ("The inventory has compute." if inventory else "The inventory has no group.") in done.stdout
+
+
+def test_a_limit_to_hosts_that_are_none_of_slurms_is_refused(site: Site) -> None:
+    site.write("inventory", f"{GROUPS}[other]\ndb1\n")
+    assert site.play("validate", "--limit", "db1").returncode == 2
+
+
+def test_a_misspelt_group_is_refused(site: Site) -> None:
+    site.write("inventory", GROUPS.replace("slurm_worker", "slurm_workers"))
+    done = site.play("validate")
+    assert done.returncode == 2
+    assert "slurm_worker is a group without hosts (did you mean 'slurm_workers'?)" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--tags", "any")], ids=["plain", "tags"])
+def test_validate_says_what_it_checked(site: Site, arguments: tuple[str, ...]) -> None:
+    site.write("group_vars/slurm_controller.yml", "slurm_extra_conf: |\n  PrologEpilogTimeout=60\n  # none\n")
+    done = site.play("validate", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Checked: hosts 5, scripts 1, lines of slurm.conf 1, each by the rules" in done.stdout
+
+
+def test_validate_refuses_to_have_checked_nothing(site: Site) -> None:
+    site.write("group_vars/all.yml", "")
+    done = site.play("validate")
+    assert done.returncode == 2
+    assert "Nothing was checked: no script and no line of slurm.conf is defined" in done.stdout
