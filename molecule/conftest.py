@@ -222,12 +222,14 @@ class Lab:
         only_inventory: pathlib.Path | None = None,
         cwd: pathlib.Path = ROOT,
         env: t.Mapping[str, str] | None = None,
+        removal_allowed: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on the lab, with more inventories or with another one."""
+        """Run a playbook on the lab, with more inventories or with another one. Most tests remove what an earlier one has placed."""
+        allowed = ["--extra-vars=slurm_removal_allowed=true"] if removal_allowed else []
         wanted = [only_inventory] if only_inventory else [ROOT / "lab/inventory.yml", *inventory]
         sources = [f"--inventory={source}" for source in wanted]
         return subprocess.run(
-            ["ansible-playbook", *sources, playbook, *arguments],
+            ["ansible-playbook", *sources, *allowed, playbook, *arguments],
             cwd=cwd,
             # Wide: Ansible wraps messages to the terminal.
             env={

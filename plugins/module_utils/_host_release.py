@@ -73,9 +73,11 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         "conf_pending": _conf_pending(params["conf"]),
         "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
     }
+    present = store.manifest(result["previous"]) if result["previous"] else None
     if not params["payload"]:
         clean = not store.exists() and not _host_files.present()
         nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
+        nothing["lost_hooks"] = _lost_hooks(present, {})
         return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": _prove(module, store)}
     manifest, content = unpack(params["payload"])
     pending = init_pending(manifest)
@@ -85,7 +87,6 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     store.require_closed_parents()
     damaged = store.damaged(manifest)
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
-    present = store.manifest(result["previous"]) if result["previous"] else None
     wanted = _host_files.around(store, manifest, params["gate"], params["init_timeouts"])
     # The files around a release come with its activation. Those around the active one are restored at once.
     unplaced = _host_files.missing(wanted, store.owners) if is_current else []
@@ -110,8 +111,14 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         "changed_files": changed,
         "init_pending": pending,
         "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
+        "lost_hooks": _lost_hooks(present, manifest["hooks"]),
         "proof": _prove(module, store),
     }
+
+
+def _lost_hooks(present: Manifest | None, hooks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """The hooks that have scripts in the active release, and none in the new one."""
+    return [hook for hook, scripts in (present["hooks"] if present else {}).items() if scripts and not hooks.get(hook)]
 
 
 def _drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:

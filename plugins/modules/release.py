@@ -204,6 +204,11 @@ missing_hooks:
   returned: O(state=staged)
   type: list
   elements: str
+lost_hooks:
+  description: The hooks that have scripts in the active release, and none in this one.
+  returned: O(state=staged)
+  type: list
+  elements: str
 proof:
   description: The proof of what the next job on this host runs, as M(nodecycle.slurm.proof_info) returns it.
   returned: O(state=staged) or O(state=active)

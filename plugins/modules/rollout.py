@@ -99,6 +99,10 @@ options:
         description: The variable C(slurm_unreachable_nodes).
         type: str
         required: true
+      removal_allowed:
+        description: The variable C(slurm_removal_allowed).
+        type: bool
+        required: true
   failures:
     description: With O(step=evaluate), further failures by host, beside those in the hosts' answers.
     type: dict

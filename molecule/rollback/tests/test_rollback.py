@@ -85,3 +85,40 @@ def test_a_script_that_goes_bad_later_is_rolled_back_with_all_that_it_did(lab, g
         lab.run(host, "rm /tmp/fail")
     assert "worker_prolog: script 10-script ended with exit code 1 on worker" in back.stdout
     assert differences(before, lab.snapshot()) == []
+
+
+def test_a_definition_that_ansible_does_not_find_removes_nothing(lab, good):
+    assert lab.play(good).returncode == 0
+    with undone(lab):
+        message = failure_of(lab.play(removal_allowed=False))
+    assert "would be removed, and they run now: " in message
+    assert "slurm_worker_prolog on worker[1-3]" in message
+    assert "-e slurm_removal_allowed=true" in message
+
+
+def status(lab, **options):
+    """Run the playbook."""
+    return lab.play(playbook="playbooks/status.yml", **options)
+
+
+def test_status_fails_where_a_host_has_not_proven_what_was_committed(lab, good):
+    assert lab.play(good).returncode == 0
+    assert status(lab).returncode == 0
+    lab.run("worker2", "echo 'echo more' >>/etc/nodecycle/current/worker_prolog.d/*")
+    done = status(lab)
+    assert done.returncode == 2, done.stdout
+    assert "Not proven: worker2. The lines above say why." in done.stdout
+    assert lab.play(good).returncode == 0
+    assert status(lab).returncode == 0
+
+
+def test_status_without_the_controller_shows_the_hosts_all_the_same(lab, good, tmp_path):
+    assert lab.play(good).returncode == 0
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text("{slurm_controller: {hosts: {controller: {ansible_host: nobody}}}}")
+    done = status(lab, inventory=[inventory])
+    assert done.returncode == 2, done.stdout
+    assert "What was committed is not known: " in done.stdout
+    assert re.search(r"login: release \w+, proven", done.stdout)
+    assert re.search(r"worker\[1-3\]: release \w+, proven", done.stdout)
+    assert "Not proven: controller. " in done.stdout

@@ -38,6 +38,7 @@ SETTINGS: dict[str, t.Any] = {
     "probe_timeout": {"type": "int", "required": True},
     "tolerated": {"type": "int", "required": True},
     "unreachable": {"type": "str", "required": True},
+    "removal_allowed": {"type": "bool", "required": True},
 }
 
 ARGUMENTS: dict[str, t.Any] = {

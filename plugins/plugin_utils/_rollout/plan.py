@@ -79,6 +79,7 @@ def plan(
         if result.get("failed") and not result.get("unreachable")
     ]
     problems += _rendered_differently(known, results)
+    problems += _removed(definition["hooks"], results) if not settings["removal_allowed"] else []
     forgotten = [host for host, result in staged.items() if not result]
     if forgotten:
         problems.append(
@@ -244,6 +245,23 @@ def _unreachable(
     )
     left = [host for host in gone if node_of.get(host) not in drain]
     return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
+
+
+def _removed(hooks: t.Container[str], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """The hooks whose last script this run would take away: meant, or variables that Ansible has not found."""
+    hosts_of: dict[str, list[str]] = {}
+    for host, result in results.items():
+        for hook in result.get("lost_hooks", []):
+            if hook not in hooks:
+                hosts_of.setdefault(hook, []).append(host)
+    if not hosts_of:
+        return []
+    count = "a hook" if len(hosts_of) == 1 else f"{len(hosts_of)} hooks"
+    said = "; ".join(f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items())
+    return [
+        f"The last script of {count} would be removed, and they run now: {said}. If that is meant, run with `-e slurm_removal_allowed=true`. "
+        "If not, see whether Ansible finds your group_vars and host_vars: it looks beside the inventory and beside the playbook only"
+    ]
 
 
 def _rendered_differently(known: t.Mapping[str, t.Any], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:

@@ -70,6 +70,7 @@ class World:
                 "conf_before": {"text": "", "adopt": []} if name == "c" else None,
                 "init_pending": [],
                 "missing_hooks": [],
+                "lost_hooks": [],
                 "proof": proof(OLD),
             }
             for name in hosts
@@ -94,6 +95,7 @@ class World:
             "probe_timeout": 120,
             "tolerated": 0,
             "unreachable": "drain",
+            "removal_allowed": False,
         }
 
     def settle(self, *hosts: str) -> None:
@@ -730,3 +732,14 @@ def test_a_host_that_no_role_has_staged_is_named(world: World) -> None:
     world.staged["c"] = {"skipped": True}
     (problem,) = world.plan()["problems"]
     assert problem.startswith("w3: nothing was staged in this run.")
+
+
+def test_the_last_script_of_a_hook_is_not_removed_without_a_yes(world: World) -> None:
+    world.definition["hooks"] = ["worker_prolog"]
+    world.staged["w1"]["lost_hooks"] = ["worker_epilog", "worker_prolog"]
+    world.staged["w2"]["lost_hooks"] = ["worker_epilog"]
+    (said,) = world.plan()["problems"]
+    assert said.startswith("The last script of a hook would be removed, and they run now: slurm_worker_epilog on w[1-2]. ")
+    assert "-e slurm_removal_allowed=true" in said
+    world.settings["removal_allowed"] = True
+    assert world.plan()["problems"] == []
