@@ -44,6 +44,21 @@ def was_unreachable(node: Node | None) -> bool:
     return node is not None and _ownership.is_ours(node) and node.reason.startswith(_ownership.mark(UNREACHABLE))
 
 
+def lost_our_files(node: Node | None, previous: str, slurm_user: str, *, had_release: bool) -> bool:
+    """Whether Slurm has drained a node because a host that had a release has nothing of ours any more: it was reimaged, say.
+
+    slurm.conf goes on naming the dispatchers, so the first job meets none (24.11.5: Prolog error).
+    """
+    return (
+        node is not None
+        and had_release
+        and not previous
+        and node.is_drained
+        and node.reason in _ownership.SCRIPT_REASONS
+        and node.reason_user == slurm_user
+    )
+
+
 def what_to_do_first(
     journal: t.Mapping[str, t.Any] | None, definition: t.Mapping[str, t.Any], nodes: t.Mapping[str, t.Any]
 ) -> str:
@@ -153,6 +168,16 @@ def plan(
         ],
         "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
         "resume": [node for host, node in node_of.items() if host in results and was_unreachable(nodes.get(node))],
+        "healed": [
+            node_of[host]
+            for host in workers
+            if lost_our_files(
+                nodes.get(node_of[host]),
+                results[host]["previous"],
+                cluster["slurm_user"],
+                had_release=bool((cluster["committed"] or {}).get("hosts", {}).get(host)),
+            )
+        ],
         "drain": unreachable["drain"],
         "remove": removed,
     }
@@ -178,7 +203,7 @@ def plan(
         "out": {
             node.name: _ownership.describe(node)
             for node in (nodes[name] for name in node_of.values() if name in nodes)
-            if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["drain"])
+            if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["healed"], *todo["drain"])
         },
         "lead": settings["controllers"][:1] if is_due else [],
         "problems": problems,
@@ -248,7 +273,7 @@ def _unreachable(
 
 
 def _removed(hooks: t.Container[str], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
-    """The hooks whose last script this run would take away: meant, or variables that Ansible has not found."""
+    """The hooks whose last script this run would remove: meant, or variables that Ansible has not found."""
     hosts_of: dict[str, list[str]] = {}
     for host, result in results.items():
         for hook in result.get("lost_hooks", []):
@@ -258,10 +283,11 @@ def _removed(hooks: t.Container[str], results: t.Mapping[str, t.Mapping[str, t.A
         return []
     count = "a hook" if len(hosts_of) == 1 else f"{len(hosts_of)} hooks"
     said = "; ".join(f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items())
-    return [
+    message = (
         f"The last script of {count} would be removed, and they run now: {said}. If that is meant, run with `-e slurm_removal_allowed=true`. "
         "If not, see whether Ansible finds your group_vars and host_vars: it looks beside the inventory and beside the playbook only"
-    ]
+    )
+    return [message]
 
 
 def _rendered_differently(known: t.Mapping[str, t.Any], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:

@@ -739,7 +739,31 @@ def test_the_last_script_of_a_hook_is_not_removed_without_a_yes(world: World) ->
     world.staged["w1"]["lost_hooks"] = ["worker_epilog", "worker_prolog"]
     world.staged["w2"]["lost_hooks"] = ["worker_epilog"]
     (said,) = world.plan()["problems"]
-    assert said.startswith("The last script of a hook would be removed, and they run now: slurm_worker_epilog on w[1-2]. ")
+    assert said.startswith(
+        "The last script of a hook would be removed, and they run now: slurm_worker_epilog on w[1-2]. "
+    )
     assert "-e slurm_removal_allowed=true" in said
     world.settings["removal_allowed"] = True
     assert world.plan()["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "user", "previous", "had_release", "is_healed"),
+    [
+        ("Prolog error", "slurm", "", True, True),
+        ("Epilog error", "slurm", "", True, True),
+        ("Prolog error", "root", "", True, False),
+        ("Prolog error", "slurm", "0123456789abcdef", True, False),
+        ("Prolog error", "slurm", "", False, False),
+        ("fan broken", "slurm", "", True, False),
+    ],
+)
+def test_a_node_that_had_lost_our_files_is_resumed_at_the_commit(
+    world: World, reason: str, user: str, previous: str, had_release: bool, is_healed: bool
+) -> None:
+    world.cluster["nodes"]["w1"].update(flags=["DRAIN"], reason=reason, reason_user=user)
+    world.cluster["committed"]["hosts"]["w1"] = OLD if had_release else ""
+    world.staged["w1"].update(previous=previous, missing_hooks=HOOKS)
+    planned = world.plan()
+    assert planned["healed"] == (["w1"] if is_healed else [])
+    assert ("w1" in planned["out"]) != is_healed
