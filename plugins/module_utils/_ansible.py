@@ -78,11 +78,17 @@ def unpack(module: AnsibleModule, *options: str) -> None:
         module.params[option] = value
 
 
+#: So that Slurm's output does not depend on the caller.
+_PLAIN = {"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "standard"}
+#: By which Slurm's commands find the cluster.
+_OF_SLURM = ("SLURM_CONF", "SLURM_CONF_SERVER")
+
+
 def runner(module: AnsibleModule, bin_dir: str) -> Runner:
     """A runner of Slurm's commands, with the C locale and a limit of a minute."""
     opt_dirs = [bin_dir] if bin_dir else []
 
-    def run(command: list[str]) -> tuple[int, str, str]:
+    def run(command: list[str], environment: t.Mapping[str, str] | None = None) -> tuple[int, str, str]:
         program = module.get_bin_path(command[0], opt_dirs=opt_dirs)
         if program is None:
             where = f"neither in {bin_dir} nor in PATH" if bin_dir else "not in PATH"
@@ -91,10 +97,12 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
                 "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or remove the host from the group."
             )
         timeout = module.get_bin_path("timeout", required=True)
-        code, out, err = module.run_command(
-            [timeout, "--kill-after=5", str(COMMAND_TIMEOUT), program, *command[1:]],
-            environ_update={"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "standard"},
-        )
+        words = [timeout, "--kill-after=5", str(COMMAND_TIMEOUT), program, *command[1:]]
+        if environment is not None:
+            kept = {name: os.environ[name] for name in _OF_SLURM if name in os.environ}
+            pairs = [f"{name}={value}" for name, value in {**kept, **_PLAIN, **environment}.items()]
+            words = [module.get_bin_path("env", required=True), "-i", *pairs, *words]
+        code, out, err = module.run_command(words, environ_update=_PLAIN)
         if code in (124, 137):
             err = f"no answer within {COMMAND_TIMEOUT} seconds"
         # Reasons and comments may hold any bytes, and end up in answers, journals and messages.

@@ -126,11 +126,16 @@ def users_of(reservation: t.Mapping[str, str]) -> list[str]:
     return [name for name in reservation.get("Users", "").split(",") if name and name != "(null)"]
 
 
-def submission(node: str, partition: str, user: str, group: int, home: str, params: t.Mapping[str, t.Any]) -> list[str]:
-    """The command that submits a job.
+def environment(user: str, home: str) -> dict[str, str]:
+    """The whole environment of a probe's job, and of the command that submits it."""
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "USER": user, "LOGNAME": user}
 
-    Not requeued, so that a failing prolog ends the job instead of holding it. The environment is a user's, spelt out: with none Slurm
-    would ask the node for one and drain it where it gets no answer ("Job env setup error").
+
+def submission(node: str, partition: str, user: str, group: int, params: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that submits a job, to be run in its V(environment).
+
+    Not requeued, so that a failing prolog ends the job instead of holding it. It takes its environment along: if it took less, Slurm would
+    ask a login shell of the user on the node, and cancel the job (26.05.5, for a user without a shell) or drain the node (Job env setup error).
     """
     options = {key: params[key] for key in ("account", "qos", "gres") if params[key]}
     return [
@@ -149,7 +154,7 @@ def submission(node: str, partition: str, user: str, group: int, home: str, para
         "--no-requeue",
         "--output=/dev/null",
         "--chdir=/",
-        f"--export=PATH=/usr/local/bin:/usr/bin:/bin,HOME={home},USER={user},LOGNAME={user}",
+        "--export=ALL",
         *(f"--{key}={value}" for key, value in options.items()),
         f"--wrap={params['command']}",
     ]

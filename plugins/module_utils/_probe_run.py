@@ -107,7 +107,8 @@ def clear(slurm: Slurm, user: str) -> list[str]:
 def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
     """Submit a job. A refusal is a job, too, so that one message names all refusals."""
     try:
-        out = slurm.call(*_probe.submission(node, partition, user.pw_name, user.pw_gid, user.pw_dir, params))
+        command = _probe.submission(node, partition, user.pw_name, user.pw_gid, params)
+        out = slurm.call(*command, environment=_probe.environment(user.pw_name, user.pw_dir))
     except SlurmError as exc:
         return _probe.Job("", node, partition, "REFUSED", str(exc).rpartition(" said: ")[2])
     id_ = out.strip().rpartition("\n")[2].split(";")[0]

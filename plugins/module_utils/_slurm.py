@@ -17,8 +17,8 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 
-#: (arguments) -> (exit code, standard output, standard error)
-Runner = t.Callable[[list[str]], tuple[int, str, str]]
+#: (arguments, and optionally all that the environment is to have) -> (exit code, standard output, standard error)
+Runner = t.Callable[..., tuple[int, str, str]]
 
 _CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
 #: Who gave a reason, and when, behind it. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.
@@ -288,9 +288,12 @@ class Slurm:
             code, out, err = self._run(list(command))
         return code, _readable(out), _readable(err)
 
-    def call(self, *command: str) -> str:
-        """Run a command and return what it printed. Raises SlurmError where it does not end with 0."""
-        code, out, err = self._patiently(command)
+    def call(self, *command: str, environment: t.Mapping[str, str] | None = None) -> str:
+        """Run a command, in this environment alone if there is one, and return its output. Raises SlurmError if it does not end with 0."""
+        if environment is None:
+            code, out, err = self._patiently(command)
+        else:
+            code, out, err = self._run(list(command), environment)
         if code:
             said = (err.strip() or out.strip() or "nothing").splitlines()
             raise SlurmError(f"{' '.join(command)} ended with exit code {code} and said: {'; '.join(said[-5:])}")

@@ -173,3 +173,16 @@ class Module:
 def test_what_slurm_s_commands_say_can_be_answered() -> None:
     run = _ansible.runner(t.cast(t.Any, Module()), "")
     assert run(["printf", r"Reason=L\374fter"]) == (0, "Reason=L\ufffdfter", "")
+
+
+def test_a_command_may_get_nothing_of_the_caller_s_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sbatch hands its environment on to the job."""
+    monkeypatch.setenv("TOKEN", "of the caller")
+    monkeypatch.setenv("SBATCH_ACCOUNT", "of the caller")
+    monkeypatch.setenv("SLURM_CONF", "/opt/slurm.conf")
+    run = _ansible.runner(t.cast(t.Any, Module()), "")
+    _code, out, _err = run(["env"], {"HOME": "/nowhere"})
+    found = dict(line.split("=", 1) for line in out.splitlines())
+    assert found.pop("HOME") == "/nowhere"
+    assert found.pop("SLURM_CONF") == "/opt/slurm.conf"
+    assert set(found) == {"LC_ALL", "LANGUAGE", "TZ", "SLURM_TIME_FORMAT"}

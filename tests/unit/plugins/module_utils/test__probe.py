@@ -56,7 +56,7 @@ def test_the_reservation_outlives_every_job(timeout: int) -> None:
 
 def test_the_submission() -> None:
     params = {"timeout": 90, "command": "nvidia-smi -L; true", "account": "", "qos": "high", "gres": "gpu:1"}
-    command = _probe.submission("n1", "gpu", "alice", 2001, "/home/alice", params)
+    command = _probe.submission("n1", "gpu", "alice", 2001, params)
     assert {
         "--uid=alice",
         "--gid=2001",
@@ -67,6 +67,8 @@ def test_the_submission() -> None:
         "--gres=gpu:1",
     } <= set(command)
     assert command[-1] == "--wrap=nvidia-smi -L; true"
+    # Any other list makes slurmd ask a login shell of the user.
+    assert "--export=ALL" in command
     assert not any(part.startswith("--account") for part in command)
 
 
@@ -79,7 +81,7 @@ def test_what_squeue_says() -> None:
 @pytest.mark.parametrize(("timeout", "option"), [(1, "now+13minutes"), (120, "now+15minutes")])
 def test_slurm_gives_a_forgotten_job_up_long_after_its_reservation(timeout: int, option: str) -> None:
     params = {"timeout": timeout, "command": "true", "account": "", "qos": "", "gres": ""}
-    assert f"--deadline={option}" in _probe.submission("n1", "gpu", "alice", 2001, "/", params)
+    assert f"--deadline={option}" in _probe.submission("n1", "gpu", "alice", 2001, params)
 
 
 def test_for_whom_a_reservation_was_made() -> None:
