@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
             adopt=tuple(args["adopt"]),
             unmanaged_nodes=args["unmanaged_nodes"],
             is_limited=args["is_limited"],
+            restart_allowed=args["restart_allowed"],
         )
         kinds = {"controller": args["controllers"], "login": args["logins"], "worker": args["workers"]}
         gathered = gather(self, task_vars or {}, kinds, set(args["targets"]))

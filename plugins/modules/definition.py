@@ -67,6 +67,10 @@ options:
         because slurm.conf and the files on every worker must change together.
     type: bool
     default: false
+  restart_allowed:
+    description: Whether slurmctld may be restarted for keys that it does not apply otherwise.
+    type: bool
+    default: false
   lint_disable:
     description: Rules of the linters to switch off.
     type: list

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist, _restart
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "adopt": {"type": "list", "elements": "str", "default": []},
     "unmanaged_nodes": {"type": "str", "default": ""},
     "is_limited": {"type": "bool", "default": False},
+    "restart_allowed": {"type": "bool", "default": False},
     "lint_disable": {"type": "list", "elements": "str", "default": []},
     "lint_severity": {"type": "dict", "default": {}},
     "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
@@ -57,6 +58,7 @@ class Settings:
     adopt: tuple[str, ...]
     unmanaged_nodes: str
     is_limited: bool = False
+    restart_allowed: bool = False
 
 
 def lines_of(value: object) -> str:
@@ -120,6 +122,7 @@ def check_cluster(
     problems += _check_nodes(hosts, used, settings, cluster)
     problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
     problems += _check_keys(used, settings, cluster)
+    problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     return problems
 
 
@@ -207,6 +210,21 @@ def _check_limit(
             "node have to change together",
             "run without --limit",
         )
+    ]
+
+
+def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """Hooks that this Slurm would not run before a restart: the canary would miss them."""
+    present = {entry.key.lower(): entry.value for entry in [*entries_of(cluster), *_conf.entries(cluster["fragment"])]}
+    keys = {str(key): hook for hook in used if (key := HOOKS[hook].conf_key)}
+    return [
+        Problem(
+            f"slurm_{hook}",
+            f"is the first to set {key}, and slurmctld {cluster['version']} runs it only after a restart",
+            "set slurm_restart_allowed: true, and the run restarts slurmctld; jobs go on meanwhile",
+        )
+        for key, hook in keys.items()
+        if _restart.needs_restart(key.lower(), present.get(key.lower(), ""), "ours", cluster["version"])
     ]
 
 

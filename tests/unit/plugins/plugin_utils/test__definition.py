@@ -25,6 +25,7 @@ CLUSTER: dict[str, t.Any] = {
     "adopted": [],
     "fragment": "",
     "included": False,
+    "version": "24.11.5",
 }
 
 
@@ -356,3 +357,27 @@ def test_equal_problems_of_many_hosts_are_one_line() -> None:
 def test_problems_that_differ_stay_apart() -> None:
     assert len(_definition.as_text([("n1", Problem("a", "b")), ("n1", Problem("a", "b", origin="f"))])) == 2
     assert _definition.as_text([]) == []
+
+
+# --- keys that wait for a restart
+
+
+@pytest.mark.parametrize(
+    ("version", "cluster", "allowed", "is_told"),
+    [
+        ("22.05.8", {}, False, True),
+        ("22.05.8", {}, True, False),
+        ("22.05.8", {"fragment": "PrologSlurmctld=/etc/nodecycle/current/controller_prolog\n"}, False, False),
+        ("24.11.5", {}, False, False),
+    ],
+)
+def test_a_hook_that_needs_a_restart_is_told_beforehand(
+    version: str, cluster: dict[str, t.Any], allowed: bool, is_told: bool
+) -> None:
+    said = check(
+        hosts("worker_prolog", controller=("controller_prolog",)),
+        cluster={"version": version, **cluster},
+        restart_allowed=allowed,
+    )
+    assert [where for where, _message, _remedy in said] == (["slurm_controller_prolog"] if is_told else [])
+    assert not is_told or "slurm_restart_allowed" in said[0][2]
