@@ -108,6 +108,9 @@ lab-down: ## Remove the lab's cluster
 
 demo-down: lab-down ## Remove every trace of the demo
 
+# The tests have labs of their own: the demo's cluster, and yours, stay as they are.
+lab-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
+
 lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
 	@pytest tests/lab tests/integration $(ARGS)
 
