@@ -30,9 +30,36 @@ _MOMENT = 5
 WRITER = "root"
 
 #: States and flags of a node that takes no jobs although nobody drained it. Slurm sets them, or an administrator.
-_OUT_OF_SERVICE = frozenset({"DOWN", "ERROR", "FAIL", "FUTURE", "UNKNOWN"})
+_OUT_OF_SERVICE = frozenset({"DOWN", "DYNAMIC_FUTURE", "ERROR", "FAIL", "FUTURE", "UNKNOWN"})
 #: Those of a node that was switched off to save power, or is about to be; a job brings it back.
 _SWITCHED_OFF = frozenset({"POWERED_DOWN", "POWERED_OFF", "POWERING_DOWN"})
+#: Those of a node that somebody has set aside, or that does not answer now. It gets its release, and is no canary unless the user says so.
+SET_ASIDE = frozenset(
+    {
+        "BLOCKED",
+        "EXTERNAL",
+        "INVALID_REG",
+        "MAINTENANCE",
+        "NOT_RESPONDING",
+        "POWERING_UP",
+        "POWER_DOWN",
+        "POWER_UP",
+        "REBOOT_ISSUED",
+        "REBOOT_REQUESTED",
+        "RESERVED",
+    }
+)
+#: Those of a node in a reservation.
+OF_RESERVATIONS = frozenset({"MAINTENANCE", "RESERVED"})
+#: The others that Slurm has (26.05: node_states and node_state_flags of slurm_protocol_defs.c), from the best canary to the worst.
+#: DRAIN is asked for by V(Node.is_drained).
+RANKS = {
+    **dict.fromkeys(("IDLE", "CLOUD", "DYNAMIC_NORM", "RESUME", "DRAIN"), 0),
+    "PLANNED": 1,
+    "COMPLETING": 2,
+    "MIXED": 3,
+    "ALLOCATED": 4,
+}
 #: The hook that ends in each of the two reasons.
 HOOK_REASONS = {"Prolog error": "worker_prolog", "Epilog error": "worker_epilog"}
 
@@ -144,6 +171,11 @@ def is_out(node: Node) -> bool:
 def is_in_service(node: Node | None) -> bool:
     """Whether a node may get jobs now."""
     return node is not None and not is_out(node) and _SWITCHED_OFF.isdisjoint({node.state, *node.flags})
+
+
+def busyness(node: Node) -> int:
+    """How much a node has to do: 0 for one that is plainly idle."""
+    return max(RANKS.get(word, 0) for word in (node.state, *node.flags))
 
 
 def _words(node: Node) -> str:

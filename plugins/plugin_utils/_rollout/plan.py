@@ -131,14 +131,20 @@ def plan(
     journal = cluster["journal"] or {}
     new_controllers = [host for host in first if "controller" in kinds[host]]
     is_canary_due = (
-        settings["probe"] and has_job_hooks and not journal.get("passed") and (bool(canary) or bool(new_controllers))
+        settings["probe"]
+        and has_job_hooks
+        and not journal.get("passed")
+        and (bool(in_service) or bool(new_controllers))
     )
     # The controller's hooks need a canary, too: any node.
     stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
-    probed = (canary or choose_canaries(1, stand_ins, node_of, nodes) if stand_ins else []) if is_canary_due else []
+    probed = canary or (choose_canaries(1, stand_ins, node_of, nodes) if stand_ins and new_controllers else [])
+    probed = probed if is_canary_due else []
     warnings = []
     if is_canary_due and not probed:
-        warnings.append("no worker is in service, so no canary runs the release before it is active everywhere")
+        warnings.append(
+            "no worker is in service, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
+        )
     if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
         warnings.append(
             "slurm_probe is false: no probe runs the hooks first, so a bad script shows only when it fails a user's job"
@@ -199,7 +205,11 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
-        "idle": {host: node_of[host] for host in in_service if nodes[node_of[host]].state == "IDLE"},
+        "idle": {
+            host: node_of[host]
+            for host in in_service
+            if nodes[node_of[host]].state == "IDLE" and _ownership.SET_ASIDE.isdisjoint(nodes[node_of[host]].flags)
+        },
         "out": {
             node.name: _ownership.describe(node)
             for node in (nodes[name] for name in node_of.values() if name in nodes)

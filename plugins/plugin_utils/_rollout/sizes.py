@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 
@@ -50,20 +50,27 @@ def choose_canaries(
     host_nodes: t.Mapping[str, str],
     nodes: t.Mapping[str, Node],
 ) -> list[str]:
-    """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible."""
+    """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible.
 
-    def is_busy(host: str) -> bool:
-        return nodes[host_nodes[host]].state != "IDLE"
+    Nodes in a reservation, which may be a broken one's, only if there is no other. But a maintenance of all nodes is a good time for a change.
+    """
 
-    ordered = sorted(candidates, key=lambda host: (is_busy(host), candidates.index(host)))
+    def busyness(host: str) -> int:
+        return _ownership.busyness(nodes[host_nodes[host]])
+
+    def without(flags: frozenset[str]) -> list[str]:
+        return [host for host in candidates if flags.isdisjoint(nodes[host_nodes[host]].flags)]
+
+    free = without(_ownership.SET_ASIDE) or without(_ownership.SET_ASIDE - _ownership.OF_RESERVATIONS)
+    ordered = sorted(free, key=lambda host: (busyness(host), free.index(host)))
     text = str(spec).strip()
     if text in ("", "None"):
         chosen: list[str] = []
-        open_partitions = {part for host in candidates for part in nodes[host_nodes[host]].partitions}
+        open_partitions = {part for host in free for part in nodes[host_nodes[host]].partitions}
         while open_partitions:
             best = max(
                 ordered,
-                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]].partitions)), not is_busy(host)),
+                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]].partitions)), -busyness(host)),
             )
             chosen.append(best)
             open_partitions -= set(nodes[host_nodes[best]].partitions)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import re
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
@@ -313,3 +315,20 @@ def test_what_takes_jobs_or_is_ours_needs_no_explanation() -> None:
 def test_who_may_get_jobs_now(state: str, is_in: bool) -> None:
     assert _ownership.is_in_service(node(state, "")) == is_in
     assert not _ownership.is_in_service(None)
+
+
+#: node_states and node_state_flags of slurm_protocol_defs.c, 26.05.
+STATES = [
+    "DOWN", "IDLE", "ALLOCATED", "ERROR", "MIXED", "FUTURE", "UNKNOWN", "BLOCKED", "CLOUD", "COMPLETING", "DRAIN", "DYNAMIC_FUTURE",
+    "DYNAMIC_NORM", "EXTERNAL", "INVALID_REG", "FAIL", "MAINTENANCE", "POWER_DOWN", "POWER_UP", "POWERED_DOWN", "REBOOT_REQUESTED",
+    "REBOOT_ISSUED", "RESERVED", "RESUME", "NOT_RESPONDING", "PLANNED", "POWERING_UP", "POWERING_DOWN",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_of_slurm_has_one_meaning_and_is_documented(state: str, root: pathlib.Path) -> None:
+    meanings = [_ownership._OUT_OF_SERVICE, _ownership._SWITCHED_OFF, _ownership.SET_ASIDE, set(_ownership.RANKS)]
+    assert sum(state in meaning for meaning in meanings) == 1
+    page = (root / "docs/guide/rollout.md").read_text()
+    table = page[page.index("## States of nodes") : page.index("## The state of the cluster")]
+    assert len(re.findall(rf"\b{state}\b", table)) == 1

@@ -229,6 +229,40 @@ def test_canaries_hold_every_partition_and_prefer_idle_nodes() -> None:
 
 
 @pytest.mark.parametrize(
+    "state",
+    [
+        "IDLE+MAINTENANCE+RESERVED", "IDLE+RESERVED", "IDLE+REBOOT_REQUESTED", "IDLE+REBOOT_ISSUED", "IDLE+POWERING_UP", "IDLE+POWER_DOWN",
+        "IDLE+NOT_RESPONDING", "IDLE+PLANNED", "IDLE+COMPLETING", "MIXED", "ALLOCATED",
+    ],
+)  # fmt: skip
+def test_a_plainly_idle_node_is_the_canary(state: str) -> None:
+    assert canaries("", a=node(state), b=node("IDLE"), c=node(state)) == ["b"]
+    assert canaries("1", a=node(state), b=node("IDLE+CLOUD"), c=node(state)) == ["b"]
+
+
+def test_the_less_a_node_does_the_better_a_canary_it_is() -> None:
+    assert canaries("2", a=node("ALLOCATED"), b=node("MIXED"), c=node("IDLE+PLANNED")) == ["c", "b"]
+
+
+def test_a_node_that_somebody_has_set_aside_is_no_canary_for_its_partition() -> None:
+    nodes = {"a": node("IDLE", ["x"]), "b": node("IDLE+MAINTENANCE+RESERVED", ["gpu"])}
+    assert canaries("", **nodes) == ["a"]
+    assert canaries("b", **nodes) == ["b"]
+
+
+def test_where_all_nodes_are_reserved_one_of_them_is_the_canary() -> None:
+    assert canaries("", a=node("IDLE+MAINTENANCE"), b=node("IDLE+MAINTENANCE+NOT_RESPONDING")) == ["a"]
+
+
+def test_where_no_node_answers_there_is_no_canary_and_a_warning(world: World) -> None:
+    for name in world.workers:
+        world.cluster["nodes"][name] = node("IDLE+NOT_RESPONDING")
+    plan = world.plan()
+    assert (plan["canary"], plan["probed"]) == ([], [])
+    assert "so no canary runs the release" in plan["warnings"][0]
+
+
+@pytest.mark.parametrize(
     ("spec", "chosen"), [("2", ["b", "c"]), ("50%", ["b", "c"]), ("1%", ["b"]), ("[a,d]", None), ("a,d", ["a", "d"])]
 )
 def test_canaries_by_number_percentage_or_name(spec: str, chosen: list[str] | None) -> None:
