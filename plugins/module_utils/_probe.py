@@ -82,12 +82,24 @@ def _exit_code(text: str) -> str:
     return f"{int(text) >> 8}:{int(text) & 127}" if text.isdigit() else text
 
 
-def wanted(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    """Node and partition of each job: those given for a node, else all that it is in."""
-    return [(name, part) for name, node in nodes.items() for part in partitions.get(name, node.partitions)]
+def wanted(
+    nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any], closed: t.Container[str] = ()
+) -> list[tuple[str, str]]:
+    """Node and partition of each job: those given for a node, else all that it is in and whose jobs start."""
+    return [
+        (name, part)
+        for name, node in nodes.items()
+        for part in partitions.get(name, [each for each in node.partitions if each not in closed])
+    ]
 
 
-def refusal(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> str:
+def left_out(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any], closed: t.Iterable[str]) -> list[str]:
+    """The closed partitions in which there is no job for that reason."""
+    own = {part for name, node in nodes.items() if name not in partitions for part in node.partitions}
+    return [name for name in closed if name in own]
+
+
+def refusal(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any], closed: t.Container[str] = ()) -> str:
     """The reason why no job would tell anything about these nodes; empty if one would."""
     out = [
         f"{name} is out of service: {_ownership.describe(node)}"
@@ -99,8 +111,8 @@ def refusal(nodes: t.Mapping[str, Node], partitions: t.Mapping[str, t.Any]) -> s
     for name, parts in partitions.items():
         if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
             return f"partitions: {name}: needs a list of names, not {parts!r}"
-    idle = [name for name in nodes if not any(node == name for node, _part in wanted(nodes, partitions))]
-    return f"{', '.join(idle)} is in no partition, so no job can be sent there" if idle else ""
+    idle = [name for name in nodes if not any(node == name for node, _part in wanted(nodes, partitions, closed))]
+    return f"{', '.join(idle)} is in no partition that takes jobs. Choose other nodes with slurm_canary" if idle else ""
 
 
 def minutes(timeout: int) -> int:

@@ -142,17 +142,21 @@ def with_reason(slurm: Slurm, job: _probe.Job) -> _probe.Job:
 
 
 def probe(
-    module: AnsibleModule, slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd
+    module: AnsibleModule, slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, closed: t.Collection[str]
 ) -> tuple[list[_probe.Job], list[str]]:
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
     clear(slurm, user.pw_name)
     # The probe of a killed run may still follow its jobs. It ends now that they are gone. Before that it would remove ours, too.
     with _ansible.exclusive(module, _ansible.PROBE_LOCK):
-        return reserve_and_run(slurm, nodes, user, module.params)
+        return reserve_and_run(slurm, nodes, user, module.params, closed)
 
 
 def reserve_and_run(
-    slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, params: dict[str, t.Any]
+    slurm: Slurm,
+    nodes: dict[str, Node],
+    user: pwd.struct_passwd,
+    params: dict[str, t.Any],
+    closed: t.Collection[str],
 ) -> tuple[list[_probe.Job], list[str]]:
     """The same, where no other probe is under way."""
     clear(slurm, user.pw_name)
@@ -160,7 +164,7 @@ def reserve_and_run(
     try:
         users = dict.fromkeys(["root", user.pw_name])
         slurm.reserve(RESERVATION, _hostlist.fold(nodes), users, _probe.reserved_minutes(params["timeout"]))
-        for node, partition in _probe.wanted(nodes, params["partitions"]):
+        for node, partition in _probe.wanted(nodes, params["partitions"], closed):
             jobs.append(submit(slurm, node, partition, user, params))
         jobs = follow(slurm, jobs, params["name"], params["timeout"])
     finally:
@@ -216,20 +220,29 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     slurm_user = slurm.cluster().slurm_user
     user = account_of(params, slurm_user)
     nodes = slurm.nodes(params["name"])
-    refusal = _probe.refusal(nodes, params["partitions"])
+    closed = [name for name, state in slurm.partitions().items() if state != "UP"]
+    refusal = _probe.refusal(nodes, params["partitions"], closed)
     if refusal:
         raise FailedError(f"Probe of {params['name']}: {refusal}")
+    left_out = _probe.left_out(nodes, params["partitions"], closed)
+    if left_out:
+        module.warn(
+            f"The partition {', '.join(left_out)} is closed, so no probe runs there. Scripts for it alone meet a user's job first."
+        )
     others = _probe.others(slurm.reservations(), nodes)
     if others:
         module.warn(
             f"Some of the nodes {params['name']} are in reservations of others: {', '.join(others)}. These stay as they are."
         )
     if module.check_mode:
-        jobs = [_probe.Job("", node, partition, "") for node, partition in _probe.wanted(nodes, params["partitions"])]
+        jobs = [
+            _probe.Job("", node, partition, "")
+            for node, partition in _probe.wanted(nodes, params["partitions"], closed)
+        ]
         problems: list[str] = []
         completing: list[str] = []
     else:
-        jobs, completing = probe(module, slurm, nodes, user)
+        jobs, completing = probe(module, slurm, nodes, user, closed)
         if not all(map(_probe.has_passed, jobs)):
             # The node's drain may come a moment after the job's end.
             time.sleep(1)
@@ -243,6 +256,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         "jobs": [job.facts() for job in jobs],
         "nodes": {name: _ownership.facts(node, slurm_user) for name, node in nodes.items()},
         "reservations": others,
+        "left_out": left_out,
         "completing": completing,
     }
     if problems:

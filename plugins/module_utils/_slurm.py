@@ -213,9 +213,10 @@ def epoch(text: str) -> int | None:
         return None
 
 
-def parse_partitions(text: str) -> list[str]:
-    """The partitions' names in C(scontrol show partition -o)."""
-    return re.findall(r"^PartitionName=(\S+)", text, re.MULTILINE)
+def parse_partitions(text: str) -> dict[str, str]:
+    """The partitions in C(scontrol show partition -o), each with its state: V(UP), or V(DOWN), V(DRAIN) or V(INACTIVE) for a closed one."""
+    found = re.findall(r"^PartitionName=(\S+)(?:.* State=(\S+))?", text, re.MULTILINE)
+    return {name: state or "UP" for name, state in found}
 
 
 def parse_reservations(text: str) -> dict[str, dict[str, str]]:
@@ -423,8 +424,8 @@ class Slurm:
         for some in _batches(_checked(ids)):
             self.call("scontrol", "release", ",".join(some))
 
-    def partitions(self) -> list[str]:
-        """The names of all partitions, hidden ones too."""
+    def partitions(self) -> dict[str, str]:
+        """All partitions, hidden ones too, each with its state."""
         return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
 
     def reservations(self) -> dict[str, dict[str, str]]:

@@ -79,6 +79,11 @@ partitions:
   returned: success
   type: list
   elements: str
+closed_partitions:
+  description: Those of them whose jobs do not start (C(State) is not V(UP)).
+  returned: success
+  type: list
+  elements: str
 nodes:
   description: State of each node by its name, as RV(nodecycle.slurm.node_info#module:nodes).
   returned: success
@@ -200,7 +205,8 @@ def main() -> t.NoReturn:
         conf_path=cluster.conf_path,
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
-        partitions=partitions,
+        partitions=list(partitions),
+        closed_partitions=[name for name, state in partitions.items() if state != "UP"],
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
         conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),

@@ -149,6 +149,11 @@ reservations:
   returned: with O(state=passed), also on failure
   type: list
   elements: str
+left_out:
+  description: The closed partitions of these nodes, in which no job was sent.
+  returned: with O(state=passed), also on failure
+  type: list
+  elements: str
 completing:
   description:
     - The ids of cancelled jobs whose prolog or epilog had not ended a minute later. If it fails after that, Slurm drains the node then.

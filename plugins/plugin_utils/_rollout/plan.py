@@ -119,9 +119,10 @@ def plan(
         if not result["id"] and (not result["active"] or (result["conf_pending"] and not definition["conf_text"]))
     ]
     in_service = [host for host in workers if _ownership.is_in_service(nodes.get(node_of[host]))]
+    closed = cluster["closed_partitions"]
     canary: list[str] = []
     try:
-        canary = choose_canaries(settings["canary"], in_service, node_of, nodes) if in_service else []
+        canary = choose_canaries(settings["canary"], in_service, node_of, nodes, closed) if in_service else []
         sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
     except RolloutError as exc:
         problems.append(str(exc))
@@ -138,12 +139,12 @@ def plan(
     )
     # The controller's hooks need a canary, too: any node.
     stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
-    probed = canary or (choose_canaries(1, stand_ins, node_of, nodes) if stand_ins and new_controllers else [])
+    probed = canary or (choose_canaries(1, stand_ins, node_of, nodes, closed) if stand_ins and new_controllers else [])
     probed = probed if is_canary_due else []
     warnings = []
     if is_canary_due and not probed:
         warnings.append(
-            "no worker is in service, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
+            "no worker is in service and in an open partition, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
         )
     if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
         warnings.append(
@@ -208,7 +209,9 @@ def plan(
         "idle": {
             host: node_of[host]
             for host in in_service
-            if nodes[node_of[host]].state == "IDLE" and _ownership.SET_ASIDE.isdisjoint(nodes[node_of[host]].flags)
+            if nodes[node_of[host]].state == "IDLE"
+            and _ownership.SET_ASIDE.isdisjoint(nodes[node_of[host]].flags)
+            and not set(nodes[node_of[host]].partitions).issubset(closed)
         },
         "out": {
             node.name: _ownership.describe(node)

@@ -49,31 +49,35 @@ def choose_canaries(
     candidates: t.Sequence[str],
     host_nodes: t.Mapping[str, str],
     nodes: t.Mapping[str, Node],
+    closed: t.Collection[str] = (),
 ) -> list[str]:
     """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible.
 
-    Nodes in a reservation, which may be a broken one's, only if there is no other. But a maintenance of all nodes is a good time for a change.
+    closed: partitions whose jobs do not start; a node that is in no other is none. Nodes in a reservation, which may be a broken one's, only if there is no other. But a maintenance of all nodes is a good time for a change.
     """
 
     def busyness(host: str) -> int:
         return _ownership.busyness(nodes[host_nodes[host]])
 
+    def partitions(host: str) -> set[str]:
+        return set(nodes[host_nodes[host]].partitions).difference(closed)
+
     def without(flags: frozenset[str]) -> list[str]:
-        return [host for host in candidates if flags.isdisjoint(nodes[host_nodes[host]].flags)]
+        return [host for host in candidates if partitions(host) and flags.isdisjoint(nodes[host_nodes[host]].flags)]
 
     free = without(_ownership.SET_ASIDE) or without(_ownership.SET_ASIDE - _ownership.OF_RESERVATIONS)
     ordered = sorted(free, key=lambda host: (busyness(host), free.index(host)))
     text = str(spec).strip()
     if text in ("", "None"):
         chosen: list[str] = []
-        open_partitions = {part for host in free for part in nodes[host_nodes[host]].partitions}
+        open_partitions = {part for host in free for part in partitions(host)}
         while open_partitions:
             best = max(
                 ordered,
-                key=lambda host: (len(open_partitions & set(nodes[host_nodes[host]].partitions)), -busyness(host)),
+                key=lambda host: (len(open_partitions & partitions(host)), -busyness(host)),
             )
             chosen.append(best)
-            open_partitions -= set(nodes[host_nodes[best]].partitions)
+            open_partitions -= partitions(best)
         return chosen or ordered[:1]
     if text.rstrip("%").isdigit():
         return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]

@@ -31,6 +31,9 @@ def job(**fields: t.Any) -> _probe.Job:
 
 def test_which_jobs() -> None:
     assert _probe.wanted(NODES, {}) == [("n1", "batch"), ("n2", "batch"), ("n2", "gpu")]
+    assert _probe.wanted(NODES, {}, ["gpu"]) == [("n1", "batch"), ("n2", "batch")]
+    assert _probe.left_out(NODES, {}, ["gpu", "elsewhere"]) == ["gpu"]
+    assert _probe.refusal(NODES, {}, ["batch"]).startswith("n1 is in no partition that takes jobs")
     assert _probe.wanted(NODES, {"n2": ["gpu"], "n3": ["batch"]}) == [("n1", "batch"), ("n2", "gpu")]
 
 

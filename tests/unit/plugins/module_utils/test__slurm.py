@@ -51,7 +51,7 @@ def test_the_recorded_nodes() -> None:
 
 def test_the_recorded_partitions() -> None:
     slurm = Recording()
-    assert _slurm.Slurm(slurm).partitions() == ["batch", "gpu"]
+    assert _slurm.Slurm(slurm).partitions() == {"batch": "UP", "gpu": "UP"}
     assert "-a" in slurm.asked[0], "hidden partitions count too"
 
 

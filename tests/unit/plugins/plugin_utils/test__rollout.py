@@ -78,6 +78,7 @@ class World:
         self.cluster: dict[str, t.Any] = {
             "nodes": {name: node() for name in self.workers},
             "partitions": ["batch"],
+            "closed_partitions": [],
             "journal": None,
             "committed": {"name": "before", "hosts": dict.fromkeys(hosts, OLD)},
             "reconfigure_due": False,
@@ -252,6 +253,12 @@ def test_a_node_that_somebody_has_set_aside_is_no_canary_for_its_partition() -> 
 
 def test_where_all_nodes_are_reserved_one_of_them_is_the_canary() -> None:
     assert canaries("", a=node("IDLE+MAINTENANCE"), b=node("IDLE+MAINTENANCE+NOT_RESPONDING")) == ["a"]
+
+
+def test_a_node_that_only_a_closed_partition_has_is_no_canary(world: World) -> None:
+    world.cluster["nodes"]["w1"] = node("IDLE", ["gpu"])
+    world.cluster["closed_partitions"] = ["gpu"]
+    assert world.plan()["probed"] == ["w2"]
 
 
 def test_where_no_node_answers_there_is_no_canary_and_a_warning(world: World) -> None:
