@@ -57,7 +57,10 @@ IN_THE_VARIABLES = [
         (
             f"the directory {root!r} for the releases",
             {"slurm_release_root": root},
-            [f"slurm_release_root is {root!r}, which cannot be the directory of the releases", "write an absolute path"],
+            [
+                f"slurm_release_root is {root!r}, which cannot be the directory of the releases",
+                "write an absolute path",
+            ],
         )
         for root in ("etc/nodecycle", "/", "/etc/", "/etc/../nodecycle")
     ),

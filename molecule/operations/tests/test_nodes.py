@@ -1,0 +1,39 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What administrators have closed or set aside stays so, and does not stop a rollout."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import administrator, extra, summary, users
+
+EPILOG = extra({"slurm_worker_epilog": "#!/bin/sh\necho changed\n"})
+
+
+@pytest.mark.parametrize("state", ["DOWN", "INACTIVE"])
+def test_a_closed_partition_gets_no_probe_and_stops_nothing(lab, good, state):
+    """worker3 alone is in the partition gpu, so it is the canary at other times."""
+    administrator(lab, f"PartitionName=gpu State={state}")
+    try:
+        with users(lab, "-w worker1"):
+            done = lab.play(good, EPILOG)
+        assert done.returncode == 0, done.stdout
+        assert f"State={state}" in lab.run("controller", "scontrol show partition gpu -o")
+    finally:
+        administrator(lab, "PartitionName=gpu State=UP")
+        back = lab.play(good)
+    assert back.returncode == 0, back.stdout
+    assert "Canary: worker3." in summary(back)
+
+
+def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
+    what = "ReservationName=hw-check StartTime=now Duration=60 Users=root Flags=MAINT Nodes=worker3"
+    lab.run("controller", f"scontrol create reservation {what}")
+    try:
+        done = lab.play(good, EPILOG)
+    finally:
+        lab.run("controller", "scontrol delete ReservationName=hw-check")
+        back = lab.play(good)
+    assert done.returncode == 0, done.stdout
+    assert "Canary: worker1." in summary(done)
+    assert back.returncode == 0, back.stdout
