@@ -49,6 +49,14 @@ options:
         (true by itself where the script uses vaulted values).
     type: dict
     default: {}
+  script_path:
+    description:
+      - With O(state=staged), absolute directories that come before the usual ones in the C(PATH) of every script that root or SlurmUser runs,
+        the first one first. Task hooks keep the environment of their job.
+      - They are a part of the release, so a change makes a new one.
+    type: list
+    elements: path
+    default: []
   id:
     description:
       - The staged release, as returned by O(state=staged), or the name of its directory. Required with O(state=canary) and O(state=active).
@@ -238,6 +246,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["staged", "empty", "canary", "active", "absent"], "default": "staged"},
             "hooks": {"type": "dict", "default": {}},
+            "script_path": {"type": "list", "elements": "path", "default": []},
             "id": {"type": "str"},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "keep": {"type": "int", "default": 5},

@@ -13,7 +13,12 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    Script,
+    dispatcher_path,
+    normal_root,
+    normal_script_path,
+)
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
 #: The options of the action; its module documents them.
@@ -46,6 +51,7 @@ class Host:
     defined: frozenset[str]
     is_target: bool = True
     scripts: dict[str, list[Script]] = dataclasses.field(default_factory=dict)
+    script_path: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +115,15 @@ def check_root(root: str) -> tuple[str, list[Problem]]:
     except ValueError as exc:
         said, _colon, remedy = str(exc).partition(": ")
         return root, [Problem("slurm_release_root", f"is wrong: {said}", remedy)]
+
+
+def check_script_path(value: object, origin: str = "") -> tuple[tuple[str, ...], list[Problem]]:
+    """The directories that come first in the PATH of a host's scripts, and the problems with them."""
+    try:
+        return normal_script_path(value), []
+    except ValueError as exc:
+        said, _colon, remedy = str(exc).rpartition(": ")
+        return (), [Problem("slurm_script_path", said, remedy, origin)]
 
 
 def check_cluster(

@@ -31,7 +31,7 @@ HARMLESS = {
     **dict.fromkeys(
         [f"{name}.bin_dir" for name in MODULES]
         + [f"{name}.{option}" for name in MODULES for option in ("path", "root", "conf_path")]
-        + ["release.conf.path"],
+        + ["release.conf.path", "release.script_path"],
         "a path of the site's, the same for every job",
     ),
     **dict.fromkeys(
