@@ -130,6 +130,7 @@ options:
     description: The rendered release. The action plugin sets it, never a user.
     type: str
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
 attributes:
   check_mode:
@@ -236,7 +237,7 @@ removed:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _host_release
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _daemons, _host_release
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import StoreError
 
 
@@ -264,11 +265,13 @@ def main() -> t.NoReturn:
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "show_diff": {"type": "bool", "default": True},
             "payload": {"type": "str", "no_log": True},
+            **_daemons.UNITS_SPEC,
         },
         required_if=[("state", "active", ("id",)), ("state", "canary", ("id",))],
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     if module.params["keep"] < 2:
         module.fail_json(
             msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"

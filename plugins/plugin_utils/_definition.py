@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _hostlist
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     Script,
@@ -124,6 +124,19 @@ def check_script_path(value: object, origin: str = "") -> tuple[tuple[str, ...],
     except ValueError as exc:
         said, _colon, remedy = str(exc).rpartition(": ")
         return (), [Problem("slurm_script_path", said, remedy, origin)]
+
+
+def check_units(units: t.Mapping[str, object]) -> list[Problem]:
+    """The problems with the names of a host's units, by daemon."""
+    problems = []
+    for daemon, value in units.items():
+        try:
+            _daemons.units({daemon: value})
+        except ValueError as exc:
+            said, _colon, remedy = str(exc).rpartition(": ")
+            where, _space, message = said.partition(" ")
+            problems.append(Problem(where, message, remedy))
+    return problems
 
 
 def check_cluster(

@@ -12,7 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host, check_script_path
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host, check_script_path, check_units
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import known_variables
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, unknown_variables
@@ -65,6 +65,7 @@ def gather(
             hook for hook, value in values.items() if value not in (None, "", []) and str(value).strip()
         )
         script_path, wrong = check_script_path(renderer.variable("slurm_script_path"))
+        wrong += check_units({daemon: renderer.variable(f"slurm_{daemon}_unit") for daemon in ("slurmd", "slurmctld")})
         gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts, script_path))
         if is_target:
             misplaced = unknown_variables(variables, known)

@@ -44,6 +44,10 @@ HARMLESS = {
         "a digest that everybody may know",
     ),
     **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.removed"], "names of hosts"),
+    **dict.fromkeys(
+        [f"{name}.units.{daemon}" for name in MODULES for daemon in ("slurmd", "slurmctld")],
+        "names of units of systemd",
+    ),
     "node.reason": "Slurm shows it to everybody",
     **dict.fromkeys(["held_jobs.jobs", "held_jobs_info.jobs"], "ids"),
     "hook_log_info.jobs": "ids and names of hosts",

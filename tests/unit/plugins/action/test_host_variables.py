@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""slurm_script_path on its way from a host's variables into that host's release."""
+"""Variables of a host that are no scripts: each host may have its own, and a wrong one stops the run before any host is touched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files
 TEXT = "#!/bin/sh\n"
 ROOT = "/etc/nodecycle"
 DIRECTORIES = ["/opt/slurm/bin", "/opt/it's/bin"]
-HOSTS = {"c": [], "w1": [], "w2": DIRECTORIES}
+HOSTS: dict[str, dict[str, t.Any]] = {
+    "c": {},
+    "w1": {"slurm_script_path": []},
+    "w2": {"slurm_script_path": DIRECTORIES},
+}
 
 CLUSTER = {
     "version": "24.11.5",
@@ -50,8 +54,7 @@ def expected(script_path: t.Sequence[str]) -> str:
     return built.id
 
 
-def play(directory: pathlib.Path, root: pathlib.Path, playbook: str, paths: dict[str, t.Any]) -> str:
-    hosts: dict[str, t.Any] = {name: {"slurm_script_path": path} for name, path in paths.items()}
+def play(directory: pathlib.Path, root: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> str:
     groups = {
         "slurm_controller": {"hosts": {"c": hosts["c"]}},
         "slurm_worker": {"hosts": {name: hosts[name] for name in ("w1", "w2")}},
@@ -85,11 +88,13 @@ def test_the_check_knows_each_hosts_own(tmp_path: pathlib.Path, root: pathlib.Pa
     assert f'"{expected([])} {expected(DIRECTORIES)}"' in play(tmp_path, root, str(playbook), HOSTS)
 
 
-def test_a_relative_one_is_refused_before_any_host_is_touched(tmp_path: pathlib.Path, root: pathlib.Path) -> None:
-    said = play(tmp_path, root, "playbooks/validate.yml", {**HOSTS, "w2": ["bin"]})
+def test_wrong_ones_are_refused_before_any_host_is_touched(tmp_path: pathlib.Path, root: pathlib.Path) -> None:
+    wrong = {"slurm_script_path": ["bin"], "slurm_slurmd_unit": "a b", "slurm_slurmctld_unit": "slurmctld.socket"}
+    said = play(tmp_path, root, "playbooks/validate.yml", {**HOSTS, "w2": wrong})
     assert "No host was touched" in said
-    assert "slurm_script_path has 'bin'" in said
-    assert "[host w2]" in said
+    assert "The definition has 3 problems" in said
+    for problem in ("script_path has 'bin'", "slurmd_unit is 'a b'", "slurmctld_unit is 'slurmctld.socket'"):
+        assert f"slurm_{problem} [host w2]. Remedy: write" in said
 
 
 @pytest.mark.parametrize("script_path", [[], DIRECTORIES, None])
