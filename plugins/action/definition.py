@@ -115,7 +115,11 @@ class ActionModule(ActionBase):
         for host in gathered.hosts:
             hooks = _definition.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
-            release = build(scripts, settings.root, _own_files.dispatcher_bodies()) if host.is_target else None
+            release = (
+                build(scripts, settings.root, _own_files.dispatcher_bodies(), host.script_path)
+                if host.is_target
+                else None
+            )
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",

@@ -29,6 +29,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         args = dict(self._task.args)
         args.pop("payload", None)
+        script_path, wrong = _definition.check_script_path(args.pop("script_path", None))
         if args.get("state", "staged") == "staged":
             renderer = Renderer(loader=self._loader, variables=variables)
             node_name = str(args.get("node_name") or variables.get("inventory_hostname_short") or "")
@@ -45,7 +46,7 @@ class ActionModule(ActionBase):
                 for hook in HOOKS
                 if hook in hooks
             }
-            problems += renderer.problems
+            problems += [*renderer.problems, *wrong]
             if problems:
                 lines = _definition.as_text([("", problem) for problem in problems])
                 return {
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
             except ValueError as exc:
                 return {**result, "failed": True, "msg": f"`slurm_release_root`: {exc}."}
             try:
-                release = build(scripts, root, dispatcher_bodies())
+                release = build(scripts, root, dispatcher_bodies(), script_path)
             except DigestError as exc:
                 return {**result, "failed": True, "msg": f"The scripts cannot be staged; nothing was changed. {exc}."}
             args["payload"] = pack(release) if release else ""

@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Node, SlurmError
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,6 @@ QUIET_WITHIN = 30
 LAUNCH_WITHIN = 1
 #: slurmd of 23.11 and later replaces itself, too, and registers again.
 NODES_WITHIN = 30
-UNIT = "slurmctld"
 
 _PING = re.compile(r"^Slurmctld\(\w+\) at (\S+) is (UP|DOWN)", re.MULTILINE)
 _SEVERE = re.compile(r"\b(?:fatal|error): ")
@@ -76,19 +75,26 @@ class Controller:
             text = handle.read()
         if not text and (journalctl := self._module.get_bin_path("journalctl")):
             since = f"--since=@{int(self._began)}"
-            _code, text, _err = self._module.run_command([journalctl, "-q", f"--unit={UNIT}", since, "--output=cat"])
+            _code, text, _err = self._module.run_command(
+                [journalctl, "-q", f"--unit={self.unit()}", since, "--output=cat"]
+            )
         return severe_lines(text)
+
+    def unit(self) -> str:
+        """The daemon's unit on this host."""
+        return _daemons.unit(self._module, "slurmctld")
 
     def systemctl(self, verb: str) -> None:
         """Start or restart the daemon of this host. Raises SlurmError."""
+        unit = self.unit()
         systemctl = self._module.get_bin_path("systemctl")
         if not systemctl:
-            raise SlurmError(f"this host has no systemctl to {verb} {UNIT} with: {verb} it by hand")
+            raise SlurmError(f"this host has no systemctl to {verb} {unit} with: {verb} it by hand")
         code, out, err = self._module.run_command(
-            [self._module.get_bin_path("timeout", required=True), "120", systemctl, verb, UNIT]
+            [self._module.get_bin_path("timeout", required=True), "120", systemctl, verb, unit]
         )
         if code:
-            raise SlurmError(f"systemctl {verb} {UNIT} ended with exit code {code} and said: {(err or out).strip()}")
+            raise SlurmError(f"systemctl {verb} {unit} ended with exit code {code} and said: {(err or out).strip()}")
 
     def reconfigure(self) -> None:
         """Tell the controller to read its files. Raises SlurmError.

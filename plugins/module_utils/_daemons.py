@@ -22,16 +22,60 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-#: The units of the daemons, by the name of their program.
-UNITS = {"slurmd": "slurmd.service", "slurmctld": "slurmctld.service", "sackd": "sackd.service"}
+#: The units of the daemons as Slurm ships them (etc/slurmd.service.in and its like, 22.05 to 26.05), by the name of their program.
+UNITS = {"slurmd": "slurmd.service", "slurmctld": "slurmctld.service"}
+
+#: The option of every module that needs the units (doc fragment C(_units)).
+UNITS_SPEC: dict[str, t.Any] = {
+    "units": {"type": "dict", "default": {}, "options": {"slurmd": {"type": "str"}, "slurmctld": {"type": "str"}}}
+}
+#: systemd.unit(5). The first character is no dash, which would make an option of it, and no dot.
+_UNIT = re.compile(r"[A-Za-z0-9:_][A-Za-z0-9:_.\\@-]*")
+_LONGEST_UNIT = 255
+_OTHER_KIND = re.compile(r".*\.(?:socket|device|mount|automount|swap|target|path|timer|slice|scope)")
 
 #: The daemons that run as SlurmUser, or as root.
 _OF_SLURM_USER = ("slurmctld", "sackd")
 _NAMESPACES = ("pid", "mnt")
 _DELETED = " (deleted)"
 
-#: The main process of a unit, 0 where there is none.
+#: The main process of a daemon's unit, 0 where there is none.
 MainPid = t.Callable[[str], int]
+
+
+def normal_unit(value: object) -> str:
+    """The whole name of a unit, as systemd completes it. Raises ValueError with a sentence for one that cannot be a service's."""
+    if isinstance(value, str) and _UNIT.fullmatch(value) and not _OTHER_KIND.fullmatch(value):
+        unit = str(value) if value.endswith(".service") else f"{value}.service"
+        if len(unit) <= _LONGEST_UNIT:
+            return unit
+    raise ValueError(
+        f"is {value!r}: write the name of a systemd service such as slurmd.service, of letters, digits and the characters `:-_.\\@`"
+    )
+
+
+def units(given: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """The unit of each daemon. Raises ValueError for a wrong one."""
+    found = dict(UNITS)
+    for daemon, value in (given or {}).items():
+        try:
+            found[daemon] = found[daemon] if value is None else normal_unit(value)
+        except ValueError as exc:
+            raise ValueError(f"slurm_{daemon}_unit {exc}") from exc
+    return found
+
+
+def require_units(module: AnsibleModule) -> None:
+    """Complete the option O(units). Fails for a wrong one."""
+    try:
+        module.params["units"] = units(module.params["units"])
+    except ValueError as exc:
+        module.fail_json(msg=f"{exc}.")
+
+
+def unit(module: AnsibleModule, daemon: str) -> str:
+    """The unit of a daemon on the host of a module."""
+    return units(module.params.get("units"))[daemon]
 
 
 def uids(pid: int | str, proc: str = "/proc") -> set[int] | None:
@@ -63,7 +107,7 @@ def find(name: str, main_pid: MainPid, slurm_uid: int | None = None, proc: str =
         return leaders[0]
     # None: its program may have another name, or its unit namespaces of its own. Several: one of them may be the unit's; a host may also run
     # many (slurmd -N), of which each tells the same.
-    return main_pid(UNITS[name]) or min(leaders, default=0)
+    return main_pid(name) or min(leaders, default=0)
 
 
 def arguments(pid: int, proc: str = "/proc") -> list[str]:
@@ -74,7 +118,7 @@ def arguments(pid: int, proc: str = "/proc") -> list[str]:
 
 def find_on(module: AnsibleModule, name: str, slurm_uid: int | None = None) -> int:
     """The process of a daemon of the host on which a module runs, 0 where it does not run."""
-    return find(name, lambda unit: _main_pid(module, unit), slurm_uid)
+    return find(name, lambda daemon: _main_pid(module, unit(module, daemon)), slurm_uid)
 
 
 def version(module: AnsibleModule, pid: int, name: str) -> tuple[int, int] | None:
@@ -96,11 +140,11 @@ def release_of(text: str) -> tuple[int, int] | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def _main_pid(module: AnsibleModule, unit: str) -> int:
+def _main_pid(module: AnsibleModule, name: str) -> int:
     systemctl = module.get_bin_path("systemctl")
     if not systemctl:
         return 0
-    code, out, _err = module.run_command([systemctl, "show", "--property=MainPID", unit])
+    code, out, _err = module.run_command([systemctl, "show", "--property=MainPID", name])
     match = re.search(r"^MainPID=(\d+)$", out, re.MULTILINE)
     return int(match.group(1)) if code == 0 and match else 0
 

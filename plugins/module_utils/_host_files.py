@@ -11,6 +11,7 @@ Each thing is described as data, so that one loop can compare, place and remove 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import stat
@@ -31,8 +32,9 @@ LOGROTATE = "/etc/logrotate.d/nodecycle"
 TMPFILES = "/etc/tmpfiles.d/nodecycle.conf"
 
 #: The daemon that an init hook holds back until it has succeeded.
-_HELD_BACK = {"worker_init": _daemons.UNITS["slurmd"], "controller_init": _daemons.UNITS["slurmctld"]}
-
+_HELD_BACK = {"worker_init": "slurmd", "controller_init": "slurmctld"}
+_DROP_IN = "nodecycle.conf"
+_OURS = "# Managed by nodecycle.slurm"
 
 #: Seconds after which the scripts of an init hook are ended, all of them together. Logins wait for login_init.
 INIT_TIMEOUTS = {"worker_init": 1800, "login_init": 90, "controller_init": 1800}
@@ -58,13 +60,13 @@ def unit_name(hook: str) -> str:
 
 
 def held_back(hook: str) -> str:
-    """The daemon's unit that an init hook holds back; empty for a hook that holds none."""
+    """The daemon that an init hook holds back; empty for a hook that holds none."""
     return _HELD_BACK.get(hook, "")
 
 
-def drop_in_path(hook: str) -> str:
+def drop_in_path(hook: str, units: t.Mapping[str, str] = _daemons.UNITS) -> str:
     """The drop-in by which an init hook holds its daemon back; empty for a hook that holds none."""
-    return f"{SYSTEMD_DIR}/{_HELD_BACK[hook]}.d/nodecycle.conf" if hook in _HELD_BACK else ""
+    return f"{SYSTEMD_DIR}/{units[_HELD_BACK[hook]]}.d/{_DROP_IN}" if hook in _HELD_BACK else ""
 
 
 def init_timeouts(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
@@ -100,7 +102,7 @@ WantedBy=multi-user.target
 
 def _drop_in(hook: str) -> str:
     # An assertion, not Requires=: a later restart of our unit must not stop a daemon that has jobs.
-    return f"""# Managed by nodecycle.slurm: without a success of {hook} since the boot this daemon does not start.
+    return f"""{_OURS}: without a success of {hook} since the boot this daemon does not start.
 [Unit]
 Wants={unit_name(hook)}
 After={unit_name(hook)}
@@ -115,6 +117,7 @@ def needed(
     gate: t.Container[str],
     slurm_user: str = "slurm",
     timeouts: t.Mapping[str, int] | None = None,
+    units: t.Mapping[str, str] = _daemons.UNITS,
 ) -> HostFiles:
     """The files that a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
     limits = init_timeouts(timeouts)
@@ -134,8 +137,8 @@ def needed(
     for name in init:
         files[f"{SYSTEMD_DIR}/{unit_name(name)}"] = _unit(name, root, limits[name])
         links[f"{SYSTEMD_DIR}/multi-user.target.wants/{unit_name(name)}"] = f"{SYSTEMD_DIR}/{unit_name(name)}"
-        if name in gate and drop_in_path(name):
-            files[drop_in_path(name)] = _drop_in(name)
+        if name in gate and (drop_in := drop_in_path(name, units)):
+            files[drop_in] = _drop_in(name)
     if logs:
         files[LOGROTATE] = (
             "# Managed by nodecycle.slurm.\n"
@@ -150,9 +153,10 @@ def needed(
     return HostFiles(files, links, dirs, logs)
 
 
-def around(store: Store, manifest: Manifest, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> HostFiles:
-    """The files that this release needs around it on this host."""
-    return needed(manifest["hooks"], manifest["init"], store.root, gate, store.slurm_user, timeouts)
+def around(store: Store, manifest: Manifest, params: t.Mapping[str, t.Any]) -> HostFiles:
+    """The files that this release needs around it on this host, by the options O(gate), O(init_timeouts) and O(units) of a module."""
+    given = (params["gate"], store.slurm_user, params["init_timeouts"], params["units"])
+    return needed(manifest["hooks"], manifest["init"], store.root, *given)
 
 
 def all_paths() -> list[str]:
@@ -163,6 +167,18 @@ def all_paths() -> list[str]:
         found.append(f"{SYSTEMD_DIR}/{unit_name(hook)}")
         if drop_in_path(hook):
             found.append(drop_in_path(hook))
+    return [*found, *(path for path in _other_drop_ins() if path not in found)]
+
+
+def _other_drop_ins() -> list[str]:
+    """Our drop-ins of any unit: a unit may have had another name. The site may have files of this name, too."""
+    found = []
+    for directory in sorted(os.listdir(SYSTEMD_DIR)) if os.path.isdir(SYSTEMD_DIR) else ():
+        path = os.path.join(SYSTEMD_DIR, directory, _DROP_IN)
+        if directory.endswith(".service.d"):
+            with contextlib.suppress(OSError):
+                if (_files.read_bytes(path, follow=False) or b"").startswith(_OURS.encode()):
+                    found.append(path)
     return found
 
 

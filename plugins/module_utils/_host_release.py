@@ -87,7 +87,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     store.require_closed_parents()
     damaged = store.damaged(manifest)
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
-    wanted = _host_files.around(store, manifest, params["gate"], params["init_timeouts"])
+    wanted = _host_files.around(store, manifest, params)
     # The files around a release come with its activation. Those around the active one are restored at once.
     unplaced = _host_files.missing(wanted, store.owners) if is_current else []
     open_files = (
@@ -200,7 +200,7 @@ def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
         return {**result, "changed": True, "diff": _link_diff(previous, id_)}
     id_ = result["id"] = manifest["id"]
     _interpreter_of(store, manifest)
-    wanted = _host_files.around(store, manifest, module.params["gate"], module.params["init_timeouts"])
+    wanted = _host_files.around(store, manifest, module.params)
     unplaced = _host_files.missing(wanted, store.owners)
     changed = previous != id_[:ID_LENGTH] or bool(unplaced) or bool(store.damaged(manifest))
     if not module.check_mode:

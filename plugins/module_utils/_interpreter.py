@@ -12,12 +12,13 @@ A missing interpreter is exit code 127 for the hook, which drains the node.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, StoreError
 
-#: The PATH that the dispatcher sets.
+#: The PATH that the dispatcher sets, after the user's own directories.
 SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -35,6 +36,15 @@ def interpreter(content: bytes) -> str:
     return words[0] if words else ""
 
 
+def search_path(dispatcher: bytes) -> str:
+    """The PATH in which a dispatcher's scripts look for env's programs; a damaged one's is restored later."""
+    line = re.search(rb"^script_path=(.*)$", dispatcher, re.MULTILINE)
+    try:
+        return ":".join([*shlex.split(line.group(1).decode("utf-8", "replace") if line else ""), SAFE_PATH])
+    except ValueError:
+        return SAFE_PATH
+
+
 def is_present(program: str, path: str = SAFE_PATH) -> bool:
     """Whether the program can be run on this host."""
     candidates = [program] if "/" in program else [os.path.join(directory, program) for directory in path.split(":")]
@@ -45,9 +55,10 @@ def require(manifest: Manifest, content: t.Mapping[str, bytes], hooks: list[str]
     """Raise StoreError with every script of these hooks whose interpreter is missing here."""
     lacking = []
     for hook in hooks:
+        path = search_path(content[hook])
         for name in manifest["hooks"][hook]:
             program = interpreter(content[f"{hook}.d/{name}"])
-            if program and not is_present(program):
+            if program and not is_present(program, path):
                 lacking.append(f"{hook}: script {name} needs {program}")
         if manifest["hooks"][hook] and not is_present("/bin/bash"):
             lacking.append(f"{hook}: the dispatcher needs /bin/bash")

@@ -140,13 +140,11 @@ def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
         time.sleep(0.5)
 
 
-def around(
-    store: Store, release: str, gate: t.Container[str], timeouts: t.Mapping[str, int], conf_path: str
-) -> list[str]:
+def around(store: Store, release: str, params: t.Mapping[str, t.Any]) -> list[str]:
     """The units, logs and directories around a release that differ, and the places that let others replace it."""
-    wanted = _host_files.around(store, store.require_manifest(release), gate, timeouts)
+    wanted = _host_files.around(store, store.require_manifest(release), params)
     found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
-    return [*found, *_conf_files.open_fragment(conf_path)]
+    return [*found, *_conf_files.open_fragment(params["conf_path"])]
 
 
 def prove(

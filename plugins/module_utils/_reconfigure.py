@@ -282,6 +282,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if result["waits_for_restart"]:
         module.warn(
             f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
-            "restarted. Set `slurm_restart_allowed: true` before the next change, or restart them when it suits (systemctl restart slurmctld)."
+            "restarted. Set `slurm_restart_allowed: true` before the next change, or restart them when it suits "
+            f"(systemctl restart {controller.unit()})."
         )
     return {"changed": result["needs"] != "nothing" or result.get("was_started", False), **result}

@@ -176,6 +176,16 @@ def _array(values: t.Iterable[str]) -> str:
     return "(" + " ".join(shlex.quote(value) for value in values) + ")"
 
 
+#: The comment and the line of a body that put the user's directories first.
+_SCRIPT_PATH = re.compile(r"^ *# slurm_script_path\b.*\n.*\n", re.MULTILINE)
+
+
+@functools.cache
+def _without_script_path(body: str) -> str:
+    """The body for a host without such directories: it must not get another release because others have some."""
+    return _SCRIPT_PATH.sub("", body)
+
+
 def _dispatcher(
     hook: Hook,
     scripts: t.Sequence[Script],
@@ -184,6 +194,7 @@ def _dispatcher(
     id_: str,
     digest: str,
     bodies: t.Mapping[str, str],
+    script_path: t.Sequence[str],
 ) -> bytes:
     kind = _kind(hook)
     link = canary_link(root)
@@ -214,12 +225,15 @@ def _dispatcher(
             run=f"{RUN_DIR}/{hook.name}",
             log=f"{LOG_DIR}/{hook.name}.log",
         )
+        if script_path:
+            variables["script_path"] = shlex.quote(":".join(script_path))
     # In a task hook every other name is the user's.
     prefix = "__nodecycle_" if kind == "task" else ""
     # -p: a job's user must not reach in through BASH_ENV or exported functions.
     head = f"#!/bin/bash -p\n# Managed by nodecycle.slurm, release {id_}: change the variables, not this file.\n"
     head += "".join(f"{prefix}{name}={value}\n" for name, value in variables.items())
-    return (head + bodies[kind]).encode()
+    body = bodies[kind] if script_path else _without_script_path(bodies[kind])
+    return (head + body).encode()
 
 
 _PLAIN_ROOT = re.compile(r"/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
@@ -242,14 +256,43 @@ def normal_root(root: str) -> str:
     return plain
 
 
+def normal_script_path(value: object) -> tuple[str, ...]:
+    """The directories that come first in the PATH of scripts, from a user's value.
+
+    In a relative one root would run what a user has put into the current directory; an empty one, or a colon, makes such. Raises ValueError
+    with a sentence.
+    """
+    entries = [] if value is None else value
+    if not isinstance(entries, list):
+        raise ValueError("is not a list: write absolute paths as a list, such as [/opt/slurm/bin]")
+    wrong = [
+        entry
+        for entry in entries
+        if not isinstance(entry, str)
+        or not entry.startswith("/")
+        or ":" in entry
+        or ".." in entry.split("/")
+        or not entry.isprintable()
+    ]
+    if wrong:
+        raise ValueError(
+            f"has {', '.join(repr(entry) for entry in wrong)}: write absolute paths of directories, without `..`, colons and "
+            "unprintable characters, one an entry"
+        )
+    return tuple(str(entry) for entry in entries)
+
+
 def build(
-    hooks: t.Mapping[str, t.Sequence[Script]], root: str, dispatcher_bodies: t.Mapping[str, str]
+    hooks: t.Mapping[str, t.Sequence[Script]],
+    root: str,
+    dispatcher_bodies: t.Mapping[str, str],
+    script_path: t.Sequence[str] = (),
 ) -> Release | None:
     """The release of a host that carries these hooks (a hook without scripts gets a dispatcher that runs nothing).
 
     dispatcher_bodies: the shell text by kind of hook. None where no hook is carried at all. The dispatchers name the
     release's directory, so they cannot be part of the digest that names it; what they are without that name is. O(root) is in its one form
-    (C(normal_root)).
+    (C(normal_root)), and so are the directories that come first in the PATH of scripts (C(normal_script_path)).
     """
     if not hooks:
         return None
@@ -261,7 +304,7 @@ def build(
             for file_name, script in zip(names[name], scripts)
         ]
         digest = _digest(plan["hooks"][name])
-        unnamed = _dispatcher(HOOKS[name], scripts, names[name], root, "", digest, dispatcher_bodies)
+        unnamed = _dispatcher(HOOKS[name], scripts, names[name], root, "", digest, dispatcher_bodies, script_path)
         plan["dispatchers"][name] = [sha256(unnamed), *_access(HOOKS[name])]
     id_ = _digest(plan)
 
@@ -274,7 +317,7 @@ def build(
         digest = _digest(plan["hooks"][name])
         if hook.is_init and scripts:
             init[name] = digest
-        dispatcher = _dispatcher(hook, scripts, names[name], root, id_, digest, dispatcher_bodies)
+        dispatcher = _dispatcher(hook, scripts, names[name], root, id_, digest, dispatcher_bodies, script_path)
         files.append(File(name, dispatcher, 0o755, "root"))
         for file_name, script in zip(names[name], scripts):
             files.append(File(f"{name}.d/{file_name}", script.content, mode, group, script.no_log))

@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _host_files
 
 #: A unit that has not come to rest.
 _ON_THE_WAY = ("activating", "deactivating", "reloading")
@@ -103,14 +103,14 @@ def start_held_back(module: AnsibleModule, hooks: t.Iterable[str]) -> list[str]:
     systemctl = module.get_bin_path("systemctl")
     daemons = [daemon for hook in hooks if (daemon := _host_files.held_back(hook))] if systemctl else []
     started = []
-    for daemon in daemons:
+    for unit in (_daemons.unit(module, daemon) for daemon in daemons):
         _code, out, _err = module.run_command(
-            [systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", daemon]
+            [systemctl, "show", "--property=ActiveState,AssertResult,AssertTimestampMonotonic", unit]
         )
         shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         # A unit that nobody has tried to start has no timestamp: then it is down for a reason of its own.
         was_tried = shown.get("AssertTimestampMonotonic", "0") != "0"
         if shown.get("ActiveState") != "active" and shown.get("AssertResult") == "no" and was_tried:
-            module.run_command([systemctl, "start", daemon], check_rc=True)
-            started.append(daemon)
+            module.run_command([systemctl, "start", unit], check_rc=True)
+            started.append(unit)
     return started

@@ -32,6 +32,7 @@ options:
     type: dict
     default: {}
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
   - nodecycle.slurm._slurm_commands
@@ -147,6 +148,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
     _conf,
     _conf_files,
+    _daemons,
     _drift,
     _host_files,
     _ownership,
@@ -156,12 +158,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Slur
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
-def intact_release(store: Store, gate: t.Container[str], timeouts: t.Mapping[str, int]) -> str:
+def intact_release(store: Store, params: t.Mapping[str, t.Any]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
     if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
         return ""
-    wanted = _host_files.around(store, manifest, gate, timeouts)
+    wanted = _host_files.around(store, manifest, params)
     return "" if _host_files.missing(wanted, store.owners) else str(manifest["id"])
 
 
@@ -178,10 +180,12 @@ def main() -> t.NoReturn:
                 "default": ["worker_init"],
             },
             "init_timeouts": {"type": "dict", "default": {}},
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     slurm = _ansible.slurm(module)
     try:
         cluster = slurm.cluster()
@@ -193,7 +197,7 @@ def main() -> t.NoReturn:
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
         is_open = bool(_conf_files.open_fragment(cluster.conf_path))
-        intact = "" if is_open else intact_release(store, module.params["gate"], module.params["init_timeouts"])
+        intact = "" if is_open else intact_release(store, module.params)
         journal = Journal().current()
         committed = Journal().committed()
     except (JournalError, SlurmError, _conf.ConfError, StoreError, ValueError, OSError) as exc:

@@ -59,6 +59,7 @@ options:
     type: int
     default: 30
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
   - nodecycle.slurm._slurm_commands
@@ -117,7 +118,7 @@ findings:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_trial
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_trial, _daemons
 
 
 def main() -> t.NoReturn:
@@ -129,10 +130,12 @@ def main() -> t.NoReturn:
             "controller": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 30},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     try:
         result = _conf_trial.run(module)
     except _ansible.FailedError as exc:

@@ -36,6 +36,7 @@ options:
     type: dict
     default: {}
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
 attributes:
   check_mode:
@@ -78,7 +79,13 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hook_log, _host_files, _systemd
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _daemons,
+    _hook_log,
+    _host_files,
+    _systemd,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Manifest, Store, init_pending
 
@@ -128,10 +135,12 @@ def main() -> t.NoReturn:
             "id": {"type": "str", "required": True},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "timeouts": {"type": "dict", "default": {}},
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     store = Store(module.params["root"])
     manifest = store.manifest(module.params["id"])
     if manifest is None:

@@ -61,6 +61,7 @@ options:
     type: dict
     default: {}
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
 seealso:
@@ -145,10 +146,12 @@ def main() -> t.NoReturn:
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "gate": {"type": "list", "elements": "str", "choices": ["worker_init", "controller_init"]},
             "init_timeouts": {"type": "dict", "default": {}},
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     wanted, staged, text = (module.params[name] for name in ("release", "staged", "conf_text"))
     root, conf_path = module.params["root"], module.params["conf_path"]
     try:
@@ -172,8 +175,7 @@ def main() -> t.NoReturn:
                 )
         proof = _proof.prove(store, conf, _ansible.read_text, reader.is_slurmd, version)
         if module.params["gate"] is not None and proof["release"]:
-            gate, timeouts = module.params["gate"], module.params["init_timeouts"]
-            proof["drift"] += _proof.around(store, proof["release"], gate, timeouts, conf_path)
+            proof["drift"] += _proof.around(store, proof["release"], module.params)
             proof["intact"] = not proof["drift"]
         if staged:
             store.require_way_back(staged)

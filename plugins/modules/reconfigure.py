@@ -41,6 +41,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
 attributes:
@@ -135,7 +136,7 @@ failed_because:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _reconfigure
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _reconfigure
 
 
 def main() -> t.NoReturn:
@@ -145,10 +146,12 @@ def main() -> t.NoReturn:
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "restart_allowed": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     try:
         result = _reconfigure.run(module)
     except _ansible.FailedError as exc:

@@ -49,6 +49,14 @@ options:
         (true by itself where the script uses vaulted values).
     type: dict
     default: {}
+  script_path:
+    description:
+      - With O(state=staged), absolute directories that come before the usual ones in the C(PATH) of every script that root or SlurmUser runs,
+        the first one first. Task hooks keep the environment of their job.
+      - They are a part of the release, so a change makes a new one.
+    type: list
+    elements: path
+    default: []
   id:
     description:
       - The staged release, as returned by O(state=staged), or the name of its directory. Required with O(state=canary) and O(state=active).
@@ -122,6 +130,7 @@ options:
     description: The rendered release. The action plugin sets it, never a user.
     type: str
 extends_documentation_fragment:
+  - nodecycle.slurm._units
   - nodecycle.slurm._attributes
 attributes:
   check_mode:
@@ -233,7 +242,7 @@ removed:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _host_release
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _daemons, _host_release
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import StoreError
 
 
@@ -243,6 +252,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["staged", "empty", "canary", "active", "absent"], "default": "staged"},
             "hooks": {"type": "dict", "default": {}},
+            "script_path": {"type": "list", "elements": "path", "default": []},
             "id": {"type": "str"},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "keep": {"type": "int", "default": 5},
@@ -260,11 +270,13 @@ def main() -> t.NoReturn:
             "conf_path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "show_diff": {"type": "bool", "default": True},
             "payload": {"type": "str", "no_log": True},
+            **_daemons.UNITS_SPEC,
         },
         required_if=[("state", "active", ("id",)), ("state", "canary", ("id",))],
         supports_check_mode=True,
     )
     _ansible.require_root(module)
+    _daemons.require_units(module)
     if module.params["keep"] < 2:
         module.fail_json(
             msg=f"keep (slurm_release_keep) is {module.params['keep']}: undo needs the previous release, so at least 2"

@@ -11,9 +11,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist, _restart
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _hostlist, _restart
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script, dispatcher_path, normal_root
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
+    Script,
+    dispatcher_path,
+    normal_root,
+    normal_script_path,
+)
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
 #: The options of the action; its module documents them.
@@ -47,6 +52,7 @@ class Host:
     defined: frozenset[str]
     is_target: bool = True
     scripts: dict[str, list[Script]] = dataclasses.field(default_factory=dict)
+    script_path: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +117,28 @@ def check_root(root: str) -> tuple[str, list[Problem]]:
     except ValueError as exc:
         said, _colon, remedy = str(exc).partition(": ")
         return root, [Problem("slurm_release_root", f"is wrong: {said}", remedy)]
+
+
+def check_script_path(value: object, origin: str = "") -> tuple[tuple[str, ...], list[Problem]]:
+    """The directories that come first in the PATH of a host's scripts, and the problems with them."""
+    try:
+        return normal_script_path(value), []
+    except ValueError as exc:
+        said, _colon, remedy = str(exc).rpartition(": ")
+        return (), [Problem("slurm_script_path", said, remedy, origin)]
+
+
+def check_units(units: t.Mapping[str, object]) -> list[Problem]:
+    """The problems with the names of a host's units, by daemon."""
+    problems = []
+    for daemon, value in units.items():
+        try:
+            _daemons.units({daemon: value})
+        except ValueError as exc:
+            said, _colon, remedy = str(exc).rpartition(": ")
+            where, _space, message = said.partition(" ")
+            problems.append(Problem(where, message, remedy))
+    return problems
 
 
 def check_cluster(

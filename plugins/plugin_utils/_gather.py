@@ -12,7 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host, check_script_path, check_units
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered, Renderer
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import Hosts
@@ -113,9 +113,11 @@ def gather(
         defined = frozenset(
             hook for hook, value in values.items() if value not in (None, "", []) and str(value).strip()
         )
-        gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts))
+        script_path, wrong = check_script_path(renderer.variable("slurm_script_path"))
+        wrong += check_units({daemon: renderer.variable(f"slurm_{daemon}_unit") for daemon in ("slurmd", "slurmctld")})
+        gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts, script_path))
         if is_target:
-            gathered.problems.extend((name, problem) for problem in renderer.problems)
+            gathered.problems.extend((name, problem) for problem in [*renderer.problems, *wrong])
             gathered.specs.extend((name, spec) for spec in renderer.specs)
             gathered.rendered.extend((name, rendered) for rendered in renderer.rendered)
     return gathered

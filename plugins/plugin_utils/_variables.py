@@ -13,8 +13,9 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils._daemons import normal_unit
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import normal_root
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import normal_root, normal_script_path
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import LONGEST_TIMEOUT, Problem, nearest
 
 Specs = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -43,6 +44,9 @@ OF_ONE_HOST = frozenset(
         "slurm_controller_init_gate",
         "slurm_init_timeout",
         "slurm_login_init_timeout",
+        "slurm_script_path",
+        "slurm_slurmd_unit",
+        "slurm_slurmctld_unit",
     }
 )
 
@@ -231,6 +235,22 @@ def _root(value: t.Any) -> Fault | None:
     return None
 
 
+def _unit(value: t.Any) -> Fault | None:
+    try:
+        normal_unit(value)
+    except ValueError:
+        return "is no name of a systemd service", "write one such as slurmd.service, of letters, digits and `:-_.\\@`"
+    return None
+
+
+def _script_path(value: t.Any) -> Fault | None:
+    try:
+        normal_script_path(value)
+    except ValueError:
+        return "is no list of directories", "write absolute paths without `..` and colons, such as [/opt/slurm/bin]"
+    return None
+
+
 def _path(value: t.Any) -> Fault | None:
     text = str(value)
     if not text or (text.startswith("/") and text.isprintable()):
@@ -269,6 +289,9 @@ _CHECKS: dict[str, t.Callable[[t.Any], Fault | None]] = {
     "slurm_release_root": _root,
     "slurm_bin_dir": _path,
     "slurm_conf_path": _some_path,
+    "slurm_script_path": _script_path,
+    "slurm_slurmctld_unit": _unit,
+    "slurm_slurmd_unit": _unit,
     "slurm_extra_conf": _lines,
     "slurm_node_name": _matching(_NODE, "is no NodeName", "write one name, as in slurm.conf"),
     "slurm_probe_user": _user,

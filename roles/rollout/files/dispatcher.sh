@@ -310,6 +310,8 @@ run() {
     (
         # bash lets a background process ignore them.
         trap - INT QUIT
+        # slurm_script_path is for the scripts alone: the dispatcher's tools are the system's, whatever those directories hold.
+        PATH=$script_path:$PATH
         exec "$root/$hook.d/$name"
     ) >&"$into" 2>&1 </dev/null {pipe}<&- {into}>&- &
     script=$!

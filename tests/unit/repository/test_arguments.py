@@ -31,7 +31,7 @@ HARMLESS = {
     **dict.fromkeys(
         [f"{name}.bin_dir" for name in MODULES]
         + [f"{name}.{option}" for name in MODULES for option in ("path", "root", "conf_path")]
-        + ["release.conf.path"],
+        + ["release.conf.path", "release.script_path"],
         "a path of the site's, the same for every job",
     ),
     **dict.fromkeys(
@@ -44,6 +44,10 @@ HARMLESS = {
         "a digest that everybody may know",
     ),
     **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.removed"], "names of hosts"),
+    **dict.fromkeys(
+        [f"{name}.units.{daemon}" for name in MODULES for daemon in ("slurmd", "slurmctld")],
+        "names of units of systemd",
+    ),
     "node.reason": "Slurm shows it to everybody",
     **dict.fromkeys(["held_jobs.jobs", "held_jobs_info.jobs"], "ids"),
     "hook_log_info.jobs": "ids and names of hosts",

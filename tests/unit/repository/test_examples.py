@@ -112,3 +112,14 @@ def calls_in(items: t.Any) -> t.Iterator[tuple[str, str, dict[str, t.Any]]]:
 def test_calls_in_roles_and_playbooks(path: pathlib.Path) -> None:
     for name, module, options in calls_in(yaml.safe_load(path.read_text())):
         check_call(module, options, name)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("roles/rollout/tasks/*.yml")), ids=lambda path: path.stem)
+def test_a_role_names_the_daemons_units_wherever_they_are_needed(path: pathlib.Path) -> None:
+    """A call without them would look for Slurm's own, and place or remove another drop-in than the calls beside it."""
+    for task in tasks_of(yaml.safe_load(path.read_text())):
+        for action in (key for key in task if key.startswith("nodecycle.slurm.")):
+            if "units" in options_of(PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"):
+                is_on_lead = task.get("delegate_to") == "{{ __slurm_lead }}"
+                wanted = "{{ __slurm_lead_units }}" if is_on_lead else "{{ __slurm_units }}"
+                assert task[action].get("units") == wanted, f"{path.name}: {task['name']}"

@@ -43,13 +43,13 @@ class Host:
         monkeypatch.setattr(_release, "LOG_DIR", str(self.log_dir))
         monkeypatch.setattr(_release, "RUN_DIR", str(self.run_dir))
 
-    def place(self, hook: str, *scripts: Script | str) -> list[str]:
+    def place(self, hook: str, *scripts: Script | str, script_path: t.Sequence[str] = ()) -> list[str]:
         """Put a release there; the command that starts the hook."""
         listed = [
             script if isinstance(script, Script) else Script(f"s{index}", sh(script))
             for index, script in enumerate(scripts)
         ]
-        release = _release.build({hook: listed}, str(self.directory), BODIES)
+        release = _release.build({hook: listed}, str(self.directory), BODIES, script_path)
         assert release
         self.release = release
         for file in release.files:
@@ -315,6 +315,40 @@ def test_job_hooks_get_a_path_and_no_input(host: Host) -> None:
 
 def test_the_path_of_a_job_hook_is_not_the_callers(host: Host) -> None:
     assert host.run("controller_prolog", 'echo "$PATH"', PATH="/evil").stdout.startswith(b"/usr/local/sbin:")
+
+
+@pytest.mark.parametrize("hook", ["worker_init", "worker_prolog", "controller_epilog"])
+def test_the_users_directories_come_first(host: Host, hook: str) -> None:
+    directories = [str(host.directory / name) for name in ("it's", "$(id) b")]
+    (command,) = host.place(hook, 'echo "$PATH"; ours', "ours; exit 3", script_path=directories)
+    for directory, code in zip(directories, (0, 1), strict=True):
+        tool = pathlib.Path(directory, "ours")
+        tool.parent.mkdir()
+        tool.write_bytes(sh(f"echo it is ours; exit {code}"))
+        tool.chmod(0o755)
+    done = subprocess.run([command], env=SLURM, cwd="/", capture_output=True, check=False, timeout=20)
+    path = ":".join([*directories, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+    assert done.stdout.decode().splitlines() == [path, "it is ours", "it is ours"]
+    assert done.returncode == 3
+
+
+def test_the_dispatchers_own_tools_are_not_from_the_users_directories(host: Host) -> None:
+    (command,) = host.place("worker_prolog", "echo said; exit 3", script_path=[str(host.directory / "bin")])
+    (host.directory / "bin").mkdir()
+    for name in os.listdir("/bin"):
+        (host.directory / "bin" / name).symlink_to("/bin/false")
+    (host.directory / "bin" / "echo").unlink()
+    done = subprocess.run([command], env=SLURM, cwd="/", capture_output=True, check=False, timeout=20)
+    assert done.returncode == 3
+    assert host.failure is not None
+    assert host.failure["output"] == "said\n"
+
+
+def test_without_directories_of_the_user_the_dispatcher_does_not_mention_them(host: Host) -> None:
+    """A host without the variable keeps its release."""
+    assert BODIES["job"].count("script_path") == 2
+    (command,) = host.place("worker_prolog", "true")
+    assert "script_path" not in pathlib.Path(command).read_text()
 
 
 def test_task_hooks_keep_the_users_environment(host: Host) -> None:

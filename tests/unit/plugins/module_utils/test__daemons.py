@@ -14,7 +14,7 @@ import typing as t
 import uuid
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _hook_log
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller, _daemons, _hook_log, _systemd
 
 NOBODY = 65534
 
@@ -22,11 +22,9 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="processes of root and
 
 
 @pytest.fixture
-def name(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a daemon with a unit, which no other process of this machine has, nor one of a test beside this one."""
-    name = f"slurmd-{uuid.uuid4().hex}"
-    monkeypatch.setitem(_daemons.UNITS, name, f"{name}.service")
-    return name
+def name() -> str:
+    """The name of a daemon which no other process of this machine has, nor one of a test beside this one."""
+    return f"slurmd-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def running(*command: str, uid: int = 0) -> t.Iterator[int]:
         process.wait()
 
 
-def no_unit(_unit: str) -> int:
+def no_unit(_daemon: str) -> int:
     return 0
 
 
@@ -96,14 +94,14 @@ def test_of_two_the_units_is_the_daemon(program: str, name: str) -> None:
     asked = []
     with running(program, "60") as first, running(program, "61") as second:
 
-        def main_pid(unit: str) -> int:
-            asked.append(unit)
+        def main_pid(daemon: str) -> int:
+            asked.append(daemon)
             return second
 
         assert _daemons.find(name, main_pid) == second != first
         # Without such a unit each of them is as good as the other, and all are root's.
         assert _daemons.find(name, no_unit) == min(first, second)
-    assert asked == [f"{name}.service"]
+    assert asked == [name]
 
 
 def test_a_daemon_that_forks_is_one(name: str, program: str) -> None:
@@ -141,3 +139,108 @@ def test_only_a_script_of_roots_or_slurm_users_is_waited_for() -> None:
     with running(*command):
         assert _hook_log.still_running("/etc/nodecycle", release)
         assert not _hook_log.still_running("/etc/nodecycle", "f" * 64)
+
+
+# --- the names of the units
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        ("slurmd", "slurmd.service"),
+        ("slurmd.service", "slurmd.service"),
+        ("slurm-24.11", "slurm-24.11.service"),
+        ("slurmd@.service", "slurmd@.service"),
+        (r"slurmd@a\x2db:1_2", r"slurmd@a\x2db:1_2.service"),
+        ("a" * 247, "a" * 247 + ".service"),
+    ],
+)
+def test_the_name_of_a_unit(value: str, unit: str) -> None:
+    assert _daemons.normal_unit(value) == unit
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a b",
+        "../x",
+        "/etc/x",
+        "-H",
+        ".service",
+        "a\n",
+        "a.service\n",
+        "a;b",
+        "a*",
+        "%n",
+        "ü",
+        "slurmd.socket",
+        "slurm.target",
+    ],
+)
+def test_what_is_no_name_of_a_service_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="write the name of a systemd service") as error:
+        _daemons.normal_unit(value)
+    assert repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, 1, True, ["slurmd"], "a" * 248])
+def test_what_is_no_name_at_all_neither(value: object) -> None:
+    with pytest.raises(ValueError, match="write the name of a systemd service"):
+        _daemons.normal_unit(value)
+
+
+class Module:
+    """The parts of a module that these functions need, with a systemctl that notes its arguments."""
+
+    def __init__(self, directory: pathlib.Path, **params: t.Any) -> None:
+        self.params = params
+        self.calls = directory / "calls"
+        self.systemctl = directory / "systemctl"
+        said = "MainPID=77\nActiveState=failed\nAssertResult=no\nAssertTimestampMonotonic=5\n"
+        self.systemctl.write_text(f"#!/bin/sh\necho \"$*\" >>'{self.calls}'\nprintf '{said}'\n")
+        self.systemctl.chmod(0o755)
+
+    def get_bin_path(self, name: str, **_options: object) -> str | None:
+        return str(self.systemctl) if name == "systemctl" else shutil.which(name)
+
+    def run_command(self, command: list[str], **_options: object) -> tuple[int, str, str]:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    def fail_json(self, msg: str) -> t.NoReturn:
+        raise SystemExit(msg)
+
+    @property
+    def units(self) -> list[str]:
+        """The units that systemctl was called with."""
+        return [line.split()[-1] for line in self.calls.read_text().splitlines()]
+
+
+UNITS = {"slurmd": "my-slurmd@1.service", "slurmctld": "my-slurmctld.service"}
+
+
+@pytest.mark.parametrize("daemon", UNITS)
+@pytest.mark.parametrize("units", [UNITS, {}])
+def test_systemd_is_asked_for_the_sites_unit(daemon: str, units: dict[str, str], tmp_path: pathlib.Path) -> None:
+    module = t.cast("t.Any", Module(tmp_path, units=units, bin_dir=""))
+    with pytest.MonkeyPatch.context() as patch:
+        # No process of this machine counts.
+        patch.setattr(_daemons, "_program", lambda _pid, _proc: "")
+        assert _daemons.find_on(module, daemon) == 77
+    hook = {"slurmd": "worker_init", "slurmctld": "controller_init"}[daemon]
+    wanted = units.get(daemon, f"{daemon}.service")
+    assert _systemd.start_held_back(module, [hook]) == [wanted]
+    assert module.units == [wanted] * 3
+    if daemon == "slurmctld":
+        _controller.Controller(module, "/etc/slurm/slurm.conf").systemctl("restart")
+        assert module.units[3:] == [wanted]
+
+
+def test_a_module_takes_a_name_as_systemd_does(tmp_path: pathlib.Path) -> None:
+    module = t.cast("t.Any", Module(tmp_path, units={"slurmd": "mine", "slurmctld": None}))
+    _daemons.require_units(module)
+    assert module.params["units"] == {"slurmd": "mine.service", "slurmctld": "slurmctld.service"}
+    module.params["units"] = {"slurmctld": "a b"}
+    with pytest.raises(SystemExit, match="slurm_slurmctld_unit is 'a b': write"):
+        _daemons.require_units(module)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pathlib
 import stat
+import types
 import typing as t
 
 import pytest
@@ -310,3 +311,60 @@ def test_the_order_of_the_hooks_makes_no_difference() -> None:
     assert _host_files.needed(CONTROLLER, [], ROOT, []) == _host_files.needed(
         list(reversed(list(CONTROLLER))), [], ROOT, []
     )
+
+
+# --- daemons whose units have other names
+
+OTHERS = {"slurmd": "slurmd@.service", "slurmctld": "my-slurmctld.service"}
+OTHER_DROP_IN = "etc/systemd/system/slurmd@.service.d/nodecycle.conf"
+
+
+def renamed() -> HostFiles:
+    return _host_files.needed(WORKER, ["worker_init"], ROOT, ["worker_init"], units=OTHERS)
+
+
+def test_a_drop_in_is_for_the_sites_unit(host: pathlib.Path) -> None:
+    apply(renamed(), OWNERS)
+    assert "worker_init.ok" in (host / OTHER_DROP_IN).read_text()
+    assert not (host / DROP_IN).exists()
+    assert _host_files.missing(renamed(), OWNERS) == []
+    (host / OTHER_DROP_IN).parent.chmod(0o777)
+    assert _host_files.missing(renamed(), OWNERS) == [str((host / OTHER_DROP_IN).parent)]
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_the_drop_in_of_the_units_previous_name_goes(is_back: bool, host: pathlib.Path) -> None:
+    before, after = (renamed(), worker("worker_init")) if is_back else (worker("worker_init"), renamed())
+    old, new = (OTHER_DROP_IN, DROP_IN) if is_back else (DROP_IN, OTHER_DROP_IN)
+    apply(before, OWNERS)
+    assert _host_files.missing(after, OWNERS) == [str(host / new), str(host / old)]
+    assert apply(after, OWNERS), "systemd has to read them"
+    assert not (host / old).parent.exists()
+    assert (host / new).exists()
+    assert _host_files.missing(after, OWNERS) == []
+
+
+def test_a_file_of_the_sites_with_that_name_stays(host: pathlib.Path) -> None:
+    apply(renamed(), OWNERS)
+    site = host / "etc/systemd/system/sssd.service.d/nodecycle.conf"
+    site.parent.mkdir()
+    site.write_text("[Unit]\nAfter=nodecycle-login-init.service\n")
+    link = host / "etc/systemd/system/x.service.d/nodecycle.conf"
+    link.parent.mkdir()
+    link.symlink_to(host / OTHER_DROP_IN)
+    assert _host_files.missing(renamed(), OWNERS) == []
+    assert str(host / OTHER_DROP_IN) in _host_files.present()
+    _host_files.remove()
+    assert not (host / OTHER_DROP_IN).parent.exists()
+    assert site.exists()
+    assert link.is_symlink()
+
+
+def test_a_module_places_the_drop_in_of_its_option() -> None:
+    store = t.cast("t.Any", types.SimpleNamespace(root=ROOT, slurm_user="slurm"))
+    manifest = t.cast("t.Any", {"hooks": {hook: [] for hook in WORKER}, "init": {"worker_init": "x"}})
+    params = {"gate": ["worker_init"], "init_timeouts": {"worker_init": 7}, "units": OTHERS}
+    wanted = _host_files.needed(
+        WORKER, ["worker_init"], ROOT, ["worker_init"], timeouts={"worker_init": 7}, units=OTHERS
+    )
+    assert _host_files.around(store, manifest, params) == wanted

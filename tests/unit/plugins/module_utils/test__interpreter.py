@@ -40,9 +40,9 @@ def test_is_present(tmp_path: pathlib.Path) -> None:
     assert not _interpreter.is_present("no-such-program")
 
 
-def required(hooks: list[str], **scripts: list[Script]) -> None:
+def required(hooks: list[str], script_path: t.Sequence[str] = (), **scripts: list[Script]) -> None:
     release = _release.build(
-        t.cast("dict[str, t.Sequence[Script]]", scripts), "/r", dict.fromkeys(("job", "init", "task"), "")
+        t.cast("dict[str, t.Sequence[Script]]", scripts), "/r", dict.fromkeys(("job", "init", "task"), ""), script_path
     )
     assert release
     _interpreter.require(*_release.unpack(_release.pack(release)), hooks)
@@ -59,3 +59,21 @@ def test_every_script_without_its_interpreter_is_named() -> None:
     assert "worker_epilog" not in str(error.value)
     required(["worker_prolog"], worker_prolog=scripts[:1], worker_epilog=scripts)
     required([], worker_prolog=scripts)
+
+
+def test_env_looks_into_the_users_directories_too(tmp_path: pathlib.Path) -> None:
+    directory = tmp_path / "it's ours"
+    directory.mkdir()
+    (directory / "ourlang").touch(0o755)
+    scripts = [Script("a", b"#!/usr/bin/env ourlang\n")]
+    required(["worker_prolog"], ["/gone", str(directory)], worker_prolog=scripts)
+    for path in ([], ["/gone"]):
+        with pytest.raises(StoreError, match="needs ourlang"):
+            required(["worker_prolog"], path, worker_prolog=scripts)
+    with pytest.raises(StoreError, match="needs ourlang"):
+        required(["task_prolog"], [str(directory)], task_prolog=scripts)
+
+
+@pytest.mark.parametrize("dispatcher", [b"", b"script_path='/a\n", b"script_path=\xff\n"])
+def test_a_damaged_dispatcher_is_no_traceback(dispatcher: bytes) -> None:
+    assert _interpreter.search_path(dispatcher).endswith(_interpreter.SAFE_PATH)

@@ -17,8 +17,10 @@ ROOT = "/etc/nodecycle"
 SCRIPT = Script("check", b"#!/bin/sh\n", ("batch",), 30, "ignore", False)
 
 
-def build(hooks: dict[str, list[Script]], root: str = ROOT, body: str = "exit 0\n") -> Release:
-    release = _release.build(hooks, root, dict.fromkeys(("job", "init", "task"), body))
+def build(
+    hooks: dict[str, list[Script]], root: str = ROOT, body: str = "exit 0\n", script_path: t.Sequence[str] = ()
+) -> Release:
+    release = _release.build(hooks, root, dict.fromkeys(("job", "init", "task"), body), script_path)
     assert release
     return release
 
@@ -193,6 +195,82 @@ def test_nothing_in_a_head_is_more_than_text() -> None:
         *["1"] * len(NASTY),
     ]
     assert not done.stderr
+
+
+#: Nothing of these may be more than text, wherever root's shell meets it.
+DIRECTORIES = [
+    "/opt/slurm/bin",
+    "/two words",
+    "/a'b",
+    '/a"b',
+    "/$(id)",
+    "/`id`",
+    "/$HOME",
+    "/a\\b",
+    "/a;b",
+    "/*",
+    "/~",
+    "/ü",
+]
+
+
+def head_of(hook: str, script_path: t.Sequence[str]) -> str:
+    return build({hook: [SCRIPT]}, body="", script_path=script_path).files[0].content.decode()
+
+
+@pytest.mark.parametrize("hook", ["worker_init", "worker_prolog", "controller_epilog"])
+def test_the_users_directories_are_in_the_head_and_in_the_name(hook: str) -> None:
+    assert "\nscript_path=/opt/slurm/bin:/usr/local/cuda/bin\n" in head_of(
+        hook, ["/opt/slurm/bin", "/usr/local/cuda/bin"]
+    )
+    lists = ([], ["/a"], ["/b"], ["/a", "/b"], ["/b", "/a"])
+    assert len({build({hook: [SCRIPT]}, script_path=each).id for each in lists}) == len(lists)
+
+
+def test_no_directory_is_more_than_text() -> None:
+    release = build({"worker_prolog": [SCRIPT]}, body='printf %s "$script_path"\n', script_path=DIRECTORIES)
+    done = subprocess.run(["bash", "-c", release.files[0].content], check=True, capture_output=True)
+    assert done.stdout.decode() == ":".join(DIRECTORIES)
+    assert not done.stderr
+
+
+@pytest.mark.parametrize(("hook", "scripts"), [("task_prolog", [SCRIPT]), ("worker_prolog", [])])
+def test_a_dispatcher_without_a_path_of_its_own_has_none_of_the_users(hook: str, scripts: list[Script]) -> None:
+    assert build({hook: scripts}, script_path=["/a"]).id == build({hook: scripts}).id
+
+
+def test_without_directories_a_dispatcher_is_as_if_there_were_no_such_variable() -> None:
+    text = "a\n    # slurm_script_path: why\n    PATH=$script_path:$PATH\nb\n"
+    (dispatcher, _script) = build({"worker_prolog": [SCRIPT]}, body=text).files
+    assert b"script_path" not in dispatcher.content
+    assert dispatcher.content.endswith(b"\na\nb\n")
+    (dispatcher, _script) = build({"worker_prolog": [SCRIPT]}, body=text, script_path=["/a"]).files
+    assert dispatcher.content.endswith(text.encode())
+
+
+@pytest.mark.parametrize(("value", "path"), [(None, ()), ([], ()), (DIRECTORIES, tuple(DIRECTORIES))])
+def test_the_users_directories(value: object, path: tuple[str, ...]) -> None:
+    assert _release.normal_script_path(value) == path
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [
+        *("", ".", "bin", "./bin", "~/bin", "$HOME/bin", " /bin", "/a:", "/a:b", "/a\n", "/a\nb", "/a\r"),
+        *("/..", "/a/../b", "/a\0/../b", "/a\x85", "/\udce9", 1, True, None, {}, ["/a"]),
+    ],
+)
+def test_a_directory_in_which_root_must_not_look_is_refused(directory: object) -> None:
+    with pytest.raises(ValueError, match="write absolute paths") as error:
+        _release.normal_script_path(["/opt/good", directory])
+    assert repr(directory) in str(error.value)
+    assert "/opt/good" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["/opt/slurm/bin", "", {"a": "/a"}, True])
+def test_directories_that_are_no_list_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a list"):
+        _release.normal_script_path(value)
 
 
 @pytest.mark.parametrize(

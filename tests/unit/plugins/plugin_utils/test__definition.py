@@ -144,6 +144,25 @@ def test_a_root_has_one_form() -> None:
     assert _definition.check_root("/etc//nodecycle/") == ("/etc/nodecycle", [])
 
 
+@pytest.mark.parametrize("value", [["/opt/good", "bin"], "/opt/slurm/bin"])
+def test_a_search_path_that_cannot_be_one_is_named(value: object) -> None:
+    path, (problem,) = _definition.check_script_path(value)
+    assert path == ()
+    assert problem.where == "slurm_script_path"
+    assert problem.remedy.startswith("write")
+
+
+def test_a_search_path() -> None:
+    assert _definition.check_script_path(["/opt/slurm/bin"]) == (("/opt/slurm/bin",), [])
+
+
+def test_a_unit_that_cannot_be_one_is_named() -> None:
+    assert _definition.check_units({"slurmd": "slurmd@", "slurmctld": None}) == []
+    (problem,) = _definition.check_units({"slurmd": "slurmd", "slurmctld": ""})
+    assert (problem.where, problem.message) == ("slurm_slurmctld_unit", "is ''")
+    assert problem.remedy.startswith("write the name of a systemd service")
+
+
 @pytest.mark.parametrize("controllers", [("a", "b"), ()])
 def test_as_many_controllers_as_slurm_has(controllers: tuple[str, ...]) -> None:
     ((where, message, _remedy),) = check(hosts(), controllers)

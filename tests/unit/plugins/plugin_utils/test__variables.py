@@ -40,6 +40,10 @@ WRONG: dict[str, list[t.Any]] = {
     "slurm_release_keep": [0, 1, "five"],
     "slurm_release_root": ["", "relative", "/", "/etc", "/a/../b", "/a b"],
     "slurm_restart_allowed": ["yess", 2],
+    "slurm_removal_allowed": ["sure"],
+    "slurm_script_path": [["bin"], ["/a:/b"], "bin", ["/a/../b"], [""], {"a": 1}],
+    "slurm_slurmctld_unit": ["", "a b", "x.socket", "-x", None],
+    "slurm_slurmd_unit": ["", "../x", "slurmd.timer"],
     "slurm_take_lock": ["please"],
     "slurm_tolerated_nodes": ["two", -1, False],
     "slurm_try_controller": ["perhaps"],
@@ -56,6 +60,8 @@ RIGHT: dict[str, list[t.Any]] = {
     "slurm_probe_user": ["", "alice", "_svc", "a.b", "host$"],
     "slurm_release_root": ["/etc/nodecycle", "/etc//nodecycle", "/opt/x/"],
     "slurm_restart_allowed": [True, False, "yes", "no", "true", 1, 0],
+    "slurm_script_path": [[], ["/opt/slurm/bin"], None],
+    "slurm_slurmd_unit": ["slurmd", "slurmd@main.service"],
     "slurm_unmanaged_nodes": ["", "cloud[1-5]", None],
 }
 
