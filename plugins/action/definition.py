@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
         report = Report(findings, args["lint_threshold"], mildest="warning" if cluster else "info")
-        warnings = _warnings(gathered, cluster) if cluster else {}
+        warnings = _warnings(gathered, cluster, args["probe_timeout"])
         if lines or report.stops:
             return {"failed": True, "msg": _refusal(lines, report), **warnings}
         if report.shown:
@@ -145,13 +145,18 @@ class ActionModule(ActionBase):
         }
 
 
-def _warnings(gathered: Gathered, cluster: dict[str, t.Any]) -> dict[str, list[str]]:
+def _warnings(gathered: Gathered, cluster: dict[str, t.Any] | None, probe_timeout: int) -> dict[str, list[str]]:
     """The warnings, as a part of the result."""
-    strangers = _definition.unknown_workers(gathered.hosts, cluster)
-    if not strangers:
-        return {}
-    said = f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
-    return {"warnings": [said]}
+    said = []
+    if cluster and (strangers := _definition.unknown_workers(gathered.hosts, cluster)):
+        said.append(
+            f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
+        )
+    if probe_timeout and (long := _definition.outlasting(gathered.rendered, probe_timeout)):
+        said.append(
+            f"{'; '.join(long)}: the probe is given up after {probe_timeout} seconds, and the rollout is undone. Set slurm_probe_timeout higher."
+        )
+    return {"warnings": said} if said else {}
 
 
 def _checked(gathered: Gathered, settings: _definition.Settings, wishes: Wishes) -> dict[str, int]:

@@ -71,6 +71,10 @@ options:
     description: Whether slurmctld may be restarted for keys that it does not apply otherwise.
     type: bool
     default: false
+  probe_timeout:
+    description: Seconds after which a probe is given up. A script with a longer time limit of its own causes a warning; 0 for none.
+    type: int
+    default: 0
   lint_disable:
     description: Rules of the linters to switch off.
     type: list

@@ -21,6 +21,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
 )
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, ScriptSpec, nearest
 
+if t.TYPE_CHECKING:
+    from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Rendered
+
 #: The options of the action; its module documents them.
 ARGUMENTS: dict[str, t.Any] = {
     "cluster": {"type": "dict"},
@@ -34,6 +37,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "unmanaged_nodes": {"type": "str", "default": ""},
     "is_limited": {"type": "bool", "default": False},
     "restart_allowed": {"type": "bool", "default": False},
+    "probe_timeout": {"type": "int", "default": 0},
     "lint_disable": {"type": "list", "elements": "str", "default": []},
     "lint_severity": {"type": "dict", "default": {}},
     "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
@@ -315,6 +319,12 @@ def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> 
         for host in hosts
         if "worker" in host.kinds and host.node_name not in cluster["nodes"]
     ]
+
+
+def outlasting(rendered: t.Iterable[tuple[str, Rendered]], seconds: int) -> list[str]:
+    """The scripts of jobs whose own time limit is not shorter than so many seconds, each with it."""
+    found = (item.spec for _host, item in rendered if HOOKS[item.hook].conf_key and item.spec.timeout >= seconds)
+    return list(dict.fromkeys(f"{spec.where} may take {spec.timeout} seconds" for spec in found))
 
 
 def as_text(problems: t.Iterable[tuple[str, Problem]]) -> list[str]:

@@ -103,3 +103,15 @@ def test_validate_refuses_to_have_checked_nothing(site: Site) -> None:
     done = site.play("validate")
     assert done.returncode == 2
     assert "Nothing was checked: no script and no line of slurm.conf is defined" in done.stdout
+
+
+def test_a_script_that_may_outlast_the_probe_is_told(site: Site) -> None:
+    site.write(
+        "group_vars/all.yml",
+        'slurm_worker_epilog: [{name: long, timeout: 300, content: "#!/bin/sh\\nlogger end\\n"}]\n',
+    )
+    told = "slurm_worker_epilog[0] (long) may take 300 seconds: the probe is given up after 120 seconds"
+    done = site.play("validate")
+    assert (done.returncode, told in done.stdout + done.stderr) == (0, True), done.stdout
+    done = site.play("validate", "-e", "slurm_probe_timeout=301")
+    assert (done.returncode, told in done.stdout + done.stderr) == (0, False), done.stdout
