@@ -65,6 +65,14 @@ for version in get_supported_core_versions(max_version=Version.parse(NEWEST)):
         add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1))
 
 
+@nox.session(name="unit-too-old", python="3.11", tags=["unit"], default=False)
+def too_old(session: nox.Session) -> None:
+    """What an ansible-core that is too old says"""
+    session.install(f"ansible-core<{OLDEST}", "--requirement", "tests/requirements-unit.txt")
+    session.run("tools/link-collection", external=True)
+    session.run("pytest", "tests/unit/plugins/action/test_too_old.py", *session.posargs)
+
+
 @nox.session(default=False)
 def site(session: nox.Session) -> None:
     """The documentation site, in build/site/html, and its links"""

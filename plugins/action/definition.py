@@ -58,6 +58,7 @@ class ActionModule(ActionBase):
             problems.append(("", _SECRET_CONF))
             # No message below may quote it.
             settings = dataclasses.replace(settings, extra_conf="")
+        problems += [("", problem) for problem in _definition.check_keys(gathered.hosts, settings)]
         if cluster:
             problems += [
                 (host, problem)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _journal_call
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._host_python import OnHost
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnHost):
     """Adds who runs this, and takes the lock of a run that is dead. Documented in the module of this name."""
 
     TRANSFERS_FILES = False

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _hidden
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._host_python import OnHost
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnHost):
     """Keeps the output of scripts out of the controller's system log. Documented in the module of this name."""
 
     TRANSFERS_FILES = False

@@ -7,16 +7,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build, normal_root, pack
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._host_python import OnHost
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._own_files import dispatcher_bodies
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Part, Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem, nearest
 
 
-class ActionModule(ActionBase):
+class ActionModule(OnHost):
     """Renders a host's scripts on the control node and sends them in one call. Documented in the module of this name."""
 
     TRANSFERS_FILES = False

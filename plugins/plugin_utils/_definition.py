@@ -153,7 +153,7 @@ def check_cluster(
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
     problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
-    problems += _check_keys(used, settings, cluster)
+    problems += _check_conflicts(used, settings, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     return problems
 
@@ -260,10 +260,10 @@ def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> lis
     ]
 
 
-def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def check_keys(hosts: t.Iterable[Host], settings: Settings) -> list[Problem]:
+    """The problems of the keys that this definition sets, on any cluster."""
     problems = []
-    hook_keys = {str(key).lower(): hook for hook in used if (key := HOOKS[hook].conf_key)}
-    extra_keys = _conf.scalar_keys(settings.extra_conf)
+    hook_keys, extra_keys = _keys(in_use(hosts), settings)
     for key in extra_keys:
         if key.lower() in hook_keys:
             variable = f"slurm_{hook_keys[key.lower()]}"
@@ -272,10 +272,8 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
                     "slurm_extra_conf", f"sets {key}, which {variable} sets", f"remove the line, or empty {variable}"
                 )
             )
-    adopt = {key.lower() for key in settings.adopt}
-    present = entries_of(cluster)
-    keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
-    orphans = [key for key in settings.adopt if keys and key.lower() not in {wanted.lower() for wanted in keys}]
+    wanted = {*hook_keys, *(key.lower() for key in extra_keys)}
+    orphans = [key for key in settings.adopt if wanted and key.lower() not in wanted]
     if orphans:
         problems.append(
             Problem(
@@ -284,7 +282,21 @@ def _check_keys(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[st
                 "set it by a hook or in slurm_extra_conf, or remove it from the list",
             )
         )
-    for entry in _conf.conflicts(present, keys):
+    return problems
+
+
+def _keys(used: t.Iterable[str], settings: Settings) -> tuple[dict[str, str], list[str]]:
+    """The hooks in use by their keys of slurm.conf in small letters, and the keys of the user's own lines."""
+    hook_keys = {str(key).lower(): hook for hook in used if (key := HOOKS[hook].conf_key)}
+    return hook_keys, _conf.scalar_keys(settings.extra_conf)
+
+
+def _check_conflicts(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    problems = []
+    hook_keys, extra_keys = _keys(used, settings)
+    keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
+    adopt = {key.lower() for key in settings.adopt}
+    for entry in _conf.conflicts(entries_of(cluster), keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:
             continue
         wanted_by = f"slurm_{hook_keys[entry.key.lower()]}" if entry.key.lower() in hook_keys else "slurm_extra_conf"

@@ -123,6 +123,17 @@ def test_notes_are_for_the_check_without_a_cluster(cluster: dict[str, t.Any] | N
     assert ("info: " in Run(NOTE, ERROR, cluster=cluster).said) is is_shown
 
 
+@pytest.mark.parametrize("cluster", [None, CLUSTER])
+def test_a_key_that_a_hook_sets_is_refused_without_a_cluster_too(cluster: dict[str, t.Any] | None) -> None:
+    run = Run(GOOD, extra_conf="Prolog=/x\n", cluster=cluster)
+    assert run.result["failed"] is True
+    assert run.said.count("slurm_extra_conf sets Prolog, which slurm_worker_prolog sets") == 1
+
+
+def test_an_adopted_key_that_nothing_sets_is_refused_without_a_cluster_too() -> None:
+    assert "slurm_adopt_conf_keys names Epilog, which nothing here sets" in Run(GOOD, adopt=["Epilog"]).said
+
+
 def test_a_rule_is_switched_off_as_yaml_reads_it() -> None:
     assert Run(ERROR, lint_severity={"slurm-command": False}, cluster=CLUSTER).said == ""
 

@@ -68,6 +68,7 @@ def play(directory: pathlib.Path, root: pathlib.Path, playbook: str, hosts: dict
             **os.environ,
             "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "10000",
             "ANSIBLE_HOME": str(directory / "home"),
         },
         capture_output=True,
@@ -92,9 +93,9 @@ def test_wrong_ones_are_refused_before_any_host_is_touched(tmp_path: pathlib.Pat
     wrong = {"slurm_script_path": ["bin"], "slurm_slurmd_unit": "a b", "slurm_slurmctld_unit": "slurmctld.socket"}
     said = play(tmp_path, root, "playbooks/validate.yml", {**HOSTS, "w2": wrong})
     assert "No host was touched" in said
-    assert "The definition has 3 problems" in said
-    for problem in ("script_path has 'bin'", "slurmd_unit is 'a b'", "slurmctld_unit is 'slurmctld.socket'"):
-        assert f"slurm_{problem} [host w2]. Remedy: write" in said
+    for problem in ("script_path is ['bin']", "slurmd_unit is 'a b'", "slurmctld_unit is 'slurmctld.socket'"):
+        assert f"slurm_{problem}, which is no " in said
+    assert said.count(" [host w2]. Remedy: write ") == 3
 
 
 @pytest.mark.parametrize("script_path", [[], DIRECTORIES, None])

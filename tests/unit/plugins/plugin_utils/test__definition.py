@@ -47,9 +47,9 @@ def check(
     cluster: dict[str, t.Any] | None = None,
     **settings: t.Any,
 ) -> list[tuple[str, str, str]]:
-    problems = _definition.check_cluster(
-        present, controllers, dataclasses.replace(SETTINGS, **settings), {**CLUSTER, **(cluster or {})}
-    )
+    given = dataclasses.replace(SETTINGS, **settings)
+    problems = _definition.check_keys(present, given)
+    problems += _definition.check_cluster(present, controllers, given, {**CLUSTER, **(cluster or {})})
     assert all(problem.remedy for problem in problems)
     return [(problem.where, problem.message, problem.remedy) for problem in problems]
 

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+#: Calls a program of Ansible with arguments and variables of the environment.
+Ansible = t.Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def ansible(root: pathlib.Path, tmp_path: pathlib.Path) -> Ansible:
+    """The programs of Ansible on the control node, with a home of their own."""
+
+    def run(program: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *map(str, arguments)],
+            cwd=root,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+                "ANSIBLE_HOME": str(tmp_path / "home"),
+                "ANSIBLE_NOCOLOR": "1",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+        )
+
+    return run
