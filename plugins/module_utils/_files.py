@@ -45,6 +45,18 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_in_memory(path: str, mountinfo: str = "/proc/self/mountinfo") -> bool:
+    """Whether a path, or the nearest directory above it that is there, is on a file system that a reboot empties."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as handle:
+        # proc_pid_mountinfo(5): the third field is the device, the type comes first behind the dash.
+        kinds = [line.partition(" - ")[2].split()[0] for line in handle if line.split()[2] == number]
+    return any(kind in ("tmpfs", "ramfs") for kind in kinds)
+
+
 def _require_suitable(path: str, present: os.stat_result, owner: int | None) -> None:
     """Raise UnsuitableFileError where reading could hang, have an effect, or show a file to somebody who may not read it."""
     kinds = {

@@ -80,6 +80,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         nothing["lost_hooks"] = _lost_hooks(present, {})
         return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": _prove(module, store)}
     manifest, content = unpack(params["payload"])
+    result["in_memory"] = _files.is_in_memory(store.root)
     pending = init_pending(manifest)
     # A script's interpreter may be just what a pending init script installs.
     hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]

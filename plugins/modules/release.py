@@ -213,6 +213,10 @@ missing_hooks:
   returned: O(state=staged)
   type: list
   elements: str
+in_memory:
+  description: Whether the directory of the releases is on a file system in memory, which the next boot empties.
+  returned: O(state=staged), where the host gets a release
+  type: bool
 lost_hooks:
   description: The hooks that have scripts in the active release, and none in this one.
   returned: O(state=staged)

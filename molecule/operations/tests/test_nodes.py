@@ -37,3 +37,17 @@ def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
     assert done.returncode == 0, done.stdout
     assert "Canary: worker1." in summary(done)
     assert back.returncode == 0, back.stdout
+
+
+def test_a_node_with_its_releases_in_memory_is_named(lab, good):
+    """A stateless image without our files: the next boot empties the directory."""
+    lab.run("worker2", "mount -t tmpfs none /etc/nodecycle")
+    try:
+        done = lab.play(good)
+    finally:
+        lab.run("worker2", "umount /etc/nodecycle")
+    assert done.returncode == 0, done.stdout
+    assert "worker2: slurm_release_root is in memory" in done.stdout
+    back = lab.play(good)
+    assert back.returncode == 0, back.stdout
+    assert "is in memory" not in back.stdout

@@ -156,6 +156,11 @@ def plan(
             for host, result in results.items()
             if host not in pending and result["id"] and (lacks := shortfalls(result["proof"], result["id"]))
         ]
+    if in_memory := [host for host, result in results.items() if result.get("in_memory")]:
+        warnings.append(
+            f"{_hostlist.fold(in_memory)}: slurm_release_root is in memory, so after the next boot the files are gone, and the first job "
+            "drains the node. Put them into the image, choose a directory on a disk, or run this playbook before slurmd starts"
+        )
     todo: Document = {
         "empty": empty,
         "conf": conf,

@@ -169,3 +169,16 @@ def test_sweep_takes_only_our_own(tmp_path: pathlib.Path) -> None:
     _files.sweep(str(tmp_path))
     _files.sweep(str(tmp_path / "gone"))
     assert sorted(os.listdir(tmp_path)) == [".other", "a"]
+
+
+def test_a_file_system_in_memory_is_known(tmp_path: pathlib.Path) -> None:
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for kind, is_told in (("tmpfs", True), ("ext4", False)):
+        mounts = tmp_path / kind
+        mounts.write_text(
+            f"21 1 0:1 / /other rw - tmpfs none rw\n22 1 {number} / {tmp_path} rw,relatime shared:1 - {kind} /dev/x rw\n"
+        )
+        assert _files.is_in_memory(str(tmp_path / "not/yet/there"), str(mounts)) is is_told
+    # As the kernel writes it.
+    assert _files.is_in_memory("/dev/shm/x")

@@ -808,3 +808,10 @@ def test_a_node_that_had_lost_our_files_is_resumed_at_the_commit(
     planned = world.plan()
     assert planned["healed"] == (["w1"] if is_healed else [])
     assert ("w1" in planned["out"]) != is_healed
+
+
+def test_releases_in_memory_are_told_once(world: World) -> None:
+    for host in world.workers:
+        world.staged[host]["in_memory"] = True
+    (said,) = world.plan()["warnings"]
+    assert said.startswith("w[1-4]: slurm_release_root is in memory")
