@@ -56,9 +56,9 @@ def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
 
 
-def _prove(module: AnsibleModule, store: Store) -> Result:
+def _prove(module: AnsibleModule, store: Store, reader: _proof.Reader | None = None) -> Result:
     """The proof of what the next job runs here."""
-    reader = _proof.reader(module, store.slurm_uid)
+    reader = reader or _proof.reader(module, store.slurm_uid)
     conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
     return _proof.prove(
         store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
@@ -68,7 +68,9 @@ def _prove(module: AnsibleModule, store: Store) -> Result:
 def stage(module: AnsibleModule, store: Store) -> Result:
     """Write the release to the disk, or find it there."""
     params = module.params
+    reader = _proof.reader(module, store.slurm_uid)
     result: dict[str, t.Any] = {
+        "runs_slurmd": reader.is_slurmd,
         "previous": store.current() or "",
         "conf_pending": _conf_pending(params["conf"]),
         "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
@@ -78,7 +80,14 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         clean = not store.exists() and not _host_files.present()
         nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
         nothing["lost_hooks"] = _lost_hooks(present, {})
-        return {**result, **nothing, "changed": False, "id": "", "active": clean, "proof": _prove(module, store)}
+        return {
+            **result,
+            **nothing,
+            "changed": False,
+            "id": "",
+            "active": clean,
+            "proof": _prove(module, store, reader),
+        }
     manifest, content = unpack(params["payload"])
     result["in_memory"] = _files.is_in_memory(store.root)
     pending = init_pending(manifest)
@@ -113,7 +122,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         "init_pending": pending,
         "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
         "lost_hooks": _lost_hooks(present, manifest["hooks"]),
-        "proof": _prove(module, store),
+        "proof": _prove(module, store, reader),
     }
 
 

@@ -213,6 +213,10 @@ missing_hooks:
   returned: O(state=staged)
   type: list
   elements: str
+runs_slurmd:
+  description: Whether slurmd runs on this host.
+  returned: O(state=staged)
+  type: bool
 in_memory:
   description: Whether the directory of the releases is on a file system in memory, which the next boot empties.
   returned: O(state=staged), where the host gets a release

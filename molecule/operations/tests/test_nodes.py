@@ -51,3 +51,21 @@ def test_a_node_with_its_releases_in_memory_is_named(lab, good):
     back = lab.play(good)
     assert back.returncode == 0, back.stdout
     assert "is in memory" not in back.stdout
+
+
+def test_a_node_whose_slurmd_is_kept_down_is_brought_back_and_is_no_canary(lab, good):
+    """Its init script fails at the boot, so slurmd does not start, and Slurm calls the node idle for minutes."""
+    init = extra({"slurm_worker_init": "#!/bin/sh -e\ntest ! -e /etc/broken\n"})
+    first = lab.play(good, init)
+    assert first.returncode == 0, first.stdout
+    lab.run("worker3", "touch /etc/broken")
+    lab.boot("worker3")
+    assert lab.try_run("worker3", "systemctl is-active slurmd").stdout.strip() != "active"
+    lab.run("worker3", "rm /etc/broken")
+    done = lab.play(good, init, EPILOG)
+    assert done.returncode == 0, done.stdout
+    assert "Canary: worker1." in summary(done)
+    assert lab.run("worker3", "systemctl is-active slurmd").strip() == "active"
+    lab.wait_for_state("worker3", lambda state: state == "IDLE", 60)
+    back = lab.play(good)
+    assert back.returncode == 0, back.stdout

@@ -120,9 +120,12 @@ def plan(
     ]
     in_service = [host for host in workers if _ownership.is_in_service(nodes.get(node_of[host]))]
     closed = cluster["closed_partitions"]
+    # Slurm takes minutes to notice that a slurmd is down, as one whose init scripts have failed. If none is found, it is called otherwise.
+    running = [host for host in results if host in node_of and results[host].get("runs_slurmd", True)] or list(node_of)
+    answering = [host for host in in_service if host in running]
     canary: list[str] = []
     try:
-        canary = choose_canaries(settings["canary"], in_service, node_of, nodes, closed) if in_service else []
+        canary = choose_canaries(settings["canary"], answering, node_of, nodes, closed) if answering else []
         sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
     except RolloutError as exc:
         problems.append(str(exc))
@@ -138,7 +141,7 @@ def plan(
         and (bool(in_service) or bool(new_controllers))
     )
     # The controller's hooks need a canary, too: any node.
-    stand_ins = [host for host in results if host in node_of and _ownership.is_in_service(nodes.get(node_of[host]))]
+    stand_ins = [host for host in running if host in results and _ownership.is_in_service(nodes.get(node_of[host]))]
     probed = canary or (choose_canaries(1, stand_ins, node_of, nodes, closed) if stand_ins and new_controllers else [])
     probed = probed if is_canary_due else []
     warnings = []
@@ -213,7 +216,7 @@ def plan(
         "left": unreachable["left"],
         "idle": {
             host: node_of[host]
-            for host in in_service
+            for host in answering
             if nodes[node_of[host]].state == "IDLE"
             and _ownership.SET_ASIDE.isdisjoint(nodes[node_of[host]].flags)
             and not set(nodes[node_of[host]].partitions).issubset(closed)

@@ -815,3 +815,13 @@ def test_releases_in_memory_are_told_once(world: World) -> None:
         world.staged[host]["in_memory"] = True
     (said,) = world.plan()["warnings"]
     assert said.startswith("w[1-4]: slurm_release_root is in memory")
+
+
+def test_a_node_without_slurmd_is_no_canary_although_slurm_calls_it_idle(world: World) -> None:
+    world.staged["w1"]["runs_slurmd"] = False
+    assert world.plan()["probed"] == ["w2"]
+    assert "w1" not in world.plan()["idle"]
+    # One that is called otherwise is not found anywhere, and Slurm knows better.
+    for host in world.workers:
+        world.staged[host]["runs_slurmd"] = False
+    assert world.plan()["probed"] == ["w1"]
