@@ -115,3 +115,13 @@ def test_a_script_that_may_outlast_the_probe_is_told(site: Site) -> None:
     assert (done.returncode, told in done.stdout + done.stderr) == (0, True), done.stdout
     done = site.play("validate", "-e", "slurm_probe_timeout=301")
     assert (done.returncode, told in done.stdout + done.stderr) == (0, False), done.stdout
+
+
+@pytest.mark.parametrize("playbook", ["site", "rollback"])
+def test_a_controller_that_cannot_be_reached_is_the_last_word(site: Site, playbook: str) -> None:
+    site.write("inventory", GROUPS.replace("c1", "c1 ansible_host=127.0.0.1 ansible_port=1"))
+    done = site.play(playbook)
+    assert done.returncode == 2
+    said = done.stdout[done.stdout.rindex("TASK [") :]
+    assert '"msg": "The controller cannot be asked. Task failed: Failed to connect to the host via ssh' in said
+    assert "PLAY [" not in said.partition("PLAY RECAP")[0]
