@@ -123,5 +123,5 @@ def test_a_controller_that_cannot_be_reached_is_the_last_word(site: Site, playbo
     done = site.play(playbook)
     assert done.returncode == 2
     said = done.stdout[done.stdout.rindex("TASK [") :]
-    assert '"msg": "The controller cannot be asked. Task failed: Failed to connect to the host via ssh' in said
+    assert '"msg": "The controller cannot be asked. Task failed: ' in said
     assert "PLAY [" not in said.partition("PLAY RECAP")[0]
