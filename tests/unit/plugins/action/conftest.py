@@ -14,9 +14,10 @@ import pytest
 Ansible = t.Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def ansible(root: pathlib.Path, tmp_path: pathlib.Path) -> Ansible:
+@pytest.fixture(scope="session")
+def ansible(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     """The programs of Ansible on the control node, with a home of their own."""
+    home = tmp_path_factory.mktemp("home")
 
     def run(program: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -25,7 +26,7 @@ def ansible(root: pathlib.Path, tmp_path: pathlib.Path) -> Ansible:
             env={
                 **os.environ,
                 "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-                "ANSIBLE_HOME": str(tmp_path / "home"),
+                "ANSIBLE_HOME": str(home),
                 "ANSIBLE_NOCOLOR": "1",
                 **environment,
             },
