@@ -53,7 +53,7 @@ def test_a_node_with_its_releases_in_memory_is_named(lab, good):
     assert "is in memory" not in back.stdout
 
 
-def test_a_node_whose_slurmd_is_kept_down_is_brought_back_and_is_no_canary(lab, good):
+def test_a_node_whose_slurmd_did_not_start_runs_again_and_is_no_canary(lab, good):
     """Its init script fails at the boot, so slurmd does not start, and Slurm calls the node idle for minutes."""
     init = extra({"slurm_worker_init": "#!/bin/sh -e\ntest ! -e /etc/broken\n"})
     first = lab.play(good, init)
