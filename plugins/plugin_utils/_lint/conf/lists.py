@@ -42,6 +42,25 @@ FATAL_KEYS = {
     "sallocdefaultcommand": "it has been replaced by LaunchParameters=use_interactive_step",
 }
 
+#: How the keys of Slurm's other files begin (their tables in the source of 26.05: interfaces/cgroup.c, plugins/namespace/tmpfs/read_jcconf.c,
+#: slurmdbd/read_config.c, interfaces/gres.c, plugins/topology, plugins/acct_gather_*, plugins/mpi/pmix). Asked only for keys that no slurm.conf has.
+OTHER_FILES = {
+    "cgroup.conf": (
+        "alloweddevicesfile", "allowedramspace", "allowedswapspace", "cgroup", "constrain", "enablecontrollers", "enableextracontrollers",
+        "ignoresystemd", "maxrampercent", "maxswappercent", "memorylimit", "memoryswappiness", "minramspace", "signalchildrenprocesses",
+        "systemdtimeout",
+    ),
+    "job_container.conf": ("autobasepath", "basepath", "clonens", "entirestepinns"),
+    "slurmdbd.conf": (
+        "allresourcesabsolute", "allownodefacct", "archive", "commitdelay", "dbd", "disablearchivecommands", "disablecoorddbd", "disablerollups",
+        "jobpurge", "maxpurgelimit", "maxquerytimerange", "purge", "steppurge", "storage", "trackslurmctlddown",
+    ),
+    "gres.conf": ("autodetect", "multiplefiles"),
+    "topology.conf": ("blockname", "blocksizes", "linkspeed", "ringname", "switchname"),
+    "acct_gather.conf": ("energyipmi", "energyxccfake", "infinibandofedport", "interconnectofedport", "profilehdf5", "profileinfluxdb", "sysfsinterfaces"),
+    "mpi.conf": ("pmix",),
+}  # fmt: skip
+
 #: Key to kind of path. The files of "log" may lie anywhere.
 PATHS = {
     "epilog": "program",

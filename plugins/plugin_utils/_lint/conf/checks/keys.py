@@ -57,6 +57,11 @@ def _on_line(table: str) -> str:
     return f" on a {line} line" if line else ""
 
 
+def _file_of(key: str) -> str:
+    """The file of Slurm's that a key (in lower case) belongs in; empty for a key of none."""
+    return next((file for file, starts in lists.OTHER_FILES.items() if key.startswith(starts)), "")
+
+
 def unknown(subject: Subject) -> t.Iterator[Hit]:
     """unknown-key."""
     for table, pair, _statement in _uses(subject):
@@ -72,6 +77,8 @@ def unknown(subject: Subject) -> t.Iterator[Hit]:
             said = f"{pair.key} is not a key of its own: it belongs on a {joined(lines)} line"
         elif lines:
             said = f"{pair.key} is not a key{_on_line(table)}"
+        elif not table and (file := _file_of(pair.name)):
+            said = f"{pair.key} is not a key of slurm.conf: it belongs in {file}"
         else:
             names = {
                 key: item.name

@@ -276,6 +276,25 @@ def test_a_hint_names_the_nearest_key_and_word() -> None:
     assert "did you mean bf_continue?" in found[0].message
 
 
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("CgroupPlugin=autodetect", "cgroup.conf"),
+        ("ConstrainCores=yes", "cgroup.conf"),
+        ("AutoBasePath=true", "job_container.conf"),
+        ("StorageHost=db", "slurmdbd.conf"),
+        ("PurgeJobAfter=12months", "slurmdbd.conf"),
+        ("AutoDetect=nvml", "gres.conf"),
+        ("SwitchName=s0 Nodes=n[1-2]", "topology.conf"),
+        ("PMIxTimeout=300", "mpi.conf"),
+    ],
+)
+def test_a_key_of_another_file_of_slurm_s_is_sent_there(line: str, file: str) -> None:
+    finding = lint(line)[0]
+    key = line.partition("=")[0]
+    assert (finding.rule, finding.message) == ("unknown-key", f"{key} is not a key of slurm.conf: it belongs in {file}")
+
+
 def test_a_conflict_says_who_wins_and_where() -> None:
     found = [finding for finding in lint("SchedulerParameters=bf_continue") if finding.rule == "duplicate-key"]
     assert "/etc/slurm/slurm.conf:3" in found[0].message
