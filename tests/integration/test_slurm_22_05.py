@@ -156,3 +156,23 @@ def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() 
     assert "MaxJobCount             = 6000" in controller("scontrol show config")
     assert (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'")) == (jobs, nodes)
     assert "is UP" in controller("scontrol ping")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_first_hook_of_the_controller_is_refused_without_the_leave_to_restart() -> None:
+    """slurmctld would run it after a restart only, so the canary would miss it."""
+    lines = "PrologEpilogTimeout=78\nMaxJobCount=6000\n"
+    hook = {"slurm_controller_prolog": "#!/bin/sh\necho here\n", "slurm_extra_conf": lines}
+    before = state()
+    refused = play(hook)
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert "slurm_controller_prolog is the first to set PrologSlurmctld, and slurmctld 22.05" in said
+    assert "Remedy: set slurm_restart_allowed: true" in said
+    assert state() == before
+
+    jobs = controller("squeue -h -o '%A %T %B' | sort")
+    done = play({**hook, "slurm_restart_allowed": True})
+    assert done.returncode == 0, done.stdout
+    assert "/controller_prolog" in controller("scontrol show config | grep PrologSlurmctld")
+    assert controller("squeue -h -o '%A %T %B' | sort") == jobs
