@@ -161,6 +161,7 @@ def test_the_oldest_python_is_the_same_everywhere(root: pathlib.Path) -> None:
     oldest = _host_python.OLDEST
     targets = re.findall(r'^"plugins/module\w+/\*\*" = "(\w+)"$', (root / "ruff.toml").read_text(), re.MULTILINE)
     assert targets == ["py{}{}".format(*oldest)] * 2
+    assert "OLDEST_PYTHON = ({}, {})\n".format(*oldest) in (root / "tools/sanity.py").read_text()
     assert "Python {}.{} or newer, root".format(*oldest) in (root / "README.md").read_text()
 
 
