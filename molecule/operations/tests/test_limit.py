@@ -27,9 +27,12 @@ def changed(before, after):
 @pytest.fixture(autouse=True)
 def settled(lab, good):
     """Each test begins and ends with the good definition."""
+    before = releases(lab)
     yield
-    done = lab.play(good)
-    assert done.returncode == 0, done.stdout
+    if releases(lab) != before:
+        done = lab.play(good)
+        assert done.returncode == 0, done.stdout
+    assert releases(lab) == before
     assert lab.leftovers() == []
 
 
@@ -43,7 +46,6 @@ def test_nothing_to_do(lab, good):
 @pytest.mark.parametrize(
     ("limit", "definition"),
     [
-        ("worker2", EPILOG),
         ("worker1,worker3", EPILOG),
         ("login", extra({"slurm_login_init": "#!/bin/sh -e\necho changed\n"})),
         ("controller", extra({"slurm_controller_epilog": "#!/bin/sh\necho changed\n"})),

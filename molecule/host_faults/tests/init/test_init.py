@@ -72,7 +72,7 @@ def test_a_run_ends_a_worker_init_that_hangs_and_is_undone(lab):
 
 
 def test_init_scripts_of_a_killed_run_are_waited_for_and_not_run_twice(lab):
-    arguments = extra({"slurm_worker_init": SLOW})
+    arguments = extra({"slurm_worker_init": SLOW, "slurm_removal_allowed": True})
     log = ROOT / ".cache/killed-init"
     with log.open("w") as output:
         run = subprocess.Popen(
