@@ -10,6 +10,11 @@ REASON = r"$(printf 'L\374fter')"
 COMMENT = r"# gr\374\337e"
 
 
+def is_drained(lab):
+    """Whether worker3 is."""
+    return "drain" in lab.run("controller", "sinfo -h -n worker3 -o %T")
+
+
 def test_bytes_that_are_no_utf_8_stay_and_end_no_run(lab):
     present = lab.run("controller", "sha256sum </etc/slurm/slurm.conf")
     lab.run("controller", f"cp -p /etc/slurm/slurm.conf /etc/slurm/kept; printf '{COMMENT}\\n' >>/etc/slurm/slurm.conf")
@@ -24,10 +29,11 @@ def test_bytes_that_are_no_utf_8_stay_and_end_no_run(lab):
         lab.run("controller", f"printf '{COMMENT}\\n' | LC_ALL=C grep -qxaf - /etc/slurm/slurm.conf")
         done = lab.play(extra({"slurm_extra_conf": ""}))
         assert done.returncode == 0, done.stdout + done.stderr
+        assert is_drained(lab)
         lab.run("controller", f"printf '{COMMENT}\\n' | LC_ALL=C grep -qxaf - /etc/slurm/slurm.conf")
     finally:
         lab.run("controller", "mv -f /etc/slurm/kept /etc/slurm/slurm.conf; scontrol reconfigure")
-        # slurmctld replaces itself, and refuses the resume until it knows the drain again.
+        # slurmctld replaces itself: it refuses the resume until it knows the drain again, or does it and cannot say so any more.
         resume = "scontrol update NodeName=worker3 State=RESUME"
-        wait(lambda: lab.try_run("controller", resume).rc == 0, 30, "the resume of worker3")
+        wait(lambda: lab.try_run("controller", resume).rc == 0 or not is_drained(lab), 60, "the resume of worker3")
     assert lab.run("controller", "sha256sum </etc/slurm/slurm.conf") == present
