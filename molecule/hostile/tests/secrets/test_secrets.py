@@ -94,7 +94,9 @@ def test_a_user_who_knows_the_rest_can_try_no_values(lab, host):
 def test_what_a_failing_script_prints_is_in_no_system_log(lab, hook):
     leak = f"password=hunter2-{hook}"
     script = f"#!/bin/sh\necho 'connect failed: user=svc {leak}'\nexit 5\n"
-    said = failure_of(play(lab, extra({f"slurm_{hook}": [{"name": "leak", "content": script}]})))
+    # Slurm 22.05 runs a first hook of the controller after a restart only.
+    bad = {f"slurm_{hook}": [{"name": "leak", "content": script}], "slurm_restart_allowed": True}
+    said = failure_of(play(lab, extra(bad)))
     assert "leak" in said
     for host in HOSTS:
         assert logged(lab, host, leak) == []
