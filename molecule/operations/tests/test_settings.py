@@ -10,30 +10,23 @@ import pytest
 from conftest import extra, failure_of, undone, users
 
 SETTINGS = {
-    "one fork": {
-        "ANSIBLE_ANY_ERRORS_FATAL": "True",
-        "ANSIBLE_STRATEGY": "free",
-        "ANSIBLE_TASK_TIMEOUT": "1",
-        "ANSIBLE_FORKS": "1",
-        "ANSIBLE_GATHERING": "smart",
-        "ANSIBLE_HASH_BEHAVIOUR": "merge",
-        "ANSIBLE_PRIVATE_ROLE_VARS": "True",
-    },
-    "many forks": {
-        "ANSIBLE_ANY_ERRORS_FATAL": "True",
-        "ANSIBLE_STRATEGY": "host_pinned",
-        "ANSIBLE_FORKS": "100",
-        "ANSIBLE_INJECT_FACT_VARS": "False",
-        "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
-        "ANSIBLE_BECOME_FLAGS": "-H -S",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,ansible.posix.timer",
-    },
+    "ANSIBLE_ANY_ERRORS_FATAL": "True",
+    "ANSIBLE_STRATEGY": "free",
+    "ANSIBLE_TASK_TIMEOUT": "1",
+    "ANSIBLE_FORKS": "1",
+    "ANSIBLE_GATHERING": "smart",
+    "ANSIBLE_HASH_BEHAVIOUR": "merge",
+    "ANSIBLE_PRIVATE_ROLE_VARS": "True",
+    "ANSIBLE_INJECT_FACT_VARS": "False",
+    "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
+    "ANSIBLE_BECOME_FLAGS": "-H -S",
+    "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,ansible.posix.timer",
 }
 
 
-@pytest.fixture(params=SETTINGS)
-def settings(request, tmp_path):
-    return {**SETTINGS[request.param], "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
+@pytest.fixture
+def settings(tmp_path):
+    return {**SETTINGS, "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
 
 
 def test_a_change_is_committed_although_a_tolerated_node_is_away_and_a_bad_one_is_undone(lab, good, settings, tmp_path):

@@ -56,7 +56,7 @@ def recovered(lab, traffic, cluster):
     lab.hurry()
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("change", 12, WANTED))
+@pytest.mark.parametrize(("number", "delay", "then"), points("change", 10, WANTED))
 def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
     Killer(lab).kill(number, delay, clusters[after][0])
@@ -64,7 +64,7 @@ def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     recovered(lab, traffic, clusters[clusters["now"]])
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 4, ["before"], "Note that the rollout is undone"))
+@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 3, ["before"], "Note that the rollout is undone"))
 def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay, then):
     assert then == "before"
     argument, _files = clusters[clusters["now"]]
