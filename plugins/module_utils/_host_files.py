@@ -64,9 +64,9 @@ def held_back(hook: str) -> str:
     return _HELD_BACK.get(hook, "")
 
 
-def drop_in_path(hook: str, units: t.Mapping[str, str] = _daemons.UNITS) -> str:
+def drop_in_path(hook: str, units: t.Mapping[str, str] | None = None) -> str:
     """The drop-in by which an init hook holds its daemon back; empty for a hook that holds none."""
-    return f"{SYSTEMD_DIR}/{units[_HELD_BACK[hook]]}.d/{_DROP_IN}" if hook in _HELD_BACK else ""
+    return f"{SYSTEMD_DIR}/{(units or _daemons.UNITS)[_HELD_BACK[hook]]}.d/{_DROP_IN}" if hook in _HELD_BACK else ""
 
 
 def init_timeouts(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
@@ -117,7 +117,7 @@ def needed(
     gate: t.Container[str],
     slurm_user: str = "slurm",
     timeouts: t.Mapping[str, int] | None = None,
-    units: t.Mapping[str, str] = _daemons.UNITS,
+    units: t.Mapping[str, str] | None = None,
 ) -> HostFiles:
     """The files that a host with these hooks needs. init: the init hooks that have scripts; gate: those that hold a daemon back."""
     limits = init_timeouts(timeouts)

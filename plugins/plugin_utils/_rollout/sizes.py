@@ -53,7 +53,8 @@ def choose_canaries(
 ) -> list[str]:
     """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible.
 
-    closed: partitions whose jobs do not start; a node that is in no other is none. Nodes in a reservation, which may be a broken one's, only if there is no other. But a maintenance of all nodes is a good time for a change.
+    closed: partitions whose jobs do not start; a node that is in no other is no canary. Nodes in a reservation, which may be a broken one's,
+    only if there is no other. But a maintenance of all nodes is a good time for a change.
     """
 
     def busyness(host: str) -> int:
