@@ -18,7 +18,13 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _probe
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import (
+    JOB_ID,
+    Node,
+    Slurm,
+    SlurmError,
+    closed_partitions,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -220,7 +226,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     slurm_user = slurm.cluster().slurm_user
     user = account_of(params, slurm_user)
     nodes = slurm.nodes(params["name"])
-    closed = [name for name, state in slurm.partitions().items() if state != "UP"]
+    closed = closed_partitions(slurm.partitions())
     refusal = _probe.refusal(nodes, params["partitions"], closed)
     if refusal:
         raise FailedError(f"Probe of {params['name']}: {refusal}")

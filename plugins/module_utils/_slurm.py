@@ -219,6 +219,11 @@ def parse_partitions(text: str) -> dict[str, str]:
     return {name: state or "UP" for name, state in found}
 
 
+def closed_partitions(partitions: t.Mapping[str, str]) -> list[str]:
+    """The partitions whose jobs do not start, of those with their states."""
+    return [name for name, state in partitions.items() if state != "UP"]
+
+
 def parse_reservations(text: str) -> dict[str, dict[str, str]]:
     """C(scontrol show reservation -o) by name, with its fields as they are written there."""
     found: dict[str, dict[str, str]] = {}

@@ -154,7 +154,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ownership,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, without_baseline
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError, closed_partitions
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError, init_pending
 
 
@@ -210,7 +210,7 @@ def main() -> t.NoReturn:
         slurm_user=cluster.slurm_user,
         controllers=list(cluster.controllers),
         partitions=list(partitions),
-        closed_partitions=[name for name, state in partitions.items() if state != "UP"],
+        closed_partitions=closed_partitions(partitions),
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
         conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),

@@ -235,20 +235,17 @@ def _root(value: t.Any) -> Fault | None:
     return None
 
 
-def _unit(value: t.Any) -> Fault | None:
-    try:
-        normal_unit(value)
-    except ValueError:
-        return "is no name of a systemd service", "write one such as slurmd.service, of letters, digits and `:-_.\\@`"
-    return None
+def _accepted_by(normal: t.Callable[[t.Any], object], fault: str, remedy: str) -> t.Callable[[t.Any], Fault | None]:
+    """A check by the function that puts a value into its one form."""
 
+    def check(value: t.Any) -> Fault | None:
+        try:
+            normal(value)
+        except ValueError:
+            return fault, remedy
+        return None
 
-def _script_path(value: t.Any) -> Fault | None:
-    try:
-        normal_script_path(value)
-    except ValueError:
-        return "is no list of directories", "write absolute paths without `..` and colons, such as [/opt/slurm/bin]"
-    return None
+    return check
 
 
 def _path(value: t.Any) -> Fault | None:
@@ -282,6 +279,12 @@ def _command(value: t.Any) -> Fault | None:
     return None if str(value).strip() else ("is no command", "write one, such as true")
 
 
+_UNIT = _accepted_by(
+    normal_unit,
+    "is no name of a systemd service",
+    "write one such as slurmd.service, of letters, digits and `:-_.\\@`",
+)
+
 _CHECKS: dict[str, t.Callable[[t.Any], Fault | None]] = {
     "slurm_batches": _batches,
     "slurm_canary": _canary,
@@ -289,9 +292,13 @@ _CHECKS: dict[str, t.Callable[[t.Any], Fault | None]] = {
     "slurm_release_root": _root,
     "slurm_bin_dir": _path,
     "slurm_conf_path": _some_path,
-    "slurm_script_path": _script_path,
-    "slurm_slurmctld_unit": _unit,
-    "slurm_slurmd_unit": _unit,
+    "slurm_script_path": _accepted_by(
+        normal_script_path,
+        "is no list of directories",
+        "write absolute paths without `..` and colons, such as [/opt/slurm/bin]",
+    ),
+    "slurm_slurmctld_unit": _UNIT,
+    "slurm_slurmd_unit": _UNIT,
     "slurm_extra_conf": _lines,
     "slurm_node_name": _matching(_NODE, "is no NodeName", "write one name, as in slurm.conf"),
     "slurm_probe_user": _user,

@@ -19,7 +19,9 @@ def ansible(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Ans
     """The programs of Ansible on the control node, with a home of their own."""
     home = tmp_path_factory.mktemp("home")
 
-    def run(program: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        program: str, *arguments: object, timeout: float = 300, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [program, *map(str, arguments)],
             cwd=root,
@@ -33,7 +35,7 @@ def ansible(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Ans
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=300,
+            timeout=timeout,
             check=False,
         )
 

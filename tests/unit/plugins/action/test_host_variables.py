@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import typing as t
 from unittest import mock
 
@@ -54,44 +52,29 @@ def expected(script_path: t.Sequence[str]) -> str:
     return built.id
 
 
-def play(directory: pathlib.Path, root: pathlib.Path, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> str:
+def play(directory: pathlib.Path, ansible: t.Any, playbook: str, hosts: dict[str, dict[str, t.Any]]) -> str:
     groups = {
         "slurm_controller": {"hosts": {"c": hosts["c"]}},
         "slurm_worker": {"hosts": {name: hosts[name] for name in ("w1", "w2")}},
     }
     inventory = directory / "inventory.yml"
     inventory.write_text(json.dumps({"all": {"children": groups, "vars": {"slurm_worker_prolog": TEXT}}}))
-    done = subprocess.run(
-        ["ansible-playbook", f"--inventory={inventory}", playbook],
-        cwd=root,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "COLUMNS": "10000",
-            "ANSIBLE_HOME": str(directory / "home"),
-        },
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-    )
+    done = ansible("ansible-playbook", f"--inventory={inventory}", playbook, timeout=120, COLUMNS="10000")
     return done.stdout + done.stderr
 
 
-def test_the_check_knows_each_hosts_own(tmp_path: pathlib.Path, root: pathlib.Path) -> None:
+def test_the_check_knows_each_hosts_own(tmp_path: pathlib.Path, ansible: t.Any) -> None:
     task = {"cluster": CLUSTER, "controllers": ["c"], "workers": ["w1", "w2"], "targets": ["c", "w1", "w2"]}
     show = {"ansible.builtin.debug": {"msg": "{{ done.hosts.w1.id }} {{ done.hosts.w2.id }}"}, "run_once": True}
     tasks = [{"nodecycle.slurm.definition": task, "register": "done", "run_once": True}, show]
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    assert f'"{expected([])} {expected(DIRECTORIES)}"' in play(tmp_path, root, str(playbook), HOSTS)
+    assert f'"{expected([])} {expected(DIRECTORIES)}"' in play(tmp_path, ansible, str(playbook), HOSTS)
 
 
-def test_wrong_ones_are_refused_before_any_host_is_touched(tmp_path: pathlib.Path, root: pathlib.Path) -> None:
+def test_wrong_ones_are_refused_before_any_host_is_touched(tmp_path: pathlib.Path, ansible: t.Any) -> None:
     wrong = {"slurm_script_path": ["bin"], "slurm_slurmd_unit": "a b", "slurm_slurmctld_unit": "slurmctld.socket"}
-    said = play(tmp_path, root, "playbooks/validate.yml", {**HOSTS, "w2": wrong})
+    said = play(tmp_path, ansible, "playbooks/validate.yml", {**HOSTS, "w2": wrong})
     assert "No host was touched" in said
     for problem in ("script_path is ['bin']", "slurmd_unit is 'a b'", "slurmctld_unit is 'slurmctld.socket'"):
         assert f"slurm_{problem}, which is no " in said

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
 import textwrap
+import typing as t
 
 import pytest
 
@@ -29,8 +29,8 @@ all:
 class Site:
     """An inventory with vaulted values."""
 
-    def __init__(self, directory: pathlib.Path, root: pathlib.Path) -> None:
-        self.directory, self.root = directory, root
+    def __init__(self, directory: pathlib.Path, ansible: t.Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        self.directory, self.ansible = directory, ansible
         self.write("password", "of the tests\n")
         self.write("inventory.yml", INVENTORY)
         self.write("host_vars/db1.yml", self.vaulted("other_pw", OTHERS))
@@ -42,22 +42,7 @@ class Site:
         return path
 
     def run(self, program: str, *arguments: str) -> str:
-        done = subprocess.run(
-            [program, *arguments],
-            cwd=self.root,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
-                "ANSIBLE_NOCOLOR": "1",
-                "COLUMNS": "10000",
-                "ANSIBLE_HOME": str(self.directory / "home"),
-            },
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-            check=False,
-        )
+        done = self.ansible(program, *arguments, timeout=120, COLUMNS="10000")
         return done.stdout + done.stderr
 
     def vaulted(self, name: str, text: str) -> str:
@@ -79,8 +64,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: pathlib.Path, root: pathlib.Path) -> Site:
-    return Site(tmp_path, root)
+def site(tmp_path: pathlib.Path, ansible: t.Any) -> Site:
+    return Site(tmp_path, ansible)
 
 
 def shown(said: str) -> list[str]:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
+import typing as t
 
 import pytest
 
@@ -19,8 +19,8 @@ PLAYBOOKS = ["site", "validate", "status", "rollback", "explain"]
 class Site:
     """An inventory whose hosts nobody can reach."""
 
-    def __init__(self, directory: pathlib.Path, root: pathlib.Path) -> None:
-        self.directory, self.root = directory, root
+    def __init__(self, directory: pathlib.Path, ansible: t.Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        self.directory, self.ansible = directory, ansible
         self.write("inventory", GROUPS)
         self.write("group_vars/all.yml", SCRIPT)
 
@@ -30,28 +30,13 @@ class Site:
         path.write_text(text)
 
     def play(self, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ansible-playbook", f"playbooks/{playbook}.yml", *arguments],
-            cwd=self.root,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
-                "ANSIBLE_INVENTORY": str(self.directory / "inventory"),
-                "ANSIBLE_HOME": str(self.directory / "home"),
-                "ANSIBLE_NOCOLOR": "1",
-                "COLUMNS": "10000",
-            },
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-            check=False,
-        )
+        environment = {"ANSIBLE_INVENTORY": str(self.directory / "inventory"), "COLUMNS": "10000"}
+        return self.ansible("ansible-playbook", f"playbooks/{playbook}.yml", *arguments, timeout=120, **environment)
 
 
 @pytest.fixture
-def site(tmp_path: pathlib.Path, root: pathlib.Path) -> Site:
-    return Site(tmp_path, root)
+def site(tmp_path: pathlib.Path, ansible: t.Any) -> Site:
+    return Site(tmp_path, ansible)
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
