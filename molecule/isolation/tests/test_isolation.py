@@ -80,12 +80,14 @@ def test_the_look_sees_each_trace(lab):
 # --- a trial
 
 
+@pytest.mark.by_authentication
 def test_a_trial_changes_nothing(lab):
     with nothing_changes(lab):
         found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n")
     assert (found["controller_checked"], found["findings"]) == (True, [])
 
 
+@pytest.mark.by_authentication
 def test_a_trial_that_fails_changes_nothing(lab):
     with nothing_changes(lab):
         found = lab.module("conf_trial", text="PartitionName=night Nodes=nowhere\n")
@@ -162,6 +164,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.by_authentication
 @pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("user", ["root", "slurm"])
 def test_a_controller_that_tries_everything_changes_nothing(lab, user):
@@ -203,6 +206,7 @@ def test_check_on_the_cluster_as_it_is(lab):
     assert "no controller was started" not in done.stdout + done.stderr
 
 
+@pytest.mark.by_authentication
 def test_check_beside_a_committed_definition(lab):
     done = lab.play(DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr

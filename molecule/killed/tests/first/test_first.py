@@ -31,9 +31,8 @@ def test_the_first_rollout_is_removed_again(lab, bare, definition):
     assert differences(bare, lab.snapshot()) == []
 
 
-@pytest.mark.parametrize("point", [0, 1])
-def test_after_a_kill_the_next_run_with_nothing_defined_leaves_a_bare_cluster(lab, bare, definition, point):
-    number, _task = Killer.points("first", 2)[point]
+def test_after_a_kill_the_next_run_with_nothing_defined_leaves_a_bare_cluster(lab, bare, definition):
+    number, _task = Killer.points("first", 4)[2]
     with users(lab):
         Killer(lab).kill(number, 0.3, definition)
         done = lab.play(EMPTY)

@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from conftest import EACH_WORKER, WORKERS, Killer, Traffic, differences
 
 #: Seconds after the start of a task: at once, before it reaches a host, and in its middle.
 DELAYS = (0, 0.4)
 
+
+#: How many points of a change, and of an undo. Each takes most of a minute; POINTS=100,30 tries nearly every task.
+POINTS = [int(number) for number in os.environ.get("POINTS", "6,2").split(",")]
 
 #: The definition of the next run: every third time the one before the killed run.
 WANTED = ("after", "after", "before")
@@ -56,7 +61,7 @@ def recovered(lab, traffic, cluster):
     lab.hurry()
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("change", 10, WANTED))
+@pytest.mark.parametrize(("number", "delay", "then"), points("change", POINTS[0], WANTED))
 def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     before, after = ("a", "b") if clusters["now"] == "a" else ("b", "a")
     Killer(lab).kill(number, delay, clusters[after][0])
@@ -64,7 +69,9 @@ def test_a_change_that_was_killed(lab, traffic, clusters, number, delay, then):
     recovered(lab, traffic, clusters[clusters["now"]])
 
 
-@pytest.mark.parametrize(("number", "delay", "then"), points("undo", 3, ["before"], "Note that the rollout is undone"))
+@pytest.mark.parametrize(
+    ("number", "delay", "then"), points("undo", POINTS[1], ["before"], "Note that the rollout is undone")
+)
 def test_an_undo_that_was_killed(lab, traffic, clusters, request, number, delay, then):
     assert then == "before"
     argument, _files = clusters[clusters["now"]]

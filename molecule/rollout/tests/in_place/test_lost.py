@@ -15,9 +15,10 @@ MOMENTS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def settled(lab, good):
-    """Each test begins with the good definition, for that is what it ends with."""
+@pytest.fixture(autouse=True, scope="module")
+def settled(lab, request):
+    """The first test begins with the good definition, as each ends with it."""
+    good = f"--extra-vars=@{request.path.parents[2]}/vars/good.yml"
     done = lab.play(good)
     assert done.returncode == 0, done.stdout
 
