@@ -108,6 +108,16 @@ def entries(text: str, file: str = "slurm.conf") -> list[Entry]:
     return found
 
 
+def pairs(line: str) -> list[tuple[str, str]]:
+    """The keys of one logical line of a line type (NodeName ...), its first included, with their values."""
+    found = []
+    position = 0
+    while match := _PAIR.match(line, position):
+        found.append((match.group(1), match.group(2) if match.group(2) is not None else match.group(3)))
+        position = match.end()
+    return found
+
+
 def includes(text: str) -> list[tuple[str, int]]:
     """The names after Include and their line numbers."""
     return [(name, line.first) for line in logical_lines(text) if (name := _included(line))]

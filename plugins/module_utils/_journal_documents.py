@@ -90,7 +90,18 @@ class Committed(Commit):
     committed: float
 
 
-class Baseline(t.TypedDict):
+class Settings(t.TypedDict):
+    """What can be set at run time (_run_time)."""
+
+    #: Partition to its fields.
+    partitions: dict[str, dict[str, str]]
+    #: Hostlist to the fields of each of its nodes.
+    nodes: dict[str, dict[str, str]]
+    #: Key to its value in C(scontrol show config).
+    config: dict[str, str]
+
+
+class _Baseline(t.TypedDict):
     """The cluster before slurm.conf changes. It proves a reconfigure, and goes when that has succeeded."""
 
     #: Seconds since 1970 on the controller's clock.
@@ -107,6 +118,12 @@ class Baseline(t.TypedDict):
     nodes: list[str]
     #: Whether a reconfigure was begun: from then on the nodes may have what the files said, whatever they say now.
     begun: bool
+
+
+class Baseline(_Baseline, total=False):
+    """The same with what can only be told while the controller runs what its files say."""
+
+    settings: Settings
 
 
 #: If nothing is known of the cluster before.
@@ -180,7 +197,16 @@ _BASELINE = _documents.fields(
         "jobs": _documents.many(_documents.text),
         "nodes": _documents.many(_documents.text),
         "begun": _documents.flag,
-    }
+    },
+    {
+        "settings": _documents.fields(
+            {
+                "partitions": _documents.each(_documents.each(_documents.text)),
+                "nodes": _documents.each(_documents.each(_documents.text)),
+                "config": _documents.each(_documents.text),
+            }
+        )
+    },
 )
 _CONF = _documents.fields({"text": _documents.text, "adopt": _documents.many(_documents.text)})
 _NODE = _documents.fields(

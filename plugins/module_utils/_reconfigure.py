@@ -22,11 +22,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _hostlist,
     _reason_users,
     _restart,
+    _run_time,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
 from ansible_collections.nodecycle.slurm.plugins.module_utils._controller import Controller
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError
-from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import NO_BASELINE, Baseline
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import NO_BASELINE, Baseline, Rollout
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 if t.TYPE_CHECKING:
@@ -146,7 +147,7 @@ def baseline_of(controller: Controller) -> Baseline:
     if not controller.active():
         # There is nothing to compare with later.
         return {**NO_BASELINE, "time": time.time()}
-    return {
+    baseline: Baseline = {
         "time": time.time(),
         "digest": digest(controller.path, _ansible.read_text),
         "keys": read_keys(controller.path, _ansible.read_text),
@@ -155,6 +156,18 @@ def baseline_of(controller: Controller) -> Baseline:
         "nodes": [name for name, node in controller.slurm.nodes().items() if _controller.is_serving(node)],
         "begun": False,
     }
+    # Else what differs from the files may be an edit that nobody has told Slurm of yet.
+    return {**baseline, "settings": _run_time.of(controller.slurm)} if controller.has_read_files() else baseline
+
+
+def keys_in_effect(controller: Controller, rollout: Rollout) -> dict[str, list[str]]:
+    """The keys that the controller runs when the undo of a committed reconfigure has restored the files. Raises ConfError."""
+    ours = controller.path.rpartition("/")[0] + "/" + _conf.FRAGMENT
+
+    def read(path: str) -> str | None:
+        return rollout["conf"]["text"] if path == ours else _ansible.read_text(path)
+
+    return read_keys(controller.path, read)
 
 
 class Outcome(t.TypedDict):
@@ -182,10 +195,31 @@ def plan(
     is_as_before = before["digest"] == digest(controller.path, _ansible.read_text)
     if is_as_before and not before["begun"] and controller.has_read_files():
         needs = "nothing"
+    else:
+        _require_partitions(controller, keys)
     return {"needs": needs, "changed_keys": changed, "waits_for_restart": [] if restart_allowed else waiting}
 
 
-def carry_out(controller: Controller, needs: str, *, restart_allowed: bool) -> bool:
+def _require_partitions(controller: Controller, keys: t.Mapping[str, list[str]]) -> None:
+    """Slurm ends the jobs of a partition that slurm.conf does not have (seen on 24.11.5). Raises SlurmError."""
+    if not controller.active():
+        return
+    config = controller.slurm.cluster().config
+    for name in _run_time.vanishing(controller.slurm.partitions(), keys, config):
+        if jobs := controller.slurm.queue("%A", "-p", name):
+            raise SlurmError(
+                f"slurm.conf has no partition {name}, so a reconfigure would end its {len(jobs)} jobs: the run did not reconfigure. "
+                f"Write {name} into slurm.conf, or delete it when its jobs have ended"
+            )
+
+
+def carry_out(
+    controller: Controller,
+    needs: str,
+    *,
+    restart_allowed: bool,
+    restore: t.Callable[[], None],
+) -> bool:
     """Reconfigure, and start or restart the controller where that is due; whether it had to be started. Raises SlurmError."""
     was_started = not controller.active()
     if was_started:
@@ -203,6 +237,8 @@ def carry_out(controller: Controller, needs: str, *, restart_allowed: bool) -> b
         # Also after a start: that alone sends no file to the nodes of a configless cluster.
         controller.reconfigure()
         controller.wait_for_answer()
+        # Before jobs may start: a partition may have been closed as a safety stop.
+        restore()
         _reason_users.forget(controller.slurm.uncorrected_nodes)
     return was_started
 
@@ -245,6 +281,48 @@ def _replace(module: AnsibleModule, old: Baseline, new: Baseline | None) -> None
         Journal().replace_baseline(old, new)
 
 
+def _begun(module: AnsibleModule, controller: Controller, baseline: Baseline | None) -> Baseline:
+    """Note that a reconfigure begins. That of an undo may have no baseline any more, but what is set at run time has to outlive a kill."""
+    begun: Baseline = {**(baseline or {**NO_BASELINE, "time": time.time()}), "begun": True}
+    if baseline is None:
+        with contextlib.suppress(SlurmError):
+            begun["settings"] = _run_time.of(controller.slurm)
+    _replace(module, baseline or NO_BASELINE, begun)
+    return begun
+
+
+class _Settings:
+    """What is set at run time: restored after a reconfigure, and compared once more in the end."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        before: Baseline,
+        old: t.Mapping[str, list[str]],
+        new: t.Mapping[str, list[str]],
+    ) -> None:
+        self._slurm = controller.slurm
+        self._before = before.get("settings")
+        self._keys = (old, new)
+        self._due: list[_run_time.Change] = []
+
+    def _changes(self) -> list[_run_time.Change]:
+        return _run_time.changes(self._before, _run_time.of(self._slurm), *self._keys) if self._before else []
+
+    def restore(self) -> None:
+        """Restore what the reconfigure has reset. Raises SlurmError."""
+        self._due = self._changes()
+        _run_time.restore(self._slurm, self._due)
+
+    def result(self) -> dict[str, list[str]]:
+        """What is as before again, and what is not. Raises SlurmError."""
+        lost = self._changes()
+        return {
+            "settings_restored": [str(change) for change in self._due if change not in lost],
+            "settings_lost": [str(change) for change in lost],
+        }
+
+
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Let Slurm read its slurm.conf, and prove that it did. Raises FailedError."""
     controller = Controller(module, module.params["path"])
@@ -262,12 +340,16 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         outcome = plan(controller, before, keys, restart_allowed=allowed)
         result.update(outcome)
         if not module.check_mode:
-            if baseline and outcome["needs"] != "nothing":
-                before = {**baseline, "begun": True}
-                _replace(module, baseline, before)
-            result["was_started"] = carry_out(controller, outcome["needs"], restart_allowed=allowed)
+            if rollout and outcome["needs"] != "nothing":
+                before = _begun(module, controller, baseline)
+            old = before["keys"] or (keys_in_effect(controller, rollout) if rollout else {})
+            settings = _Settings(controller, before, old, keys)
+            result["was_started"] = carry_out(
+                controller, outcome["needs"], restart_allowed=allowed, restore=settings.restore
+            )
             result.update(prove(controller, before, outcome["changed_keys"], keys))
-            if baseline:
+            result.update(settings.result())
+            if rollout:
                 _replace(module, before, None)
     except (SlurmError, JournalError, _conf.ConfError, OSError) as exc:
         words = controller.words()
@@ -279,6 +361,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             failed_because=words,
             **result,
         ) from exc
+    _tell_settings(module, result, baseline)
     if result["waits_for_restart"]:
         module.warn(
             f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
@@ -286,3 +369,22 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             f"(systemctl restart {controller.unit()})."
         )
     return {"changed": result["needs"] != "nothing" or result.get("was_started", False), **result}
+
+
+def _tell_settings(module: AnsibleModule, result: t.Mapping[str, t.Any], baseline: Baseline | None) -> None:
+    """Say what became of the things that are set at run time: the next reconfigure resets them again."""
+    if result.get("settings_restored"):
+        module.warn(
+            f"The reconfigure reset what was set at run time, and the run has restored it: {'; '.join(result['settings_restored'])}. "
+            "What is to stay belongs into slurm.conf."
+        )
+    if result.get("settings_lost"):
+        module.warn(
+            "The reconfigure reset what was set at run time, and it could not be restored. If you still want it, run: "
+            f"{'; '.join(result['settings_lost'])}"
+        )
+    if baseline and baseline["config"] and "settings" not in baseline and result["needs"] != "nothing":
+        module.warn(
+            "slurm.conf had changes that slurmctld had not read when this run began. They are in effect now, and what was set at run time "
+            "(scontrol update) may be reset: compare `scontrol show partition`."
+        )

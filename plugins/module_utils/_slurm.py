@@ -469,3 +469,19 @@ class Slurm:
         pairs = [f"{key}={value}" for key, value in fields.items()]
         for part in _hostlist.parts(names, MAX_ARGUMENT):
             self.call("scontrol", "update", f"NodeName={part}", *pairs)
+
+    def update_partition(self, name: str, **fields: str) -> None:
+        """Set fields of a partition."""
+        self.call("scontrol", "update", f"PartitionName={name}", *(f"{key}={value}" for key, value in fields.items()))
+
+    def create_partition(self, name: str, **fields: str) -> None:
+        """Create a partition, which is there until the next reconfigure."""
+        self.call("scontrol", "create", f"PartitionName={name}", *(f"{key}={value}" for key, value in fields.items()))
+
+    def delete_partition(self, name: str) -> None:
+        """Delete a partition; refused by Slurm while it has jobs."""
+        self.call("scontrol", "delete", f"PartitionName={name}")
+
+    def update_config(self, **fields: str) -> None:
+        """Set those keys of slurm.conf that can be set at run time."""
+        self.call("scontrol", "update", *(f"{key}={value}" for key, value in fields.items()))

@@ -85,6 +85,13 @@ closed_partitions:
   returned: success
   type: list
   elements: str
+loose_partitions:
+  description:
+    - The partitions that slurm.conf, without this collection's own file, does not have, each with the number of its jobs that have not ended.
+      A reconfigure ends these jobs. Empty with C(ReconfigFlags=KeepPartInfo).
+  returned: success
+  type: dict
+  sample: {night: 2}
 nodes:
   description: State of each node by its name, as RV(nodecycle.slurm.node_info#module:nodes).
   returned: success
@@ -152,6 +159,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _drift,
     _host_files,
     _ownership,
+    _run_time,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import Journal, JournalError, without_baseline
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError, closed_partitions
@@ -193,6 +201,13 @@ def main() -> t.NoReturn:
         partitions = slurm.partitions()
         main_text = _ansible.read_text(cluster.conf_path)
         conf = _conf.tree(cluster.conf_path, _ansible.read_text, skip=(_conf.FRAGMENT,))
+        main_keys: dict[str, list[str]] = {}
+        for entry in conf:
+            main_keys.setdefault(entry.key.lower(), []).append(entry.value)
+        loose = {
+            name: len(slurm.queue("%A", "-p", name))
+            for name in _run_time.vanishing(partitions, main_keys, cluster.config)
+        }
         fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
@@ -211,6 +226,7 @@ def main() -> t.NoReturn:
         controllers=list(cluster.controllers),
         partitions=list(partitions),
         closed_partitions=closed_partitions(partitions),
+        loose_partitions=loose,
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
         conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),

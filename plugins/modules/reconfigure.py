@@ -27,6 +27,11 @@ description:
     the controller answers again. Otherwise slurmctld forgets a job whose launch is under way when it replaces itself (seen on 24.11.5;
     such a job counts as running for many minutes and runs nowhere). The module first waits up to 30 seconds for jobs in
     C(CONFIGURING). If it is killed, the reservation ends by itself after three minutes.
+  - "During a rollout it restores what administrators have set at run time and a reconfigure resets to what slurm.conf says (24.11.5): the
+    fields of partitions (a closed one would open), partitions that were created or deleted, a node's weight, features and C(CpuBind), and
+    the C(SuspendExc) keys. No job starts before that. Not restored: debug level and flags, C(InstanceId) and C(InstanceType)."
+  - It refuses to reconfigure while there are jobs in a partition that slurm.conf does not have, because Slurm would end them. Without
+    C(ReconfigFlags=KeepPartInfo), that is.
   - Runs on a controller host. Another controller may be the active one, unless the module must start or restart a controller.
 options:
   path:
@@ -126,6 +131,19 @@ was_started:
   description: Whether the module started a controller that had ended.
   returned: when a reconfigure was proven
   type: bool
+settings_restored:
+  description:
+    - What was set at run time, was reset by the reconfigure, and is as before again; each as the command that sets it. Fields of partitions
+      and nodes whose lines in slurm.conf have changed in that field follow slurm.conf.
+  returned: when a reconfigure was proven
+  type: list
+  elements: str
+  sample: ["scontrol update PartitionName=gpu State=DOWN"]
+settings_lost:
+  description: What was set at run time and could not be restored, in the same form. The module warns of it.
+  returned: when a reconfigure was proven
+  type: list
+  elements: str
 failed_because:
   description: The lines that slurmctld wrote to its log since the module began, fatal lines first.
   returned: failure

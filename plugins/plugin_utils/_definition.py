@@ -11,7 +11,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _daemons, _hostlist, _restart
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _conf,
+    _daemons,
+    _hostlist,
+    _restart,
+    _run_time,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     Script,
@@ -155,6 +161,7 @@ def check_cluster(
     problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
     problems += _check_conflicts(used, settings, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
+    problems += _check_partitions(conf_text(used, settings), settings, cluster)
     return problems
 
 
@@ -257,6 +264,24 @@ def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> lis
         )
         for key, hook in keys.items()
         if _restart.needs_restart(key.lower(), present.get(key.lower(), ""), "ours", cluster["version"])
+    ]
+
+
+def _check_partitions(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """Partitions whose jobs the reconfigure would end, because slurm.conf does not have them."""
+    if conf_is_settled(text, settings, cluster) and not cluster["reconfigure_due"]:
+        return []
+    lines = [entry.value for entry in _conf.entries(text) if entry.key.lower() == "partitionname"]
+    kept = _run_time.definitions({"partitionname": lines}, "partitionname")
+    return [
+        Problem(
+            "slurm_extra_conf",
+            f"would end the {jobs} jobs of the partition {name}: slurm.conf does not have it, and Slurm ends the jobs of such "
+            "a partition when it reads a changed slurm.conf",
+            f"write {name} into slurm.conf or slurm_extra_conf, or delete it when its jobs have ended",
+        )
+        for name, jobs in cluster["loose_partitions"].items()
+        if jobs and name not in kept
     ]
 
 

@@ -26,6 +26,8 @@ CLUSTER: dict[str, t.Any] = {
     "fragment": "",
     "included": False,
     "version": "24.11.5",
+    "loose_partitions": {},
+    "reconfigure_due": False,
 }
 
 
@@ -291,6 +293,33 @@ def test_only_the_main_file_can_be_adopted() -> None:
 
 def test_lines_that_add_up_are_no_conflict() -> None:
     assert check(hosts(), cluster={"conf": conf("NodeName=n1 CPUs=1\n")}, extra_conf="NodeName=n9 CPUs=1\n") == []
+
+
+# --- partitions that slurm.conf does not have
+
+NIGHT = "PartitionName=night Nodes=ALL\n"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "extra", "differs", "is_refused"),
+    [
+        (2, "A=1\n", {}, True),
+        (0, "A=1\n", {}, False),
+        (2, "A=1\n" + NIGHT, {}, False),
+        # No reconfigure, so nobody's job ends.
+        (2, "", {}, False),
+        (2, "", {"reconfigure_due": True}, True),
+        # Our own line goes.
+        (2, "A=1\n", {"fragment": _conf.HEADER + NIGHT, "included": True}, True),
+    ],
+)
+def test_a_reconfigure_that_would_end_jobs_is_refused(
+    jobs: int, extra: str, differs: dict[str, t.Any], is_refused: bool
+) -> None:
+    problems = check(hosts(), cluster={"loose_partitions": {"night": jobs}, **differs}, extra_conf=extra)
+    assert [where for where, message, _remedy in problems if "would end the 2 jobs" in message] == (
+        ["slurm_extra_conf"] if is_refused else []
+    )
 
 
 # --- settled
