@@ -29,6 +29,12 @@ _ENDED = frozenset({
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", "GONE",
 })  # fmt: skip
 
+#: For the job's shell and the task prolog, which run in the job's memory.
+MEMORY = "256M"
+
+#: What sbatch --test-only says of a node that has no room now, or that is in the reservation of somebody else (22.05 to 26.05).
+_BUSY = ("Requested nodes are busy", "Required node not available (down, drained or reserved)")
+
 _WHAT_THE_PROBE_IS = (
     "These variables decide about the job: slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
     "slurm_probe_command and slurm_probe_timeout."
@@ -143,13 +149,32 @@ def environment(user: str, home: str) -> dict[str, str]:
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "USER": user, "LOGNAME": user}
 
 
+def memory(config: t.Mapping[str, str]) -> str:
+    """The memory of a job where Slurm gives out memory, else nothing.
+
+    A job that names none may get all memory of its node (without DefMemPerNode), and a node that is half full would be no canary.
+    """
+    return MEMORY if "MEMORY" in config.get("SelectTypeParameters", "").upper() else ""
+
+
+def trial(command: t.Iterable[str]) -> list[str]:
+    """The same submission as a question. Without the reservation, which is not there yet."""
+    left_out = ("--parsable", "--reservation=")
+    return [*(word for word in command if not word.startswith(left_out)), "--test-only"]
+
+
+def is_busy(said: str) -> bool:
+    """Whether Slurm would take a job and has no room for it just now: then the reservation makes room."""
+    return any(words in said for words in _BUSY)
+
+
 def submission(node: str, partition: str, user: str, group: int, params: t.Mapping[str, t.Any]) -> list[str]:
     """The command that submits a job, to be run in its V(environment).
 
     Not requeued, so that a failing prolog ends the job instead of holding it. It takes its environment along: if it took less, Slurm would
     ask a login shell of the user on the node, and cancel the job (26.05.5, for a user without a shell) or drain the node (Job env setup error).
     """
-    options = {key: params[key] for key in ("account", "qos", "gres") if params[key]}
+    options = {key: params[key] for key in ("account", "qos", "gres", "mem") if params.get(key)}
     return [
         "sbatch",
         "--parsable",
@@ -207,11 +232,16 @@ def has_passed(job: Job) -> bool:
     return job.state == "COMPLETED" and job.exit_code == "0:0"
 
 
+def _is_about_accounts(reason: str) -> bool:
+    return any(word in reason for word in ("Assoc", "QOS", "Account", "User", "account", "user", "permission"))
+
+
 def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     """The fault of a job that has not passed, and whether it is the job's rather than the scripts'."""
     who = f"{job.node}, partition {job.partition}"
     if job.state == "REFUSED":
-        return f"{who}: sbatch refused the job: {job.reason}", True
+        hint = ": choose another slurm_probe_account or slurm_probe_user" if _is_about_accounts(job.reason) else ""
+        return f"{who}: sbatch refuses the job: {job.reason}{hint}", True
     who = f"{who}, job {job.id}"
     if job.state == "GONE":
         return f"{who}: the controller no longer knows the job, so its result is unknown (MinJobAge)", True
@@ -239,7 +269,7 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     said = f"{who}: did not start within {timeout} seconds; Slurm says {job.reason or job.state}"
     if job.reason in ("Resources", "Priority", ""):
         return f"{said}: the node is busy, choose another one with slurm_canary", True
-    if any(word in job.reason for word in ("Assoc", "QOS", "Account", "User")):
+    if _is_about_accounts(job.reason):
         return f"{said}: choose another slurm_probe_account or slurm_probe_user", True
     return said, True
 

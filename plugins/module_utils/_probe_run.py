@@ -123,6 +123,22 @@ def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, par
     return _probe.Job(id_, node, partition)
 
 
+def refused(
+    slurm: Slurm, wanted: t.Iterable[tuple[str, str]], user: pwd.struct_passwd, params: dict[str, t.Any]
+) -> list[_probe.Job]:
+    """The jobs that Slurm would refuse. It is only asked."""
+    jobs = []
+    for node, partition in wanted:
+        command = _probe.trial(_probe.submission(node, partition, user.pw_name, user.pw_gid, params))
+        try:
+            slurm.call(*command, environment=_probe.environment(user.pw_name, user.pw_dir))
+        except SlurmError as exc:
+            said = str(exc).rpartition(" said: ")[2]
+            if not _probe.is_busy(said):
+                jobs.append(_probe.Job("", node, partition, "REFUSED", said))
+    return jobs
+
+
 def follow(slurm: Slurm, jobs: list[_probe.Job], name: str, timeout: int) -> list[_probe.Job]:
     """The jobs when all have ended, or their state after so many seconds."""
     deadline = time.monotonic() + timeout
@@ -148,13 +164,18 @@ def with_reason(slurm: Slurm, job: _probe.Job) -> _probe.Job:
 
 
 def probe(
-    module: AnsibleModule, slurm: Slurm, nodes: dict[str, Node], user: pwd.struct_passwd, closed: t.Collection[str]
+    module: AnsibleModule,
+    slurm: Slurm,
+    nodes: dict[str, Node],
+    user: pwd.struct_passwd,
+    closed: t.Collection[str],
+    params: dict[str, t.Any],
 ) -> tuple[list[_probe.Job], list[str]]:
     """Reserve the nodes, run the jobs, and leave nothing of either: the jobs, and those whose prolog or epilog does not end."""
     clear(slurm, user.pw_name)
     # The probe of a killed run may still follow its jobs. It ends now that they are gone. Before that it would remove ours, too.
     with _ansible.exclusive(module, _ansible.PROBE_LOCK):
-        return reserve_and_run(slurm, nodes, user, module.params, closed)
+        return reserve_and_run(slurm, nodes, user, params, closed)
 
 
 def reserve_and_run(
@@ -222,8 +243,9 @@ def absent(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
 
 def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     """Probe the nodes. Raises SlurmError, and FailedError if the probe did not pass."""
-    params = module.params
-    slurm_user = slurm.cluster().slurm_user
+    cluster = slurm.cluster()
+    slurm_user = cluster.slurm_user
+    params = {**module.params, "mem": _probe.memory(cluster.config)}
     user = account_of(params, slurm_user)
     nodes = slurm.nodes(params["name"])
     closed = closed_partitions(slurm.partitions())
@@ -240,15 +262,14 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         module.warn(
             f"Some of the nodes {params['name']} are in reservations of others: {', '.join(others)}. These stay as they are."
         )
-    if module.check_mode:
-        jobs = [
-            _probe.Job("", node, partition, "")
-            for node, partition in _probe.wanted(nodes, params["partitions"], closed)
-        ]
-        problems: list[str] = []
-        completing: list[str] = []
+    is_question = module.check_mode or params["state"] == "accepted"
+    completing: list[str] = []
+    if is_question:
+        wanted = _probe.wanted(nodes, params["partitions"], closed)
+        jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
+        problems = _probe.problems(refused(slurm, wanted, user, params), nodes, params["timeout"])
     else:
-        jobs, completing = probe(module, slurm, nodes, user, closed)
+        jobs, completing = probe(module, slurm, nodes, user, closed, params)
         if not all(map(_probe.has_passed, jobs)):
             # The node's drain may come a moment after the job's end.
             time.sleep(1)
@@ -257,7 +278,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         if completing:
             problems.append(_probe.late(completing))
     result: dict[str, t.Any] = {
-        "changed": True,
+        "changed": params["state"] == "passed",
         "passed": not problems,
         "jobs": [job.facts() for job in jobs],
         "nodes": {name: _ownership.facts(node, slurm_user) for name, node in nodes.items()},
@@ -266,7 +287,8 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         "completing": completing,
     }
     if problems:
-        raise FailedError(f"The probe of {params['name']} did not pass. {'. '.join(problems)}", **result)
+        verdict = "cannot run" if is_question else "did not pass"
+        raise FailedError(f"The probe of {params['name']} {verdict}. {'. '.join(problems)}", **result)
     return result
 
 

@@ -15,6 +15,7 @@ author:
 description:
   - Puts the nodes into the reservation C(nodecycle_canary), submits a batch job to each partition of each node, and waits until all
     have ended with their epilogs. In any case it removes the jobs and the reservation.
+  - A job asks for one task, and for 256 MB where Slurm gives out memory (C(SelectTypeParameters)).
   - Meanwhile running jobs go on, and no other new job starts on the nodes. Reservations of others stay as they are, also where
     they have the same nodes (flag MAINT).
   - A probe has passed if every job ended with exit code 0 and no node is out of service afterwards. Otherwise the module fails and
@@ -28,13 +29,16 @@ description:
   - Runs as root on a controller host, because root may submit jobs for others. It never runs twice at the same time.
 options:
   name:
-    description: Hostlist expression of the nodes. Required with O(state=passed).
+    description: Hostlist expression of the nodes. Required with O(state=passed) and O(state=accepted).
     type: str
   state:
     description: The wanted state.
     type: str
     choices:
       passed: Jobs have gone through the hooks.
+      accepted:
+        - Slurm would accept the jobs (C(sbatch --test-only)). Nothing is submitted or reserved. A node that has no room just now is no obstacle,
+          because O(state=passed) reserves it.
       absent: Nothing of an earlier probe is left, no job and no reservation.
     default: passed
   partitions:
@@ -74,7 +78,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Lists the jobs that it would submit.
+      - Lists the jobs that it would submit, and fails if Slurm would refuse one.
   diff_mode:
     support: none
   idempotent:
@@ -113,11 +117,11 @@ EXAMPLES = r"""
 RETURN = r"""
 passed:
   description: Whether all jobs went through and all nodes are in service.
-  returned: with O(state=passed), also on failure
+  returned: with O(state=passed) and O(state=accepted), also on failure
   type: bool
 jobs:
   description: The jobs. In check mode those that would be submitted, without id and state.
-  returned: with O(state=passed), also on failure
+  returned: with O(state=passed) and O(state=accepted), also on failure
   type: list
   elements: dict
   contains:
@@ -142,16 +146,16 @@ jobs:
   sample: [{id: "4711", node: worker1, partition: batch, state: COMPLETED, reason: "", exit_code: "0:0"}]
 nodes:
   description: The nodes afterwards, as RV(nodecycle.slurm.node_info#module:nodes).
-  returned: with O(state=passed), also on failure
+  returned: with O(state=passed) and O(state=accepted), also on failure
   type: dict
 reservations:
   description: The active reservations of others that have some of the nodes. The module left them alone, and their jobs waited.
-  returned: with O(state=passed), also on failure
+  returned: with O(state=passed) and O(state=accepted), also on failure
   type: list
   elements: str
 left_out:
   description: The closed partitions of these nodes, in which no job was sent.
-  returned: with O(state=passed), also on failure
+  returned: with O(state=passed) and O(state=accepted), also on failure
   type: list
   elements: str
 completing:
@@ -178,7 +182,7 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str"},
-            "state": {"type": "str", "choices": ["passed", "absent"], "default": "passed"},
+            "state": {"type": "str", "choices": ["passed", "accepted", "absent"], "default": "passed"},
             "partitions": {"type": "dict", "default": {}},
             "user": {"type": "str", "default": ""},
             "account": {"type": "str", "default": ""},
@@ -188,7 +192,7 @@ def main() -> t.NoReturn:
             "timeout": {"type": "int", "default": 120},
             **_ansible.BIN_DIR_SPEC,
         },
-        required_if=[("state", "passed", ("name",))],
+        required_if=[("state", "passed", ("name",)), ("state", "accepted", ("name",))],
         supports_check_mode=True,
     )
     _ansible.require_root(module)

@@ -75,6 +75,33 @@ def test_the_submission() -> None:
     assert not any(part.startswith("--account") for part in command)
 
 
+def test_a_question_submits_nothing_and_needs_no_reservation() -> None:
+    params = {"timeout": 90, "command": "true", "account": "", "qos": "", "gres": "", "mem": "256M"}
+    command = _probe.trial(_probe.submission("n1", "gpu", "alice", 2001, params))
+    assert {"--test-only", "--uid=alice", "--partition=gpu", "--mem=256M"} <= set(command)
+    assert not any(part.startswith(("--reservation", "--parsable")) for part in command)
+
+
+@pytest.mark.parametrize(
+    ("type_parameters", "memory"), [("CR_CORE", ""), ("CR_CORE_MEMORY", "256M"), ("CR_Memory", "256M"), ("", "")]
+)
+def test_a_job_names_its_memory_where_slurm_gives_out_memory(type_parameters: str, memory: str) -> None:
+    assert _probe.memory({"SelectTypeParameters": type_parameters}) == memory
+
+
+@pytest.mark.parametrize(
+    ("said", "is_busy"),
+    [
+        ("allocation failure: Requested nodes are busy", True),
+        ("allocation failure: Required node not available (down, drained or reserved)", True),
+        ("allocation failure: Invalid account or account/partition combination specified", False),
+        ("allocation failure: User's group not permitted to use this partition", False),
+    ],
+)
+def test_a_node_without_room_is_no_refusal(said: str, is_busy: bool) -> None:
+    assert _probe.is_busy(said) is is_busy
+
+
 def test_what_squeue_says() -> None:
     seen = _probe.parse_jobs(SQUEUE)
     assert [line.exit_code for line in seen.values()][:3] == ["5:0", "3:0", "0:0"]
@@ -135,7 +162,7 @@ def test_no_problem() -> None:
     [
         (
             {"state": "REFUSED", "reason": "Invalid account"},
-            "n1, partition batch: sbatch refused the job: Invalid account",
+            "n1, partition batch: sbatch refuses the job: Invalid account: choose another slurm_probe_account",
             True,
         ),
         ({"state": "GONE"}, "job 12: the controller no longer knows the job", True),
