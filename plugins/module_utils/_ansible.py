@@ -18,7 +18,7 @@ import time
 import typing as t
 import zlib
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _files, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import normal_root
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Runner, Slurm
 
@@ -84,9 +84,17 @@ _PLAIN = {"LC_ALL": "C", "LANGUAGE": "C", "TZ": "UTC", "SLURM_TIME_FORMAT": "sta
 _OF_SLURM = ("SLURM_CONF", "SLURM_CONF_SERVER")
 
 
+def _conf_of_controller(module: AnsibleModule) -> dict[str, str]:
+    """SLURM_CONF for commands on a controller whose slurmctld was told of another slurm.conf than the one that they would find."""
+    pid = 0 if "SLURM_CONF" in os.environ else _daemons.find_on(module, "slurmctld")
+    told = _daemons.told_conf(_daemons.arguments(pid), _daemons.environment(pid, "SLURM_CONF"))
+    return {"SLURM_CONF": told} if told else {}
+
+
 def runner(module: AnsibleModule, bin_dir: str) -> Runner:
     """A runner of Slurm's commands, with the C locale and a limit of a minute."""
     opt_dirs = [bin_dir] if bin_dir else []
+    plain: dict[str, str] = {}
 
     def run(command: list[str], environment: t.Mapping[str, str] | None = None) -> tuple[int, str, str]:
         program = module.get_bin_path(command[0], opt_dirs=opt_dirs)
@@ -96,13 +104,15 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
                 msg=f"{command[0]} is {where} on this host: Slurm is not installed here, or in another directory. "
                 "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or remove the host from the group."
             )
+        if not plain:
+            plain.update({**_PLAIN, **_conf_of_controller(module)})
         timeout = module.get_bin_path("timeout", required=True)
         words = [timeout, "--kill-after=5", str(COMMAND_TIMEOUT), program, *command[1:]]
         if environment is not None:
             kept = {name: os.environ[name] for name in _OF_SLURM if name in os.environ}
-            pairs = [f"{name}={value}" for name, value in {**kept, **_PLAIN, **environment}.items()]
+            pairs = [f"{name}={value}" for name, value in {**kept, **plain, **environment}.items()]
             words = [module.get_bin_path("env", required=True), "-i", *pairs, *words]
-        code, out, err = module.run_command(words, environ_update=_PLAIN)
+        code, out, err = module.run_command(words, environ_update=plain)
         if code in (124, 137):
             err = f"no answer within {COMMAND_TIMEOUT} seconds"
         # Reasons and comments may hold any bytes, and end up in answers, journals and messages.

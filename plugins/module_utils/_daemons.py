@@ -36,6 +36,8 @@ _OTHER_KIND = re.compile(r".*\.(?:socket|device|mount|automount|swap|target|path
 
 #: The daemons that run as SlurmUser, or as root.
 _OF_SLURM_USER = ("slurmctld", "sackd")
+#: C(-f) alone, with its value, or behind other options that take none (slurmd.8, slurmctld.8, 22.05 to 26.05).
+_CONF_OPTION = re.compile(r"-[bcCDGhiMrRsvVZ]*f(.*)", re.DOTALL)
 _NAMESPACES = ("pid", "mnt")
 _DELETED = " (deleted)"
 
@@ -114,6 +116,24 @@ def arguments(pid: int, proc: str = "/proc") -> list[str]:
     """The command line of a process; empty where there is none."""
     line = _read(pid, "cmdline", proc) if pid else b""
     return [word.decode("utf-8", "surrogateescape") for word in line.split(b"\0") if word]
+
+
+def environment(pid: int, name: str, proc: str = "/proc") -> str:
+    """A variable of a process's environment; empty where there is none."""
+    for word in _read(pid, "environ", proc).split(b"\0") if pid else ():
+        key, _equals, value = word.decode("utf-8", "surrogateescape").partition("=")
+        if key == name:
+            return value
+    return ""
+
+
+def told_conf(words: t.Sequence[str], slurm_conf: str) -> str:
+    """The slurm.conf that a daemon was told to read, by C(-f) in each form of getopt(3), else by SLURM_CONF; empty where by neither."""
+    found = ""
+    for position, word in enumerate(words):
+        if match := _CONF_OPTION.fullmatch(word):
+            found = match.group(1) or "".join(words[position + 1 : position + 2])
+    return found or slurm_conf
 
 
 def find_on(module: AnsibleModule, name: str, slurm_uid: int | None = None) -> int:

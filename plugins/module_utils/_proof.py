@@ -47,6 +47,8 @@ class Reader:
     #: 0 where neither runs.
     pid: int
     arguments: tuple[str, ...]
+    #: SLURM_CONF in its environment.
+    slurm_conf: str = ""
 
     @property
     def is_slurmd(self) -> bool:
@@ -54,26 +56,33 @@ class Reader:
         return bool(self.pid) and self.name == "slurmd"
 
 
+NOBODY = Reader("slurmd", 0, ())
+
+
 def reader(module: AnsibleModule, slurm_uid: int | None = None) -> Reader:
     """The daemon that reads slurm.conf on the host of a module."""
     for name in ("slurmd", "slurmctld"):
         if pid := _daemons.find_on(module, name, slurm_uid):
-            return Reader(name, pid, tuple(_daemons.arguments(pid)))
-    return Reader("slurmd", 0, ())
+            return Reader(name, pid, tuple(_daemons.arguments(pid)), _daemons.environment(pid, "SLURM_CONF"))
+    return NOBODY
 
 
-def conf_in_use(conf_path: str, arguments: t.Sequence[str], exists: t.Callable[[str], bool] = os.path.exists) -> str:
-    """The slurm.conf that slurmd reads: told by its arguments, else the local one, else the copy that the controller sent.
+def conf_in_use(conf_path: str, daemon: Reader = NOBODY, exists: t.Callable[[str], bool] = os.path.exists) -> str:
+    """The slurm.conf that a daemon reads: as it was told, else the local one, else the copy that the controller sent.
 
-    The order is that of configless_slurm.html, 22.05 to 26.05: C(--conf-server), then C(-f), then a local file.
+    The order is that of configless_slurm.html, 22.05 to 26.05: C(--conf-server), then C(-f), SLURM_CONF, then a local file.
     """
     cached = os.path.join(_conf.CACHE, "slurm.conf")
-    for position, word in enumerate(arguments):
-        if word.startswith("--conf-server"):
-            return cached
-        if word == "-f" and position + 1 < len(arguments):
-            return arguments[position + 1]
-    return conf_path if exists(conf_path) else cached
+    if any(word.startswith("--conf-server") for word in daemon.arguments):
+        return cached
+    told = _daemons.told_conf(daemon.arguments, daemon.slurm_conf)
+    return told or (conf_path if exists(conf_path) else cached)
+
+
+def other_conf(conf_path: str, daemon: Reader, exists: t.Callable[[str], bool] = os.path.exists) -> str:
+    """The slurm.conf that a daemon reads in place of the one at this path; empty where it reads that one, or where nobody can tell."""
+    used = conf_in_use(conf_path, daemon, exists) if daemon.pid else conf_path
+    return "" if os.path.realpath(used) == os.path.realpath(conf_path) else used
 
 
 @dataclasses.dataclass(frozen=True)

@@ -155,9 +155,9 @@ def main() -> t.NoReturn:
     wanted, staged, text = (module.params[name] for name in ("release", "staged", "conf_text"))
     root, conf_path = module.params["root"], module.params["conf_path"]
     try:
-        store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path, ()), _ansible.read_text))
+        store = Store(root, _proof.slurm_user(_proof.conf_in_use(conf_path), _ansible.read_text))
         reader = _proof.reader(module, store.slurm_uid)
-        conf = _proof.conf_in_use(conf_path, reader.arguments)
+        conf = _proof.conf_in_use(conf_path, reader)
 
         def version() -> tuple[int, int] | None:
             return _daemons.version(module, reader.pid, reader.name)

@@ -12,7 +12,7 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import LockError
 
 #: A user of the cluster who takes every lock that he can; he says when he has done so, and holds them until he is ended.
@@ -162,6 +162,9 @@ def test_the_whole_of_an_answer_is_shown() -> None:
 class Module:
     """Of AnsibleModule what a runner uses, with real programs."""
 
+    def __init__(self) -> None:
+        self.params: dict[str, t.Any] = {}
+
     def get_bin_path(self, name: str, **_options: t.Any) -> str:
         return f"/usr/bin/{name}"
 
@@ -186,3 +189,27 @@ def test_a_command_may_get_nothing_of_the_caller_s_environment(monkeypatch: pyte
     assert found.pop("HOME") == "/nowhere"
     assert found.pop("SLURM_CONF") == "/opt/slurm.conf"
     assert set(found) == {"LC_ALL", "LANGUAGE", "TZ", "SLURM_TIME_FORMAT"}
+
+
+@pytest.mark.parametrize(
+    ("words", "inherited", "told"),
+    [
+        (["-D"], "", ""),
+        (["-f", "/opt/slurm.conf"], "", "/opt/slurm.conf"),
+        ([], "/srv/slurm.conf", "/srv/slurm.conf"),
+    ],
+)
+def test_the_commands_on_a_controller_read_what_its_slurmctld_reads(
+    words: list[str], inherited: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    monkeypatch.setattr(_daemons, "find_on", lambda *_args: 7)
+    monkeypatch.setattr(_daemons, "arguments", lambda _pid: ["slurmctld", *words])
+    monkeypatch.setattr(_daemons, "environment", lambda _pid, _name: inherited)
+    seen: list[dict[str, str]] = []
+    module = Module()
+    monkeypatch.setattr(
+        module, "run_command", lambda _command, environ_update: seen.append(environ_update) or (0, "", "")
+    )
+    _ansible.runner(t.cast(t.Any, module), "")(["scontrol", "ping"])
+    assert seen[0].get("SLURM_CONF", "") == told

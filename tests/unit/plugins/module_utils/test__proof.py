@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -13,20 +14,37 @@ LOCAL = "/etc/slurm/slurm.conf"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "has_local", "conf"),
+    ("arguments", "slurm_conf", "has_local", "conf"),
     [
-        ([], True, LOCAL),
-        ([], False, CACHE),
-        (["slurmd", "--conf-server", "controller"], True, CACHE),
-        (["slurmd", "--conf-server=controller:6817"], True, CACHE),
-        (["slurmd", "-D", "-f", "/opt/slurm.conf"], True, "/opt/slurm.conf"),
-        (["slurmd", "-f"], True, LOCAL),
+        ([], "", True, LOCAL),
+        ([], "", False, CACHE),
+        (["--conf-server", "controller"], "", True, CACHE),
+        (["--conf-server=controller:6817"], "/opt/slurm.conf", True, CACHE),
+        (["-D", "-f", "/opt/slurm.conf"], "", True, "/opt/slurm.conf"),
+        (["-f/opt/slurm.conf"], "", True, "/opt/slurm.conf"),
+        (["-Df", "/opt/slurm.conf", "-N", "f"], "", True, "/opt/slurm.conf"),
+        (["-Nf", "--systemd"], "", True, LOCAL),
+        ([], "/opt/slurm.conf", True, "/opt/slurm.conf"),
+        (["-f", "/srv/slurm.conf"], "/opt/slurm.conf", True, "/srv/slurm.conf"),
+        (["-f"], "", True, LOCAL),
     ],
 )
 def test_the_slurm_conf_in_use_is_the_one_that_slurmd_was_told(
-    arguments: list[str], has_local: bool, conf: str
+    arguments: list[str], slurm_conf: str, has_local: bool, conf: str
 ) -> None:
-    assert _proof.conf_in_use(LOCAL, arguments, exists=lambda path: has_local) == conf
+    daemon = _proof.Reader("slurmd", 7, ("/usr/sbin/slurmd", *arguments), slurm_conf)
+    assert _proof.conf_in_use(LOCAL, daemon, exists=lambda path: has_local) == conf
+    assert _proof.other_conf(LOCAL, daemon, exists=lambda path: has_local) == ("" if conf == LOCAL else conf)
+
+
+def test_a_daemon_that_does_not_run_tells_nothing() -> None:
+    assert _proof.other_conf(LOCAL, _proof.NOBODY) == ""
+
+
+def test_a_link_is_the_file_that_it_leads_to(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "slurm.conf").symlink_to("/opt/slurm.conf")
+    daemon = _proof.Reader("slurmd", 7, ("slurmd", "-f", "/opt/slurm.conf"))
+    assert _proof.other_conf(str(tmp_path / "slurm.conf"), daemon) == ""
 
 
 PROLOG, TASK = "/etc/nodecycle/current/worker_prolog", "/etc/nodecycle/current/task_prolog"
