@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from conftest import WORKERS, Killer, active, administrator, extra, failure_of, summary, undone, users
+from conftest import WORKERS, Killer, active, administrator, differences, extra, failure_of, summary, undone, users
 
 #: The default canary is worker3, for it is in every partition.
 MOMENTS = (
-    ("worker3", "Activate the release as a canary"),
-    ("worker3", "Read which scripts each probe met"),
+    pytest.param("worker3", "Activate the release as a canary", marks=pytest.mark.thorough),
+    pytest.param("worker3", "Read which scripts each probe met", marks=pytest.mark.thorough),
     ("worker2", "Note the hosts of the batch"),
 )
 
@@ -36,6 +36,21 @@ def test_a_host_that_is_lost_is_drained_and_restored_by_the_next_run(lab, good, 
         repaired = lab.play(good)
         assert repaired.returncode == 0, repaired.stdout
         lab.wait_for_state(host, lambda state: state == "IDLE")
+
+
+def test_a_controller_that_is_lost_is_named_and_the_next_run_finishes(lab, good):
+    files = lab.snapshot()
+    changed = extra({"slurm_worker_epilog": "#!/bin/sh\necho 2\n"})
+    message = failure_of(Killer(lab).lose("controller", "Note the hosts of the batch", good, changed))
+    assert message.startswith("The controller cannot be reached any more.")
+    assert "stays open" in message
+    lab.boot("controller")
+    for definition in ([changed], []):
+        done = lab.play(good, *definition)
+        assert done.returncode == 0, done.stdout
+    assert lab.leftovers() == []
+    assert lab.in_service() == dict.fromkeys(WORKERS, "")
+    assert differences(files, lab.snapshot()) == []
 
 
 #: Makes power saving possible, and lets no node fall asleep by itself.
