@@ -330,13 +330,18 @@ def shortfalls(
 
 
 def evaluate(
-    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[Record]
+    scripts: dict[str, t.Any], release: str, jobs: list[dict[str, str]], runs: list[Record], node: str = ""
 ) -> tuple[list[str], list[str]]:
-    """The missing scripts and the tolerated failures, over all jobs."""
+    """The missing scripts and the tolerated failures, over all jobs.
+
+    node: this host's, if it has one. On a controller that is a worker, too, a job of another node meets the controller's hooks only.
+    """
     missing, tolerated = [], []
     for job in jobs:
+        is_elsewhere = node and job.get("node", node) != node
+        due = {hook: names for hook, names in scripts.items() if not (is_elsewhere and HOOKS[hook].host == "worker")}
         own = [run for run in runs if run["job"] == job["id"]]
-        lacks, may_lack = shortfalls(scripts, release, job["partition"], own)
+        lacks, may_lack = shortfalls(due, release, job["partition"], own)
         missing += [f"job {job['id']} in partition {job['partition']}: {what}" for what in lacks]
         tolerated += may_lack
     return missing, tolerated

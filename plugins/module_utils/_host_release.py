@@ -56,10 +56,26 @@ def _conf_pending(wanted: dict[str, t.Any] | None) -> bool:
     return bool(_conf.changes(wanted["path"], wanted["text"], wanted["adopt"], _ansible.read_text))
 
 
+def _is_read(module: AnsibleModule, reader: _proof.Reader, path: str, slurm_uid: int | None) -> bool:
+    """Whether the slurm.conf at a path is one that a daemon of this host reads, as far as can be told. Raises StoreError where it is another.
+
+    Beside a slurmd that gets its configuration from the controller, a file there is a left-over.
+    """
+    used = _proof.other_conf(path, reader)
+    if not used or (reader.is_slurmd and _daemons.find_on(module, "slurmctld", slurm_uid)):
+        return True
+    if used.startswith(_conf.CACHE + "/"):
+        return False
+    raise StoreError(
+        f"{reader.name} on this host reads {used} (its -f or SLURM_CONF), and slurm_conf_path is {path}: set `slurm_conf_path: {used}` for this "
+        "host"
+    )
+
+
 def _prove(module: AnsibleModule, store: Store, reader: _proof.Reader | None = None) -> Result:
     """The proof of what the next job runs here."""
     reader = reader or _proof.reader(module, store.slurm_uid)
-    conf = _proof.conf_in_use(module.params["conf_path"], reader.arguments)
+    conf = _proof.conf_in_use(module.params["conf_path"], reader)
     return _proof.prove(
         store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
     )
@@ -69,11 +85,12 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     """Write the release to the disk, or find it there."""
     params = module.params
     reader = _proof.reader(module, store.slurm_uid)
+    is_read = bool(params["conf"]) and _is_read(module, reader, params["conf"]["path"], store.slurm_uid)
     result: dict[str, t.Any] = {
         "runs_slurmd": reader.is_slurmd,
         "previous": store.current() or "",
-        "conf_pending": _conf_pending(params["conf"]),
-        "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if params["conf"] else None,
+        "conf_pending": is_read and _conf_pending(params["conf"]),
+        "conf_before": _conf.lines_of(params["conf"]["path"], _ansible.read_text) if is_read else None,
     }
     present = store.manifest(result["previous"]) if result["previous"] else None
     if not params["payload"]:
@@ -100,9 +117,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     wanted = _host_files.around(store, manifest, params)
     # The files around a release come with its activation. Those around the active one are restored at once.
     unplaced = _host_files.missing(wanted, store.owners) if is_current else []
-    open_files = (
-        _conf_files.open_fragment(params["conf"]["path"]) if params["conf"] and not result["conf_pending"] else []
-    )
+    open_files = _conf_files.open_fragment(params["conf"]["path"]) if is_read and not result["conf_pending"] else []
     changed = [*damaged, *unplaced, *open_files]
     if not is_current or changed:
         result["diff"] = [*release_diff(store, manifest, content), *_drift_diff(store, manifest, changed)]
@@ -170,6 +185,8 @@ def begin_canary(module: AnsibleModule, store: Store) -> Result:
         store.restore(id_)
         manifest = store.require(id_)
         _interpreter_of(store, manifest)
+        # Where its scripts write. SlurmUser may be another one than when the active release was placed.
+        _host_files.make_dirs(_host_files.around(store, manifest, module.params), store.owners)
         is_new = store.begin_canary(id_, _probe_of(module.params, manifest))
     return {"changed": is_new, "id": id_, "previous": store.current() or ""}
 

@@ -20,11 +20,17 @@ description:
 options:
   jobs:
     description:
-      - The jobs, each with C(id) and C(partition), which chooses the scripts with V(partitions). M(nodecycle.slurm.probe) returns such a
-        list; the module ignores its other keys.
+      - The jobs, each with C(id) and C(partition), which chooses the scripts with V(partitions), and with C(node) for O(node).
+        M(nodecycle.slurm.probe) returns such a list; the module ignores its other keys.
     type: list
     elements: dict
     default: []
+  node:
+    description:
+      - The name of this host's node in Slurm. For jobs of other nodes the scripts of a worker need not have run here, on a controller that is
+        a worker, too. Empty where all O(jobs) are of this node, or the host is none.
+    type: str
+    default: ""
   release:
     description:
       - The sha256 of a release, or the name of its directory. Only failures under it are returned; empty stands for any.
@@ -113,6 +119,7 @@ def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "jobs": {"type": "list", "elements": "dict", "default": []},
+            "node": {"type": "str", "default": ""},
             "release": {"type": "str", "default": ""},
             "wait": {"type": "int", "default": 10},
             "settle": {"type": "int", "default": 0},
@@ -144,7 +151,7 @@ def main() -> t.NoReturn:
             known: list[_hook_log.Record] | None = None
             while True:
                 runs = known = _hook_log.runs_of([job["id"] for job in jobs], scripts, known)
-                missing, tolerated = _hook_log.evaluate(scripts, release, jobs, runs)
+                missing, tolerated = _hook_log.evaluate(scripts, release, jobs, runs, module.params["node"])
                 has_failed = len([run for run in runs if run.get("exit")]) > len(tolerated)
                 if not missing or has_failed or time.monotonic() > deadline:
                     break

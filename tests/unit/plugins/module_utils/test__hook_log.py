@@ -251,3 +251,16 @@ def test_a_failure_counts_against_a_rollout_only_since_its_host_met_the_release(
     releases = {"c": RELEASE}
     assert _hook_log.failures_since({"c": 1000}, releases, [late, early, other]) == [late]
     assert _hook_log.failures_since({}, releases, [late]) == []
+
+
+def test_on_a_controller_that_is_a_worker_a_job_elsewhere_meets_the_controllers_hooks_only() -> None:
+    scripts = {hook: [{"file": "10-a", "partitions": []}] for hook in ("worker_prolog", "controller_prolog")}
+    jobs = [{"id": "1", "partition": "batch", "node": "ctl"}, {"id": "2", "partition": "batch", "node": "n1"}]
+    missing, _tolerated = _hook_log.evaluate(scripts, "r", jobs, [], "ctl")
+    assert [(line.split()[1], line.split()[5]) for line in missing] == [
+        ("1", "worker_prolog:"),
+        ("1", "controller_prolog:"),
+        ("2", "controller_prolog:"),
+    ]
+    # A worker alone is only asked about its own.
+    assert len(_hook_log.evaluate(scripts, "r", jobs, [], "")[0]) == 4
