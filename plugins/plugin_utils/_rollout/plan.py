@@ -130,7 +130,8 @@ def plan(
     except RolloutError as exc:
         problems.append(str(exc))
         sizes = []
-    rest = [host for host in workers if host not in canary]
+    # Nodes that take no jobs come last: nothing can be learnt there.
+    rest = sorted((host for host in workers if host not in canary), key=lambda host: host not in in_service)
 
     journal = cluster["journal"] or {}
     new_controllers = [host for host in first if "controller" in kinds[host]]

@@ -290,7 +290,7 @@ def test_nodes_out_of_service_are_no_canaries_and_come_last(world: World) -> Non
     world.cluster["nodes"]["w1"] = node("IDLE+DRAIN", reason="fan", user="root")
     plan = world.plan()
     assert plan["probed"] == ["w2"]
-    assert plan["batches"] == ["c", "l", "w2", "w1", "w3", "w4"]
+    assert plan["batches"] == ["c", "l", "w2", "w3", "w4", "w1"]
 
 
 def test_where_no_worker_is_in_service_a_warning_says_so(world: World) -> None:
