@@ -484,6 +484,8 @@ class Killer:
 
     #: One step of the scenario leaves the tasks that it has counted here for the next one.
     CACHE = ROOT / ".cache/killer" / NAME
+    #: And the files of the cluster under each definition.
+    SNAPSHOTS = CACHE / "snapshots.json"
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -525,6 +527,15 @@ class Killer:
         first = tasks.index(since) if since else 0
         numbers = [first + round((at + 0.5) * (len(tasks) - first) / how_many + 0.5) for at in range(how_many)]
         return [(number, tasks[number - 1]) for number in numbers]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without THOROUGH one test of each kind is enough: a whole rollout takes half a minute, and CI has an hour."""
+    if os.environ.get("THOROUGH"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -21,6 +21,14 @@ HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the
 LONG = ",".join(["bf_continue"] * 420)
 
 
+def cases(kind: str) -> list[t.Any]:
+    """The faults of a kind."""
+    return [
+        pytest.param(fault, id=fault["fault"], marks=[pytest.mark.thorough] if fault.get("is_thorough") else [])
+        for fault in FAULTS[kind]
+    ]
+
+
 def variables(fault: dict[str, t.Any]) -> dict[str, t.Any]:
     """The user's variables of a fault."""
     silent = {"slurm_lint_disable": FAULTS["silent"]} if fault.get("is_silent") else {}
@@ -89,7 +97,7 @@ def applied(lab: Lab, fault: dict[str, t.Any]) -> None:
         assert value in lab.run("controller", f"scontrol show config | grep -i '^{key} '")
 
 
-@pytest.mark.parametrize("fault", FAULTS["lines"], ids=[fault["fault"] for fault in FAULTS["lines"]])
+@pytest.mark.parametrize("fault", cases("lines"))
 def test_lines(lab: Lab, fault: dict[str, t.Any]) -> None:
     before = files(lab)
     # Where no host is touched, users have nothing to notice.
@@ -164,7 +172,7 @@ def controller_killed(lab: Lab, fault: dict[str, t.Any]) -> t.Iterator[None]:
 EVENTS = {event.__name__: event for event in (disk_full, scontrol_killed, worker_stopped, controller_killed)}
 
 
-@pytest.mark.parametrize("fault", FAULTS["events"], ids=[fault["fault"] for fault in FAULTS["events"]])
+@pytest.mark.parametrize("fault", cases("events"))
 def test_events(lab: Lab, fault: dict[str, t.Any]) -> None:
     before = files(lab)
     event = fault.get("event")

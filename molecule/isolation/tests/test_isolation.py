@@ -166,7 +166,7 @@ time.sleep(60)
 
 @pytest.mark.by_authentication
 @pytest.mark.usefixtures("fake")
-@pytest.mark.parametrize("user", ["root", "slurm"])
+@pytest.mark.parametrize("user", [pytest.param("root", marks=pytest.mark.thorough), "slurm"])
 def test_a_controller_that_tries_everything_changes_nothing(lab, user):
     place(lab, f"{FAKE}/slurmctld", EVERYTHING)
     with nothing_changes(lab):
@@ -175,7 +175,16 @@ def test_a_controller_that_tries_everything_changes_nothing(lab, user):
 
 
 @pytest.mark.usefixtures("fake")
-@pytest.mark.parametrize("refused", ["remount,bind", "-t tmpfs", "--move", "--bind /tmp/nodecycle-check", "/etc/hosts"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "remount,bind",
+        *(
+            pytest.param(what, marks=pytest.mark.thorough)
+            for what in ("-t tmpfs", "--move", "--bind /tmp/nodecycle-check", "/etc/hosts")
+        ),
+    ],
+)
 def test_no_controller_starts_that_is_not_shut_off(lab, refused):
     place(lab, f"{FAKE}/slurmctld", f"#!/bin/sh\ntouch {FAKE}/started /started\n")
     lab.run("controller", f"cp /usr/bin/mount {FAKE}/mount.real")

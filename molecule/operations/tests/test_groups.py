@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from conftest import ROOT, active, extra
 
 INVENTORY = (ROOT / "lab/inventory.yml").read_text()
@@ -22,6 +23,7 @@ def test_without_login_nodes_they_stay_as_they_are(lab, good, tmp_path):
     assert active(lab, "login") == before
 
 
+@pytest.mark.thorough
 def test_groups_of_other_names(lab, good, tmp_path):
     inventory = tmp_path / "inventory.yml"
     inventory.write_text(INVENTORY.replace("slurm_worker:", "compute:"))

@@ -47,7 +47,7 @@ def test_nothing_to_do(lab, good):
     ("limit", "definition"),
     [
         ("worker1,worker3", EPILOG),
-        ("login", extra({"slurm_login_init": "#!/bin/sh -e\necho changed\n"})),
+        pytest.param("login", extra({"slurm_login_init": "#!/bin/sh -e\necho changed\n"}), marks=pytest.mark.thorough),
         ("controller", extra({"slurm_controller_epilog": "#!/bin/sh\necho changed\n"})),
     ],
 )
@@ -75,7 +75,7 @@ def lose_files(lab, host):
     lab.run(host, f"rm -rf {OURS} /etc/systemd/system/nodecycle* && systemctl daemon-reload")
 
 
-@pytest.mark.parametrize("limit", [(), ("--limit", "worker2")])
+@pytest.mark.parametrize("limit", [pytest.param((), marks=pytest.mark.thorough), ("--limit", "worker2")])
 def test_a_reimaged_node_gets_its_files_back_and_is_resumed(lab, good, limit):
     before = releases(lab)
     lose_files(lab, "worker2")
@@ -89,6 +89,7 @@ def test_a_reimaged_node_gets_its_files_back_and_is_resumed(lab, good, limit):
     lab.run("controller", f"scancel {job}")
 
 
+@pytest.mark.thorough
 def test_a_reimaged_node_that_somebody_has_drained_stays_drained(lab, good):
     lose_files(lab, "worker2")
     administrator(lab, "NodeName=worker2 State=DRAIN Reason=fan")

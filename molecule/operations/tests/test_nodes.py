@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from conftest import administrator, extra, summary, users
+from conftest import administrator, extra, failure_of, summary, undone, users
 
 EPILOG = extra({"slurm_worker_epilog": "#!/bin/sh\necho changed\n"})
 
@@ -22,6 +22,19 @@ def test_a_closed_partition_gets_no_probe_and_stops_nothing(lab, good):
         back = lab.play(good)
     assert back.returncode == 0, back.stdout
     assert "Canary: worker3." in summary(back)
+
+
+def test_a_partition_that_refuses_the_probe_is_told_before_anything_changes(lab, good):
+    administrator(lab, "PartitionName=gpu AllocNodes=login")
+    try:
+        with undone(lab, "-w worker1"):
+            message = failure_of(lab.play(good, EPILOG, extra({"slurm_extra_conf": "PrologEpilogTimeout=65"})))
+    finally:
+        administrator(lab, "PartitionName=gpu AllocNodes=ALL")
+    assert message.startswith("The probe of worker3 cannot run. worker3, partition gpu: sbatch refuses the job:"), (
+        message
+    )
+    assert "These variables decide about the job" in message
 
 
 def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
@@ -65,5 +78,19 @@ def test_a_node_whose_slurmd_did_not_start_runs_again_and_is_no_canary(lab, good
     assert "Canary: worker1." in summary(done)
     assert lab.run("worker3", "systemctl is-active slurmd").strip() == "active"
     lab.wait_for_state("worker3", lambda state: state == "IDLE", 60)
+    back = lab.play(good)
+    assert back.returncode == 0, back.stdout
+
+
+def test_a_left_over_slurm_conf_that_no_daemon_reads_is_left_alone(lab, good):
+    left_over = "# of another cluster\nCacheGroups=0\n"
+    lab.run("worker1", f"printf '{left_over}' >/etc/slurm/slurm.conf")
+    try:
+        done = lab.play(good, extra({"slurm_extra_conf": "PrologEpilogTimeout=63"}))
+        assert lab.read("worker1", "/etc/slurm/slurm.conf") == left_over
+        assert "PrologEpilogTimeout=63" in lab.read("worker1", "/run/slurm/conf/nodecycle.conf")
+    finally:
+        lab.run("worker1", "rm /etc/slurm/slurm.conf")
+    assert done.returncode == 0, done.stdout
     back = lab.play(good)
     assert back.returncode == 0, back.stdout

@@ -36,7 +36,15 @@ def roll_back(lab, to=""):
     return lab.play(*([extra({"slurm_rollback_to": to})] if to else []), playbook="playbooks/rollback.yml")
 
 
-@pytest.mark.parametrize(("named", "present", "wanted"), [(False, 2, 1), (False, 1, 2), (True, 2, 0), (True, 0, 2)])
+@pytest.mark.parametrize(
+    ("named", "present", "wanted"),
+    [
+        (False, 2, 1),
+        (False, 1, 2),
+        pytest.param(True, 2, 0, marks=pytest.mark.thorough),
+        pytest.param(True, 0, 2, marks=pytest.mark.thorough),
+    ],
+)
 def test_it_is_again_what_it_was(lab, rollouts, named, present, wanted):
     """To the previous rollout, to the newer one by another rollback, to a named one and to the newest again."""
     name, files = rollouts[wanted]

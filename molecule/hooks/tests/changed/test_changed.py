@@ -8,6 +8,12 @@ import json
 
 
 def test_the_next_job_runs_what_is_left_without_a_reconfigure(lab):
+    # The file is older than the change.
+    read = lab.run("controller", "stat -c %Y /etc/slurm/nodecycle.conf")
+    changed = lab.run("worker1", "stat -c %W $(realpath /etc/nodecycle/current)")
+    times = lab.run("controller", "grep 'Processing Reconfiguration Request' /var/log/slurm/slurmctld.log | tail -n 1")
+    last = lab.run("controller", f"date +%s -d '{times[1:20]}'")
+    assert int(read) <= int(last) < int(changed)
     job = lab.sbatch("true", "-w worker1")
     assert lab.finish(job)["JobState"] == "COMPLETED"
     mine = [line for line in lab.read("worker1", "/var/log/hooks").splitlines() if job in line.split()]

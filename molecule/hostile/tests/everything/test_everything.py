@@ -147,6 +147,7 @@ def test_a_rollout_that_fails_is_undone(lab, good, others):
     nobody_was_touched(lab, others)
 
 
+@pytest.mark.thorough
 def test_a_rollout_that_fails_in_a_batch_is_undone(lab, good, others):
     """A user's job drains the node. Slurm holds the job, and the undo releases it."""
     variables = {
@@ -183,6 +184,7 @@ def test_status_says_what_runs(lab, others):
     nobody_was_touched(lab, others)
 
 
+@pytest.mark.thorough
 def test_everything_can_be_removed(lab, others):
     empty = {
         "slurm_worker_prolog": [],

@@ -91,6 +91,7 @@ def test_a_reason_that_looks_like_ours_with_user_and_time_is_not(lab):
     assert (answering(lab, "worker1"), answering(lab, "worker2")) == before
 
 
+@pytest.mark.thorough
 def test_a_drain_of_an_unreachable_node_that_somebody_took_over_stays(lab, good, tmp_path):
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps({"all": {"hosts": {"worker2": {"ansible_host": "nowhere"}}}}))

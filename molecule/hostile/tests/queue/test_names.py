@@ -79,6 +79,7 @@ def test_nothing_of_others_is_taken_for_a_left_over_probe(lab):
     assert (done["failed"], done["changed"], done["strangers"]) == (False, False, [])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("hostile")
 def test_a_rollout_goes_its_way(lab, good):
     before = active(lab, "worker1")

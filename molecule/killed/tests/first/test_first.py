@@ -22,30 +22,20 @@ def bare(lab):
     return lab.snapshot()
 
 
-def test_the_first_rollout_is_removed_again(lab, bare, definition):
-    counted = Killer(lab).count("first", definition)
-    assert counted.returncode == 0, counted.stdout
-    assert lab.snapshot() != bare
-    removed = lab.play(EMPTY)
-    assert removed.returncode == 0, removed.stdout
-    assert differences(bare, lab.snapshot()) == []
-
-
 def test_after_a_kill_the_next_run_with_nothing_defined_leaves_a_bare_cluster(lab, bare, definition):
-    number, _task = Killer.points("first", 4)[2]
     with users(lab):
-        Killer(lab).kill(number, 0.3, definition)
+        Killer(lab).kill("Note the hosts of the batch", 0.3, definition)
         done = lab.play(EMPTY)
         assert done.returncode == 0, done.stdout
     assert differences(bare, lab.snapshot()) == []
     assert lab.in_service() == dict.fromkeys(WORKERS, "")
 
 
-def test_after_a_kill_the_next_run_finishes(lab, definition):
-    number, _task = Killer.points("first", 3)[1]
+def test_after_a_kill_the_next_run_finishes(lab, bare, definition):
     with users(lab):
-        Killer(lab).kill(number, 0, definition)
+        Killer(lab).kill("Activate an empty release", 0, definition)
         done = lab.play(definition)
         assert done.returncode == 0, done.stdout
+    assert lab.snapshot() != bare
     settled = lab.play(definition)
     assert (settled.returncode, "changed=1" in settled.stdout) == (0, False), settled.stdout

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import HOSTS, Killer, extra, failure_of, undone
 
 
@@ -25,6 +26,7 @@ def test_a_bad_script_on_the_first_day_leaves_a_bare_cluster(lab):
     assert "nodecycle" not in config
 
 
+@pytest.mark.thorough
 def test_a_host_that_is_lost_on_the_first_day_is_as_bare_as_the_others_when_it_is_back(lab):
     wanted = extra({"slurm_worker_prolog": "#!/bin/sh\necho good\n"})
     with undone(lab, "-w worker1"):

@@ -44,7 +44,13 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Of these kinds there is another one.
+THOROUGH = ("a prolog that hangs beyond its time limit", "an epilog that exits 1", "a controller prolog that exits 1")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.thorough] if case in THOROUGH else []) for case in CASES]
+)
 def test_nobody_notices(lab, good, case):
     variables, words = CASES[case]
     with undone(lab):

@@ -18,7 +18,7 @@ from conftest import extra, failure_of, undone, users, wait
 LOCK = "/var/lib/nodecycle/rollout/lock.json"
 
 
-@pytest.mark.parametrize("wanted", ["the same", "another"])
+@pytest.mark.parametrize("wanted", [pytest.param("the same", marks=pytest.mark.thorough), "another"])
 def test_the_second_of_two_runs_refuses_and_harms_nothing(lab, good, wanted):
     first = {"slurm_worker_epilog": f"#!/bin/sh\necho {wanted}\n", "slurm_batch_watch": 8}
     second = {**first, **({} if wanted == "the same" else {"slurm_worker_epilog": "#!/bin/sh\necho second\n"})}
@@ -76,6 +76,7 @@ def test_a_living_process_on_this_machine_never_loses_its_lock(lab, good):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.thorough
 def test_the_lock_of_a_run_on_a_machine_that_cannot_be_looked_at_is_taken_on_demand_only(lab, good):
     holder = {"run": "x", "machine": "x", "pid": 1, "started": "1", "user": "bob", "host": "laptop", "since": 0}
     boot = lab.run("controller", "cat /proc/sys/kernel/random/boot_id").strip()

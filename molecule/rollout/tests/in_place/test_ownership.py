@@ -122,6 +122,7 @@ def test_a_node_that_cannot_be_reached_is_drained_and_resumed_by_the_run_that_co
         assert active(lab, "worker2") == active(lab, "worker1") != before
 
 
+@pytest.mark.thorough
 def test_a_node_that_cannot_be_reached_may_be_left_as_it_is(lab, good, broken):
     changed = extra({"slurm_tolerated_nodes": 1, "slurm_unreachable_nodes": "leave"})
     before = active(lab, "worker2")
