@@ -106,7 +106,7 @@ lab-up: setup ## Start the lab's cluster
 lab-down: ## Remove the lab's cluster
 	@lab/lab down
 
-demo-down: lab-down ## Remove every trace of the demo
+demo-down: lab-down ## Remove the cluster of the demo (its images stay for the next time)
 
 # The tests have labs of their own: the demo's cluster, and yours, stay as they are.
 lab-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
