@@ -36,6 +36,54 @@ def test_the_workers_run_the_prolog(lab):
     assert f"prolog {job}" in lab.read("worker2", "/var/log/hooks")
 
 
+DROP_IN = "/etc/systemd/system/{0}.service.d/elsewhere.conf"
+
+
+def move_conf(lab, host, daemon):
+    """Let a daemon read its slurm.conf at a place of which only its unit knows. The file in /etc stays, as a left-over."""
+    unit = r"[Service]\nEnvironment=SLURM_CONF=/opt/site/slurm.conf\n"
+    lab.run(host, f"mkdir -p /opt/site $(dirname {DROP_IN.format(daemon)}) && cp -p /etc/slurm/*.conf /opt/site/")
+    lab.run(host, f"printf '{unit}' >{DROP_IN.format(daemon)} && systemctl daemon-reload && systemctl restart {daemon}")
+
+
+def restore_conf(lab, host, daemon):
+    """As before."""
+    lab.run(host, f"rm -r /opt/site {DROP_IN.format(daemon)}; systemctl daemon-reload; systemctl restart {daemon}")
+
+
+def test_another_slurm_conf_of_slurmd_is_told_before_anything_changes(lab, request, tmp_path):
+    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
+    changed = extra({"slurm_extra_conf": "PrologEpilogTimeout=76\n"})
+    move_conf(lab, "worker2", "slurmd")
+    try:
+        before = {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS}
+        message = failure_of(lab.play(definition, changed))
+        assert "slurmd on this host reads /opt/site/slurm.conf" in message
+        assert "set `slurm_conf_path: /opt/site/slurm.conf` for this host" in message
+        assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS} == before
+        told = tmp_path / "told.yml"
+        told.write_text(json.dumps({"all": {"hosts": {"worker2": {"slurm_conf_path": "/opt/site/slurm.conf"}}}}))
+        done = lab.play(definition, changed, inventory=[told])
+        assert done.returncode == 0, done.stdout
+        assert "PrologEpilogTimeout=76" in lab.read("worker2", "/opt/site/nodecycle.conf")
+        back = lab.play(definition, inventory=[told])
+        assert back.returncode == 0, back.stdout
+    finally:
+        restore_conf(lab, "worker2", "slurmd")
+    lab.wait_for_state("worker2", lambda state: state == "IDLE")
+
+
+def test_a_controller_whose_unit_alone_knows_its_slurm_conf_answers(lab):
+    move_conf(lab, "controller", "slurmctld")
+    lab.run("controller", "mv /etc/slurm/slurm.conf /etc/slurm/away")
+    try:
+        found = lab.module("cluster_info")
+        assert found.get("conf_path") == "/opt/site/slurm.conf", found
+    finally:
+        lab.run("controller", "mv /etc/slurm/away /etc/slurm/slurm.conf")
+        restore_conf(lab, "controller", "slurmctld")
+
+
 def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from_changing(lab, request):
     definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
     others = [host for host in HOSTS if host != "worker2"]
@@ -112,51 +160,3 @@ def test_a_key_is_adopted_and_restored_to_the_byte_on_every_host(lab, request):
 
     assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
     assert {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS} == before
-
-
-DROP_IN = "/etc/systemd/system/{0}.service.d/elsewhere.conf"
-
-
-def move_conf(lab, host, daemon):
-    """Let a daemon read its slurm.conf at a place of which only its unit knows. The file in /etc stays, as a left-over."""
-    unit = r"[Service]\nEnvironment=SLURM_CONF=/opt/site/slurm.conf\n"
-    lab.run(host, f"mkdir -p /opt/site $(dirname {DROP_IN.format(daemon)}) && cp -p /etc/slurm/*.conf /opt/site/")
-    lab.run(host, f"printf '{unit}' >{DROP_IN.format(daemon)} && systemctl daemon-reload && systemctl restart {daemon}")
-
-
-def restore_conf(lab, host, daemon):
-    """As before."""
-    lab.run(host, f"rm -r /opt/site {DROP_IN.format(daemon)}; systemctl daemon-reload; systemctl restart {daemon}")
-
-
-def test_another_slurm_conf_of_slurmd_is_told_before_anything_changes(lab, request, tmp_path):
-    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
-    changed = extra({"slurm_extra_conf": "PrologEpilogTimeout=76\n"})
-    move_conf(lab, "worker2", "slurmd")
-    try:
-        before = {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS}
-        message = failure_of(lab.play(definition, changed))
-        assert "slurmd on this host reads /opt/site/slurm.conf" in message
-        assert "set `slurm_conf_path: /opt/site/slurm.conf` for this host" in message
-        assert {host: lab.read(host, "/etc/slurm/nodecycle.conf") for host in HOSTS} == before
-        told = tmp_path / "told.yml"
-        told.write_text(json.dumps({"all": {"hosts": {"worker2": {"slurm_conf_path": "/opt/site/slurm.conf"}}}}))
-        done = lab.play(definition, changed, inventory=[told])
-        assert done.returncode == 0, done.stdout
-        assert "PrologEpilogTimeout=76" in lab.read("worker2", "/opt/site/nodecycle.conf")
-        back = lab.play(definition, inventory=[told])
-        assert back.returncode == 0, back.stdout
-    finally:
-        restore_conf(lab, "worker2", "slurmd")
-    lab.wait_for_state("worker2", lambda state: state == "IDLE")
-
-
-def test_a_controller_whose_unit_alone_knows_its_slurm_conf_answers(lab):
-    move_conf(lab, "controller", "slurmctld")
-    lab.run("controller", "mv /etc/slurm/slurm.conf /etc/slurm/away")
-    try:
-        found = lab.module("cluster_info")
-        assert found.get("conf_path") == "/opt/site/slurm.conf", found
-    finally:
-        lab.run("controller", "mv /etc/slurm/away /etc/slurm/slurm.conf")
-        restore_conf(lab, "controller", "slurmctld")
