@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
             root=root,
             extra_conf=_definition.lines_of(args["extra_conf"]),
             adopt=tuple(args["adopt"]),
+            keep=tuple(args["keep"]),
             unmanaged_nodes=args["unmanaged_nodes"],
             is_limited=args["is_limited"],
             restart_allowed=args["restart_allowed"],

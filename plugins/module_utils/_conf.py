@@ -41,6 +41,10 @@ ARGUMENTS: dict[str, t.Any] = {
 #: Keys whose lines add up instead of replacing one another (S_P_ARRAY, and the line types with keys of their own).
 LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
 
+#: The keys of which each line counts, and since when (slurm.conf.5); before, and of all others, the last line of a key counts.
+ADDING_UP = frozenset({"prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
+ADDING_UP_SINCE = (24, 5)
+
 _INCLUDE = re.compile(r"^include\s+(\S+)\s*$", re.IGNORECASE)
 _PAIR = re.compile(r"""\s*([A-Za-z0-9_.]+)\s*[-*+/]?=\s*(?:"([^"]*)"|(\S+))(?=\s|$)""")
 #: All of a line before its comment: a C(#) behind an odd number of backslashes begins none.

@@ -34,10 +34,6 @@ Read = t.Callable[[str], t.Optional[str]]
 #: The version of the daemon that reads slurm.conf, None if it is unknown. Called only if it makes a difference.
 AskVersion = t.Callable[[], t.Optional[tuple[int, int]]]
 
-#: The keys whose lines add up, and since when: before, and for all others, the last line of a key is the one that counts.
-_ADDING_UP = frozenset({"prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
-_ADDING_UP_SINCE = (24, 5)
-
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
@@ -105,13 +101,13 @@ def called(conf: str, read: Read, version: AskVersion) -> Called:
             lines.setdefault(hooks[entry.key.lower()], []).append(entry)
     for hook, found in lines.items():
         key = (HOOKS[hook].conf_key or "").lower()
-        if len(found) > 1 and not (key in _ADDING_UP and _adds_up(version())):
+        if len(found) > 1 and not (key in _conf.ADDING_UP and _adds_up(version())):
             lines[hook] = found[-1:]
     return Called(lines)
 
 
 def _adds_up(release: tuple[int, int] | None) -> bool:
-    return release is not None and release >= _ADDING_UP_SINCE
+    return release is not None and release >= _conf.ADDING_UP_SINCE
 
 
 def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> list[str]:

@@ -57,6 +57,13 @@ options:
     type: list
     elements: str
     default: []
+  keep:
+    description:
+      - Keys of the cluster's slurm.conf whose own lines stay and run beside ours, V(Prolog), V(Epilog), V(PrologSlurmctld) or
+        V(EpilogSlurmctld). Needs Slurm 24.05 or newer.
+    type: list
+    elements: str
+    default: []
   unmanaged_nodes:
     description: Hostlist expression of the cluster's nodes that need not be in the inventory.
     type: str

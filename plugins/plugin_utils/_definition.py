@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "root": {"type": "path", "default": "/etc/nodecycle"},
     "extra_conf": {"type": "raw", "default": ""},
     "adopt": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "list", "elements": "str", "default": []},
     "unmanaged_nodes": {"type": "str", "default": ""},
     "is_limited": {"type": "bool", "default": False},
     "restart_allowed": {"type": "bool", "default": False},
@@ -75,6 +76,7 @@ class Settings:
     unmanaged_nodes: str
     is_limited: bool = False
     restart_allowed: bool = False
+    keep: tuple[str, ...] = ()
 
 
 def lines_of(value: object) -> str:
@@ -316,13 +318,40 @@ def _keys(used: t.Iterable[str], settings: Settings) -> tuple[dict[str, str], li
     return hook_keys, _conf.scalar_keys(settings.extra_conf)
 
 
+def _check_kept(keys: t.Sequence[str], version: str) -> list[Problem]:
+    """Whether the lines of others can run beside ours."""
+    wrong = [key for key in keys if key.lower() not in _conf.ADDING_UP]
+    if wrong:
+        return [
+            Problem(
+                "slurm_keep_conf_keys",
+                f"names {wrong[0]}, of which only one line counts",
+                "name Prolog, Epilog, PrologSlurmctld or EpilogSlurmctld",
+            )
+        ]
+    release = _daemons.release_of(version)
+    if keys and release is not None and release < _conf.ADDING_UP_SINCE:
+        return [
+            Problem(
+                "slurm_keep_conf_keys",
+                f"needs Slurm 24.05 or newer, and the cluster has {version}: before, the last line of a key wins",
+                "use slurm_adopt_conf_keys, or remove the other line",
+            )
+        ]
+    return []
+
+
 def _check_conflicts(used: t.Iterable[str], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     problems = []
     hook_keys, extra_keys = _keys(used, settings)
     keys = [str(HOOKS[hook].conf_key) for hook in hook_keys.values()] + extra_keys
     adopt = {key.lower() for key in settings.adopt}
+    keep = {key.lower() for key in settings.keep}
+    problems += _check_kept(settings.keep, cluster["version"])
     for entry in _conf.conflicts(entries_of(cluster), keys):
         if entry.key.lower() in adopt and entry.file == cluster["conf_path"]:
+            continue
+        if entry.key.lower() in keep:
             continue
         wanted_by = f"slurm_{hook_keys[entry.key.lower()]}" if entry.key.lower() in hook_keys else "slurm_extra_conf"
         remedy = (
@@ -331,6 +360,8 @@ def _check_conflicts(used: t.Iterable[str], settings: Settings, cluster: t.Mappi
         )
         if entry.file != cluster["conf_path"]:
             remedy = "remove the line from that file; only lines of the main slurm.conf can be adopted"
+            if entry.key.lower() in _conf.ADDING_UP:
+                remedy += ". From Slurm 24.05 on it may stay, and run beside ours: add the key to slurm_keep_conf_keys"
         problems.append(
             Problem(
                 f"{entry.file}:{entry.line}",

@@ -291,6 +291,24 @@ def test_only_the_main_file_can_be_adopted() -> None:
     assert remedy.startswith("remove the line from that file")
 
 
+@pytest.mark.parametrize(
+    ("keep", "version", "refused"),
+    [
+        (("Prolog",), "24.11.5", ""),
+        (("PROLOG",), "24.05.0", ""),
+        (("Prolog",), "23.11.10", "needs Slurm 24.05 or newer, and the cluster has 23.11.10"),
+        (("TaskProlog",), "24.11.5", "names TaskProlog, of which only one line counts"),
+        ((), "24.11.5", "already sets Prolog=/vendor.sh"),
+    ],
+)
+def test_the_line_of_a_vendor_may_stay(keep: tuple[str, ...], version: str, refused: str) -> None:
+    cluster = {"conf": conf("Prolog=/vendor.sh\n", "/etc/slurm/vendor.conf"), "version": version}
+    problems = check(hosts("worker_prolog"), cluster=cluster, keep=keep)
+    assert bool(problems) is bool(refused)
+    assert not refused or any(refused in message for _where, message, _remedy in problems)
+    assert all("slurm_keep_conf_keys" in f"{where} {remedy}" for where, _message, remedy in problems)
+
+
 def test_lines_that_add_up_are_no_conflict() -> None:
     assert check(hosts(), cluster={"conf": conf("NodeName=n1 CPUs=1\n")}, extra_conf="NodeName=n9 CPUs=1\n") == []
 
