@@ -43,7 +43,9 @@ HARMLESS = {
         ["release.id", "init.id", "proof_info.release", "proof_info.staged", "hook_log_info.release"],
         "a digest that everybody may know",
     ),
-    **dict.fromkeys(["node.name", "node_info.name", "release.node_name", "journal.removed"], "names of hosts"),
+    **dict.fromkeys(
+        ["node.name", "node_info.name", "hook_log_info.node", "release.node_name", "journal.removed"], "names of hosts"
+    ),
     **dict.fromkeys(
         [f"{name}.units.{daemon}" for name in MODULES for daemon in ("slurmd", "slurmctld")],
         "names of units of systemd",

@@ -35,6 +35,8 @@ CLUSTER = {
     "nodes": {"w1": {}, "w2": {}},
     "conf": [],
     "adopted": [],
+    "loose_partitions": {},
+    "reconfigure_due": False,
     "fragment": "",
     "included": False,
     "intact": "",

@@ -143,6 +143,8 @@ PLAY = {
                     "nodes": "{{ dict(groups.slurm_worker | product([{}])) }}",
                     "conf": [],
                     "adopted": [],
+                    "loose_partitions": {},
+                    "reconfigure_due": False,
                     "fragment": "",
                     "included": False,
                     "intact": "",

@@ -92,8 +92,9 @@ def after(**changed: t.Any) -> dict[str, t.Any]:
     return {**found, "config": dict(SHOWN["config"])}
 
 
-def due(before: t.Any, now: t.Any = SHOWN, old: t.Any = KEYS, new: t.Any = KEYS) -> list[str]:
-    return [str(change) for change in _run_time.changes(before, now, old, new)]
+def due(before: t.Any, now: t.Any = None, old: t.Any = None, new: t.Any = None) -> list[str]:
+    found = _run_time.changes(before, now or SHOWN, old or KEYS, new or KEYS)
+    return [str(change) for change in found]
 
 
 def test_nothing_is_done_where_nothing_differs() -> None:
