@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""tools/gates.py [GATE ...] [--alone GATE ...]: runs make targets, also after a failure, and says how each ended.
+"""tools/gates.py [GATE ...] [--alone GATE ...] [--beside GATE ...]: runs make targets, also after a failure, and says how each ended.
 
 make itself stops at a failure or prints no summary, and nobody counts the tests of several pytest runs. The gates run
-two at a time, and each output is shown whole. Those after --alone run one after the other, and their output is shown
-as it comes.
+two at a time, and each output is shown whole. Those after --alone run then, one after the other, and their output is
+shown as it comes. Those after --beside run meanwhile, one at a time and at a low priority, so that they only use what
+the others leave; their output is shown in the end.
 
 The last line is written as pytest writes its own: the tests of all pytest runs, and each gate that is no pytest run,
 counted together.
@@ -18,6 +19,9 @@ import re
 import subprocess
 import sys
 import time
+
+#: A command with less of a claim on the cores than any other.
+LOW = ("nice", "--adjustment=15")
 
 #: Each gate keeps a core busy, and CI has two.
 LANES = 2
@@ -48,20 +52,26 @@ class Result:
         return counts
 
 
-def run(gate: str, *, is_live: bool) -> Result:
+def run(gate: str, *, is_live: bool, first: tuple[str, ...] = ()) -> Result:
+    """Make a gate, with the words of a command before that of make."""
     print(f"\n=== {gate} ===\n" if is_live else f"... {gate}\n", end="", flush=True)
     start = time.monotonic()
     output = ""
     # A target of several parts (`artifact`) runs all of them.
-    command = ["make", "--keep-going", gate]
+    command = [*first, "make", "--keep-going", gate]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout or ():
             output += line
             if is_live:
                 print(line, end="", flush=True)
-    if not is_live:
-        print(f"\n=== {gate} ===\n{output}", end="", flush=True)
+    if not is_live and not first:
+        show(gate, output)
     return Result(gate, process.returncode, time.monotonic() - start, output)
+
+
+def show(gate: str, output: str) -> None:
+    """The whole output of a gate."""
+    print(f"\n=== {gate} ===\n{output}", end="", flush=True)
 
 
 def closing(results: list[Result], seconds: float) -> list[str]:
@@ -78,11 +88,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gates", nargs="*", metavar="GATE")
     parser.add_argument("--alone", nargs="+", default=[], metavar="GATE")
+    parser.add_argument("--beside", nargs="+", default=[], metavar="GATE")
     options = parser.parse_args(arguments)
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
         results = list(lanes.map(lambda gate: run(gate, is_live=False), options.gates))
-    results += [run(gate, is_live=True) for gate in options.alone]
+    with concurrent.futures.ThreadPoolExecutor(1) as lane:
+        beside = lane.map(lambda gate: run(gate, is_live=False, first=LOW), options.beside)
+        results += [run(gate, is_live=True) for gate in options.alone]
+        for result in beside:
+            show(result.gate, result.output)
+            results.append(result)
     print(*closing(results, time.monotonic() - begin), sep="\n")
     return 1 if any(result.code for result in results) else 0
 

@@ -97,3 +97,17 @@ def test_alone_waits_for_the_others(gates) -> None:
     code, lines = gates("left", "right", "--alone", "alone")
     assert code == 0
     assert lines.index("both have ended") > max(lines.index("left ends"), lines.index("right ends"))
+
+
+def test_beside_runs_meanwhile_and_is_shown_in_the_end(gates) -> None:
+    code, lines = gates("quick", "--alone", "left", "--beside", "right", "broken")
+    assert code == 1
+    assert lines.index("left ends") < lines.index("=== right ===") < lines.index("right ends")
+    assert lines[lines.index("=== broken ===") + 1] == "E: this is wrong"
+    table = lines[lines.index("=== all gates ===") + 1 : -1]
+    assert [line.split()[:2] for line in table] == [
+        ["quick", "ok"],
+        ["left", "ok"],
+        ["right", "ok"],
+        ["broken", "FAILED"],
+    ]
