@@ -99,7 +99,8 @@ class Renderer:
             remedy = (
                 _JINJA_TRAP
                 if "yntax error" in str(exc) or "end of comment" in str(exc)
-                else "define what it names, for this host too"
+                else "define what it names, for this host too; if the braces are the script's own, put the script into a file (`src`), or mark "
+                "the text `!unsafe`"
             )
             said = self._said(exc, lambda: self._twin().template(value))
             remedy = _SAID_NOTHING if said.startswith(_UNSAID) else remedy

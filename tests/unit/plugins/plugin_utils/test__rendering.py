@@ -189,6 +189,8 @@ def test_an_undefined_variable_is_named_with_its_place(site: Site) -> None:
     assert problem.where == "slurm_worker_prolog"
     assert "'scratch_dir' is undefined" in problem.message
     assert "define what it names" in problem.remedy
+    # docker ps --format '{{ ID }}'
+    assert "if the braces are the script's own" in problem.remedy
     assert problem.origin.startswith(f"{site.directory}/vars.yml:1")
 
 
