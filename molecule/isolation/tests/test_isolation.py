@@ -215,7 +215,6 @@ def test_check_on_the_cluster_as_it_is(lab):
     assert "no controller was started" not in done.stdout + done.stderr
 
 
-@pytest.mark.by_authentication
 def test_check_beside_a_committed_definition(lab):
     done = lab.play(DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr

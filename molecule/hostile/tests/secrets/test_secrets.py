@@ -90,7 +90,7 @@ def test_a_user_who_knows_the_rest_can_try_no_values(lab, host):
     assert lab.try_run(host, "cat /etc/nodecycle/current/manifest.json", "alice").rc != 0
 
 
-@pytest.mark.parametrize("hook", ["worker_prolog", "controller_prolog"])
+@pytest.mark.parametrize("hook", [pytest.param("worker_prolog", marks=pytest.mark.thorough), "controller_prolog"])
 def test_what_a_failing_script_prints_is_in_no_system_log(lab, hook):
     leak = f"password=hunter2-{hook}"
     script = f"#!/bin/sh\necho 'connect failed: user=svc {leak}'\nexit 5\n"

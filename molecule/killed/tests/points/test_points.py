@@ -15,7 +15,7 @@ DELAYS = (0, 0.4)
 
 
 #: How many points of a change, and of an undo. Each takes most of a minute; POINTS=100,30 tries nearly every task.
-POINTS = [int(number) for number in os.environ.get("POINTS", "4,2").split(",")]
+POINTS = [int(number) for number in os.environ.get("POINTS", "3,1").split(",")]
 
 #: The definition of the next run: every third time the one before the killed run.
 WANTED = ("after", "after", "before")

@@ -8,6 +8,7 @@ import contextlib
 import subprocess
 import typing as t
 
+import pytest
 from conftest import NAME, extra, failure_of, undone
 
 #: All that we write on a worker, but for files in memory (/run).
@@ -51,6 +52,7 @@ def small_disk(host: str) -> t.Iterator[None]:
         )
 
 
+@pytest.mark.thorough
 def test_a_disk_that_a_script_fills_is_no_obstacle_to_the_undo(lab, good):
     """On a node of a batch, where the bad release is the active one."""
     fill = "dd if=/dev/zero of=/var/lib/nodecycle/full.$$ bs=4k count=2000 2>&1 && rm /var/lib/nodecycle/full.$$"

@@ -42,6 +42,7 @@ def started(pid):
     return fields[19]
 
 
+@pytest.mark.thorough
 def test_a_living_process_on_this_machine_never_loses_its_lock(lab, good):
     """Neither after an hour without a sign of life nor on request. A dead run loses it at once."""
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
