@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -305,6 +306,15 @@ def late(completing: t.Iterable[str]) -> str:
         f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If that fails later, Slurm drains their "
         "nodes then"
     )
+
+
+def reserved(reservations: t.Iterable[t.Mapping[str, str]]) -> set[str]:
+    """The nodes of all reservations, also of those that begin later."""
+    found: set[str] = set()
+    for fields in reservations:
+        with contextlib.suppress(_hostlist.HostlistError):
+            found.update(_hostlist.expand(fields.get("Nodes", "")))
+    return found
 
 
 def others(reservations: t.Mapping[str, t.Mapping[str, str]], nodes: t.Container[str]) -> list[str]:

@@ -257,7 +257,8 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         module.warn(
             f"The partition {', '.join(left_out)} is closed, so no probe runs there. Scripts for it alone meet a user's job first."
         )
-    others = _probe.others(slurm.reservations(), nodes)
+    reservations = slurm.reservations()
+    others = _probe.others(reservations, nodes)
     if others:
         module.warn(
             f"Some of the nodes {params['name']} are in reservations of others: {', '.join(others)}. These stay as they are."
@@ -267,7 +268,10 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     if is_question:
         wanted = _probe.wanted(nodes, params["partitions"], closed)
         jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
-        problems = _probe.problems(refused(slurm, wanted, user, params), nodes, params["timeout"])
+        # Of a node in a reservation of others Slurm says that it is not available; ours will lie over it.
+        apart = _probe.reserved(reservations.values())
+        asked = [(node, partition) for node, partition in wanted if node not in apart]
+        problems = _probe.problems(refused(slurm, asked, user, params), nodes, params["timeout"])
     else:
         jobs, completing = probe(module, slurm, nodes, user, closed, params)
         if not all(map(_probe.has_passed, jobs)):

@@ -40,6 +40,8 @@ def test_a_partition_that_refuses_the_probe_is_told_before_anything_changes(lab,
 def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
     what = "ReservationName=hw-check StartTime=now Duration=60 Users=root Flags=MAINT Nodes=worker3"
     lab.run("controller", f"scontrol create reservation {what}")
+    # slurmctld marks the nodes of a reservation every five seconds.
+    lab.wait_for_state("worker3", lambda state: "MAINT" in state or "RESERVED" in state)
     try:
         done = lab.play(good, EPILOG)
     finally:
@@ -47,6 +49,21 @@ def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
         back = lab.play(good)
     assert done.returncode == 0, done.stdout
     assert "Canary: worker1." in summary(done)
+    assert back.returncode == 0, back.stdout
+
+
+def test_a_canary_in_somebody_s_reservation_is_probed_all_the_same(lab, good):
+    lab.run(
+        "controller",
+        "scontrol create reservation ReservationName=course StartTime=now+1minutes Duration=60 Users=alice Nodes=worker3",
+    )
+    try:
+        done = lab.play(good, EPILOG, extra({"slurm_canary": "worker3"}))
+    finally:
+        lab.run("controller", "scontrol delete ReservationName=course")
+        back = lab.play(good)
+    assert done.returncode == 0, done.stdout
+    assert "Canary: worker3." in summary(done)
     assert back.returncode == 0, back.stdout
 
 

@@ -210,3 +210,11 @@ def test_no_comment_of_a_reservation_overwrites_what_slurm_says() -> None:
     )
     fields = parse_reservations(text)["nodecycle_canary"]
     assert (fields["Users"], fields["State"], fields["Nodes"]) == ("root,slurm", "ACTIVE", "n1")
+
+
+def test_nodes_of_reservations_are_not_asked_about() -> None:
+    text = "".join(
+        f"ReservationName={name} StartTime=x EndTime=y Nodes={nodes} NodeCnt=1 Users=root State={state}\n"
+        for name, nodes, state in [("a", "n[1-2]", "ACTIVE"), ("b", "n4", "INACTIVE"), ("c", "(null)", "ACTIVE")]
+    )
+    assert _probe.reserved(parse_reservations(text).values()) == {"n1", "n2", "n4"}
