@@ -36,6 +36,7 @@ def test_groups_of_other_names(lab, good, tmp_path):
     assert status.returncode == 0, status.stdout
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_a_login_node_too_has_the_scripts_of_both(lab, good, tmp_path):
     inventory = tmp_path / "inventory.yml"
     inventory.write_text(json.dumps({"slurm_login": {"hosts": {"worker1": {}}}}))
