@@ -30,15 +30,7 @@ def main() -> None:
         "--compared", type=int, default=20, help="simulated workers on which the plain way runs, too (%(default)s)"
     )
     parser.add_argument("--forks", type=int, default=10, help="Ansible's forks with simulated hosts (%(default)s)")
-    parser.add_argument(
-        "--smoke",
-        action="store_true",
-        help="whether each part works: as few rounds and hosts as possible, no page is written",
-    )
     arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.repeats, arguments.rounds, arguments.hosts, arguments.compared = 1, 1, 2, 1
-        report.PAGE = None
     parts = arguments.part or ["dispatcher", "lab", "hosts"]
     if "dispatcher" in parts:
         report.publish("dispatcher", "tests/bench/run dispatcher", dispatcher.measure(arguments.repeats))
