@@ -92,9 +92,9 @@ def test_a_rollback_works_on_a_full_disk(lab, definition):
     assert "is committed" in summary(done)
     assert lab.srun("hostname").rc != 0
     wait(lambda: is_full(lab), 30, "the disk to be full")
-    # The next rollout needs a little more room than the last one has left to it.
+    # Enough for the notes of a rollback, and less than a new rollout wants, whose journal comes on top.
     lab.try_run(
-        "controller", f"truncate -s -4096 {STATE}/rollout/reserve; cat /dev/zero >{STATE}/controller_prolog/filled.2"
+        "controller", f"truncate -s 131072 {STATE}/rollout/reserve; cat /dev/zero >{STATE}/controller_prolog/filled.2"
     )
     refused = failure_of(lab.play(definition, extra({"slurm_controller_prolog": "#!/bin/sh\necho repaired\n"})))
     assert "Nothing was changed for any job" in refused
