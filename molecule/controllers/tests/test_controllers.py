@@ -100,7 +100,7 @@ def test_the_one_that_took_over_is_told_to_reconfigure_and_tries_the_scripts(lab
             {"slurm_controller_prolog": "#!/bin/sh\necho no licence server\nexit 3\n"},
             "controller_prolog: script 10-script ended with exit code 3 on login",
         ),
-        ({**BAD, "slurm_try_controller": True}, "so nothing was changed"),
+        pytest.param({**BAD, "slurm_try_controller": True}, "so nothing was changed", marks=pytest.mark.thorough),
         ({**BAD, "slurm_try_controller": False}, "is undone; each host has proven it"),
     ],
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from conftest import WORKERS, extra
 
 UNITS = "/etc/systemd/system"
@@ -24,6 +25,7 @@ systemctl enable --now slurmd
 """
 
 
+@pytest.mark.thorough
 def test_scripts_find_what_the_site_has_installed(lab, good):
     for host in WORKERS:
         lab.run(host, "mkdir -p /opt/site/bin && printf '#!/bin/sh\\necho here\\n' >/opt/site/bin/site-tool")
