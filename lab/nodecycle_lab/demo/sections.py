@@ -183,6 +183,6 @@ def show_way_on(report: Report, definition: str) -> None:
         ("lab/lab exec controller scontrol show node worker1", ""),
         (again, "after a change: only the change is applied"),
         *([] if definition else [("make demo VARS=my.yml", "your own scripts: docs/guide/try-your-scripts.md")]),
-        ("make demo-down", "remove every trace"),
+        ("make demo-down", "remove the cluster"),
     ):
         report.line(f"{report.paint('1', engine + command)}" + (f"   {report.dim(words)}" if words else ""))
