@@ -28,7 +28,7 @@ demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to 
 	@lab/demo $(VARS:%=--vars %) $(INVENTORY:%=--inventory %)
 
 test: setup ## Run every check and every test
-	@# The scenarios watch the clock of a Slurm, and use both cores themselves.
+	@# The scenarios watch the clock of a Slurm, so nothing runs beside them that claims a core.
 	@python tools/gates.py $(FIRST) --alone molecule --beside $(BESIDE)
 
 ##@ The parts

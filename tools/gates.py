@@ -64,14 +64,13 @@ def run(gate: str, *, is_live: bool, first: tuple[str, ...] = ()) -> Result:
             output += line
             if is_live:
                 print(line, end="", flush=True)
-    if not is_live and not first:
-        show(gate, output)
     return Result(gate, process.returncode, time.monotonic() - start, output)
 
 
-def show(gate: str, output: str) -> None:
-    """The whole output of a gate."""
-    print(f"\n=== {gate} ===\n{output}", end="", flush=True)
+def shown(result: Result) -> Result:
+    """A result, after its whole output."""
+    print(f"\n=== {result.gate} ===\n{result.output}", end="", flush=True)
+    return result
 
 
 def closing(results: list[Result], seconds: float) -> list[str]:
@@ -92,13 +91,11 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
-        results = list(lanes.map(lambda gate: run(gate, is_live=False), options.gates))
+        results = list(lanes.map(lambda gate: shown(run(gate, is_live=False)), options.gates))
     with concurrent.futures.ThreadPoolExecutor(1) as lane:
         beside = lane.map(lambda gate: run(gate, is_live=False, first=LOW), options.beside)
         results += [run(gate, is_live=True) for gate in options.alone]
-        for result in beside:
-            show(result.gate, result.output)
-            results.append(result)
+        results += map(shown, beside)
     print(*closing(results, time.monotonic() - begin), sep="\n")
     return 1 if any(result.code for result in results) else 0
 

@@ -75,6 +75,11 @@ class Line:
     last: int
 
 
+def fragment_path(path: str) -> str:
+    """Our file beside this slurm.conf."""
+    return os.path.join(os.path.dirname(path), FRAGMENT)
+
+
 def logical_lines(text: str) -> t.Iterator[Line]:
     """The lines as Slurm's reader sees them, with the numbers (from 1) of the first and last physical line."""
     joined = ""
@@ -100,26 +105,20 @@ def entries(text: str, file: str = "slurm.conf") -> list[Entry]:
     for line in logical_lines(text):
         if _included(line):
             continue
-        position = 0
-        while match := _PAIR.match(line.text, position):
-            key = match.group(1)
+        for key, value in pairs(line.text):
             if key.lower() in LINE_KEYS:
                 found.append(Entry(key, line.text.strip(), file, line.first))
                 break
-            value = match.group(2) if match.group(2) is not None else match.group(3)
             found.append(Entry(key, value, file, line.first))
-            position = match.end()
     return found
 
 
-def pairs(line: str) -> list[tuple[str, str]]:
-    """The keys of one logical line of a line type (NodeName ...), its first included, with their values."""
-    found = []
+def pairs(line: str) -> t.Iterator[tuple[str, str]]:
+    """The keys of one logical line, with their values."""
     position = 0
     while match := _PAIR.match(line, position):
-        found.append((match.group(1), match.group(2) if match.group(2) is not None else match.group(3)))
+        yield match.group(1), match.group(2) if match.group(2) is not None else match.group(3)
         position = match.end()
-    return found
 
 
 def includes(text: str) -> list[tuple[str, int]]:
@@ -283,7 +282,7 @@ def lines_of(path: str, read: t.Callable[[str], str | None]) -> dict[str, t.Any]
     main = read(path)
     if main is None:
         return None
-    text = (read(os.path.join(os.path.dirname(path), FRAGMENT)) or "") if has_include(main) else ""
+    text = (read(fragment_path(path)) or "") if has_include(main) else ""
     return {"text": text, "adopt": adopted(main)}
 
 
@@ -305,7 +304,7 @@ def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[st
     main = read(path)
     if main is None:
         raise ConfError(f"{path} cannot be read")
-    ours = os.path.join(os.path.dirname(path), FRAGMENT)
+    ours = fragment_path(path)
     fragment_change = Change(ours, read(ours), text or None)
     main_change = Change(path, main, with_include(main, adopt) if text else without_include(main))
     ordered = [fragment_change, main_change] if text else [main_change, fragment_change]

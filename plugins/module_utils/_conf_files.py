@@ -48,7 +48,7 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
 
 def open_fragment(path: str) -> list[str]:
     """Our file beside this slurm.conf, if another user than root can change it."""
-    fragment = os.path.join(os.path.dirname(path), _conf.FRAGMENT)
+    fragment = _conf.fragment_path(path)
     return [fragment] if os.path.lexists(fragment) and not _drift.is_roots_alone(fragment) else []
 
 

@@ -159,9 +159,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
                 **results(),
             )
         if not why:
-            fragment = _conf.Change(
-                os.path.join(os.path.dirname(path), _conf.FRAGMENT), None, without_hooks(text, root)
-            )
+            fragment = _conf.Change(_conf.fragment_path(path), None, without_hooks(text, root))
             fatal, errors = steps.evaluate(_conf_parser.overlay([fragment] if text else [], candidate))
             # Where it ends, what it complained about before is the reason.
             note("error" if fatal else "warning", [*errors, *(line for line in fatal if line not in errors)])
@@ -230,7 +228,7 @@ def finding(severity: str, message: str, text: str, root: str, path: str) -> Fin
     Slurm names file and line of what it cannot parse. Of the rest it names a key or a value: then it is the one line of the user's
     that has this word, if it is one.
     """
-    ours = os.path.join(os.path.dirname(path), _conf.FRAGMENT)
+    ours = _conf.fragment_path(path)
     before = own_lines(text, root)
     extra = "\n".join(text.split("\n")[before:])
     own = _conf.entries(extra)

@@ -110,13 +110,20 @@ def clear(slurm: Slurm, user: str) -> list[str]:
     return completing
 
 
+def sbatch(slurm: Slurm, command: t.Sequence[str], user: pwd.struct_passwd) -> tuple[str, str]:
+    """Run a submission in the user's environment: its output, or the words of a refusal."""
+    try:
+        return slurm.call(*command, environment=_probe.environment(user.pw_name, user.pw_dir)), ""
+    except SlurmError as exc:
+        return "", str(exc).rpartition(" said: ")[2]
+
+
 def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, params: dict[str, t.Any]) -> _probe.Job:
     """Submit a job. A refusal is a job, too, so that one message names all refusals."""
-    try:
-        command = _probe.submission(node, partition, user.pw_name, user.pw_gid, params)
-        out = slurm.call(*command, environment=_probe.environment(user.pw_name, user.pw_dir))
-    except SlurmError as exc:
-        return _probe.Job("", node, partition, "REFUSED", str(exc).rpartition(" said: ")[2])
+    command = _probe.submission(node, partition, user.pw_name, user.pw_gid, params)
+    out, refusal = sbatch(slurm, command, user)
+    if refusal:
+        return _probe.Job("", node, partition, "REFUSED", refusal)
     id_ = out.strip().rpartition("\n")[2].split(";")[0]
     if not JOB_ID.fullmatch(id_):
         raise SlurmError(f"sbatch --parsable printed {out.strip()[:200]!r} instead of the job's id")
@@ -130,12 +137,9 @@ def refused(
     jobs = []
     for node, partition in wanted:
         command = _probe.trial(_probe.submission(node, partition, user.pw_name, user.pw_gid, params))
-        try:
-            slurm.call(*command, environment=_probe.environment(user.pw_name, user.pw_dir))
-        except SlurmError as exc:
-            said = str(exc).rpartition(" said: ")[2]
-            if not _probe.is_busy(said):
-                jobs.append(_probe.Job("", node, partition, "REFUSED", said))
+        _out, refusal = sbatch(slurm, command, user)
+        if refusal and not _probe.is_busy(refusal):
+            jobs.append(_probe.Job("", node, partition, "REFUSED", refusal))
     return jobs
 
 

@@ -137,7 +137,7 @@ def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
     while True:
         # A configless node keeps a file that slurm.conf no longer includes.
         is_included = _conf.has_include(read(conf) or "")
-        beside = read(os.path.join(os.path.dirname(conf), _conf.FRAGMENT))
+        beside = read(_conf.fragment_path(conf))
         if ((beside or "") if is_included else "") == wanted:
             return True
         if time.monotonic() > deadline:

@@ -40,7 +40,7 @@ _ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"}
 )
 #: Keys of which every line counts, beside those of a line of their own; the hooks since 24.05.
-_ADDING = frozenset({"slurmctldhost", "prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
+_ADDING = _conf.ADDING_UP | {"slurmctldhost"}
 #: How scontrol writes units.
 _UNIT = re.compile(r"\s+(?:sec|secs|min|usec|msec|percent|nodes/min)$")
 
@@ -59,7 +59,7 @@ def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[
 
 def digest(path: str, read: t.Callable[[str], str | None]) -> str:
     """One digest over the main file and ours."""
-    ours = path.rpartition("/")[0] + "/" + _conf.FRAGMENT
+    ours = _conf.fragment_path(path)
     texts = [read(name) for name in (path, ours)]
     return _files.sha256(
         "\0".join("" if text is None else f"+{text}" for text in texts).encode("utf-8", "surrogateescape")
@@ -162,7 +162,7 @@ def baseline_of(controller: Controller) -> Baseline:
 
 def keys_in_effect(controller: Controller, rollout: Rollout) -> dict[str, list[str]]:
     """The keys that the controller runs when the undo of a committed reconfigure has restored the files. Raises ConfError."""
-    ours = controller.path.rpartition("/")[0] + "/" + _conf.FRAGMENT
+    ours = _conf.fragment_path(controller.path)
 
     def read(path: str) -> str | None:
         return rollout["conf"]["text"] if path == ours else _ansible.read_text(path)

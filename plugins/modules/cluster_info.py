@@ -147,7 +147,6 @@ is_clean:
 """
 
 import dataclasses
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -208,7 +207,7 @@ def main() -> t.NoReturn:
             name: len(slurm.queue("%A", "-p", name))
             for name in _run_time.vanishing(partitions, main_keys, cluster.config)
         }
-        fragment_path = os.path.join(os.path.dirname(cluster.conf_path), _conf.FRAGMENT)
+        fragment_path = _conf.fragment_path(cluster.conf_path)
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
         is_open = bool(_conf_files.open_fragment(cluster.conf_path))

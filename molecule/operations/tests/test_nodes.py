@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from conftest import administrator, extra, failure_of, summary, undone, users
 
 EPILOG = extra({"slurm_worker_epilog": "#!/bin/sh\necho changed\n"})
@@ -37,34 +39,32 @@ def test_a_partition_that_refuses_the_probe_is_told_before_anything_changes(lab,
     assert "These variables decide about the job" in message
 
 
-def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
-    what = "ReservationName=hw-check StartTime=now Duration=60 Users=root Flags=MAINT Nodes=worker3"
-    lab.run("controller", f"scontrol create reservation {what}")
-    # slurmctld marks the nodes of a reservation every five seconds.
-    lab.wait_for_state("worker3", lambda state: "MAINT" in state or "RESERVED" in state)
+@contextlib.contextmanager
+def reservation(lab, good, fields):
+    """Somebody's reservation of worker3; in the end the good definition is in place again."""
+    lab.run("controller", f"scontrol create reservation ReservationName=theirs Nodes=worker3 Duration=60 {fields}")
     try:
-        done = lab.play(good, EPILOG)
+        yield
     finally:
-        lab.run("controller", "scontrol delete ReservationName=hw-check")
+        lab.run("controller", "scontrol delete ReservationName=theirs")
         back = lab.play(good)
+    assert back.returncode == 0, back.stdout
+
+
+def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
+    with reservation(lab, good, "StartTime=now Users=root Flags=MAINT"):
+        # slurmctld marks the nodes of a reservation every five seconds.
+        lab.wait_for_state("worker3", lambda state: "MAINT" in state or "RESERVED" in state)
+        done = lab.play(good, EPILOG)
     assert done.returncode == 0, done.stdout
     assert "Canary: worker1." in summary(done)
-    assert back.returncode == 0, back.stdout
 
 
 def test_a_canary_in_somebody_s_reservation_is_probed_all_the_same(lab, good):
-    lab.run(
-        "controller",
-        "scontrol create reservation ReservationName=course StartTime=now+1minutes Duration=60 Users=alice Nodes=worker3",
-    )
-    try:
+    with reservation(lab, good, "StartTime=now+1minutes Users=alice"):
         done = lab.play(good, EPILOG, extra({"slurm_canary": "worker3"}))
-    finally:
-        lab.run("controller", "scontrol delete ReservationName=course")
-        back = lab.play(good)
     assert done.returncode == 0, done.stdout
     assert "Canary: worker3." in summary(done)
-    assert back.returncode == 0, back.stdout
 
 
 def test_a_node_with_its_releases_in_memory_is_named(lab, good):
