@@ -62,7 +62,7 @@ def start(image_of: t.Callable[[str], str], digest: str) -> None:
             # root of a node may unshare namespaces and mount; scripts rely on it.
             *DIALECT.host_options("SYS_ADMIN", "NET_ADMIN"),
         )
-        call("run", "--detach", *options, *names, image_of(host), *DIALECT.init)
+        call("run", "--detach", *options, *names, image_of(host), *DIALECT.init(container(host)))
 
     # One first: an empty volume is filled from the image of its first user.
     start_one(HOSTS[0])
@@ -86,6 +86,12 @@ def wait_for_systemd(host: str) -> None:
 def node_states() -> dict[str, str]:
     out = try_in("controller", "sinfo --noheader --Node --format '%N %T'").stdout
     return dict(line.split() for line in out.splitlines() if len(line.split()) == 2)
+
+
+def slurm_version() -> str:
+    """The release that the controller has, as LAB_SLURM_VERSION names it."""
+    # "slurm 24.11.5", or "slurm-wlm 22.05.8" of Debian.
+    return ".".join(try_in("controller", "sinfo --version").stdout.split()[-1:][0].split(".")[:2])
 
 
 def wait_for_idle() -> None:

@@ -28,6 +28,10 @@ def up(*, fresh: bool = False) -> None:
                 raise LabError(
                     f"{NAME} runs, but its slurmctld does not answer. Run `lab/lab reset`, or `lab/lab down`."
                 )
+            if (version := cluster.slurm_version()) != VERSION:
+                raise LabError(
+                    f"{NAME} is up with Slurm {version}. Run `lab/lab down` first, or choose another LAB_NAME."
+                )
             say(f"{NAME} is up already ({', '.join(f'{node} {state}' for node, state in states.items())})")
             return
         # The machine was restarted or copied, or an `up` was killed: what they ran is gone.

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import typing as t
 
+from . import cgroups
 from .console import LabError
 from .inside import NotThereError, inside
 from .process import run
@@ -35,7 +36,9 @@ class Podman:
     quiet: tuple[str, ...] = ("--quiet",)
     remove_at_once: tuple[str, ...] = ("--ignore", "--time", "0")
     remove_network: tuple[str, ...] = ("--force",)
-    init: tuple[str, ...] = ("/sbin/init",)
+
+    def init(self, name: str) -> tuple[str, ...]:
+        return cgroups.init(name) if cgroups.is_needed() else ("/sbin/init",)
 
     def host_options(self, *capabilities: str) -> list[str]:
         return ["--systemd=always", f"--cap-add={','.join(capabilities)}"]
@@ -58,7 +61,9 @@ class Docker(Podman):
     quiet = ()
     remove_at_once = ()
     remove_network = ()
-    init = ("/bin/sh", "-c", WRITABLE_CGROUPS)
+
+    def init(self, name: str) -> tuple[str, ...]:
+        return ("/bin/sh", "-c", WRITABLE_CGROUPS, name)
 
     def host_options(self, *capabilities: str) -> list[str]:
         # Docker's own tmpfs forbids to execute, which no host's /run and /tmp do.
@@ -172,6 +177,8 @@ def remove_containers(*names: str) -> None:
     # podman 4.3 fails once where a container ended behind its back, and then knows.
     if run([ENGINE, *remove], check=False).returncode != 0:
         call(*remove)
+    for name in names:
+        cgroups.remove(name)
 
 
 def make_network(name: str) -> None:

@@ -24,7 +24,7 @@ from .engine import (
 )
 from .machine import install_packages, limits_dropin, prepare
 from .process import own_playbook, program, run
-from .settings import CACHE, REPOSITORY, ROOT, SUITES, USERS, VERSION
+from .settings import CACHE, REPOSITORY, ROOT, SUITES, TESTING, USERS, VERSION
 
 PULL_TIMEOUT = 60
 
@@ -63,6 +63,11 @@ def mirror() -> str | None:
     return next((uri for uri in uris if uri.startswith(("http://", "https://")) and has_suite(uri)), None)
 
 
+def valid_for_ever() -> list[str]:
+    """Debian testing's list of packages is valid for a week, and a mirror may be older."""
+    return ['--aptopt=Acquire::Check-Valid-Until "false"'] if suite() == TESTING else []
+
+
 def make_base() -> None:
     if has_image(base_image()):
         return
@@ -84,7 +89,7 @@ def make_base() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     archive = CACHE / f"base-{suite()}.tar"
     try:
-        run(["mmdebstrap", "--quiet", "--variant=apt", suite(), str(archive), *source])
+        run(["mmdebstrap", "--quiet", "--variant=apt", *valid_for_ever(), suite(), str(archive), *source])
         import_image(archive, base_image())
     finally:
         archive.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import pathlib
 import re
 import resource
 
+from . import cgroups
 from .console import LabError, say
 from .process import CONTAINERS_CONF, prepare_collections, program, run
 from .settings import ENGINE
@@ -43,7 +44,7 @@ def cures() -> dict[str, list[str]]:
         processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
         processes = 4096 if processes == resource.RLIM_INFINITY else min(processes, 4096)
         sections["containers"].append(f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]')
-    if not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if cgroups.has_v1():
         # crun refuses cgroup v1 and v2 side by side; runc does not.
         sections["engine"].append('runtime = "runc"')
         sections["containers"].append("pids_limit = 0")

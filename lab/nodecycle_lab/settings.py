@@ -12,6 +12,8 @@ INVENTORY = ROOT / "lab" / "inventory.yml"
 
 #: The Debian that has this Slurm.
 SUITES = {"22.05": "bookworm", "24.11": "trixie", "26.05": "forky"}
+#: The suite that is not released yet.
+TESTING = "forky"
 VERSION = os.environ.get("LAB_SLURM_VERSION") or "24.11"
 NAME = os.environ.get("LAB_NAME") or "nodecycle"
 ENGINES = ("podman", "docker")

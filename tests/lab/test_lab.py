@@ -55,6 +55,14 @@ def test_installing_again_changes_nothing() -> None:
     assert re.findall(r"changed=(\d+) +unreachable=0 +failed=0", recap) == ["0"] * 5, recap
 
 
+def test_an_up_with_another_slurm_leaves_the_cluster_alone() -> None:
+    environment = {**os.environ, "LAB_SLURM_VERSION": "22.05"}
+    done = subprocess.run([LAB, "up"], env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is up with Slurm 24.11. Run `lab/lab down` first" in done.stdout + done.stderr
+    assert lab("exec", "controller", "systemctl", "is-active", "slurmctld").strip() == "active"
+
+
 @contextlib.contextmanager
 def another_lab(name: str) -> t.Iterator[t.Callable[..., subprocess.CompletedProcess[str]]]:
     """lab/lab for another lab than the one that the other tests use; the lab is removed at the end."""
