@@ -56,13 +56,22 @@ class Node:
     name: str
     state: str
     reason: str
+    partitions: list[str]
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it takes no jobs until somebody resumes or repairs it."""
+        return re.search("drain|down|fail", self.state) is not None
 
 
 def nodes() -> list[Node]:
     """All nodes; a reason only where Slurm means it: 24.11 keeps the old one after a resume."""
-    found = {}
-    for line in out("controller", "sinfo", "--noheader", "--Node", "--format", "%N|%T|%E").splitlines():
-        name, state, reason = line.split("|", 2)
-        is_out = re.search("drain|down|fail", state)
-        found[name] = Node(name, state, reason if is_out and reason != "none" else "")
+    found: dict[str, Node] = {}
+    # A line for each of a node's partitions.
+    for line in out("controller", "sinfo", "--noheader", "--Node", "--format", "%N|%R|%T|%E").splitlines():
+        name, partition, state, reason = line.split("|", 3)
+        node = found.setdefault(name, Node(name, state, "", []))
+        node.partitions.append(partition)
+        if node.is_out and reason != "none":
+            node.reason = reason
     return list(found.values())

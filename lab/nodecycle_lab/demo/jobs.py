@@ -34,6 +34,8 @@ class Job:
     reason: str
     exit: str
     nodes: list[str]
+    #: How many nodes it wants, or has.
+    size: int
 
     @property
     def is_over(self) -> bool:
@@ -71,6 +73,8 @@ def jobs_of(after: int) -> list[Job]:
                 field["Reason"],
                 field["ExitCode"],
                 nodes,
+                # A range while it waits: 3-3.
+                int(field["NumNodes"].partition("-")[0]),
             )
         )
     return sorted(jobs, key=lambda job: int(job.id))
@@ -93,6 +97,12 @@ def submit() -> subprocess.Popen[str]:
     return subprocess.Popen(srun, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def is_stuck(job: Job, nodes: list[lab.Node]) -> bool:
+    """Whether a job waits for something that does not happen by itself: it is held, or too many nodes of its partition are out."""
+    left = [node for node in nodes if job.partition in node.partitions and not node.is_out]
+    return job.state == "PENDING" and ("held" in job.reason or len(left) < job.size)
+
+
 def wait(report: Report, after: int, srun: subprocess.Popen[str], limit: float) -> list[Job]:
     """Until all jobs are over, or nothing moves any more because nodes are drained; what is left is cancelled."""
     end = time.monotonic() + limit
@@ -102,10 +112,10 @@ def wait(report: Report, after: int, srun: subprocess.Popen[str], limit: float) 
         left = [job for job in jobs if not job.is_over]
         if not left and (srun.poll() is not None):
             return jobs
-        takers = any(node.state == "idle" for node in lab.nodes())
-        is_moving = not left or any(job.state != "PENDING" or (takers and "held" not in job.reason) for job in left)
+        nodes = lab.nodes()
+        is_moving = not left or not all(is_stuck(job, nodes) for job in left)
         still_since = None if is_moving else still_since or time.monotonic()
-        if time.monotonic() > end or (still_since and time.monotonic() - still_since > 10):
+        if time.monotonic() > end or (still_since and time.monotonic() - still_since > 3):
             why = (
                 f"they did not end within {limit:.0f} s"
                 if time.monotonic() > end

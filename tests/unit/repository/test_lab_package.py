@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -18,8 +19,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "lab"))
 
-from nodecycle_lab import images, machine, saved  # noqa: E402
-from nodecycle_lab.demo import jobs  # noqa: E402
+from nodecycle_lab import images, machine, saved, settings  # noqa: E402
+from nodecycle_lab.demo import command, hosts, jobs, report, sections  # noqa: E402
 
 PACKAGE = ROOT / "lab/nodecycle_lab"
 
@@ -59,6 +60,16 @@ def test_a_digest_is_of_names_and_content(monkeypatch: pytest.MonkeyPatch, tmp_p
     digest("x")
     file.rename(tmp_path / "a/two")
     assert images.digest_of("", tmp_path / "a") != first
+
+
+#: The releases of Debian by their names.
+DEBIAN = {"bookworm": "12", "trixie": "13"}
+
+
+def test_the_readme_names_the_lab_s_versions_of_slurm_and_debian() -> None:
+    rows = re.findall(r"(?m)^\| Slurm \| (\S+) \(Debian (\d+)\) \|", (ROOT / "README.md").read_text())
+    assert {version: DEBIAN[settings.SUITES[version]] for version, _debian in rows} == dict(rows)
+    assert set(dict(rows)) == {"24.11", "22.05"}
 
 
 @pytest.mark.parametrize(
@@ -106,3 +117,76 @@ def test_the_reader_of_a_host_is_one_file_that_runs_alone(tmp_path: pathlib.Path
 )
 def test_slurm_s_names_of_hosts_are_read(expression: str, expected: list[str]) -> None:
     assert jobs.hosts_in(expression) == expected
+
+
+def job_of_alice(**fields: t.Any) -> jobs.Job:
+    """A job as the demo sees it."""
+    fields = {"partition": "batch", "state": "COMPLETED", "reason": "None", "nodes": ["worker1"], "size": 1, **fields}
+    return jobs.Job(id="7", name="batch", exit="0:0", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_stuck"),
+    [
+        ({}, False),
+        ({"state": "RUNNING", "partition": "gpu"}, False),
+        ({"reason": "Resources", "size": 2}, False),
+        ({"reason": "ReqNodeNotAvail,_UnavailableNodes:worker3", "size": 3}, True),
+        ({"reason": "BeginTime", "partition": "gpu"}, True),
+        ({"reason": "launch_failed_requeued_held"}, True),
+    ],
+)
+def test_a_job_that_only_an_administrator_helps_is_not_waited_for(fields: dict[str, t.Any], is_stuck: bool) -> None:
+    """worker3, the only node of partition gpu, is drained."""
+    states = {"worker1": "idle", "worker2": "allocated", "worker3": "drained"}
+    nodes = [
+        hosts.Node(name, state, "", ["batch", "gpu"] if name == "worker3" else ["batch"])
+        for name, state in states.items()
+    ]
+    assert jobs.is_stuck(job_of_alice(**{"state": "PENDING" if fields else "COMPLETED", **fields}), nodes) is is_stuck
+
+
+@pytest.mark.parametrize(
+    ("partition", "ran", "faults"),
+    [
+        ("gpu", ["10-any", "20-gpu"], []),
+        ("batch", ["10-any"], []),
+        ("gpu", ["10-any"], ["20-gpu"]),
+        ("batch", [], ["10-any"]),
+    ],
+)
+def test_the_demo_fails_where_a_defined_script_did_not_run(partition: str, ran: list[str], faults: list[str]) -> None:
+    host = {
+        "manifest": {"summary": ["worker_prolog: 10-any timeout=60", "worker_prolog: 20-gpu partitions=gpu"]},
+        "log": [{"hook": "worker_prolog", "job": "7", "script": script, "exit": 0, "ms": 3} for script in ran],
+    }
+    told = report.Report()
+    sections.show_hooks(told, [job_of_alice(partition=partition)], {"worker1": host, "controller": {**host, "log": []}})
+    where = "has no line for job 7 in worker1:/var/log/nodecycle/worker_prolog.log"
+    assert told.faults == [f"{script} {where}" for script in faults]
+
+
+@pytest.mark.parametrize(
+    ("variables", "inventories", "words", "directory"),
+    [
+        ([], [], [f"@{ROOT}/lab/example.yml"], str(ROOT)),
+        (["/my/my.yml"], [], ["@/my/my.yml"], "/my"),
+        ([], ["/my/hosts.yml"], ["/my/hosts.yml"], "/my"),
+        (["/my/my.yml"], ["/other/hosts.yml"], ["/other/hosts.yml", "@/my/my.yml"], "/my"),
+    ],
+)
+def test_the_demo_applies_what_was_given_or_else_the_example(
+    monkeypatch: pytest.MonkeyPatch, variables: list[str], inventories: list[str], words: list[str], directory: str
+) -> None:
+    called: dict[str, t.Any] = {}
+
+    def playbook(*arguments: str, directory: pathlib.Path, **_settings: t.Any) -> int:
+        called.update(words=arguments, directory=str(directory))
+        return 0
+
+    monkeypatch.setattr(command, "playbook", playbook)
+    command.apply(report.Report(), [*map(pathlib.Path, variables)], [*map(pathlib.Path, inventories)])
+    always = (str(ROOT / "lab/inventory.yml"), "slurm_removal_allowed=true", str(ROOT / "playbooks/site.yml"))
+    rest = [word for word in called["words"] if word not in ("-i", "-e", *always)]
+    assert set(always) <= set(called["words"])
+    assert (rest, called["directory"]) == (words, directory)
