@@ -30,7 +30,7 @@ def artifact() -> pathlib.Path:
 def user(artifact: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Somebody with ansible-core, an empty home and the installed artifact, and nothing of the checkout."""
     user = User(tmp_path_factory.mktemp("user"))
-    user.run("ansible-galaxy", "collection", "install", "--offline", "-p", user.home / "collections", artifact)
+    user.run("ansible-galaxy", "collection", "install", "--offline", artifact)
     return user
 
 
@@ -41,17 +41,21 @@ class User:
             "slurm_controller: {hosts: {ctl: }}\nslurm_login: {hosts: {login: }}\nslurm_worker: {hosts: {node1: }}\n"
         )
 
-    def run(self, *command: str | pathlib.Path) -> str:
+    def call(self, *command: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in the home directory."""
         environment = {name: os.environ[name] for name in ("PATH", "LC_ALL") if name in os.environ}
-        environment |= {"HOME": str(self.home), "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections")}
-        done = subprocess.run(
+        return subprocess.run(
             command,
             cwd=self.home,
-            env=environment,
+            env={**environment, "HOME": str(self.home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
+
+    def run(self, *command: str | pathlib.Path) -> str:
+        """The output of a command, which must succeed."""
+        done = self.call(*command)
         assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}"
         return done.stdout

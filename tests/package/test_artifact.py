@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import tarfile
-import typing as t
 
 import pytest
-
-if t.TYPE_CHECKING:
-    from conftest import User
+from conftest import User
 
 PLAYBOOKS = sorted(path.stem for path in (pathlib.Path(__file__).parents[2] / "playbooks").glob("*.yml"))
 
@@ -71,3 +69,23 @@ def test_size(artifact: pathlib.Path) -> None:
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_installed_playbook(user: User, playbook: str) -> None:
     user.run("ansible-playbook", "-i", "inventory.yml", f"nodecycle.slurm.{playbook}", "--syntax-check")
+
+
+def test_the_requirements_are_where_the_guide_says(user: User, root: pathlib.Path) -> None:
+    page = (root / "docs/guide/getting-started.md").read_text()
+    (path,) = re.findall(r"pip install -r ~/(\S+)", page)
+    assert (user.home / path).read_text() == (root / "requirements.txt").read_text()
+
+
+def test_a_project_that_keeps_it_names_the_directory(
+    artifact: pathlib.Path, root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    project = User(tmp_path)
+    page = (root / "docs/guide/getting-started.md").read_text()
+    (settings,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    assert "add `-p collections` to the first command" in page
+    project.run("ansible-galaxy", "collection", "install", "--offline", artifact, "-p", "collections")
+    playbook = ("ansible-playbook", "-i", "inventory.yml", "nodecycle.slurm.status", "--syntax-check")
+    assert project.call(*playbook).returncode != 0
+    (tmp_path / "ansible.cfg").write_text(settings)
+    project.run(*playbook)
