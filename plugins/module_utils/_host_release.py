@@ -112,6 +112,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     hooks = [hook for hook in manifest["hooks"] if not pending or hook in manifest["init"]]
     _interpreter.require(manifest, content, hooks)
     store.require_closed_parents()
+    _interpreter.require_closed_path(manifest, content)
     damaged = store.damaged(manifest)
     is_current = result["previous"] == manifest["id"][:ID_LENGTH]
     wanted = _host_files.around(store, manifest, params)

@@ -22,6 +22,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _drift,
     _files,
     _host_files,
+    _interpreter,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import dispatcher_path
@@ -147,9 +148,10 @@ def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
 
 def around(store: Store, release: str, params: t.Mapping[str, t.Any]) -> list[str]:
     """The units, logs and directories around a release that differ, and the places that let others replace it."""
-    wanted = _host_files.around(store, store.require_manifest(release), params)
+    manifest = store.require_manifest(release)
+    wanted = _host_files.around(store, manifest, params)
     found = [*_host_files.missing(wanted, store.owners), *_drift.open_parents(store.root)]
-    return [*found, *_conf_files.open_fragment(params["conf_path"])]
+    return [*found, *_interpreter.open_places_of(store, manifest), *_conf_files.open_fragment(params["conf_path"])]
 
 
 def prove(

@@ -157,6 +157,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _daemons,
     _drift,
     _host_files,
+    _interpreter,
     _ownership,
     _run_time,
 )
@@ -168,7 +169,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Stor
 def intact_release(store: Store, params: t.Mapping[str, t.Any]) -> str:
     """The id of the active release if no file of it and around it has to be touched, else empty."""
     manifest = store.manifest(store.current() or "")
-    if not manifest or store.damaged(manifest) or init_pending(manifest) or _drift.open_parents(store.root):
+    if not manifest or store.damaged(manifest) or init_pending(manifest):
+        return ""
+    if _drift.open_parents(store.root) or _interpreter.open_places_of(store, manifest):
         return ""
     wanted = _host_files.around(store, manifest, params)
     return "" if _host_files.missing(wanted, store.owners) else str(manifest["id"])

@@ -54,6 +54,7 @@ options:
       - With O(state=staged), absolute directories that come before the usual ones in the C(PATH) of every script that root or SlurmUser runs,
         the first one first. Task hooks keep the environment of their job.
       - They are a part of the release, so a change makes a new one.
+      - If another user than root can write to one, or to a directory above it, the module fails and stages nothing.
     type: list
     elements: path
     default: []
