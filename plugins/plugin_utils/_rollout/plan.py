@@ -150,6 +150,13 @@ def plan(
         warnings.append(
             "no worker is in service and in an open partition, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
         )
+    # The module probe tells of those of its own nodes.
+    told = {part for host in probed for part in nodes[node_of[host]].partitions}
+    reached = {part for host in workers if node_of[host] in nodes for part in nodes[node_of[host]].partitions}
+    if unseen := [part for part in closed if probed and part in reached - told]:
+        warnings.append(
+            f"the partition {', '.join(unseen)} is closed, so no probe runs there. Scripts for it alone meet a user's job first"
+        )
     if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
         warnings.append(
             "slurm_probe is false: no probe runs the hooks first, so a bad script shows only when it fails a user's job"

@@ -25,6 +25,7 @@ all:
     slurm_worker: {hosts: {"node[01:08]": null}, children: {gpu: {hosts: {"node[07:08]": null}}}}
 """
 SCRIPT = "#!/bin/sh\nset -e\ntrue\n"
+NUMBERS = {4: "four", 5: "five", 6: "six"}
 
 
 class Loader(yaml.SafeLoader):
@@ -100,6 +101,10 @@ def test_the_defaults_in_the_tables_are_those_of_the_roles() -> None:
                 assert yaml.safe_load(shown.strip("`")) == defaults[variable], f"{page.name}: {variable}"
                 compared.append(variable)
     assert len(compared) >= 9, compared
+    assert (
+        f"the last {NUMBERS[defaults['slurm_release_keep']]} releases"
+        in (ROOT / "docs/guide/operations.md").read_text()
+    )
 
 
 def test_the_versions_in_the_readme_are_those_that_are_installed() -> None:

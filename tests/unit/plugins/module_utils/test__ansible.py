@@ -84,9 +84,11 @@ def test_what_a_user_locks_stops_nobody(run_dir: pathlib.Path) -> None:
 
 def test_the_locks_are_files_of_roots_in_run() -> None:
     """The directories themselves can be opened, and so locked, by everybody."""
-    for path in (_ansible.LOCK, _ansible.PROBE_LOCK, _ansible.INIT_LOCK):
-        assert os.path.dirname(path) == "/run"
-        assert not os.path.isdir(path)
+    assert [_ansible.LOCK, _ansible.PROBE_LOCK, _ansible.INIT_LOCK] == [
+        "/run/nodecycle.lock",
+        "/run/nodecycle-probe.lock",
+        "/run/nodecycle-init.lock",
+    ]
 
 
 def test_a_lock_stays_and_only_its_owner_can_open_it(tmp_path: pathlib.Path) -> None:
@@ -98,7 +100,7 @@ def test_a_lock_stays_and_only_its_owner_can_open_it(tmp_path: pathlib.Path) -> 
         os.umask(before)
     found = os.lstat(tmp_path / "lock")
     assert stat.S_ISREG(found.st_mode)
-    assert stat.S_IMODE(found.st_mode) == 0o600
+    assert (stat.S_IMODE(found.st_mode), found.st_size) == (0o600, 0)
 
 
 def _fifo(path: pathlib.Path) -> None:

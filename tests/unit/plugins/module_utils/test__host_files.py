@@ -104,7 +104,7 @@ def test_a_limit_that_is_none_is_refused(value: object, hook: str) -> None:
 
 def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:
     text = worker().files[str(host / "etc/logrotate.d/nodecycle")]
-    assert "\n    weekly\n    maxsize 100M\n" in text
+    assert "\n    weekly\n    maxsize 100M\n    rotate 8\n" in text
 
 
 DAMAGE: dict[str, tuple[str, t.Callable[[pathlib.Path], object]]] = {

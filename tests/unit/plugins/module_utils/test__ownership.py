@@ -299,14 +299,23 @@ def test_what_takes_jobs_or_is_ours_needs_no_explanation() -> None:
     ("state", "is_in"),
     [
         ("IDLE", True),
+        ("ALLOCATED", True),
         ("MIXED+PLANNED", True),
+        *((f"IDLE+{flag}", True) for flag in ("CLOUD", "DYNAMIC_NORM", "RESUME", "COMPLETING", "RESERVED")),
         ("ALLOCATED+MAINTENANCE", True),
         # It may answer in a moment, and gets jobs until then.
         ("IDLE+NOT_RESPONDING", True),
+        *(
+            (f"IDLE+{flag}", True)
+            for flag in ("REBOOT_REQUESTED", "REBOOT_ISSUED", "POWER_UP", "POWERING_UP", "POWER_DOWN")
+        ),
+        *((f"IDLE+{flag}", True) for flag in ("INVALID_REG", "BLOCKED", "EXTERNAL")),
         ("IDLE+DRAIN", False),
         ("DOWN", False),
+        ("ERROR", False),
         ("UNKNOWN", False),
         ("FUTURE", False),
+        ("IDLE+DYNAMIC_FUTURE", False),
         ("IDLE+FAIL", False),
         ("IDLE+POWERED_DOWN", False),
         ("IDLE+POWERING_DOWN", False),

@@ -242,7 +242,31 @@ def test_a_plainly_idle_node_is_the_canary(state: str) -> None:
 
 
 def test_the_less_a_node_does_the_better_a_canary_it_is() -> None:
-    assert canaries("2", a=node("ALLOCATED"), b=node("MIXED"), c=node("IDLE+PLANNED")) == ["c", "b"]
+    nodes = {
+        "a": node("ALLOCATED"),
+        "b": node("MIXED"),
+        "c": node("IDLE+COMPLETING"),
+        "d": node("IDLE+PLANNED"),
+        "e": node(),
+    }
+    assert canaries("100%", **nodes) == ["e", "d", "c", "b", "a"]
+
+
+@pytest.mark.parametrize("flag", ["CLOUD", "DYNAMIC_NORM", "RESUME"])
+def test_what_says_nothing_of_a_node_s_work_makes_it_no_worse_a_canary(flag: str) -> None:
+    assert canaries("2", a=node("IDLE+PLANNED"), b=node(f"IDLE+{flag}"), c=node()) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "NOT_RESPONDING", "REBOOT_REQUESTED", "REBOOT_ISSUED", "POWER_UP", "POWERING_UP", "POWER_DOWN", "INVALID_REG", "BLOCKED", "EXTERNAL",
+    ],
+)  # fmt: skip
+def test_a_node_that_may_not_start_a_job_now_is_a_canary_only_by_name(flag: str) -> None:
+    assert canaries("", a=node(f"IDLE+{flag}")) == []
+    assert canaries("100%", a=node(f"IDLE+{flag}"), b=node("ALLOCATED")) == ["b"]
+    assert canaries("a", a=node(f"IDLE+{flag}"), b=node()) == ["a"]
 
 
 def test_a_node_that_somebody_has_set_aside_is_no_canary_for_its_partition() -> None:
@@ -259,6 +283,22 @@ def test_a_node_that_only_a_closed_partition_has_is_no_canary(world: World) -> N
     world.cluster["nodes"]["w1"] = node("IDLE", ["gpu"])
     world.cluster["closed_partitions"] = ["gpu"]
     assert world.plan()["probed"] == ["w2"]
+
+
+def test_a_closed_partition_that_no_probe_reaches_is_told(world: World) -> None:
+    """The module probe tells of those of its own nodes."""
+    world.cluster["nodes"]["w4"] = node("IDLE", ["gpu", "batch"])
+    world.cluster["closed_partitions"] = ["gpu", "elsewhere"]
+    plan = world.plan()
+    assert plan["probed"] == ["w1"]
+    assert plan["warnings"] == [
+        "the partition gpu is closed, so no probe runs there. Scripts for it alone meet a user's job first"
+    ]
+    world.settings["canary"] = "w4"
+    assert (world.plan()["probed"], world.plan()["warnings"]) == (["w4"], [])
+    world.settings["canary"] = ""
+    world.settle("w4")
+    assert world.plan()["warnings"] == []
 
 
 def test_where_no_node_answers_there_is_no_canary_and_a_warning(world: World) -> None:
@@ -747,6 +787,15 @@ def test_of_several_controllers_one_runs_the_hooks(met: dict[str, t.Any], missed
 def test_a_size_that_is_none(spec: str) -> None:
     with pytest.raises(sizes_.RolloutError, match="write a number of nodes or a percentage"):
         sizes_.batch_sizes(10, [spec])
+
+
+def test_the_status_names_an_open_rollout() -> None:
+    lines, _unproven = texts.status([], {}, {"committed": [], "journal": journal()})
+    assert lines == [
+        "Nothing was committed yet.",
+        "A rollout is under way or was cut off: target, in the phase batches",
+    ]
+    assert texts.status([], {}, {"committed": [], "journal": None})[0] == lines[:1]
 
 
 def test_a_change_is_shown_once_with_its_hosts() -> None:
