@@ -29,15 +29,18 @@ if t.TYPE_CHECKING:
 PARTITION_FIELDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
-            *("AllocNodes", "AllowAccounts", "AllowGroups", "AllowQos", "Default", "DefaultTime", "DenyAccounts", "DenyQos"),
-            *("DefMemPerCPU", "DefMemPerNode", "DisableRootJobs", "ExclusiveUser", "ExclusiveTopo", "GraceTime", "Hidden"),
-            *("JobDefaults", "LLN", "MaxCPUsPerNode", "MaxCPUsPerSocket", "MaxMemPerCPU", "MaxMemPerNode", "MaxNodes"),
-            *("MaxTime", "MinNodes", "Nodes", "OverTimeLimit", "PowerDownOnIdle", "PreemptMode", "QoS", "ReqResv"),
-            *("ResumeTimeout", "RootOnly", "State", "SuspendTime", "SuspendTimeout", "TRESBillingWeights"),
+            *("AllocNodes", "AllowAccounts", "AllowGroups", "AllowQos", "Alternate", "CpuBind", "Default", "DefaultTime"),
+            *("DefMemPerCPU", "DefMemPerNode", "DenyAccounts", "DenyQos", "DisableRootJobs"),
+            *("ExclusiveUser", "ExclusiveTopo", "GraceTime", "Hidden", "JobDefaults", "LLN"),
+            *("MaxCPUsPerNode", "MaxCPUsPerSocket", "MaxMemPerCPU", "MaxMemPerNode", "MaxNodes", "MaxTime", "MinNodes"),
+            *("Nodes", "OverTimeLimit", "PowerDownOnIdle", "PreemptMode", "QoS", "ReqResv"),
+            *("ResumeTimeout", "RootOnly", "State", "SuspendTime", "SuspendTimeout", "Topology", "TRESBillingWeights"),
         ),
         (),
     ),
-    "OverSubscribe": ("shared",),
+    # Since 26.05.
+    "Exclusive": ("exclusiveuser", "exclusivetopo", "oversubscribe", "shared"),
+    "OverSubscribe": ("shared", "exclusive"),
     "PriorityJobFactor": ("priority",),
     "PriorityTier": ("priority",),
 }  # fmt: skip
@@ -51,6 +54,11 @@ NODE_FIELDS: dict[str, tuple[str, ...]] = {
 #: Keys of slurm.conf that C(scontrol update) takes (23.02 and later).
 CONFIG_FIELDS = ("SuspendExcNodes", "SuspendExcParts", "SuspendExcStates")
 
+#: Fields that Slurm shows only where they are set, and what empties them.
+_EMPTIED = {
+    **dict.fromkeys(("Alternate", "DenyAccounts", "DenyQos", "Topology", "TRESBillingWeights"), ""),
+    "CpuBind": "off",
+}
 #: Values by which Slurm shows that there is none.
 _NOTHING = frozenset({"(null)", "N/A", "None"})
 
@@ -183,10 +191,9 @@ def _partition_changes(
                 yield Change("update", "PartitionName", name, kept)
             continue
         differing = {
-            key: _given(value)
-            for key, value in fields.items()
-            if now[name].get(key) != value
-            and _says_the_same(key, PARTITION_FIELDS[key], was.get(name, {}), is_.get(name, {}))
+            key: value
+            for key, value in _differing(fields, now[name])
+            if _says_the_same(key, PARTITION_FIELDS[key], was.get(name, {}), is_.get(name, {}))
             and (key != "Nodes" or same_nodes)
         }
         if differing:
@@ -205,16 +212,24 @@ def _node_changes(
     for names, fields in before.items():
         for name in _hostlist.expand(names):
             differing = tuple(
-                (key, _given(value))
-                for key, value in fields.items()
-                if name in present
-                and present[name].get(key) != value
-                and _says_the_same(key, NODE_FIELDS[key], was.get(name, {}), is_.get(name, {}))
+                (key, value)
+                for key, value in _differing(fields, present.get(name, fields))
+                if _says_the_same(key, NODE_FIELDS[key], was.get(name, {}), is_.get(name, {}))
             )
             if differing:
                 groups.setdefault(differing, []).append(name)
     for same, names_ in groups.items():
         yield Change("update", "NodeName", _hostlist.fold(names_), dict(same))
+
+
+def _differing(before: t.Mapping[str, str], now: t.Mapping[str, str]) -> t.Iterator[tuple[str, str]]:
+    """The fields that are not as before, each with the value that makes them so."""
+    for key, value in before.items():
+        if now.get(key) != value:
+            yield key, _given(value)
+    for key in now:
+        if key in _EMPTIED and key not in before:
+            yield key, _EMPTIED[key]
 
 
 def _says_the_same(key: str, others: t.Sequence[str], was: t.Mapping[str, str], is_: t.Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ SHOWN: dict[str, t.Any] = {
         "gpu": {"Default": "NO", "MaxTime": "00:10:00", "Nodes": "n4", "State": "UP", "QoS": "N/A"},
     },
     "nodes": {"n[1-3]": {"Weight": "1", "ActiveFeatures": "(null)"}, "n4": {"Weight": "5", "ActiveFeatures": "a,b"}},
-    "config": {"SuspendExcNodes": "(null)"},
+    "config": dict.fromkeys(("SuspendExcNodes", "SuspendExcParts", "SuspendExcStates"), "(null)"),
 }
 
 
@@ -103,17 +103,35 @@ def test_nothing_is_done_where_nothing_differs() -> None:
 
 def test_each_kind_of_setting_is_restored() -> None:
     before = after(gpu={"State": "DOWN", "QoS": "night"}, batch={"Default": "NO"}, n4={"Weight": "77"})
-    before["config"]["SuspendExcNodes"] = "n1"
+    before["config"] = {"SuspendExcNodes": "n1", "SuspendExcParts": "gpu", "SuspendExcStates": "DOWN"}
     assert due(before) == [
         "scontrol update PartitionName=batch Default=NO",
         "scontrol update PartitionName=gpu State=DOWN QoS=night",
         "scontrol update NodeName=n4 Weight=77",
         "scontrol update SuspendExcNodes=n1",
+        "scontrol update SuspendExcParts=gpu",
+        "scontrol update SuspendExcStates=DOWN",
     ]
 
 
 def test_what_was_emptied_is_emptied_again() -> None:
     assert due(after(n4={"ActiveFeatures": "(null)"})) == ["scontrol update NodeName=n4 ActiveFeatures="]
+
+
+def test_what_slurm_shows_only_where_it_is_set_is_set_again_or_emptied_again() -> None:
+    """Alternate, CpuBind and their like (24.11.5, 26.05): a value of run time is gone afterwards, one of slurm.conf is back."""
+    given = {"gpu": {"Alternate": "batch", "CpuBind": "cores"}, "n4": {"CpuBind": "threads"}}
+    assert due(after(**given)) == [
+        "scontrol update PartitionName=gpu Alternate=batch CpuBind=cores",
+        "scontrol update NodeName=n4 CpuBind=threads",
+    ]
+    weights = {"DenyQos": "q", "TRESBillingWeights": "CPU=2", "Topology": "t"}
+    assert due(SHOWN, after(gpu={**given["gpu"], **weights}, n4=given["n4"])) == [
+        "scontrol update PartitionName=gpu Alternate= CpuBind=off DenyQos= TRESBillingWeights= Topology=",
+        "scontrol update NodeName=n4 CpuBind=off",
+    ]
+    new = {**KEYS, "partitionname": [*KEYS["partitionname"], "PartitionName=gpu CpuBind=cores"]}
+    assert due(SHOWN, after(gpu={"CpuBind": "cores"}), new=new) == []
 
 
 def test_a_field_whose_line_has_changed_follows_slurm_conf_and_the_others_do_not() -> None:
