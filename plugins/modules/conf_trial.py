@@ -48,7 +48,8 @@ options:
   controller:
     description:
       - Whether to start a controller. Changed for the trial are C(StateSaveLocation), C(SlurmctldPidFile), C(SlurmctldLogFile),
-        C(SlurmSchedLogFile), the keys of what is logged, C(SlurmctldHost) (this host alone), C(SlurmctldPrimaryOnProg),
+        C(SlurmctldDebug), C(SlurmctldSyslogDebug), C(SlurmSchedLogFile), C(SlurmSchedLogLevel), C(DebugFlags), C(LogTimeFormat),
+        C(SlurmctldHost) (this host alone), C(SlurmctldPrimaryOnProg),
         C(SlurmctldPrimaryOffProg), C(ResumeProgram), C(SuspendProgram), C(ResumeFailProgram), C(AccountingStorageType),
         C(AccountingStorageEnforce), C(JobCompType) and C(JobCompLoc), so their values are not tried.
       - The module does not start it if a plugin would act by itself (C(BurstBufferType), C(PowerPlugin), C(NodeFeaturesPlugins) with C(knl)).

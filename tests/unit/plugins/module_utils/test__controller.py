@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import types
+import typing as t
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm
 
 
 def node(name: str, state: str = "IDLE", *flags: str, reason: str = "") -> Node:
@@ -56,3 +59,22 @@ def test_the_daemon_s_words_end_with_what_was_fatal() -> None:
     )
     assert _controller.severe_lines(log) == ["error: a", "fatal: b"]
     assert _controller.severe_lines(log.replace("fatal: b", "b")) == ["error: a", "error: c"]
+
+
+@pytest.mark.parametrize(("prepared_for", "waited"), [(0, 0), (12, 12), (3600, 30)])
+def test_a_reconfigure_waits_thirty_seconds_at_most_for_jobs_that_are_being_prepared(
+    monkeypatch: pytest.MonkeyPatch, prepared_for: int, waited: int
+) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def run(command: list[str], *_environment: t.Any) -> tuple[int, str, str]:
+        return 0, "7\n" if command[0] == "squeue" and now[0] < prepared_for else "", ""
+
+    monkeypatch.setattr(_controller, "time", types.SimpleNamespace(sleep=sleep, monotonic=lambda: now[0], time=float))
+    controller = _controller.Controller(t.cast("t.Any", types.SimpleNamespace(params={"bin_dir": ""})), "/x")
+    controller.slurm = Slurm(run)
+    with controller.no_job_starts():
+        assert now[0] - _controller.LAUNCH_WITHIN == pytest.approx(waited, abs=0.3)

@@ -257,7 +257,10 @@ def test_a_key_that_slurm_conf_sets_already() -> None:
     ((where, message, remedy),) = check(hosts("worker_prolog"), cluster={"conf": conf("A=1\nprolog=/site.sh\n")})
     assert where == f"{MAIN}:2"
     assert message == "already sets prolog=/site.sh, which slurm_worker_prolog would set"
-    assert "add prolog to slurm_adopt_conf_keys" in remedy
+    assert remedy == (
+        "move its value into slurm_worker_prolog and add prolog to slurm_adopt_conf_keys: the run comments the line out, and restores it "
+        "when the definition is empty; or remove the line yourself"
+    )
 
 
 def test_an_extra_key_that_slurm_conf_sets_already() -> None:
