@@ -19,6 +19,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
+
 #: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
@@ -174,6 +176,19 @@ def fragment(hook_lines: t.Mapping[str, str], extra: str) -> str:
     if extra.strip():
         body += extra if extra.endswith("\n") else extra + "\n"
     return HEADER + body if body else ""
+
+
+def named(text: str) -> tuple[list[str], bool]:
+    """The hooks whose dispatchers our file names, and whether it has lines of the user's."""
+    keys = {hook.conf_key: hook.name for hook in HOOKS.values() if hook.conf_key}
+    hooks, has_lines = [], bool(includes(text))
+    for entry in entries(text):
+        hook = keys.get(entry.key, "")
+        if hook and entry.value.endswith(f"/current/{hook}"):
+            hooks.append(hook)
+        else:
+            has_lines = True
+    return hooks, has_lines
 
 
 def has_include(text: str) -> bool:

@@ -160,7 +160,7 @@ def check_cluster(
     used = in_use(hosts)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
-    problems += _check_limit(hosts, used, settings, cluster) if settings.is_limited else []
+    problems += _check_limit(hosts, conf_text(used, settings), settings, cluster) if settings.is_limited else []
     problems += _check_conflicts(used, settings, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     problems += _check_partitions(conf_text(used, settings), settings, cluster)
@@ -231,24 +231,22 @@ def _check_nodes(
 
 
 def _check_limit(
-    hosts: t.Sequence[Host], used: t.Collection[str], settings: Settings, cluster: t.Mapping[str, t.Any]
+    hosts: t.Sequence[Host], text: str, settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
-    """A run on a part of the hosts must not make slurm.conf name dispatchers that the others lack."""
-    lines = cluster["fragment"].splitlines()
-    # The whole line: the same key may stand in the user's own lines while no hook of ours uses it.
-    was_used = any(
-        f"{HOOKS[hook].conf_key}={dispatcher_path(settings.root, hook)}" in lines for hook in _WORKER_JOB_HOOKS
-    )
-    is_used = any(hook in used for hook in _WORKER_JOB_HOOKS)
+    """A run on a part of the hosts must not change slurm.conf: it would name dispatchers that the others lack, or differ from theirs."""
     left_out = [host.name for host in hosts if not host.is_target and set(host.kinds) & {"controller", "worker"}]
-    if was_used == is_used or not left_out:
+    if not left_out or conf_is_settled(text, settings, cluster):
         return []
-    first_or_last = "first" if is_used else "last"
+    before, after = (
+        {(entry.key, entry.value) for entry in _conf.entries(each)} for each in (cluster["fragment"], text)
+    )
+    keys = sorted({key for key, _value in before ^ after})
+    named = f" ({', '.join(keys)})" if keys else ""
     return [
         Problem(
             "--limit",
-            f"leaves out {_hostlist.fold(left_out)}, and this run is the {first_or_last} with hooks on the workers: slurm.conf and every "
-            "node have to change together",
+            f"leaves out {_hostlist.fold(left_out)}, and this run would change slurm.conf{named}: slurm.conf and "
+            "every host have to change together",
             "run without --limit",
         )
     ]

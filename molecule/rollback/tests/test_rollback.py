@@ -99,7 +99,7 @@ def test_a_definition_that_ansible_does_not_find_removes_nothing(lab, good):
     assert lab.play(good).returncode == 0
     with undone(lab):
         message = failure_of(lab.play(removal_allowed=False))
-    assert "would be removed, and they run now: " in message
+    assert "This would be removed, and is in use now: " in message
     assert "slurm_worker_prolog on worker[1-3]" in message
     assert "-e slurm_removal_allowed=true" in message
 

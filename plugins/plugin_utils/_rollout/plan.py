@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._files import sha256
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
@@ -23,6 +23,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.sizes imp
     RolloutError,
     batch_sizes,
     choose_canaries,
+    named_canaries,
 )
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.undo import by_name
 
@@ -94,7 +95,7 @@ def plan(
         if result.get("failed") and not result.get("unreachable")
     ]
     problems += _rendered_differently(known, results)
-    problems += _removed(definition["hooks"], results) if not settings["removal_allowed"] else []
+    problems += _removed(definition, results, cluster["fragment"]) if not settings["removal_allowed"] else []
     forgotten = [host for host, result in staged.items() if not result]
     if forgotten:
         problems.append(
@@ -124,8 +125,15 @@ def plan(
     running = [host for host in results if host in node_of and results[host].get("runs_slurmd", True)] or list(node_of)
     answering = [host for host in in_service if host in running]
     canary: list[str] = []
+    warnings = []
     try:
+        named = named_canaries(settings["canary"], node_of)
         canary = choose_canaries(settings["canary"], answering, node_of, nodes, closed) if answering else []
+        if unfit := [host for host in named if host in pending and host not in canary]:
+            warnings.append(
+                f"slurm_canary names {_hostlist.fold(unfit)}, which cannot run a job now (see what `sinfo` says, and whether slurmd runs there)"
+                + (f": {_hostlist.fold(canary)} instead" if canary and not set(canary) & set(named) else "")
+            )
         sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
     except RolloutError as exc:
         problems.append(str(exc))
@@ -145,7 +153,6 @@ def plan(
     stand_ins = [host for host in running if host in results and _ownership.is_in_service(nodes.get(node_of[host]))]
     probed = canary or (choose_canaries(1, stand_ins, node_of, nodes, closed) if stand_ins and new_controllers else [])
     probed = probed if is_canary_due else []
-    warnings = []
     if is_canary_due and not probed:
         warnings.append(
             "no worker is in service and in an open partition, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
@@ -191,16 +198,7 @@ def plan(
         ],
         "serial": [size for size in (len(first), len(canary), *sizes) if size] or [1],
         "resume": [node for host, node in node_of.items() if host in results and was_unreachable(nodes.get(node))],
-        "healed": [
-            node_of[host]
-            for host in workers
-            if lost_our_files(
-                nodes.get(node_of[host]),
-                results[host]["previous"],
-                cluster["slurm_user"],
-                had_release=bool((cluster["committed"] or {}).get("hosts", {}).get(host)),
-            )
-        ],
+        "healed": _healed(workers, probed, results, node_of, nodes, cluster),
         "drain": unreachable["drain"],
         "remove": removed,
     }
@@ -301,20 +299,56 @@ def _unreachable(
     return {"drain": list(dict.fromkeys(drain)), "left": left, "problems": problems}
 
 
-def _removed(hooks: t.Container[str], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
-    """The hooks whose last script this run would remove: meant, or variables that Ansible has not found."""
+def _healed(
+    workers: t.Sequence[str],
+    probed: t.Sequence[str],
+    results: t.Mapping[str, t.Mapping[str, t.Any]],
+    node_of: t.Mapping[str, str],
+    nodes: t.Mapping[str, Node],
+    cluster: t.Mapping[str, t.Any],
+) -> list[str]:
+    """The nodes that Slurm drained because their host had lost our files, and whose scripts are known to work.
+
+    A drained node runs no probe. So its release is the committed one, or a canary's of this run.
+    """
+    committed = (cluster["committed"] or {}).get("hosts", {})
+    proven = {results[host]["id"] for host in probed}
+    return [
+        node_of[host]
+        for host in workers
+        if lost_our_files(
+            nodes.get(node_of[host]),
+            results[host]["previous"],
+            cluster["slurm_user"],
+            had_release=bool(committed.get(host)),
+        )
+        and (results[host]["id"] == committed[host] or results[host]["id"] in proven)
+    ]
+
+
+def _removed(
+    definition: t.Mapping[str, t.Any], results: t.Mapping[str, t.Mapping[str, t.Any]], fragment: str
+) -> list[str]:
+    """The hooks whose last script this run would remove, and the user's lines: meant, or what Ansible has not found."""
     hosts_of: dict[str, list[str]] = {}
     for host, result in results.items():
         for hook in result.get("lost_hooks", []):
-            if hook not in hooks:
+            if hook not in definition["hooks"]:
                 hosts_of.setdefault(hook, []).append(host)
-    if not hosts_of:
+    said = [f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items()]
+    hooks, lines = _conf.named(fragment)
+    hooks_left, lines_left = _conf.named(definition["conf_text"])
+    # Of hosts that the inventory has no more, or in another group.
+    said += [
+        f"slurm_{hook} (no host of the inventory has it)" for hook in hooks if hook not in [*hooks_left, *hosts_of]
+    ]
+    said += ["all lines of slurm_extra_conf"] if lines and not lines_left else []
+    if not said:
         return []
-    count = "a hook" if len(hosts_of) == 1 else f"{len(hosts_of)} hooks"
-    said = "; ".join(f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items())
     message = (
-        f"The last script of {count} would be removed, and they run now: {said}. If that is meant, run with `-e slurm_removal_allowed=true`. "
-        "If not, see whether Ansible finds your group_vars and host_vars: it looks beside the inventory and beside the playbook only"
+        f"This would be removed, and is in use now: {'; '.join(said)}. If that is meant, run with `-e slurm_removal_allowed=true`. If not, see "
+        "whether Ansible finds your group_vars and host_vars (it looks beside the inventory and beside the playbook only), and whether the "
+        "groups of the inventory have the names that slurm_controller_group, slurm_login_group and slurm_worker_group give"
     )
     return [message]
 

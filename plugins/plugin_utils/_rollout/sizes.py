@@ -44,6 +44,26 @@ def batch_sizes(total: int, specs: t.Sequence[t.Any]) -> list[int]:
     return sizes
 
 
+def named_canaries(spec: t.Any, host_nodes: t.Mapping[str, str]) -> list[str]:
+    """The hosts that slurm_canary names; none where it is a number or empty."""
+    text = str(spec).strip()
+    if text in ("", "None") or text.rstrip("%").isdigit():
+        return []
+    try:
+        wanted = _hostlist.expand(text)
+    except _hostlist.HostlistError as exc:
+        raise RolloutError(
+            f"slurm_canary is {text!r}, which is neither a number, nor a percentage, nor a hostlist: {exc}"
+        ) from exc
+    by_node = {node: host for host, node in host_nodes.items()}
+    unknown = [node for node in wanted if node not in by_node]
+    if unknown:
+        raise RolloutError(
+            f"slurm_canary names {_hostlist.fold(unknown)}, which is not a worker of this run: name nodes that are"
+        )
+    return [by_node[node] for node in wanted]
+
+
 def choose_canaries(
     spec: t.Any,
     candidates: t.Sequence[str],
@@ -51,7 +71,7 @@ def choose_canaries(
     nodes: t.Mapping[str, Node],
     closed: t.Collection[str] = (),
 ) -> list[str]:
-    """The hosts that run a release first: by default as few as hold a node of each partition, idle ones if possible.
+    """The hosts that run a release first: those that are named and can, else as few as hold a node of each partition, idle ones if possible.
 
     closed: partitions whose jobs do not start; a node that is in no other is no canary. Nodes in a reservation, which may be a broken one's,
     only if there is no other. But a maintenance of all nodes is a good time for a change.
@@ -69,30 +89,17 @@ def choose_canaries(
     free = without(_ownership.SET_ASIDE) or without(_ownership.SET_ASIDE - _ownership.OF_RESERVATIONS)
     ordered = sorted(free, key=lambda host: (busyness(host), free.index(host)))
     text = str(spec).strip()
-    if text in ("", "None"):
-        chosen: list[str] = []
-        open_partitions = {part for host in free for part in partitions(host)}
-        while open_partitions:
-            best = max(
-                ordered,
-                key=lambda host: (len(open_partitions & partitions(host)), -busyness(host)),
-            )
-            chosen.append(best)
-            open_partitions -= partitions(best)
-        return chosen or ordered[:1]
+    if named := [host for host in named_canaries(spec, host_nodes) if host in candidates]:
+        return named
     if text.rstrip("%").isdigit():
         return ordered[: max(1, count_of(text, len(ordered), "slurm_canary"))]
-    try:
-        wanted = _hostlist.expand(text)
-    except _hostlist.HostlistError as exc:
-        raise RolloutError(
-            f"slurm_canary is {text!r}, which is neither a number, nor a percentage, nor a hostlist: {exc}"
-        ) from exc
-    by_node = {node: host for host, node in host_nodes.items()}
-    unknown = [node for node in wanted if node not in by_node]
-    if unknown:
-        raise RolloutError(
-            f"slurm_canary names {_hostlist.fold(unknown)}, which is not a worker of this run: name nodes that are"
+    chosen: list[str] = []
+    open_partitions = {part for host in free for part in partitions(host)}
+    while open_partitions:
+        best = max(
+            ordered,
+            key=lambda host: (len(open_partitions & partitions(host)), -busyness(host)),
         )
-    # Hosts that have the release already need no canary.
-    return [by_node[node] for node in wanted if by_node[node] in candidates]
+        chosen.append(best)
+        open_partitions -= partitions(best)
+    return chosen or ordered[:1]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _ownership
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import failures as failures_
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan as plan_
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import rollback as rollback_
@@ -84,6 +84,7 @@ class World:
             "reconfigure_due": False,
             "slurm_user": "slurm",
             "conf_path": "/etc/slurm/slurm.conf",
+            "fragment": "Prolog=x\n",
         }
         self.settings: dict[str, t.Any] = {
             "controllers": ["c"],
@@ -324,6 +325,36 @@ def test_canaries_by_number_percentage_or_name(spec: str, chosen: list[str] | No
 def test_an_unknown_canary_is_refused_by_name(world: World) -> None:
     world.settings["canary"] = "w1,w9"
     assert "w9" in world.plan()["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("named", "state", "warned", "canary"),
+    [
+        ("w1", "IDLE+DRAIN", "w1", ["w2"]),
+        ("w[1,3]", "DOWN", "w1", ["w3"]),
+        ("w1", "IDLE", "", ["w1"]),
+    ],
+)
+def test_a_named_canary_that_cannot_run_a_job_is_told_and_another_one_does(
+    world: World, named: str, state: str, warned: str, canary: list[str]
+) -> None:
+    world.settings["canary"] = named
+    world.cluster["nodes"]["w1"] = node(state, reason="fan", user="root")
+    plan = world.plan()
+    assert plan["probed"] == canary
+    assert [warning.partition(",")[0] for warning in plan["warnings"]] == (
+        [f"slurm_canary names {warned}"] if warned else []
+    )
+    assert (f": {canary[0]} instead" in "".join(plan["warnings"])) == (canary == ["w2"])
+
+
+def test_a_named_canary_without_slurmd_or_with_the_release_already_is_replaced(world: World) -> None:
+    world.settings["canary"] = "w1"
+    world.staged["w1"]["runs_slurmd"] = False
+    assert world.plan()["probed"] == ["w2"]
+    world.settle("w1")
+    plan = world.plan()
+    assert (plan["probed"], plan["warnings"]) == (["w2"], [])
 
 
 def test_nodes_out_of_service_are_no_canaries_and_come_last(world: World) -> None:
@@ -829,10 +860,32 @@ def test_the_last_script_of_a_hook_is_not_removed_without_a_yes(world: World) ->
     world.staged["w1"]["lost_hooks"] = ["worker_epilog", "worker_prolog"]
     world.staged["w2"]["lost_hooks"] = ["worker_epilog"]
     (said,) = world.plan()["problems"]
-    assert said.startswith(
-        "The last script of a hook would be removed, and they run now: slurm_worker_epilog on w[1-2]. "
-    )
+    assert said.startswith("This would be removed, and is in use now: slurm_worker_epilog on w[1-2]. ")
     assert "-e slurm_removal_allowed=true" in said
+    world.settings["removal_allowed"] = True
+    assert world.plan()["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        # The group of the workers has another name now, so no worker is in this run.
+        ("Prolog=/r/current/worker_prolog\nEpilogSlurmctld=/r/current/controller_epilog\n", "EpilogSlurmctld=/r/current/controller_epilog\n", "slurm_worker_prolog (no host of the inventory has it)"),
+        ("PrologEpilogTimeout=60\n", "", "all lines of slurm_extra_conf"),
+        ("Include site.conf\n", "Prolog=/r/current/worker_prolog\n", "all lines of slurm_extra_conf"),
+        ("Prolog=/site\n", "", "all lines of slurm_extra_conf"),
+        ("Prolog=/r/current/worker_prolog\nA=1\n", "Prolog=/other/current/worker_prolog\nB=1\n", ""),
+        ("", "Prolog=/r/current/worker_prolog\n", ""),
+    ],
+)  # fmt: skip
+def test_what_no_host_defines_any_more_is_not_removed_without_a_yes(
+    world: World, before: str, after: str, said: str
+) -> None:
+    world.cluster["fragment"], world.definition["conf_text"] = _conf.HEADER + before, after and _conf.HEADER + after
+    problems = world.plan()["problems"]
+    assert [problem.partition(". ")[0] for problem in problems] == (
+        [f"This would be removed, and is in use now: {said}"] if said else []
+    )
     world.settings["removal_allowed"] = True
     assert world.plan()["problems"] == []
 
@@ -857,6 +910,19 @@ def test_a_node_that_had_lost_our_files_is_resumed_at_the_commit(
     planned = world.plan()
     assert planned["healed"] == (["w1"] if is_healed else [])
     assert ("w1" in planned["out"]) != is_healed
+
+
+def test_a_node_that_had_lost_our_files_stays_drained_while_nobody_has_tried_its_scripts(world: World) -> None:
+    """It runs no probe itself: it is drained."""
+    world.cluster["nodes"]["w1"].update(flags=["DRAIN"], reason="Prolog error", reason_user="slurm")
+    world.staged["w1"].update(previous="", missing_hooks=HOOKS, id="p" * 64)
+    world.definition["hosts"]["w1"]["id"] = "p" * 64
+    planned = world.plan()
+    assert (planned["probed"], planned["healed"]) == (["w2"], [])
+    assert "w1" in planned["out"]
+    # The release that it had runs elsewhere, or ran here.
+    world.cluster["committed"]["hosts"]["w1"] = "p" * 64
+    assert world.plan()["healed"] == ["w1"]
 
 
 def test_releases_in_memory_are_told_once(world: World) -> None:
