@@ -15,7 +15,7 @@ export LC_ALL := C.UTF-8
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog
 # lab-test waits more than it works, so another gate runs beside it. The scenarios leave a fourth of both cores to the rest.
 FIRST := lab-test sanity
-BESIDE := unit site artifact $(LINTERS) docs
+BESIDE := unit site artifact $(LINTERS) docs bench-smoke
 
 .PHONY: help
 help: ## This list
@@ -100,7 +100,7 @@ importer: build ## What Galaxy's importer says of the artifact
 
 ##@ The lab
 
-.PHONY: lab-up lab-down demo-down lab-test molecule bench
+.PHONY: lab-up lab-down demo-down lab-test molecule bench bench-smoke
 lab-up: setup ## Start the lab's cluster
 	@lab/lab up
 
@@ -112,11 +112,14 @@ demo-down: lab-down ## Remove the cluster of the demo (its images stay for the n
 # The tests have labs of their own: the demo's cluster, and yours, stay as they are.
 lab-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
 
-lab-test: lab-up ## The lab itself, and what our checker of slurm.conf says beside what Slurm says
-	@pytest tests/lab tests/integration $(ARGS)
+lab-test: lab-up ## The lab itself, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
+	@pytest tests/lab tests/integration tests/bench/test_bench_lab.py $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
 
 bench: setup ## Measure; writes the tables of docs/
 	@tests/bench/run
+
+bench-smoke: setup ## Whether the benchmark's other parts work, with the smallest numbers
+	@pytest tests/bench/test_bench.py $(ARGS)

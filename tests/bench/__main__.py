@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 
 import dispatcher
 import hosts
@@ -14,37 +15,58 @@ import report
 
 import lab
 
+ROUNDS_ON_LAB = 3
+ROUNDS_ON_HOSTS = 1
+
 
 def main() -> None:
     """See `--help`."""
     parser = argparse.ArgumentParser(
         prog="tests/bench/run", description="Measures, and writes the tables of docs/benchmarks.md."
     )
+    parts = ("dispatcher", "lab", "compared", "hosts")
     parser.add_argument(
-        "part", nargs="*", choices=["dispatcher", "lab", "hosts", []], help="what to measure (all, if none is named)"
+        "part", nargs="*", choices=[*parts, []], help=f"what to measure: {', '.join(parts)} (all, if none is named)"
     )
     parser.add_argument("--repeats", type=int, default=200, help="starts of each dispatcher (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="changed and unchanged runs on the lab (%(default)s)")
-    parser.add_argument("--hosts", type=int, default=200, help="simulated workers (%(default)s)")
     parser.add_argument(
-        "--compared", type=int, default=20, help="simulated workers on which the plain way runs, too (%(default)s)"
+        "--rounds",
+        type=int,
+        help=f"changed and unchanged runs after the first one ({ROUNDS_ON_LAB} on the lab, {ROUNDS_ON_HOSTS} on simulated hosts)",
+    )
+    parser.add_argument("--hosts", type=int, default=200, help="simulated workers of `hosts` (%(default)s)")
+    parser.add_argument(
+        "--compared",
+        type=int,
+        default=20,
+        help="simulated workers of `compared`, where the plain way runs, too (%(default)s)",
     )
     parser.add_argument("--forks", type=int, default=10, help="Ansible's forks with simulated hosts (%(default)s)")
+    parser.add_argument("--page", type=pathlib.Path, default=report.PAGE, help="where the tables go (%(default)s)")
     arguments = parser.parse_args()
-    parts = arguments.part or ["dispatcher", "lab", "hosts"]
-    if "dispatcher" in parts:
-        report.publish("dispatcher", "tests/bench/run dispatcher", dispatcher.measure(arguments.repeats))
-    if "lab" in parts:
-        report.publish("lab", f"tests/bench/run lab --rounds {arguments.rounds}", lab.measure(arguments.rounds))
-    if "hosts" in parts:
-        forks = f"--forks {arguments.forks}"
-        command = f"tests/bench/run hosts --compared {arguments.compared} {forks}"
-        report.publish("compared", command, hosts.measure(["ours", "plain"], arguments.compared, arguments.forks))
-        report.publish(
-            "hosts",
-            f"tests/bench/run hosts --hosts {arguments.hosts} {forks}",
-            hosts.measure(["ours"], arguments.hosts, arguments.forks),
+
+    def publish(part: str, options: str, body: str) -> None:
+        report.publish(arguments.page, part, f"tests/bench/run {part} {options}".rstrip(), body)
+
+    chosen = arguments.part or parts
+    on_lab, on_hosts = (
+        default if arguments.rounds is None else arguments.rounds for default in (ROUNDS_ON_LAB, ROUNDS_ON_HOSTS)
+    )
+    forks = arguments.forks
+    if "dispatcher" in chosen:
+        publish("dispatcher", "", dispatcher.measure(arguments.repeats))
+    if "lab" in chosen:
+        publish("lab", f"--rounds {on_lab}", lab.measure(on_lab))
+    if "compared" in chosen:
+        number = arguments.compared
+        publish(
+            "compared",
+            f"--compared {number} --forks {forks}",
+            hosts.measure(["ours", "plain"], number, forks, on_hosts),
         )
+    if "hosts" in chosen:
+        number = arguments.hosts
+        publish("hosts", f"--hosts {number} --forks {forks}", hosts.measure(["ours"], number, forks, on_hosts))
 
 
 if __name__ == "__main__":

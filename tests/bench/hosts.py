@@ -109,11 +109,11 @@ def cluster(folder: pathlib.Path, workers: int) -> t.Iterator[tuple[str, dict[st
         yield str(inventory), {}
 
 
-def measure(ways: t.Sequence[str], workers: int, forks: int) -> str:
+def measure(ways: t.Sequence[str], workers: int, forks: int, rounds: int) -> str:
     """The table of this part."""
     if os.geteuid() != 0:
         sys.exit("bench: simulated hosts need root, for their mounts")
     report.say(f"simulating {workers} workers for {', '.join(ways)}")
     with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder, contextlib.ExitStack() as stack:
         sites = {way: stack.enter_context(cluster(pathlib.Path(folder, way), workers)) for way in ways}
-        return playbooks.comparison(playbooks.compare({**sites, "ping": sites["ours"]}, 1, [f"--forks={forks}"]))
+        return playbooks.comparison(playbooks.compare({**sites, "ping": sites["ours"]}, rounds, [f"--forks={forks}"]))

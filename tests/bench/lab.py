@@ -16,6 +16,8 @@ import report
 import playbooks
 
 LAB = report.ROOT / "lab" / "lab"
+#: Two benchmarks on one machine do not take each other's labs where each has its LAB_NAME.
+PREFIX = f"{os.environ['LAB_NAME']}-" if os.environ.get("LAB_NAME") else ""
 
 
 @contextlib.contextmanager
@@ -40,5 +42,5 @@ def cluster(name: str) -> t.Iterator[tuple[str, dict[str, str]]]:
 
 def measure(rounds: int) -> str:
     """The table of this part."""
-    with cluster("bench-ours") as ours, cluster("bench-plain") as plain:
+    with cluster(f"{PREFIX}bench-ours") as ours, cluster(f"{PREFIX}bench-plain") as plain:
         return playbooks.comparison(playbooks.compare({"ours": ours, "plain": plain, "ping": ours}, rounds))

@@ -119,6 +119,9 @@ def comparison(found: dict[str, dict[str, list[Run]]]) -> str:
     """A row for each run and way; of several rounds the median, and each with its ratio to ours."""
     rows = []
     for kind, ways in found.items():
+        # Without rounds there is only the first run.
+        if not ways["ours"]:
+            continue
         ours = {
             field: statistics.median(float(getattr(run, field)) for run in ways["ours"])
             for field in ("seconds", "cpu_seconds")

@@ -37,13 +37,13 @@ def machine() -> str:
     return f"{os.cpu_count()} CPUs, {memory:.0f} GiB, {system}, Linux {platform.release().split('-')[0]}, {versions}"
 
 
-def publish(section: str, command: str, body: str) -> None:
+def publish(path: pathlib.Path, section: str, command: str, body: str) -> None:
     """Show a section and put it between its markers in the page."""
     text = f"Command: `{command}`.\nMachine: {machine()}.\n\n{body}"
     print(f"\n{text}", flush=True)
     begin, end = f"<!-- begin {section} -->\n", f"<!-- end {section} -->"
-    page = PAGE.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     found = re.sub(f"(?s){re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{text}\n{end}", page)
     if begin not in page or end not in page:
-        sys.exit(f"bench: {PAGE} has no markers for {section}")
-    PAGE.write_text(found, encoding="utf-8")
+        sys.exit(f"bench: {path} has no markers for {section}")
+    path.write_text(found, encoding="utf-8")

@@ -1,0 +1,14 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of the benchmark that has labs of its own works."""
+
+from __future__ import annotations
+
+from conftest import Measure
+
+
+def test_both_ways_are_compared_on_a_lab(measure: Measure) -> None:
+    rows = measure("lab", "--rounds=0")
+    assert [row[:2] for row in rows] == [["first", "**ours**"], ["first", "plain"]]
