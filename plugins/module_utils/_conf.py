@@ -21,12 +21,12 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 
-#: The file that is ours, beside the cluster's slurm.conf. A bare name, because configless ships nothing else.
+#: The file that is ours, beside the cluster's slurm.conf. Included by its bare name, because configless ships nothing else.
 FRAGMENT = "nodecycle.conf"
 INCLUDE_LINE = f"Include {FRAGMENT}"
-#: For a slurm.conf without a newline at its end. Ours needs one: after an Include that ends the file without, Slurm 24.11.5 takes
-#: the end of an earlier, longer line for a line of its own ("Parse error").
-INCLUDE_AT_OPEN_END = f"{INCLUDE_LINE} # (the line before had no newline)"
+#: Behind our Include in a slurm.conf without a newline at its end. Ours needs one: after an Include that ends the file without, Slurm
+#: 24.11.5 takes the end of an earlier, longer line for a line of its own ("Parse error").
+_AT_OPEN_END = " # (the line before had no newline)"
 
 #: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
 CACHE = "/run/slurm/conf"
@@ -48,10 +48,14 @@ ADDING_UP = frozenset({"prolog", "epilog", "prologslurmctld", "epilogslurmctld"}
 ADDING_UP_SINCE = (24, 5)
 
 _INCLUDE = re.compile(r"^include\s+(\S+)\s*$", re.IGNORECASE)
+_OURS_AT_OPEN_END = re.compile(rf"\nInclude (?:/\S*/)?{re.escape(FRAGMENT + _AT_OPEN_END)}\n\Z")
 _PAIR = re.compile(r"""\s*([A-Za-z0-9_.]+)\s*[-*+/]?=\s*(?:"([^"]*)"|(\S+))(?=\s|$)""")
 #: All of a line before its comment: a C(#) behind an odd number of backslashes begins none.
 _BEFORE_COMMENT = re.compile(r"(?:[^#\\]|\\.?)*", re.DOTALL)
 _MAX_DEPTH = 10
+
+
+Read = t.Callable[[str], t.Optional[str]]
 
 
 class ConfError(ValueError):
@@ -77,9 +81,48 @@ class Line:
     last: int
 
 
-def fragment_path(path: str) -> str:
-    """Our file beside this slurm.conf."""
-    return os.path.join(os.path.dirname(path), FRAGMENT)
+def fragment_path(path: str, read: Read) -> str:
+    """Our file: the one that this slurm.conf includes, or would include."""
+    return os.path.join(os.path.dirname(path), _our_include(read(path) or "") or _include_name(path, read))
+
+
+def together(path: str, read: Read) -> Read:
+    """A reader for which our file lies beside slurm.conf, as in a copy of both."""
+    beside = os.path.join(os.path.dirname(path), FRAGMENT)
+
+    def reader(name: str) -> str | None:
+        text = read(fragment_path(path, read) if name == beside else name)
+        return _with_bare_include(text) if text and name == path else text
+
+    return reader
+
+
+def _with_bare_include(text: str) -> str:
+    ours = {number: number == line.first for line in _our_lines(text) for number in range(line.first, line.last + 1)}
+    lines = enumerate(_physical_lines(text), 1)
+    # Every other line keeps its number.
+    return "".join(
+        (f"{INCLUDE_LINE}\n" if ours[number] else "\n") if number in ours else line for number, line in lines
+    )
+
+
+def _include_name(path: str, read: Read) -> str:
+    """The name by which slurm.conf is to include our file.
+
+    Who reads a shared slurm.conf by a link of its own would look for a bare name beside the link.
+    """
+    shared = os.path.dirname(os.path.realpath(path))
+    if shared == os.path.realpath(os.path.dirname(path)) or re.search(r"[\s%]", shared) or _is_configless(path, read):
+        return FRAGMENT
+    return os.path.join(shared, FRAGMENT)
+
+
+def _is_configless(path: str, read: Read) -> bool:
+    """Whether the controller sends its slurm.conf to others, who need a bare name."""
+    return any(
+        entry.key.lower() == "slurmctldparameters" and "enable_configless" in entry.value.lower()
+        for entry in tree(path, read, with_ours=False)
+    )
 
 
 def logical_lines(text: str) -> t.Iterator[Line]:
@@ -128,18 +171,16 @@ def includes(text: str) -> list[tuple[str, int]]:
     return [(name, line.first) for line in logical_lines(text) if (name := _included(line))]
 
 
-def tree(path: str, read: t.Callable[[str], str | None], skip: t.Container[str] = ()) -> list[Entry]:
-    """The keys of slurm.conf and of all that it includes, without the files named in skip.
+def tree(path: str, read: Read, *, with_ours: bool = True) -> list[Entry]:
+    """The keys of slurm.conf and of all that it includes, with our file or without.
 
     Relative names are taken from the directory of the main file (23.02 and later; before that of the including file,
     which is the same for the flat layout that Slurm recommends).
     """
-    return _tree(path, os.path.dirname(path), read, skip, 0)
+    return _tree(path, os.path.dirname(path), read, with_ours, 0)
 
 
-def _tree(
-    path: str, beside: str, read: t.Callable[[str], str | None], skip: t.Container[str], depth: int
-) -> list[Entry]:
+def _tree(path: str, beside: str, read: Read, with_ours: bool, depth: int) -> list[Entry]:
     text = read(path)
     if text is None:
         raise ConfError(f"{path} cannot be read")
@@ -147,14 +188,14 @@ def _tree(
         raise ConfError(f"{path}: Include lines are nested more than {_MAX_DEPTH} deep")
     parts = [(entry.line, [entry]) for entry in entries(text, path)]
     for name, line in includes(text):
-        if name in skip or "%" in name:
+        if "%" in name or (_is_ours(name) and not with_ours):
             continue
         included = os.path.join(beside, name)
         if read(included) is None:
             raise ConfError(
                 f"{path}:{line} includes {name}, and {included} cannot be read: Slurm's commands wait a minute for it and fail"
             )
-        parts.append((line, _tree(included, beside, read, skip, depth + 1)))
+        parts.append((line, _tree(included, beside, read, with_ours, depth + 1)))
     # Slurm reads an included file where it is included, and of some keys the last line counts.
     return [entry for _line, part in sorted(parts, key=lambda part: part[0]) for entry in part]
 
@@ -193,7 +234,21 @@ def named(text: str) -> tuple[list[str], bool]:
 
 def has_include(text: str) -> bool:
     """Whether slurm.conf includes our file."""
-    return any(name == FRAGMENT for name, _line in includes(text))
+    return bool(_our_include(text))
+
+
+def _our_include(text: str) -> str:
+    """The name by which slurm.conf includes our file; empty where it does not."""
+    return next((name for name, _line in includes(text) if _is_ours(name)), "")
+
+
+def _our_lines(text: str) -> list[Line]:
+    """The lines by which slurm.conf includes our file."""
+    return [line for line in logical_lines(text) if _is_ours(_included(line))]
+
+
+def _is_ours(name: str) -> bool:
+    return name == FRAGMENT or (name.startswith("/") and os.path.basename(name) == FRAGMENT)
 
 
 def names(text: str, directory: str, keys: t.Collection[str]) -> bool:
@@ -201,7 +256,7 @@ def names(text: str, directory: str, keys: t.Collection[str]) -> bool:
     return any(entry.key.lower() in keys and f"{directory}/" in entry.value for entry in entries(text))
 
 
-def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
+def with_include(text: str, adopt: t.Collection[str] = (), name: str = FRAGMENT) -> str:
     """slurm.conf with our Include as its last line and the adopted keys' own lines turned into comments.
 
     Lines of keys that are no longer adopted are restored. Everything else stays to the byte, also a missing newline at the end.
@@ -210,8 +265,9 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
     text = _adopt(_restore(text, keep=keys), keys)
     if has_include(text):
         return text
-    added = f"{text}{INCLUDE_LINE}\n" if not text or text.endswith("\n") else f"{text}\n{INCLUDE_AT_OPEN_END}\n"
-    if not any(_included(line) == FRAGMENT and line.first == line.last for line in logical_lines(added)):
+    ours = f"Include {name}"
+    added = f"{text}{ours}\n" if not text or text.endswith("\n") else f"{text}\n{ours}{_AT_OPEN_END}\n"
+    if not any(_included(line) == name and line.first == line.last for line in logical_lines(added)):
         raise ConfError(
             "its last line ends with a backslash and would swallow our Include line: remove the backslash first"
         )
@@ -220,13 +276,8 @@ def with_include(text: str, adopt: t.Collection[str] = ()) -> str:
 
 def without_include(text: str) -> str:
     """slurm.conf as it was before with_include."""
-    text = text.removesuffix(f"\n{INCLUDE_AT_OPEN_END}\n")
-    ours = {
-        number
-        for line in logical_lines(text)
-        if _included(line) == FRAGMENT
-        for number in range(line.first, line.last + 1)
-    }
+    text = _OURS_AT_OPEN_END.sub("", text)
+    ours = {number for line in _our_lines(text) for number in range(line.first, line.last + 1)}
     return _restore("".join(line for number, line in enumerate(_physical_lines(text), 1) if number not in ours))
 
 
@@ -292,12 +343,12 @@ def _adopt(text: str, keys: set[str]) -> str:
     return "".join(lines)
 
 
-def lines_of(path: str, read: t.Callable[[str], str | None]) -> dict[str, t.Any] | None:
+def lines_of(path: str, read: Read) -> dict[str, t.Any] | None:
     """Our lines in a host's slurm.conf (text) and the keys adopted there (adopt); None for a host without one."""
     main = read(path)
     if main is None:
         return None
-    text = (read(fragment_path(path)) or "") if has_include(main) else ""
+    text = (read(fragment_path(path, read)) or "") if has_include(main) else ""
     return {"text": text, "adopt": adopted(main)}
 
 
@@ -310,7 +361,7 @@ class Change:
     after: str | None
 
 
-def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[str], str | None]) -> list[Change]:
+def changes(path: str, text: str, adopt: t.Collection[str], read: Read) -> list[Change]:
     """The changes on a host after which its slurm.conf says text (empty: nothing of ours), in the safe order.
 
     The included file appears before the line that includes it, and goes after that line: a missing included file stops
@@ -319,8 +370,16 @@ def changes(path: str, text: str, adopt: t.Collection[str], read: t.Callable[[st
     main = read(path)
     if main is None:
         raise ConfError(f"{path} cannot be read")
-    ours = fragment_path(path)
+    named, wanted = _our_include(main), _include_name(path, read)
+    ours = os.path.join(os.path.dirname(path), wanted if text else named or wanted)
     fragment_change = Change(ours, read(ours), text or None)
-    main_change = Change(path, main, with_include(main, adopt) if text else without_include(main))
-    ordered = [fragment_change, main_change] if text else [main_change, fragment_change]
+    if not text:
+        ordered = [Change(path, main, without_include(main)), fragment_change]
+    else:
+        before = main if named == wanted else without_include(main)
+        ordered = [fragment_change, Change(path, main, with_include(before, adopt, wanted))]
+    if text and named == FRAGMENT != wanted:
+        # Since the last run slurm.conf has become a link. Of the other way round other hosts may still include what lies there.
+        beside = os.path.join(os.path.dirname(path), FRAGMENT)
+        ordered.append(Change(beside, read(beside), None))
     return [change for change in ordered if change.before != change.after]

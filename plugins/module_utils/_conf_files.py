@@ -47,8 +47,8 @@ def apply(changes: list[_conf.Change], path: str, *, is_undo: bool = False) -> s
 
 
 def open_fragment(path: str) -> list[str]:
-    """Our file beside this slurm.conf, if another user than root can change it."""
-    fragment = _conf.fragment_path(path)
+    """Our file of this slurm.conf, if another user than root can change it."""
+    fragment = _conf.fragment_path(path, _ansible.read_text)
     return [fragment] if os.path.lexists(fragment) and not _drift.is_roots_alone(fragment) else []
 
 

@@ -18,7 +18,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner, Slurm, SlurmError
 
 
-def overlay(changes: t.Iterable[_conf.Change], read: t.Callable[[str], str | None]) -> t.Callable[[str], str | None]:
+def overlay(changes: t.Iterable[_conf.Change], read: _conf.Read) -> _conf.Read:
     """A reader that sees the files as they will be."""
     after = {change.path: change.after for change in changes}
     return lambda path: after[path] if path in after else read(path)
@@ -42,12 +42,14 @@ def stage(directory: str, path: str, files: t.Mapping[str, str | None]) -> None:
             os.chmod(target, 0o644)
 
 
-def parse(changes: t.Sequence[_conf.Change], path: str, run: Runner, directory: str) -> None:
-    """Let Slurm's parser read the candidate in a private directory. Raises SlurmError with its words.
+def parse(path: str, candidate: _conf.Read, run: Runner, directory: str) -> None:
+    """Let Slurm's parser read what candidate shows, in a private directory. Raises SlurmError with its words.
 
     Any client command reads the whole configuration first; this one then asks nobody (22.05 to 26.05).
     """
-    stage(directory, path, {change.path: change.after for change in changes})
+    beside = os.path.join(os.path.dirname(path), _conf.FRAGMENT)
+    as_copies = _conf.together(path, candidate)
+    stage(directory, path, {name: as_copies(name) for name in (path, beside)})
 
     def with_candidate(command: list[str]) -> tuple[int, str, str]:
         os.environ["SLURM_CONF"] = os.path.join(directory, os.path.basename(path))
@@ -59,5 +61,7 @@ def parse(changes: t.Sequence[_conf.Change], path: str, run: Runner, directory: 
     try:
         Slurm(with_candidate).call("scontrol", "show", "hostnames", "x")
     except SlurmError as exc:
-        # The path in Slurm's words should be the one that the reader knows.
-        raise SlurmError(str(exc).replace(directory, os.path.dirname(path))) from exc
+        # The paths in Slurm's words should be those that the reader knows.
+        ours = os.path.join(directory, _conf.FRAGMENT)
+        words = str(exc).replace(ours, _conf.fragment_path(path, candidate))
+        raise SlurmError(words.replace(directory, os.path.dirname(path))) from exc

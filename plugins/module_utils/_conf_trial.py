@@ -30,8 +30,6 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._trial_controller 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-Reader = t.Callable[[str], t.Optional[str]]
-
 _PLACE = re.compile(r"(?:in file |^)?(?P<file>/\S+?)[: ]+(?:line )?(?P<line>\d+)")
 #: The hooks whose files the controller looks for at its start. The run places ours after the check.
 _CONTROLLER_HOOKS = re.compile(r"^((?:Prolog|Epilog)Slurmctld)=.*", re.IGNORECASE)
@@ -69,15 +67,15 @@ class Steps:
         self.directories.append(made)
         return made
 
-    def parse(self, changes: list[_conf.Change], read: Reader) -> None:
+    def parse(self, read: _conf.Read) -> None:
         """Slurm's parser. Raises SlurmError and ConfError."""
         # A missing Include would cost a minute.
         _conf.tree(self.path, read)
         _conf_parser.parse(
-            changes, self.path, _ansible.runner(self.module, self.module.params["bin_dir"]), self.directory()
+            self.path, read, _ansible.runner(self.module, self.module.params["bin_dir"]), self.directory()
         )
 
-    def trial(self, read: Reader) -> Trial:
+    def trial(self, read: _conf.Read) -> Trial:
         """A controller on the configuration that read shows. Raises NotTriedError."""
         tools = {tool: self.module.get_bin_path(tool) for tool in _trial_controller.TOOLS}
         missing = [tool for tool, place in tools.items() if not place]
@@ -92,7 +90,7 @@ class Steps:
         return _trial_controller.try_controller(
             self.directory(),
             self.path,
-            read,
+            _conf.together(self.path, read),
             slurmctld=slurmctld,
             slurm_user=users[-1] if users else "root",
             hostname=os.uname().nodename,
@@ -110,7 +108,7 @@ class Steps:
 
         return run
 
-    def evaluate(self, read: Reader) -> tuple[tuple[str, ...], list[str]]:
+    def evaluate(self, read: _conf.Read) -> tuple[tuple[str, ...], list[str]]:
         """The fatal lines of a controller on the configuration that read shows, and its new errors. Raises NotTriedError."""
         trial = self.trial(read)
         if not trial.fatal and not trial.errors:
@@ -141,7 +139,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         }
 
     def note(severity: str, messages: t.Iterable[str]) -> None:
-        findings.extend(finding(severity, message, text, root, path) for message in messages)
+        findings.extend(finding(severity, message, text, root) for message in messages)
 
     def version_here() -> tuple[int, int] | None:
         return _daemons.version(module, _daemons.find_on(module, "slurmctld"), "slurmctld")
@@ -150,7 +148,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     try:
         changes = _conf.changes(path, text, module.params["adopt"], _ansible.read_text)
         candidate = _conf_parser.overlay(changes, _ansible.read_text)
-        steps.parse(changes, candidate)
+        steps.parse(candidate)
         if lost := _proof.stolen(path, text, root, candidate, version_here):
             why = "the configuration names other scripts"
             raise FailedError(
@@ -159,7 +157,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
                 **results(),
             )
         if not why:
-            fragment = _conf.Change(_conf.fragment_path(path), None, without_hooks(text, root))
+            fragment = _conf.Change(_conf.fragment_path(path, candidate), None, without_hooks(text, root))
             fatal, errors = steps.evaluate(_conf_parser.overlay([fragment] if text else [], candidate))
             # Where it ends, what it complained about before is the reason.
             note("error" if fatal else "warning", [*errors, *(line for line in fatal if line not in errors)])
@@ -222,17 +220,17 @@ def without_hooks(text: str, root: str) -> str:
     return "\n".join(ours + lines[count:])
 
 
-def finding(severity: str, message: str, text: str, root: str, path: str) -> Finding:
+def finding(severity: str, message: str, text: str, root: str) -> Finding:
     """Slurm's words, with the line of the user's lines within our file's text that they are about.
 
     Slurm names file and line of what it cannot parse. Of the rest it names a key or a value: then it is the one line of the user's
     that has this word, if it is one.
     """
-    ours = _conf.fragment_path(path)
     before = own_lines(text, root)
     extra = "\n".join(text.split("\n")[before:])
     own = _conf.entries(extra)
-    match = next((match for match in _PLACE.finditer(message) if match.group("file").rstrip(":") == ours), None)
+    places = _PLACE.finditer(message)
+    match = next((place for place in places if os.path.basename(place["file"].rstrip(":")) == _conf.FRAGMENT), None)
     if match:
         number = int(match.group("line")) - before
         for line in _conf.logical_lines(extra):

@@ -31,7 +31,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Stor
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-Read = t.Callable[[str], t.Optional[str]]
+Read = _conf.Read
 #: The version of the daemon that reads slurm.conf, None if it is unknown. Called only if it makes a difference.
 AskVersion = t.Callable[[], t.Optional[tuple[int, int]]]
 
@@ -138,7 +138,7 @@ def has_text(conf: str, wanted: str, wait: float, read: Read) -> bool:
     while True:
         # A configless node keeps a file that slurm.conf no longer includes.
         is_included = _conf.has_include(read(conf) or "")
-        beside = read(_conf.fragment_path(conf))
+        beside = read(_conf.fragment_path(conf, read))
         if ((beside or "") if is_included else "") == wanted:
             return True
         if time.monotonic() > deadline:

@@ -59,7 +59,7 @@ def read_keys(path: str, read: t.Callable[[str], str | None]) -> dict[str, list[
 
 def digest(path: str, read: t.Callable[[str], str | None]) -> str:
     """One digest over the main file and ours."""
-    ours = _conf.fragment_path(path)
+    ours = _conf.fragment_path(path, read)
     texts = [read(name) for name in (path, ours)]
     return _files.sha256(
         "\0".join("" if text is None else f"+{text}" for text in texts).encode("utf-8", "surrogateescape")
@@ -162,7 +162,7 @@ def baseline_of(controller: Controller) -> Baseline:
 
 def keys_in_effect(controller: Controller, rollout: Rollout) -> dict[str, list[str]]:
     """The keys that the controller runs when the undo of a committed reconfigure has restored the files. Raises ConfError."""
-    ours = _conf.fragment_path(controller.path)
+    ours = _conf.fragment_path(controller.path, _ansible.read_text)
 
     def read(path: str) -> str | None:
         return rollout["conf"]["text"] if path == ours else _ansible.read_text(path)

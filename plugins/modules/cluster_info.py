@@ -202,7 +202,7 @@ def main() -> t.NoReturn:
         nodes = slurm.nodes()
         partitions = slurm.partitions()
         main_text = _ansible.read_text(cluster.conf_path)
-        conf = _conf.tree(cluster.conf_path, _ansible.read_text, skip=(_conf.FRAGMENT,))
+        conf = _conf.tree(cluster.conf_path, _ansible.read_text, with_ours=False)
         main_keys: dict[str, list[str]] = {}
         for entry in conf:
             main_keys.setdefault(entry.key.lower(), []).append(entry.value)
@@ -210,7 +210,7 @@ def main() -> t.NoReturn:
             name: len(slurm.queue("%A", "-p", name))
             for name in _run_time.vanishing(partitions, main_keys, cluster.config)
         }
-        fragment_path = _conf.fragment_path(cluster.conf_path)
+        fragment_path = _conf.fragment_path(cluster.conf_path, _ansible.read_text)
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
         is_open = bool(_conf_files.open_fragment(cluster.conf_path))

@@ -109,7 +109,8 @@ def main() -> t.NoReturn:
             if changes:
                 directory = tempfile.mkdtemp(prefix="nodecycle-")
                 try:
-                    _conf_parser.parse(changes, path, _ansible.runner(module, module.params["bin_dir"]), directory)
+                    candidate = _conf_parser.overlay(changes, _ansible.read_text)
+                    _conf_parser.parse(path, candidate, _ansible.runner(module, module.params["bin_dir"]), directory)
                 finally:
                     shutil.rmtree(directory)
             if not module.check_mode:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from conftest import Killer, extra, failure_of
@@ -160,3 +161,37 @@ def test_a_key_is_adopted_and_restored_to_the_byte_on_every_host(lab, request):
 
     assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
     assert {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS} == before
+
+
+def test_a_host_outside_of_the_inventory_that_shares_the_file_goes_on(lab, request):
+    """Each host has a link to one file. Nobody places anything on the login node here."""
+    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
+    outside = "--extra-vars=slurm_login_group=outside"
+    site_own = "'/^PrologEpilogTimeout/d; /nodecycle.conf/d'"
+    lab.run("controller", f"mkdir /home/sw && sed {site_own} /etc/slurm/slurm.conf >/home/sw/slurm.conf")
+    for host in HOSTS:
+        lab.run(host, "ln -sfn /home/sw/slurm.conf /etc/slurm/slurm.conf; rm -f /etc/slurm/nodecycle.conf")
+    lab.run("controller", "scontrol reconfigure")
+    before = lab.read("login", "/home/sw/slurm.conf")
+
+    bad = extra({"slurm_extra_conf": "PrologEpilogTimeout=77\nSchedulerType=sched/nothing\n"})
+    refused = lab.play(definition, outside, bad)
+    assert "slurm_extra_conf line 2 (SchedulerType)" in failure_of(refused)
+    assert lab.read("login", "/home/sw/slurm.conf") == before
+
+    done = lab.play(definition, outside)
+    assert done.returncode == 0, done.stdout
+    assert lab.read("login", "/home/sw/slurm.conf").splitlines()[-1] == "Include /home/sw/nodecycle.conf"
+    assert lab.try_run("login", "test -e /etc/slurm/nodecycle.conf").rc != 0
+    assert lab.run("login", "sinfo --noheader --format=%T") == "idle\n"
+    for host in HOSTS:
+        assert "HASH_VAL                = Match" in lab.run(host, "scontrol show config")
+    job = lab.sbatch("true", "-w worker2")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    assert f"prolog {job}" in lab.read("worker2", "/var/log/hooks")
+    again = lab.play(definition, outside)
+    assert not re.search(r"changed=[1-9]", again.stdout), again.stdout
+
+    assert lab.play(outside, "--extra-vars", json.dumps(EMPTY)).returncode == 0
+    assert lab.read("login", "/home/sw/slurm.conf") == before
+    assert lab.try_run("login", "test -e /home/sw/nodecycle.conf").rc != 0

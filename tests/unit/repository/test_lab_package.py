@@ -19,7 +19,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "lab"))
 
-from nodecycle_lab import images, machine, saved, settings  # noqa: E402
+from nodecycle_lab import cgroups, images, machine, saved, settings  # noqa: E402
 from nodecycle_lab.demo import command, hosts, jobs, report, sections  # noqa: E402
 
 PACKAGE = ROOT / "lab/nodecycle_lab"
@@ -85,6 +85,26 @@ def test_only_a_limit_that_the_machine_refuses_is_lowered(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda of: (0, hard.get(of, resource.RLIM_INFINITY)))
     assert machine.limits_dropin() == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "has_v2_alone", "is_needed"),
+    [("26.05", False, True), ("26.05", True, False), ("24.11", False, False)],
+)
+def test_a_systemd_that_refuses_cgroup_v1_gets_a_v2_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, version: str, has_v2_alone: bool, is_needed: bool
+) -> None:
+    monkeypatch.setattr(cgroups, "VERSION", version)
+    monkeypatch.setattr(cgroups, "CONTROLLERS", tmp_path if has_v2_alone else tmp_path / "none")
+    assert cgroups.is_needed() is is_needed
+
+
+def test_the_groups_of_a_container_go_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(cgroups, "UNIFIED", tmp_path)
+    for name in ("lab-worker1/system.slice/slurmd.service", "lab-worker2/init.scope"):
+        (tmp_path / name).mkdir(parents=True)
+    cgroups.remove("lab-worker1")
+    assert [path.name for path in tmp_path.iterdir()] == ["lab-worker2"]
 
 
 def test_the_reader_of_a_host_is_one_file_that_runs_alone(tmp_path: pathlib.Path) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import random
 import typing as t
 
@@ -113,7 +115,7 @@ def test_a_nested_relative_include_is_beside_the_main_file() -> None:
 
 def test_tree_leaves_our_own_file_and_percent_names_out() -> None:
     read = reader(slurm="A=1\nInclude nodecycle.conf\nInclude %c.conf\n", nodecycle="Prolog=/x\n")
-    assert [entry.key for entry in _conf.tree("/etc/slurm/slurm.conf", read, skip=(_conf.FRAGMENT,))] == ["A"]
+    assert [entry.key for entry in _conf.tree("/etc/slurm/slurm.conf", read, with_ours=False)] == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -245,6 +247,7 @@ def test_random_texts_survive() -> None:
         "Include nodecycle.conf # ours",
         "INCLUDE\tnodecycle.conf\r",
         "Include \\\nnodecycle.conf",
+        "Include /home/sw/nodecycle.conf",
     ],
 )
 def test_our_line_is_known_in_every_form_that_slurm_reads(line: str) -> None:
@@ -259,6 +262,7 @@ def test_our_line_is_known_in_every_form_that_slurm_reads(line: str) -> None:
         " Include nodecycle.conf",
         "# Include nodecycle.conf",
         "Include nodecycle.conf.old",
+        "Include site.d/nodecycle.conf",
         "A=1 \\\nInclude nodecycle.conf",
     ],
 )
@@ -326,6 +330,84 @@ def test_changes_complete_what_a_killed_run_left(broken: dict[str, str]) -> None
     for change in _conf.changes(PATH, "B=2\n", (), files.get):
         files[change.path] = change.after or ""
     assert files == {PATH: "A=1\nInclude nodecycle.conf\n", OURS: "B=2\n"}
+
+
+@pytest.fixture
+def shared(tmp_path: pathlib.Path) -> tuple[str, pathlib.Path]:
+    """A slurm.conf that is a link to a file in another directory: the link, and that directory."""
+    etc, software = tmp_path / "etc", tmp_path / "sw"
+    for directory in (etc, software):
+        directory.mkdir()
+    (etc / "slurm.conf").symlink_to(software / "slurm.conf")
+    return str(etc / "slurm.conf"), software
+
+
+def read_file(path: str) -> str | None:
+    """As the modules read."""
+    return pathlib.Path(path).read_text() if os.path.exists(path) else None
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_who_reads_a_shared_file_by_a_link_of_its_own_finds_our_lines(
+    shared: tuple[str, pathlib.Path], end: str
+) -> None:
+    path, software = shared
+    before = f"A=1{end}"
+    (software / "slurm.conf").write_text(before)
+    first, second = _conf.changes(path, "B=2\n", (), read_file)
+    assert (first.path, second.path) == (str(software / "nodecycle.conf"), path)
+    assert [name for name, _line in _conf.includes(second.after or "")] == [first.path]
+    (software / "nodecycle.conf").write_text(first.after or "")
+    (software / "slurm.conf").write_text(second.after or "")
+    assert [entry.key for entry in _conf.tree(path, read_file)] == ["A", "B"]
+    assert [entry.key for entry in _conf.tree(path, read_file, with_ours=False)] == ["A"]
+    assert _conf.lines_of(path, read_file) == {"text": "B=2\n", "adopt": []}
+    assert _conf.changes(path, "B=2\n", (), read_file) == []
+    assert [(change.path, change.after) for change in _conf.changes(path, "", (), read_file)] == [
+        (path, before),
+        (first.path, None),
+    ]
+
+
+def test_our_file_follows_a_slurm_conf_that_has_become_a_link(shared: tuple[str, pathlib.Path]) -> None:
+    path, software = shared
+    beside = path.replace("slurm.conf", "nodecycle.conf")
+    (software / "slurm.conf").write_text(f"A=1\n{_conf.INCLUDE_LINE}\n")
+    pathlib.Path(beside).write_text("B=2\n")
+    changes = _conf.changes(path, "B=2\n", (), read_file)
+    assert [(change.path, change.after) for change in changes] == [
+        (str(software / "nodecycle.conf"), "B=2\n"),
+        (path, f"A=1\nInclude {software}/nodecycle.conf\n"),
+        (beside, None),
+    ]
+    assert [(change.path, change.after) for change in _conf.changes(path, "", (), read_file)] == [
+        (path, "A=1\n"),
+        (beside, None),
+    ]
+
+
+def test_a_controller_that_sends_its_file_to_others_includes_a_bare_name(shared: tuple[str, pathlib.Path]) -> None:
+    path, software = shared
+    (software / "slurm.conf").write_text("SlurmctldParameters=idle_on_node_suspend,enable_configless\n")
+    fragment, main = _conf.changes(path, "B=2\n", (), read_file)
+    assert fragment.path == path.replace("slurm.conf", "nodecycle.conf")
+    assert (main.after or "").endswith(f"\n{_conf.INCLUDE_LINE}\n")
+
+
+def test_a_directory_that_is_a_link_has_our_file_in_it(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "sw").mkdir()
+    (tmp_path / "sw/slurm.conf").write_text("A=1\n")
+    (tmp_path / "etc").symlink_to(tmp_path / "sw")
+    path = str(tmp_path / "etc/slurm.conf")
+    assert _conf.fragment_path(path, read_file) == str(tmp_path / "etc/nodecycle.conf")
+
+
+def test_copies_of_both_files_lie_together() -> None:
+    files = {PATH: "A=1\nInclude \\\n/sw/nodecycle.conf\nC=3\n", "/sw/nodecycle.conf": "B=2\n"}
+    copies = _conf.together(PATH, files.get)
+    assert copies(PATH) == "A=1\nInclude nodecycle.conf\n\nC=3\n"
+    assert copies(OURS) == "B=2\n"
+    assert [entry.file for entry in _conf.tree(PATH, copies)] == [PATH, OURS, PATH]
 
 
 def test_changes_need_a_slurm_conf() -> None:

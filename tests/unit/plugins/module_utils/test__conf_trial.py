@@ -7,7 +7,6 @@ import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_trial
 
 ROOT = "/etc/nodecycle"
-PATH = "/etc/slurm/slurm.conf"
 HOOKS = {
     "Prolog": "/etc/nodecycle/current/worker_prolog",
     "PrologSlurmctld": "/etc/nodecycle/current/controller_prolog",
@@ -29,7 +28,7 @@ HOOKS = {
 )
 def test_the_line_is_the_user_s(extra: str, message: str, place: tuple[int, str]) -> None:
     text = _conf.fragment(HOOKS, extra)
-    found = _conf_trial.finding("error", message, text, ROOT, PATH)
+    found = _conf_trial.finding("error", message, text, ROOT)
     assert (found.line, found.key) == place
     assert found.as_dict()["variable"] == ("slurm_extra_conf" if place[0] else "")
 
