@@ -29,8 +29,8 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def play(self, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"ANSIBLE_INVENTORY": str(self.directory / "inventory"), "COLUMNS": "10000"}
+    def play(self, playbook: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        environment = {"ANSIBLE_INVENTORY": str(self.directory / "inventory"), "COLUMNS": "10000", **environment}
         return self.ansible("ansible-playbook", f"playbooks/{playbook}.yml", *arguments, timeout=120, **environment)
 
 
@@ -61,6 +61,18 @@ def test_every_playbook_refuses_an_inventory_without_a_host_of_slurm(site: Site,
     assert done.returncode == 2, done.stdout
     assert "no host of this run is in the group slurm_controller, slurm_login or slurm_worker" in done.stdout
     assert ("The inventory has compute." if inventory else "The inventory has no group.") in done.stdout
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_every_playbook_refuses_to_skip_its_tasks(site: Site, playbook: str) -> None:
+    done = site.play(playbook, "--skip-tags", "any,always")
+    assert done.returncode != 0, done.stdout
+    assert "Nothing was done: --skip-tags (or ANSIBLE_SKIP_TAGS) leaves out tasks that must run" in done.stderr
+
+
+def test_the_environment_cannot_skip_the_tasks_either(site: Site) -> None:
+    """All of them have tags."""
+    assert site.play("validate", ANSIBLE_SKIP_TAGS="tagged").returncode != 0
 
 
 def test_a_limit_to_hosts_that_are_none_of_slurms_is_refused(site: Site) -> None:
