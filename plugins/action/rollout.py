@@ -186,7 +186,10 @@ class ActionModule(ActionBase):
         )
         seen_by_plays = _gather.known_to_plays(self, variables)
         found = [
-            *(("", problem) for problem in _variables.misspelt(sorted(hosts.names), known, args["foreign"])),
+            *(
+                ("", problem)
+                for problem in _variables.misspelt(sorted(hosts.names), known, args["foreign"], install=args["install"])
+            ),
             *(("", problem) for problem in _variables.misspelt_groups(variables["groups"], known, seen_by_plays)),
             *hosts.problems,
             *_variables.unseen(hosts.values, checked, seen_by_plays),

@@ -149,6 +149,10 @@ options:
     type: list
     elements: str
     default: []
+  install:
+    description: With O(step=variables), whether misspelt variables of the role P(nodecycle.slurm.install#role) are wrong, too.
+    type: bool
+    default: false
   bin_dir:
     description: Directory of Slurm's commands on the controller, if they are not in PATH.
     type: path

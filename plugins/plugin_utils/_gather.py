@@ -39,7 +39,7 @@ class Variables:
     values: dict[str, dict[str, t.Any]]
     #: Those that cannot be rendered.
     problems: list[tuple[str, Problem]]
-    #: The names of all variables that begin as ours do.
+    #: The names of all variables.
     names: set[str]
 
 
@@ -50,7 +50,7 @@ def variables_of(
     found = Variables({}, [], set())
     for host in hosts:
         known = _known_to(action, task_vars, host)
-        found.names.update(name for name in known if name.startswith("slurm_"))
+        found.names.update(known)
         raw = {name: known[name] for name in defaults if name in known}
         values = {name: value for name, value in raw.items() if not _is_template(value)}
         if templates := [name for name in raw if name not in values and raw[name] != defaults[name]]:

@@ -53,6 +53,8 @@ OF_ONE_HOST = frozenset(
 _HOOKS = [*(f"slurm_{hook}" for hook in HOOKS), "slurm_extra_conf"]
 #: A variable of this form that is not a hook of ours is a typing error.
 _HOOK_LIKE = re.compile(r"slurm_(worker|login|controller|task)_[a-z0-9_]*(init|prolog|epilog)[a-z0-9_]*$")
+#: How the names of our variables begin, without and with those of the role install. Two underscores are its own.
+_OURS = re.compile(r"slurm_"), re.compile(r"slurm_|install_(?!_)")
 #: How alike a misspelt name is (difflib's ratio). For hooks the net is wider: a script that is silently left out does harm.
 _CLOSE = 0.9
 _CLOSE_TO_HOOK = 0.87
@@ -152,11 +154,13 @@ def _differs(name: str, hosts_of: t.Mapping[str, t.Sequence[str]]) -> Problem:
     )
 
 
-def misspelt(names: t.Iterable[str], known: t.Collection[str], foreign: t.Container[str]) -> list[Problem]:
-    """The names that were probably meant for a variable of ours. Others may have slurm_ variables of their own."""
+def misspelt(
+    names: t.Iterable[str], known: t.Collection[str], foreign: t.Container[str], *, install: bool = False
+) -> list[Problem]:
+    """The names that were probably meant for a variable of ours, V(install) those of that role. Others may have slurm_ variables of their own."""
     found = []
     for name in names:
-        if name in known or name in foreign or not name.startswith("slurm_"):
+        if name in known or name in foreign or not _OURS[install].match(name):
             continue
         hint = nearest(name, known, cutoff=_CLOSE) or nearest(name, _HOOKS, cutoff=_CLOSE_TO_HOOK)
         if hint or _HOOK_LIKE.match(name):

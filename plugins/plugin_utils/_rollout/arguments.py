@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "default": ""},
     "target": {"type": "dict"},
     "foreign": {"type": "list", "elements": "str", "default": []},
+    "install": {"type": "bool", "default": False},
     "bin_dir": {"type": "path", "default": ""},
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 GROUPS = "[slurm_controller]\nc1\n[slurm_login]\nl1\n[slurm_worker]\nw[1:3]\n"
 SCRIPT = "slurm_worker_prolog: |\n  #!/bin/bash\n  logger start\n"
-PLAYBOOKS = ["site", "validate", "status", "rollback", "explain"]
+PLAYBOOKS = ["site", "validate", "status", "rollback", "explain", "install"]
 
 
 class Site:
@@ -77,6 +77,14 @@ def test_every_playbook_refuses_to_skip_its_tasks(site: Site, playbook: str) -> 
     done = site.play(playbook, "--skip-tags", "any,always")
     assert done.returncode != 0, done.stdout
     assert "Nothing was done: --skip-tags (or ANSIBLE_SKIP_TAGS) leaves out tasks that must run" in done.stderr
+
+
+def test_install_refuses_a_misspelt_variable_of_its_own(site: Site) -> None:
+    site.write("group_vars/all.yml", "install_node_nam: n1\n")
+    done = site.play("install", "-e", "install_wiat=3")
+    assert done.returncode == 2, done.stdout
+    for name, meant in (("install_wiat", "install_wait"), ("install_node_nam", "install_node_name")):
+        assert f"{name} is not a variable of this collection (did you mean '{meant}'?)" in done.stdout + done.stderr
 
 
 def test_the_environment_cannot_skip_the_tasks_either(site: Site) -> None:

@@ -151,12 +151,17 @@ OTHERS = [
     "slurm_nodes", "slurm_config", "slurm_partitions", "slurm_config_dir", "slurm_configless", "slurm_cgroup_config", "slurm_gres_config",
     "slurm_roles", "slurm_munge_key", "slurm_version", "slurm_user", "slurm_conf", "slurm_login_nodes", "slurm_worker_nodes", "slurm_controller_host",
     "slurmdbd_config", "openhpc_slurm_partitions", "slurm_prolog_dir", "slurm_epilog", "slurm_task_plugin", "worker_prolog", "slurm_extra_packages",
+    "install_wiat",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_variables_of_others_are_none_of_our_business(name: str) -> None:
     assert unknown(name) == []
+
+
+def test_the_inner_variables_of_the_role_install_are_known() -> None:
+    assert _variables.misspelt(["install__partitions"], KNOWN, [], install=True) == []
 
 
 def test_our_own_variables_are_known() -> None:
