@@ -72,10 +72,15 @@ def _missed(args: Result, hostvars: t.Any) -> Result:
 
 
 def _failures(args: Result, hostvars: t.Any) -> Result:
-    """The last failure on each of these hosts, and the jobs that Slurm holds for failures of the new release."""
+    """The last failure on each of these hosts, the jobs that Slurm holds for failures of the new release, and who could not be asked."""
     said = answers.read(args["hosts"], hostvars)
-    records = failures.last_failures(args["hosts"], said)
-    return {"records": records, "jobs": failures.failed_jobs(args["hosts"], said)}
+    unasked = failures.unasked(args["hosts"], said)
+    return {
+        "records": failures.last_failures(args["hosts"], said),
+        "jobs": failures.failed_jobs(args["hosts"], said),
+        "lines": texts.by_text(unasked),
+        "answered": [host for host in args["hosts"] if host not in unasked],
+    }
 
 
 def _undo_outcome(_args: Result, hostvars: t.Any) -> Result:

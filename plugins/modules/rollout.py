@@ -242,6 +242,11 @@ records:
   description: The last failure of a prolog or an epilog on each node, as M(nodecycle.slurm.hook_log_info) returns it.
   returned: with O(step=failures)
   type: dict
+answered:
+  description: The hosts that could be asked.
+  returned: with O(step=failures)
+  type: list
+  elements: str
 jobs:
   description: The jobs that Slurm holds because the prolog of the new release failed for them.
   returned: with O(step) V(failures) and V(undo)
@@ -279,8 +284,8 @@ journal:
   returned: with O(step=evaluate)
   type: dict
 lines:
-  description: The lines to show.
-  returned: with O(step) V(finish) and V(status)
+  description: The lines to show. With O(step=failures), the hosts that could not be asked, with the cause.
+  returned: with O(step) V(finish), V(status) and V(failures)
   type: list
   elements: str
 unproven:

@@ -178,7 +178,7 @@ def status(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.A
     if open_:
         lines.append(f"A rollout is under way or was cut off: {open_['name']}, in the phase {open_['phase']}")
     wanted = (committed or {"hosts": {}})["hosts"]
-    groups: dict[str, list[str]] = {}
+    said = {}
     unproven = []
     for host in hosts:
         answer = answers[host].get("proven") or {}
@@ -193,12 +193,16 @@ def status(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.A
             lacks = shortfalls(proof, wanted.get(host, proof["release"]))
             text = f"release {proof['release'][:ID_LENGTH]}, " + "; ".join([*(lacks or ["proven"]), *additions(proof)])
             unproven += [host] if lacks else []
-        groups.setdefault(_one_line(text), []).append(host)
-    return lines + [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()], unproven
+        said[host] = text
+    return lines + by_text(said), unproven
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def by_text(said: t.Mapping[str, str]) -> list[str]:
+    """A line for each text, with the hosts that it is about."""
+    groups: dict[str, list[str]] = {}
+    for host, text in said.items():
+        groups.setdefault(" ".join(text.split()), []).append(host)
+    return [f"{_hostlist.fold(members)}: {text}" for text, members in groups.items()]
 
 
 def _count(hosts: t.Sequence[str]) -> str:

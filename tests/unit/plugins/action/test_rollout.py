@@ -44,6 +44,19 @@ def test_every_documented_key_is_returned() -> None:
     assert set(RETURN) - returned == {"failed_nodes", "journal", "diff"}
 
 
+def test_a_host_that_cannot_be_asked_for_its_failures_is_told() -> None:
+    failure = {"hook": "worker_prolog", "node": "w1", "time": "2026-11-29T10:00:00", "release": "n"}
+    hostvars = {
+        "w1": {"__slurm_log": {"failures": [failure]}},
+        "w2": {"__slurm_log": {"unreachable": True, "msg": "no\nroute"}},
+        "w3": {"__slurm_log": {"failed": True, "msg": "no route"}},
+        "w4": {},
+    }
+    found = action._failures({"hosts": list(hostvars)}, hostvars)
+    assert (found["answered"], found["records"]) == (["w1"], {"w1": failure})
+    assert found["lines"] == ["w[2-3]: no route", "w4: no answer"]
+
+
 def test_the_state_of_a_run_is_documented() -> None:
     assert set(RETURN["run"]["contains"]) == set(state.Run.__annotations__)
 

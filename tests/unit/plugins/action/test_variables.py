@@ -1,11 +1,12 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the playbooks refuse before they connect to a host: whole runs of ansible-playbook, without any host."""
+"""What the playbooks refuse before they connect to a host, or where none answers: whole runs of ansible-playbook, without any host."""
 
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import typing as t
 
@@ -139,3 +140,16 @@ def test_a_controller_that_cannot_be_reached_is_the_last_word(site: Site, playbo
     said = done.stdout[done.stdout.rindex("TASK [") :]
     assert '"msg": "The controller cannot be asked. Task failed: ' in said
     assert "PLAY [" not in said.partition("PLAY RECAP")[0]
+
+
+def test_explain_fails_where_it_could_ask_nobody(site: Site) -> None:
+    """One host cannot be reached; on the other two no module runs."""
+    silent = "ansible_connection=local ansible_become=false ansible_python_interpreter=/bin/false"
+    hosts = f"w1 ansible_host=127.0.0.1 ansible_port=1\nw2 {silent}\nw3 {silent}\n"
+    site.write("inventory", GROUPS.replace("w[1:3]\n", hosts))
+    done = site.play("explain")
+    assert done.returncode == 2, done.stdout
+    shown = done.stdout.partition("TASK [nodecycle.slurm.rollout : Show the hosts that could not be asked]")[2]
+    assert re.search(r'"w1: .*Connection refused', shown), done.stdout
+    assert re.search(r'"w\[2-3\]: .*', shown), done.stdout
+    assert "No host could be asked which scripts failed, so no reason was changed." in shown
