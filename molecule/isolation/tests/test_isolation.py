@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
+import re
 import typing as t
 
 import pytest
@@ -78,6 +80,12 @@ def test_the_look_sees_each_trace(lab):
 
 
 # --- a trial
+
+
+@pytest.mark.by_authentication
+def test_the_cluster_authenticates_as_the_scenario_is_named(lab):
+    wanted = "auth/slurm" if os.environ["MOLECULE_SCENARIO_NAME"] == "auth_slurm" else "auth/munge"
+    assert re.search(rf"(?m)^AuthType += {wanted}$", lab.run("controller", "scontrol show config"))
 
 
 @pytest.mark.by_authentication
@@ -213,6 +221,8 @@ def test_check_on_the_cluster_as_it_is(lab):
         done = lab.play("--check", "--diff", DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no controller was started" not in done.stdout + done.stderr
+    for line in ("Include nodecycle.conf", "PrologEpilogTimeout=77", 'echo "job ${SLURM_JOB_ID:?}"'):
+        assert f"\n+{line}\n" in done.stdout
 
 
 def test_check_beside_a_committed_definition(lab):

@@ -62,12 +62,26 @@ def test_only_these_hosts_change_and_prove_it(lab, good, limit, definition):
     assert status.returncode == 0, status.stdout
 
 
-def test_a_bad_script_is_undone(lab, good):
+#: The lab's workers under other names of the inventory.
+OTHER_NAMES = {
+    "worker1": "worker1.example.org:",
+    "worker2": "node-2.example.org:\n          slurm_node_name: worker2",
+    "worker3": "worker3.example.org:",
+}
+
+
+def test_a_bad_script_is_undone(lab, good, tmp_path):
+    """Slurm's names of the nodes count, not those of the inventory."""
+    inventory = tmp_path / "inventory.yml"
+    text = (ROOT / "lab/inventory.yml").read_text()
+    inventory.write_text(re.sub(r"(?m)^( +)(worker\d):$", lambda m: m[1] + OTHER_NAMES[m[2]], text))
+    bad = extra({"slurm_worker_prolog": "#!/bin/sh\nexit 3\n"})
     with undone(lab, "-w worker1"):
-        message = failure_of(
-            lab.play(good, extra({"slurm_worker_prolog": "#!/bin/sh\nexit 3\n"}), "--limit", "worker2")
-        )
+        done = lab.play(good, bad, "--limit", "node-2.example.org", only_inventory=inventory)
+    message = failure_of(done)
     assert "worker_prolog: script 10-script ended with exit code 3 on worker2" in message
+    assert "The probe of worker2 did not pass. " in done.stdout
+    assert "Resumed: worker2" in message
 
 
 def lose_files(lab, host):
