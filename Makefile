@@ -112,7 +112,7 @@ demo-down: lab-down ## Remove the cluster of the demo (its images stay for the n
 # The tests have labs of their own: the demo's cluster, and yours, stay as they are.
 lab-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
 
-lab-test: lab-up ## The lab itself, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
+lab-test: lab-up ## The lab itself, the demo, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
 	@pytest tests/lab tests/integration tests/bench/test_bench_lab.py $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)

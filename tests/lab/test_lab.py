@@ -45,6 +45,16 @@ def test_login_is_configless() -> None:
     assert lab("exec", "login", "sh", "-c", "test -e /etc/slurm/slurm.conf || echo none").strip() == "none"
 
 
+def test_it_has_no_gpus_no_accounting_no_more_shared_storage_and_no_kernel_of_its_own() -> None:
+    config = lab("exec", "controller", "scontrol", "show", "config")
+    assert re.search(r"(?m)^AccountingStorageType += (accounting_storage/none|\(null\))$", config)
+    assert set(lab("exec", "controller", "sinfo", "--noheader", "--format=%G").split()) == {"(null)"}
+    assert lab("exec", "worker1", "uname", "-r").strip() == os.uname().release
+    name = f"{os.environ.get('LAB_NAME') or 'nodecycle'}-worker1"
+    mounts = ["podman", "inspect", "--format", "{{range .Mounts}}{{.Destination}} {{end}}", name]
+    assert subprocess.run(mounts, check=True, capture_output=True, text=True).stdout.split() == ["/home"]
+
+
 def test_no_unit_has_failed() -> None:
     for host in ("controller", "login", "worker1", "worker2", "worker3"):
         assert lab("exec", host, "systemctl", "--failed", "--no-legend").strip() == ""

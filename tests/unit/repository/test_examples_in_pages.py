@@ -11,8 +11,11 @@ import re
 import subprocess
 import typing as t
 
+import ansible.release
 import pytest
 import yaml
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _host_python
+from ansible_test._util.target.common import constants
 
 ROOT = pathlib.Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
@@ -117,3 +120,12 @@ def test_the_versions_in_the_readme_are_those_that_are_installed() -> None:
     for page in PAGES:
         for named in re.findall(r"nodecycle-slurm-([0-9.]+)\.tar\.gz", page.read_text()):
             assert named == version, page.name
+
+
+def test_the_pythons_of_the_hosts_are_those_that_the_sanity_tests_know() -> None:
+    (core,) = re.findall(r"^ansible-core==(\S+)$", (ROOT / "tests/requirements.txt").read_text(), re.MULTILINE)
+    if ansible.release.__version__ != core:
+        pytest.skip(f"`make test` has ansible-core {core}")
+    known = [tuple(map(int, version.split("."))) for version in constants.CONTROLLER_PYTHON_VERSIONS]
+    oldest, newest = ("{}.{}".format(*version) for version in (_host_python.OLDEST, max(known)))
+    assert f"| Python of the hosts | {oldest} to {newest}, " in (ROOT / "README.md").read_text()

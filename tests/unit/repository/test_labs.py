@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Demo and tests run in labs of different names, in either order."""
+"""Demo and tests run in labs of different names, in either order; and `make test` leaves out nothing."""
 
 from __future__ import annotations
 
@@ -39,3 +39,43 @@ def test_the_tests_leave_the_demo_s_cluster_alone(root: pathlib.Path) -> None:
 def test_the_scenarios_do_so_without_make(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_NAME", raising=False)
     assert runpy.run_path(str(root / "tools/scenarios"))["NAME"] == "nodecycle-test"
+
+
+#: Targets that are no check, or a part of one.
+NO_GATES = {
+    *("help", "demo", "test", "setup", "lint", "fix", "bench"),
+    *("build", "package", "importer", "lab-up", "lab-down", "demo-down"),
+}
+
+
+def commands_of(target: str, root: pathlib.Path) -> str:
+    """The commands of a target and of what it needs."""
+    command = ["make", "--dry-run", "--always-make", target]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def test_make_test_runs_every_check_and_every_test(root: pathlib.Path) -> None:
+    (call,) = re.findall(r"(?m)^python tools/gates\.py (.*)$", commands_of("test", root))
+    gates = {word for word in call.split() if not word.startswith("--")}
+    targets = set(re.findall(r"(?m)^([a-z-]+):.* ## ", (root / "Makefile").read_text()))
+    assert gates == targets - NO_GATES
+    commands = "".join(commands_of(gate, root) for gate in gates)
+    sessions = set(re.findall(r"nox --session (\w+)", commands))
+    assert {"site", "importer"} <= sessions
+    places = {str(path.relative_to(root)) for path in (root / "tests").iterdir() if [*path.rglob("test_*.py")]}
+    assert len(places) > 4
+    run = commands + (root / "noxfile.py").read_text()
+    assert [place for place in places if f" {place}" not in run and f'"{place}"' not in run] == []
+    # Without a name it runs all scenarios.
+    assert re.search(r"(?m)tools/scenarios *$", commands)
+
+
+def test_what_is_tried_on_22_05_beside_24_11(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenarios = str(root / "tools/scenarios")
+    monkeypatch.delenv("THOROUGH", raising=False)
+    assert runpy.run_path(scenarios)["ALSO"] == ()
+    monkeypatch.setenv("THOROUGH", "yes")
+    ((scenario, version, keyword),) = runpy.run_path(scenarios)["ALSO"]
+    assert (scenario, version) == ("hostile", "22.05")
+    found = {path.stem for path in (root / "molecule/hostile/tests").rglob("test_*.py")}
+    assert set(keyword.split(" or ")) <= found

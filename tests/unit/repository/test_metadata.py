@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import yaml
 
@@ -34,3 +35,33 @@ def test_private_code_says_so(root: pathlib.Path) -> None:
                 silent.append(name)
     assert not public, "begin with no underscore"
     assert not silent, "do not say `Note that this ... is PRIVATE to the collection`"
+
+
+def test_the_pages_install_what_galaxy_knows(root: pathlib.Path) -> None:
+    """And say that nothing has been released exactly as long as the changelog has no release."""
+    galaxy = yaml.safe_load((root / "galaxy.yml").read_text())
+    assert re.fullmatch(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?", galaxy["version"])
+    names = {"{namespace}.{name}".format(**galaxy), "{namespace}-{name}-{version}.tar.gz".format(**galaxy)}
+    changelog = root / "changelogs/changelog.yaml"
+    is_released = changelog.exists() and bool(yaml.safe_load(changelog.read_text())["releases"])
+    for page in ("README.md", "docs/guide/getting-started.md"):
+        text = (root / page).read_text()
+        assert set(re.findall(r"ansible-galaxy collection install ([^\s`]+)", text)) == names, page
+        assert ("Nothing has been released yet" in text) is not is_released, page
+
+
+def test_the_licence_is_the_same_everywhere(root: pathlib.Path, committed_files: list[pathlib.Path]) -> None:
+    """Each file names its own: antsibull-nox requires it."""
+    name = "GPL-3.0-or-later"
+    assert yaml.safe_load((root / "galaxy.yml").read_text())["license"] == [name]
+    assert (
+        "GNU General Public License v3.0 or later." in (root / "README.md").read_text().partition("\n## Licence\n")[2]
+    )
+    copying = (root / "COPYING").read_text()
+    assert copying.split()[:6] == ["GNU", "GENERAL", "PUBLIC", "LICENSE", "Version", "3,"]
+    assert (root / f"LICENSES/{name}.txt").read_text() == copying
+    named = re.compile(rb'SPDX-License-Identifier(?:: | = ")([\w.-]+)')
+    other = {
+        path: found for path in committed_files if (found := set(named.findall(path.read_bytes())) - {name.encode()})
+    }
+    assert not other

@@ -553,8 +553,9 @@ def test_undo_names_the_jobs_that_its_scripts_made_slurm_hold() -> None:
     text = texts.undo_message(
         undo, outcome, {"n1": "Prolog error [slurm@x]"}, {"changed_nodes": "n1"}, {"released": ["7"]}, {}
     )
-    assert "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7" in text
-    assert "no disk" in text
+    assert (
+        "worker_prolog: script 10-x ended with exit code 3 on n1 for job 7.\n  It printed last:\n    no disk\n" in text
+    )
     assert "Prolog error" not in text
 
 
@@ -778,9 +779,10 @@ def test_a_node_that_somebody_else_took_out_of_service_is_listed_at_the_end(worl
     world.cluster["nodes"]["w2"] = node("IDLE+DRAIN", **UNREACHABLE)
     planned = world.plan()
     assert planned["out"] == {"w1": "DOWN, power supply [root@2026-11-22T12:00:00]"}
-    assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in texts.summary(
-        planned, {}
-    )
+    told = texts.summary(planned, {"w2": "no space left"})
+    assert "5 hosts run the new release, proven by sha256 on each." in told
+    assert "Failed and left drained: w2: no space left" in told
+    assert "Out of service before, and left so: w1: DOWN, power supply [root@2026-11-22T12:00:00]" in told
 
 
 def test_a_host_on_which_the_staging_failed_keeps_the_rollout_from_beginning(world: World) -> None:
