@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible_collections.nodecycle.slurm.plugins.action import script_lint
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _hidden
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _hidden, _schema
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import arguments
 
 MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
@@ -104,6 +104,12 @@ def spec_of(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
 def test_no_option_that_may_hold_a_secret_is_logged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = sorted(set(texts(spec_of(name, monkeypatch), name)) - set(HARMLESS))
     assert not unknown, f"say why these may stand in a system log, or make them HIDDEN_SPEC: {unknown}"
+
+
+def test_the_page_of_the_module_release_has_all_options_of_a_script() -> None:
+    release = importlib.import_module("ansible_collections.nodecycle.slurm.plugins.modules.release")
+    page = str(yaml.safe_load(release.DOCUMENTATION)["options"]["hooks"]["description"])
+    assert [option for option in _schema.OPTIONS if f"V({option})" not in page] == []
 
 
 def test_dictionaries_are_never_no_log(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -853,7 +853,9 @@ def test_a_time_limit_ends_all_that_a_script_has_started(
         out, _err = process.communicate(timeout=30)
         assert process.returncode == 0
         assert out.endswith(b"next\n")
-        assert 0.9 <= time.monotonic() - begin < 12
+        took = time.monotonic() - begin
+        # SIGKILL comes five seconds after SIGTERM.
+        assert 5.9 <= took < 9 if brood == "all of it deaf" else 0.9 <= took < 12
     assert (host.directory / "before").read_text().split()
     assert survivors() == []
     if hook != "task_prolog":

@@ -335,3 +335,15 @@ def test_the_answer_to_a_prompt(site: Site, inventory: str, ids: dict[str, str])
     play = {**PLAY, "vars_prompt": [{"name": "asked"}], "vars": {"slurm_worker_prolog": "{{ asked }}"}}
     (found,) = site.ids(inventory, f"--extra-vars={json.dumps({'asked': TEXT})}", plays=[play])
     assert found["w1"] == ids["block"]
+
+
+def test_a_playbook_of_the_collection_looks_beside_itself_first(
+    ansible: t.Any, root: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    hosts = {"slurm_controller": {"hosts": {"ctl": None}}, "slurm_worker": {"hosts": {"w1": None}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
+    variables = json.dumps({"slurm_worker_prolog": [{"name": "a", "src": "gone.sh"}]})
+    arguments = (f"--inventory={tmp_path}/hosts.yml", f"--extra-vars={variables}")
+    said = ansible("ansible-playbook", "nodecycle.slurm.validate", *arguments, COLUMNS="10000").stdout
+    places = f"{root}/.cache/collections/ansible_collections/nodecycle/slurm/playbooks, {tmp_path}, {root}"
+    assert f"there is no file gone.sh in files/ or directly below {places} [host w1]" in said

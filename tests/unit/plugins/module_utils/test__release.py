@@ -330,10 +330,11 @@ def test_a_secret_still_names_its_release() -> None:
 def test_a_secret_is_digested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     real = hashlib.scrypt
-    monkeypatch.setattr(hashlib, "scrypt", lambda *args, **options: calls.append(1) or real(*args, **options))
+    monkeypatch.setattr(hashlib, "scrypt", lambda *args, **options: calls.append(options) or real(*args, **options))
     for _host in range(3):
         build({"worker_prolog": [Script("one of many hosts", b"#!/bin/sh\n", no_log=True)]})
-    assert len(calls) == 1
+    (cost,) = calls
+    assert 128 * cost["n"] * cost["r"] * cost["p"] == 16 * 2**20, "the memory of a guess (RFC 7914)"
 
 
 def test_a_python_without_scrypt_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

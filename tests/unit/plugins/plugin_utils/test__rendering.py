@@ -10,6 +10,7 @@ import hashlib
 import pathlib
 import textwrap
 import typing as t
+import urllib.parse
 
 import pytest
 from ansible.inventory.manager import InventoryManager
@@ -137,14 +138,16 @@ def test_src_beside_the_inventory_and_by_its_whole_path(site: Site) -> None:
     assert site.script({"slurm_worker_prolog": [{"name": "a", "src": str(path)}]}).content
 
 
-def test_the_playbooks_files_come_before_the_inventorys(site: Site) -> None:
-    site.write("inventory/files/a.sh", b"#!/bin/sh\n# inventory\n")
-    site.write("files/a.sh", b"#!/bin/sh\n# playbook\n")
+@pytest.mark.parametrize(("source", "folder"), [("src", "files"), ("template", "templates")])
+def test_the_playbooks_files_come_before_the_inventorys(source: str, folder: str, site: Site) -> None:
     values = {
         "ansible_inventory_sources": [str(site.directory / "inventory")],
-        "slurm_worker_prolog": [{"name": "a", "src": "a.sh"}],
+        "slurm_worker_prolog": [{"name": "a", source: "a.sh"}],
     }
-    assert b"playbook" in site.script(values).content
+    # The last one first.
+    for place in ("inventory", f"inventory/{folder}", ".", folder):
+        site.write(f"{place}/a.sh", f"#!/bin/sh\n# {place}\n")
+        assert site.script(values).content.decode().endswith(f"# {place}\n")
 
 
 def test_template_sees_the_hosts_variables_and_keeps_its_form(site: Site) -> None:
@@ -207,6 +210,8 @@ def test_an_undefined_variable_of_a_template(site: Site) -> None:
 @pytest.mark.parametrize("text", ['for i in "${#list[@]}"; do :; done', "echo ${#HOME}", "awk '{%}'"])
 def test_the_shells_own_marks_in_a_variable(text: str, site: Site) -> None:
     problem = site.problem(site.load(f"slurm_worker_prolog: |\n  #!/bin/bash\n  {text}\n"))
+    said = "Missing end of comment tag" if "{#" in text else "unexpected '}'"
+    assert f"Syntax error in template: {said}" in problem.message
     assert "${#name}" in problem.remedy
     assert "`src`" in problem.remedy
     assert "!unsafe" in problem.remedy
@@ -221,10 +226,13 @@ def test_the_shells_own_marks_in_an_unsafe_text_and_in_a_file(site: Site) -> Non
 
 @pytest.mark.parametrize("source", ["src", "template"])
 def test_a_file_that_is_not_there(source: str, site: Site) -> None:
-    problem = site.problem(site.load(f"slurm_worker_prolog:\n  - {{name: a, {source}: gone.sh}}\n"))
+    values = site.load(f"slurm_worker_prolog:\n  - {{name: a, {source}: gone.sh}}\n")
+    problem = site.problem({"ansible_inventory_sources": ["/inventories/one", "/inventories/two/hosts"], **values})
     folder = {"src": "files", "template": "templates"}[source]
+    # The playbook's directory, those of the inventories, and the working directory.
+    places = f"{site.directory}, /inventories, /inventories/two, /"
     assert (
-        f"has a {source} that cannot be used: there is no file gone.sh in {folder}/ or directly below {site.directory}"
+        f"has a {source} that cannot be used: there is no file gone.sh in {folder}/ or directly below {places}"
         in problem.message
     )
     assert "correct the" in problem.remedy
@@ -401,6 +409,9 @@ USED = {
     "an included text": "lookup('template', 'part.j2')",
     "a fact that holds it": "joined",
     "a fact that is its hash": "hashed",
+    "a fact that is four of its characters": "four",
+    "a fact that is it in hexadecimal": "in_hex",
+    "a fact that is it in a URL": "in_url",
 }
 
 NOT_USED = {
@@ -411,6 +422,7 @@ NOT_USED = {
     "the plain part of a dictionary": "db.host",
     "the clock": "now().microsecond",
     "chance": "range(1000000000000) | random",
+    "a fact that is three of its characters": "three",
 }
 
 
@@ -435,6 +447,10 @@ def around(site: Site) -> Values:
         "sliced": secret[3:8],
         "joined": f"user={secret}",
         "hashed": hashlib.sha256(secret.encode()).hexdigest(),
+        "four": secret[3:7],
+        "three": secret[3:6],
+        "in_hex": secret.encode().hex(),
+        "in_url": urllib.parse.quote(secret),
         "asked": {"stdout": base64.b64encode(secret.encode()).decode(), "rc": 0},
         "harmless": "four words of text",
     }
@@ -514,6 +530,7 @@ def test_a_definition_in_an_encrypted_file_shows_names_and_bounds(site: Site) ->
         'nodes: "n{{ pin }}"',
         'on_failure: "{{ pw }}"',
         'src: "{{ pw }}.sh"',
+        'template: "{{ pw }}.j2"',
         'no_log: "{{ pw }}"',
     ],
 )
@@ -521,7 +538,7 @@ def test_a_secret_in_what_everybody_sees_is_refused_and_not_quoted(option: str, 
     rest = "".join(
         f", {key}: {value}"
         for key, value in {"name": "a", "content": '"#!/bin/sh"'}.items()
-        if not option.startswith(key) and not (key == "content" and option.startswith("src"))
+        if not option.startswith(key) and not (key == "content" and option.startswith(("src", "template")))
     )
     values = {**around(site), **site.load(f"slurm_worker_prolog:\n  - {{{option}{rest}}}\n")}
     problem = site.problem(values)
