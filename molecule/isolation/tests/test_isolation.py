@@ -11,12 +11,16 @@ import re
 import typing as t
 
 import pytest
-from conftest import HOSTS, ROOT, Lab, differences, extra
+from conftest import HOSTS, ROOT, WORKERS, Lab, differences, extra
 from world import look
 
 DEFINITION = f"--extra-vars=@{ROOT}/molecule/isolation/vars/isolation.yml"
 CHANGED = extra(
-    {"slurm_extra_conf": "PrologEpilogTimeout=78\n", "slurm_worker_prolog": "#!/bin/sh\nset -eu\necho new\n"}
+    {
+        "slurm_extra_conf": "PrologEpilogTimeout=78\n",
+        "slurm_worker_prolog": "#!/bin/sh\nset -eu\necho new\n",
+        "slurm_login_init": "#!/bin/sh\nset -eu\necho hello >/etc/motd\n",
+    }
 )
 FAKE = "/opt/fake"
 
@@ -225,13 +229,52 @@ def test_check_on_the_cluster_as_it_is(lab):
         assert f"\n+{line}\n" in done.stdout
 
 
+#: What every run prints: its plays and tasks, the hosts on which a task changes nothing, and the sums.
+USUAL = re.compile(
+    r"(PLAY|TASK) \[|(ok|skipping): \[[^\]]*\]$|skipping: no hosts matched$|PLAY RECAP |\w+ +: ok=\d+ +changed=0 |$"
+)
+STAGED = ("login", *WORKERS)
+#: Task by task the hosts on which CHANGED changes something, and the lines of the diffs.
+SHOWN = {
+    "Stage the release beside the active one": (STAGED, []),
+    "Plan, and show each distinct change once (--diff)": (
+        ["controller"],
+        ["+echo hello >/etc/motd", "+echo new", '-echo "job ${SLURM_JOB_ID:?}"', "-echo welcome >/etc/motd"],
+    ),
+    "Change slurm.conf": (["controller"], ["+PrologEpilogTimeout=78", "-PrologEpilogTimeout=77"]),
+    "Let Slurm read its changed slurm.conf": (["controller"], []),
+    "Run the init scripts": (["login"], []),
+    "Activate the staged release": (STAGED, [*["+current"] * 4, *["-current"] * 4]),
+}
+
+
+def shown(done):
+    """The same of a run."""
+    found = {}
+    for part in done.stdout.partition("PLAY RECAP")[0].split("\nTASK [")[1:]:
+        name = part.partition("] ***")[0].rpartition(" : ")[2]
+        hosts, lines = found.setdefault(name, ([], []))
+        hosts += re.findall(r"(?m)^changed: \[(\w+)", part)
+        headers = re.compile(r"(--- before|\+\+\+ after)")
+        lines += [line for line in re.findall(r"(?m)^[-+].*", part) if not headers.match(line)]
+    return {
+        name: (sorted(hosts), sorted(re.sub(r" -> releases/\w+$", "", line) for line in lines))
+        for name, (hosts, lines) in found.items()
+        if hosts or lines
+    }
+
+
 def test_check_beside_a_committed_definition(lab):
     done = lab.play(DEFINITION)
     assert done.returncode == 0, done.stdout + done.stderr
-    for arguments in ([DEFINITION], [DEFINITION, CHANGED], [DEFINITION, extra({"slurm_extra_conf": ""})]):
+    said = {}
+    for name, more in (("the same", []), ("changed", [CHANGED]), ("less", [extra({"slurm_extra_conf": ""})])):
         with nothing_changes(lab):
-            done = lab.play("--check", "--diff", *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
+            said[name] = lab.play("--check", "--diff", DEFINITION, *more)
+        assert said[name].returncode == 0, said[name].stdout + said[name].stderr
+    assert [line for line in said["the same"].stdout.splitlines() if not USUAL.match(line)] == []
+    assert shown(said["changed"]) == {name: (sorted(hosts), lines) for name, (hosts, lines) in SHOWN.items()}
+    assert shown(said["less"])["Change slurm.conf"] == (["controller"], ["-PrologEpilogTimeout=77"])
 
 
 @pytest.mark.parametrize("playbook", ["validate", "status", "rollback"])
