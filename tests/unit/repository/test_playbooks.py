@@ -1,7 +1,7 @@
 # Copyright (c) 2026, nodecycle.slurm maintainers
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No play takes from the user's ansible.cfg what its meaning depends on."""
+"""No play takes from the user's ansible.cfg what its meaning depends on, and the probes are as the user's variables say."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ def test_tags_leave_out_nothing(root: pathlib.Path) -> None:
         for play in yaml.safe_load(path.read_text()):
             for task in [*play.get("pre_tasks", []), *play.get("roles", []), *play.get("tasks", [])]:
                 assert task.get("tags") == ["always"], f"{path.name}: {task}"
+
+
+def test_a_probe_is_what_the_variables_say_and_so_is_the_question_whether_slurm_takes_it(root: pathlib.Path) -> None:
+    calls = [
+        {option: value for option, value in task["nodecycle.slurm.probe"].items() if option not in ("name", "state")}
+        for name in ("prepare", "probe")
+        for task in yaml.safe_load((root / f"roles/rollout/tasks/{name}.yml").read_text())
+        if "nodecycle.slurm.probe" in task
+    ]
+    question, probe = calls
+    assert question == probe
+    for option in ("user", "account", "qos", "gres", "command", "timeout"):
+        assert f"slurm_probe_{option}" in probe[option]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _slurm
@@ -316,6 +317,17 @@ def test_the_clock_is_the_controllers() -> None:
     assert abs(_slurm.Slurm(Recording(config=(0, "", ""))).clock() - time.time()) < 5
 
 
+@pytest.fixture(params=["UTC0", "JST-9"])
+def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    """The time zone of this machine."""
+    with monkeypatch.context() as context:
+        context.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_zone")
 def test_times() -> None:
     assert _slurm.epoch("2026-11-22T14:40:33") == 1795358433
     assert _slurm.utc(1795358433.9) == "2026-11-22T14:40:33"
