@@ -15,6 +15,7 @@ from .console import LabError, say
 from .engine import call, container, digest_of, digests_in_use, images, is_running, present, prune_images, table
 from .images import make_slurm, slurm_image, suite
 from .machine import prepare, write_containers_conf
+from .packages import install
 from .process import environment, own_playbook, playbook, program, run_through
 from .settings import ENGINE, ENGINES, HOSTS, INVENTORY, NAME, ROOT, SUITES, USERS, VERSION
 
@@ -141,6 +142,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("-u", "--user", choices=[*sorted(USERS), "root"], help="as this user")
     command.add_argument("host", choices=HOSTS)
     command.add_argument("command", nargs=argparse.REMAINDER)
+    text = "install Debian packages on a host, also where it reaches no mirror"
+    command = add("install", lambda a: install(a.host, a.packages), text)
+    command.add_argument("host", choices=HOSTS)
+    command.add_argument("packages", nargs="+", metavar="PACKAGE")
     text = "run a playbook on the lab, such as `lab/lab play site.yml --check --diff`"
     command = add("play", lambda a: play(*a.command), text)
     command.add_argument("command", nargs=argparse.REMAINDER, metavar="PLAYBOOK [ARGUMENT...]")
