@@ -37,7 +37,7 @@ MEMORY = "256M"
 _BUSY = ("Requested nodes are busy", "Required node not available (down, drained or reserved)")
 
 _WHAT_THE_PROBE_IS = (
-    "These variables decide about the job: slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_gres, "
+    "These variables decide about the job: slurm_probe, slurm_probe_user, slurm_probe_account, slurm_probe_qos, slurm_probe_gres, "
     "slurm_probe_command and slurm_probe_timeout."
 )
 
@@ -233,16 +233,23 @@ def has_passed(job: Job) -> bool:
     return job.state == "COMPLETED" and job.exit_code == "0:0"
 
 
-def _is_about_accounts(reason: str) -> bool:
-    return any(word in reason for word in ("Assoc", "QOS", "Account", "User", "account", "user", "permission"))
+def is_about_accounts(reason: str) -> bool:
+    """Whether Slurm refuses a job, or lets it wait, because of its user, account or QOS."""
+    return any(word in reason for word in ("Assoc", "QOS", "qos", "Account", "User", "account", "user", "permission"))
+
+
+def _remedy_for_accounts(user: str) -> str:
+    return (
+        f"If Slurm enforces associations, {user} needs one (sacctmgr -i add user {user} account=ACCOUNT), or slurm_probe_user names a user that "
+        "has one. slurm_probe_account and slurm_probe_qos choose among that user's accounts and QOS"
+    )
 
 
 def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     """The fault of a job that has not passed, and whether it is the job's rather than the scripts'."""
     who = f"{job.node}, partition {job.partition}"
     if job.state == "REFUSED":
-        hint = ": choose another slurm_probe_account or slurm_probe_user" if _is_about_accounts(job.reason) else ""
-        return f"{who}: sbatch refuses the job: {job.reason}{hint}", True
+        return f"{who}: sbatch refuses the job: {job.reason}", True
     who = f"{who}, job {job.id}"
     if job.state == "GONE":
         return f"{who}: the controller no longer knows the job, so its result is unknown (MinJobAge)", True
@@ -270,15 +277,13 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     said = f"{who}: did not start within {timeout} seconds; Slurm says {job.reason or job.state}"
     if job.reason in ("Resources", "Priority", ""):
         return f"{said}: the node is busy, choose another one with slurm_canary", True
-    if _is_about_accounts(job.reason):
-        return f"{said}: choose another slurm_probe_account or slurm_probe_user", True
     return said, True
 
 
-def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -> list[str]:
+def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int, user: str) -> list[str]:
     """The reasons why the probe has not passed, a sentence each; none if it has."""
     found = []
-    blame_job = False
+    blame_job = blame_accounts = False
     for name, node in nodes.items():
         if _ownership.is_out(node):
             found.append(f"{name}: out of service now: {_ownership.describe(node)}")
@@ -287,6 +292,9 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int) -
             words, job_itself = _complaint(job, timeout)
             found.append(words)
             blame_job = blame_job or job_itself
+            blame_accounts = blame_accounts or (job_itself and is_about_accounts(job.reason))
+    if blame_accounts:
+        found.append(_remedy_for_accounts(user))
     if blame_job:
         found.append(_WHAT_THE_PROBE_IS)
     return found

@@ -131,14 +131,22 @@ def submit(slurm: Slurm, node: str, partition: str, user: pwd.struct_passwd, par
 
 
 def refused(
-    slurm: Slurm, wanted: t.Iterable[tuple[str, str]], user: pwd.struct_passwd, params: dict[str, t.Any]
+    slurm: Slurm,
+    wanted: t.Iterable[tuple[str, str]],
+    apart: t.Container[str],
+    user: pwd.struct_passwd,
+    params: dict[str, t.Any],
 ) -> list[_probe.Job]:
-    """The jobs that Slurm would refuse. It is only asked."""
+    """The jobs that Slurm would refuse. It is only asked.
+
+    Of a node that is apart, in a reservation of others, Slurm says that it is not available; ours will lie over it.
+    """
     jobs = []
     for node, partition in wanted:
         command = _probe.trial(_probe.submission(node, partition, user.pw_name, user.pw_gid, params))
         _out, refusal = sbatch(slurm, command, user)
-        if refusal and not _probe.is_busy(refusal):
+        counts = _probe.is_about_accounts(refusal) if node in apart else not _probe.is_busy(refusal)
+        if refusal and counts:
             jobs.append(_probe.Job("", node, partition, "REFUSED", refusal))
     return jobs
 
@@ -193,8 +201,8 @@ def reserve_and_run(
     clear(slurm, user.pw_name)
     jobs: list[_probe.Job] = []
     try:
-        users = dict.fromkeys(["root", user.pw_name])
-        slurm.reserve(RESERVATION, _hostlist.fold(nodes), users, _probe.reserved_minutes(params["timeout"]))
+        # Not root, too: where Slurm enforces associations, each user of a reservation needs one.
+        slurm.reserve(RESERVATION, _hostlist.fold(nodes), [user.pw_name], _probe.reserved_minutes(params["timeout"]))
         for node, partition in _probe.wanted(nodes, params["partitions"], closed):
             jobs.append(submit(slurm, node, partition, user, params))
         jobs = follow(slurm, jobs, params["name"], params["timeout"])
@@ -272,17 +280,15 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     if is_question:
         wanted = _probe.wanted(nodes, params["partitions"], closed)
         jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
-        # Of a node in a reservation of others Slurm says that it is not available; ours will lie over it.
-        apart = _probe.reserved(reservations.values())
-        asked = [(node, partition) for node, partition in wanted if node not in apart]
-        problems = _probe.problems(refused(slurm, asked, user, params), nodes, params["timeout"])
+        jobs_refused = refused(slurm, wanted, _probe.reserved(reservations.values()), user, params)
+        problems = _probe.problems(jobs_refused, nodes, params["timeout"], user.pw_name)
     else:
         jobs, completing = probe(module, slurm, nodes, user, closed, params)
         if not all(map(_probe.has_passed, jobs)):
             # The node's drain may come a moment after the job's end.
             time.sleep(1)
         nodes = slurm.nodes(params["name"])
-        problems = _probe.problems(jobs, nodes, params["timeout"])
+        problems = _probe.problems(jobs, nodes, params["timeout"], user.pw_name)
         if completing:
             problems.append(_probe.late(completing))
     result: dict[str, t.Any] = {

@@ -154,15 +154,15 @@ def test_over(fields: dict[str, t.Any], node: str, over: bool) -> None:
 
 
 def test_no_problem() -> None:
-    assert _probe.problems([job(state="COMPLETED", exit_code="0:0")], NODES, 60) == []
+    assert _probe.problems([job(state="COMPLETED", exit_code="0:0")], NODES, 60, "slurm") == []
 
 
 @pytest.mark.parametrize(
     ("fields", "words", "variables"),
     [
         (
-            {"state": "REFUSED", "reason": "Invalid account"},
-            "n1, partition batch: sbatch refuses the job: Invalid account: choose another slurm_probe_account",
+            {"state": "REFUSED", "reason": "Requested partition is down"},
+            "n1, partition batch: sbatch refuses the job: Requested partition is down",
             True,
         ),
         ({"state": "GONE"}, "job 12: the controller no longer knows the job", True),
@@ -173,18 +173,36 @@ def test_no_problem() -> None:
         ({"state": "COMPLETED", "exit_code": "1:0"}, "job 12: COMPLETED with exit code 1:0", False),
         ({"restarts": 1, "reason": "launch failed requeued held"}, "Slurm says launch failed requeued held", False),
         ({"reason": "Resources"}, "Slurm says Resources: the node is busy, choose another one with slurm_canary", True),
-        ({"reason": "AssocGrpJobsLimit"}, "choose another slurm_probe_account or slurm_probe_user", True),
         ({"reason": "PartitionDown"}, "did not start within 60 seconds; Slurm says PartitionDown", True),
     ],
 )
 def test_problems(fields: dict[str, t.Any], words: str, variables: bool) -> None:
-    found = _probe.problems([job(**fields)], NODES, 60)
+    found = _probe.problems([job(**fields)], NODES, 60, "slurm")
     assert words in found[0]
     assert any("slurm_probe_command" in line for line in found) is variables
+    assert "sacctmgr" not in " ".join(found)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": "REFUSED", "reason": "Invalid account or account/partition combination specified"},
+        {"state": "REFUSED", "reason": "Invalid qos specification"},
+        {"reason": "AssocGrpJobsLimit"},
+        {"reason": "QOSMaxJobsPerUserLimit"},
+    ],
+)
+def test_the_remedy_for_a_user_without_an_account(fields: dict[str, t.Any]) -> None:
+    jobs = [job(**fields), job(**fields)]
+    found = _probe.problems(jobs, NODES, 60, "slurm")
+    assert len(found) == len(jobs) + 2
+    assert "sacctmgr -i add user slurm account=" in found[-2]
+    for name in ("user", "account", "qos"):
+        assert all(f"slurm_probe_{name}" in line for line in found[-2:])
 
 
 def test_a_drain_is_a_problem_though_the_job_went_well() -> None:
-    found = _probe.problems([job(state="COMPLETED", exit_code="0:0")], {"n1": DRAINED}, 60)
+    found = _probe.problems([job(state="COMPLETED", exit_code="0:0")], {"n1": DRAINED}, 60, "slurm")
     assert found == ["n1: out of service now: IDLE+DRAIN, Prolog error [slurm@2026-11-22T14:40:33]"]
 
 
