@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import dataclasses
 import json
 import re
@@ -217,6 +218,12 @@ def parse_partitions(text: str) -> dict[str, str]:
     """The partitions in C(scontrol show partition -o), each with its state: V(UP), or V(DOWN), V(DRAIN) or V(INACTIVE) for a closed one."""
     found = re.findall(r"^PartitionName=(\S+)(?:.* State=(\S+))?", text, re.MULTILINE)
     return {name: state or "UP" for name, state in found}
+
+
+def partitions_by_qos(text: str) -> list[str]:
+    """The partitions in C(scontrol show partition -o) that allow or deny jobs by their QOS."""
+    found = re.findall(r"^PartitionName=(\S+)(?:.* AllowQos=(\S+))?(?:.* DenyQos=(\S+))?", text, re.MULTILINE)
+    return [name for name, allowed, denied in found if allowed not in ("", "ALL") or denied]
 
 
 def closed_partitions(partitions: t.Mapping[str, str]) -> list[str]:
@@ -432,6 +439,21 @@ class Slurm:
     def partitions(self) -> dict[str, str]:
         """All partitions, hidden ones too, each with its state."""
         return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
+
+    def waits_for_database(self, cluster: Cluster) -> list[str]:
+        """The partitions for which this controller would end when slurmdbd is back, if it read slurm.conf now, without slurmdbd.
+
+        It then renews its copy of the database, and waits for itself (23.11 to 24.11.5).
+        """
+        release = tuple(int(number) for number in re.findall(r"\d+", cluster.version)[:3])
+        if "slurmdbd" not in cluster.config.get("AccountingStorageType", "") or not (23, 11) <= release < (24, 11, 6):
+            return []
+        found = partitions_by_qos(self.call("scontrol", "show", "partition", "-a", "-o"))
+        if found:
+            with contextlib.suppress(SlurmError):
+                self.call("sacctmgr", "-n", "show", "cluster", "format=cluster")
+                return []
+        return found
 
     def reservations(self) -> dict[str, dict[str, str]]:
         """All reservations and their fields."""

@@ -92,6 +92,13 @@ loose_partitions:
   returned: success
   type: dict
   sample: {night: 2}
+waits_for_database:
+  description:
+    - The partitions with C(AllowQos) or C(DenyQos), if slurmdbd does not answer and this is Slurm 23.11 to 24.11.5. A controller that reads
+      slurm.conf then ends when slurmdbd is back.
+  returned: success
+  type: list
+  elements: str
 nodes:
   description: State of each node by its name, as RV(nodecycle.slurm.node_info#module:nodes).
   returned: success
@@ -210,6 +217,7 @@ def main() -> t.NoReturn:
             name: len(slurm.queue("%A", "-p", name))
             for name in _run_time.vanishing(partitions, main_keys, cluster.config)
         }
+        waiting = slurm.waits_for_database(cluster)
         fragment_path = _conf.fragment_path(cluster.conf_path, _ansible.read_text)
         fragment = _ansible.read_text(fragment_path)
         store = Store(module.params["root"], cluster.slurm_user)
@@ -229,6 +237,7 @@ def main() -> t.NoReturn:
         partitions=list(partitions),
         closed_partitions=closed_partitions(partitions),
         loose_partitions=loose,
+        waits_for_database=waiting,
         nodes={name: _ownership.facts(node, cluster.slurm_user) for name, node in nodes.items()},
         # Comments and values are others' words.
         conf=_ansible.shown([dataclasses.asdict(entry) for entry in conf]),

@@ -164,6 +164,7 @@ def check_cluster(
     problems += _check_conflicts(used, settings, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     problems += _check_partitions(conf_text(used, settings), settings, cluster)
+    problems += _check_database(conf_text(used, settings), settings, cluster)
     return problems
 
 
@@ -282,6 +283,21 @@ def _check_partitions(text: str, settings: Settings, cluster: t.Mapping[str, t.A
         )
         for name, jobs in cluster["loose_partitions"].items()
         if jobs and name not in kept
+    ]
+
+
+def _check_database(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """A controller that would end later, because it reads slurm.conf while its database is away."""
+    waiting = cluster["waits_for_database"]
+    if not waiting or (conf_is_settled(text, settings, cluster) and not cluster["reconfigure_due"]):
+        return []
+    return [
+        Problem(
+            "slurm.conf",
+            f"has to change, and slurmdbd does not answer: slurmctld {cluster['version']} would end when slurmdbd is back, because "
+            f"{', '.join(waiting)} has AllowQos or DenyQos",
+            "start slurmdbd first, or update Slurm (24.11.6 has the fix)",
+        )
     ]
 
 

@@ -62,7 +62,7 @@ def test_an_example_passes_as_it_stands(page: str, text: str, tmp_path: pathlib.
     (tmp_path / "hosts.yml").write_text(INVENTORY)
     # What the page says beside it.
     more = "" if "prolog_of_all:" not in text else "prolog_of_group: []\n"
-    if "slurm_script_path" in text or "_unit:" in text or "_conf_keys:" in text:
+    if "slurm_script_path" in text or "_unit:" in text or "_conf_keys:" in text or "slurm_probe_" in text:
         more += "slurm_worker_prolog: |\n  #!/bin/sh\n  set -e\n  true\n"
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "group_vars/all.yml").write_text(text + more)

@@ -36,6 +36,7 @@ CLUSTER = {
     "conf": [],
     "adopted": [],
     "loose_partitions": {},
+    "waits_for_database": [],
     "reconfigure_due": False,
     "fragment": "",
     "included": False,

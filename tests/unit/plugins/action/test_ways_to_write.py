@@ -144,6 +144,7 @@ PLAY = {
                     "conf": [],
                     "adopted": [],
                     "loose_partitions": {},
+                    "waits_for_database": [],
                     "reconfigure_due": False,
                     "fragment": "",
                     "included": False,

@@ -384,3 +384,31 @@ def test_a_reservation_lies_over_those_of_others_and_over_running_jobs() -> None
         "Nodes=n[1-2]",
     } == set(create[3:])
     assert delete == ["scontrol", "delete", "reservation=r"]
+
+
+@pytest.mark.parametrize(
+    ("version", "storage", "qos", "answers", "found"),
+    [
+        ("24.11.5", "accounting_storage/slurmdbd", "AllowQos=debug", False, ["gpu"]),
+        ("23.11.0", "accounting_storage/slurmdbd", "DenyQos=debug", False, ["gpu"]),
+        ("24.11.5", "accounting_storage/slurmdbd", "AllowQos=debug", True, []),
+        ("24.11.5", "accounting_storage/slurmdbd", "AllowQos=ALL", False, []),
+        ("24.11.5", "(null)", "AllowQos=debug", False, []),
+        ("24.11.6", "accounting_storage/slurmdbd", "AllowQos=debug", False, []),
+        ("23.02.7", "accounting_storage/slurmdbd", "AllowQos=debug", False, []),
+    ],
+)
+def test_a_controller_that_would_end_when_its_database_is_back(
+    version: str, storage: str, qos: str, answers: bool, found: list[str]
+) -> None:
+    def run(command: list[str]) -> tuple[int, str, str]:
+        if command[0] == "sacctmgr":
+            return (0, "lab\n", "") if answers else (1, "", "sacctmgr: error: Problem talking to the database")
+        parts = {"batch": "AllowQos=ALL", "gpu": qos}
+        lines = (
+            f"PartitionName={name} AllowGroups=ALL {words} AllocNodes=ALL State=UP\n" for name, words in parts.items()
+        )
+        return 0, "".join(lines), ""
+
+    cluster = _slurm.Cluster(version, "lab", "/c", "slurm", ("c",), {"AccountingStorageType": storage})
+    assert _slurm.Slurm(run).waits_for_database(cluster) == found

@@ -27,6 +27,7 @@ CLUSTER: dict[str, t.Any] = {
     "included": False,
     "version": "24.11.5",
     "loose_partitions": {},
+    "waits_for_database": [],
     "reconfigure_due": False,
 }
 
@@ -342,6 +343,22 @@ def test_a_reconfigure_that_would_end_jobs_is_refused(
     assert [where for where, message, _remedy in problems if "would end the 2 jobs" in message] == (
         ["slurm_extra_conf"] if is_refused else []
     )
+
+
+@pytest.mark.parametrize(
+    ("waiting", "extra", "differs", "is_refused"),
+    [
+        ([], "A=1\n", {}, False),
+        (["gpu"], "A=1\n", {}, True),
+        (["gpu"], "", {}, False),
+        (["gpu"], "", {"reconfigure_due": True}, True),
+    ],
+)
+def test_a_reconfigure_that_would_end_the_controller_later_is_refused(
+    waiting: list[str], extra: str, differs: dict[str, t.Any], is_refused: bool
+) -> None:
+    problems = check(hosts(), cluster={"waits_for_database": waiting, **differs}, extra_conf=extra)
+    assert any("slurmdbd does not answer" in message for _where, message, _remedy in problems) is is_refused
 
 
 # --- settled
