@@ -510,8 +510,12 @@ class Killer:
 
     def lose(self, host: str, task: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A run during which the power of a host fails, at the start of the task of this name; its result."""
+        return self.interrupt(task, f"podman kill {NAME}-{host}", *arguments)
+
+    def interrupt(self, task: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A run during which a command runs on this machine, at the start of the task of this name; its result."""
         log = self.CACHE / "run"
-        done = self._play(log, *arguments, KILLER_AT=task, KILLER_COMMAND=f"podman kill {NAME}-{host}")
+        done = self._play(log, *arguments, KILLER_AT=task, KILLER_COMMAND=command)
         assert task in log.read_text().splitlines()
         return done
 
