@@ -11,6 +11,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible refuses to start in a locale that is not UTF-8, which a bare container has.
 export LC_ALL := C.UTF-8
 
+# SLURM=26.05 is another release than the default's.
+export LAB_SLURM_VERSION := $(or $(SLURM),$(LAB_SLURM_VERSION))
+
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog
 # lab-test waits more than it works, so another gate runs beside it. The scenarios leave a fourth of both cores to the rest.
