@@ -165,7 +165,10 @@ class _Prepared:
 
 def _prepare(script: Script) -> _Prepared:
     hits, text = check_files.check(script.content)
-    return _Prepared(script, hits, text, read_shebang(text or b"") or Shebang("/bin/bash", ""))
+    shebang = read_shebang(text or b"") or Shebang("/bin/bash", "")
+    if text is not None and shebang.program in parser.DIALECTS:
+        text = parser.as_utf_8(text)
+    return _Prepared(script, hits, text, shebang)
 
 
 def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit]]:

@@ -36,6 +36,12 @@ class ShellSyntaxError(Exception):
 _PLACE = re.compile(r"(?:<standard input>:)?(\d+|\?):(\d+|\?): (.*)", re.DOTALL)
 
 
+def as_utf_8(source: bytes) -> bytes:
+    """The text with a comma for each byte that is not UTF-8: neither program takes such bytes, a shell does, and a comma says nothing to it."""
+    text = source.decode("utf-8", "surrogateescape")
+    return re.sub(r"[\udc80-\udcff]", ",", text).encode()
+
+
 def parse(source: bytes, dialect: str) -> Node:
     """The syntax tree of a text, by shfmt. Raises ShellSyntaxError, and LintError where it is shfmt that does not work."""
     done = _shfmt(source, dialect)

@@ -266,6 +266,21 @@ def test_bad_input_is_a_finding_and_never_a_traceback(content: bytes, expected: 
     assert all(finding.line >= 1 and finding.message for finding in found)
 
 
+def test_a_script_that_is_not_utf_8_is_linted_as_any_other() -> None:
+    latin = b"#!/bin/bash\n# f\xfcr alle\ngr\xfc\xdfe() { logger \xe9; }\necho '\xe4\xf6' $SLURM_JOB_NAME\ncd /x; squeue\nrm -rf $nowhere/\xe9\n"
+    encoding, *others = lint(script(latin))
+    assert (encoding.rule, encoding.severity, encoding.line, encoding.column) == ("text-encoding", "warning", 2, 4)
+    assert {"slurm-command", "unquoted-user-text", "unsafe-delete"} <= {finding.rule for finding in others}
+    assert others == lint(script(latin.decode("latin-1").translate(dict.fromkeys(range(128, 256), ",")).encode()))
+
+
+def test_what_python_makes_of_a_script_that_is_not_utf_8_is_not_hidden() -> None:
+    text = b"x = '\xfc'\n"
+    assert "syntax-error" in [finding.rule for finding in lint(script(b"#!/usr/bin/python3\n" + text))]
+    (known,) = lint(script(b"#!/usr/bin/python3\n# -*- coding: latin-1 -*-\n" + text))
+    assert (known.rule, known.severity) == ("text-encoding", "warning")
+
+
 def test_a_mistake_of_the_linter_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_subject: object) -> list[object]:
         raise KeyError("Cmd")
