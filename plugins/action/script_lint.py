@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
     def _script(self, entry: dict[str, t.Any], number: int) -> Script:
         """A script of the arguments, read from its file where it names one."""
         if entry["content"] is not None:
-            content, origin = entry["content"].encode(), f"scripts[{number}]"
+            content, origin = entry["content"].encode("utf-8", "surrogateescape"), f"scripts[{number}]"
         else:
             content, origin = self._read(entry["src"], number), entry["src"]
         name = entry["name"] or os.path.basename(entry["src"] or origin)

@@ -50,6 +50,12 @@ def test_good_scripts_change_nothing_and_warn_of_nothing() -> None:
     assert run(inline(GOOD)) == {"changed": False, "findings": []}
 
 
+def test_a_text_that_was_read_from_a_file_in_latin_1_is_linted() -> None:
+    """As a lookup gives it."""
+    result = run(inline(WARNING + "# f\udcfcr alle\n"))
+    assert {"text-encoding", "world-writable"} <= {finding["rule"] for finding in result["findings"]}
+
+
 def test_an_error_fails_and_says_all() -> None:
     result = run(inline(ERROR))
     assert result["failed"] is True
