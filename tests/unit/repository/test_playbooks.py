@@ -6,24 +6,34 @@
 from __future__ import annotations
 
 import pathlib
+import re
+import typing as t
 
 import yaml
 
+#: Where plays of one's own with our roles are shown.
+EXAMPLES = ("docs/guide/rollout.md", "molecule/boot/converge.yml")
+
+
+def plays_in(path: pathlib.Path) -> list[dict[str, t.Any]]:
+    """The plays of a playbook, or of the examples in a page."""
+    text = path.read_text()
+    documents = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if path.suffix == ".md" else [text]
+    loaded = [yaml.safe_load(document) for document in documents]
+    return [play for document in loaded if isinstance(document, list) for play in document if "hosts" in play]
+
 
 def test_every_play_says_what_it_relies_on(root: pathlib.Path) -> None:
-    plays = [
-        (path.name, play)
-        for path in sorted((root / "playbooks").glob("*.yml"))
-        for play in yaml.safe_load(path.read_text())
-        if "hosts" in play
-    ]
+    paths = [*sorted((root / "playbooks").glob("*.yml")), *(root / name for name in EXAMPLES)]
+    plays = [(path.name, play) for path in paths for play in plays_in(path)]
+    assert [name for name, _play in plays].count("rollout.md") == 3
     assert len(plays) > 15
     for name, play in plays:
-        where = f"{name}: {play['name']}"
-        assert play["strategy"] == "linear", where
-        assert play["timeout"] == 0, where
-        assert play["gather_facts"] is False, where
-        assert isinstance(play["any_errors_fatal"], bool), where
+        where = f"{name}: {play.get('name', play['hosts'])}"
+        assert play.get("strategy") == "linear", where
+        assert play.get("timeout") == 0, where
+        assert play.get("gather_facts") is False, where
+        assert isinstance(play.get("any_errors_fatal"), bool), where
         # ignore_unreachable does nothing beside a true one.
         assert not (play["any_errors_fatal"] and play.get("ignore_unreachable")), where
 
