@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import typing as t
 
@@ -55,6 +56,11 @@ def machine(host: pathlib.Path) -> Host:
     return Host(host)
 
 
+NOTHING = {"changed": False, "id": "", "previous": "", "active": True}
+#: The logs outlive the collection.
+KEPT = {"var/log/nodecycle", "var/log/nodecycle/worker_prolog.log", "var/log/nodecycle/worker_epilog.log"}
+
+
 def test_a_script_in_latin_1_is_staged_as_it_is(machine: Host) -> None:
     content = b"#!/bin/bash\n# f\xfcr alle\nlogger \xe9\r\n"
     release = _release.build({"worker_prolog": [Script("l", content)]}, machine.store.root, {"job": "exit 0\n"})
@@ -65,3 +71,50 @@ def test_a_script_in_latin_1_is_staged_as_it_is(machine: Host) -> None:
     (shown,) = (diff["after"] for diff in done["diff"] if diff["after_header"].endswith("10-l"))
     assert "# f\ufffdr alle" in shown
     json.dumps(done).encode()
+
+
+@pytest.mark.parametrize("hooks", [{}, {"worker_init": []}], ids=["none", "init"])
+def test_a_bare_host_without_a_hook_of_a_job_gets_no_empty_release(
+    machine: Host, hooks: dict[str, list[t.Any]]
+) -> None:
+    before = machine.paths()
+    assert machine.bring("empty", hooks=hooks) == NOTHING
+    assert machine.paths() == before
+
+
+def test_an_empty_release_runs_nothing_and_is_active(machine: Host) -> None:
+    before = machine.paths()
+    machine.module.check_mode = True
+    assert machine.bring("empty", hooks={"worker_prolog": [], "worker_init": []})["changed"]
+    assert machine.paths() == before
+    machine.module.check_mode = False
+    done = machine.bring("empty")
+    manifest = machine.store.require(done["id"])
+    assert (done["changed"], done["previous"], machine.store.current()) == (True, "", done["id"][:16])
+    assert (manifest["hooks"], manifest["scripts"]) == ({"worker_prolog": []}, {"worker_prolog": []})
+    assert sorted(os.listdir(machine.store.path(done["id"]))) == ["manifest.json", "worker_prolog"]
+    assert machine.bring("empty")["changed"] is False
+
+
+def test_the_empty_release_of_an_undo_has_the_hooks_that_slurm_conf_names(machine: Host, make_release: t.Any) -> None:
+    release = make_release(root=machine.store.root)
+    machine.stage(release)
+    machine.bring("active", id=release.id)
+    done = machine.bring("empty")
+    assert done["previous"] == release.id[:16]
+    assert machine.store.require(done["id"])["hooks"] == {"worker_prolog": [], "worker_epilog": []}
+
+
+def test_a_bare_host_whose_first_run_fails_keeps_nothing_of_ours(machine: Host, make_release: t.Any) -> None:
+    """On the canary, before a batch has made anything the active release; and after that."""
+    before = machine.paths()
+    release = make_release(root=machine.store.root)
+    for step in ("canary", "active"):
+        machine.stage(release)
+        if step == "active":
+            machine.bring("empty", hooks={hook: [] for hook in release.hooks})
+        machine.bring(step, id=release.id, probe_user="")
+        undone = machine.bring("empty", hooks={})
+        assert (undone["previous"], machine.store.canary()) == (release.id[:16] if step == "active" else "", None)
+        machine.bring("absent")
+        assert machine.paths() - KEPT == before
