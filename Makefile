@@ -101,6 +101,16 @@ package: build ## The artifact: its content, and its installation into an empty 
 importer: build ## What Galaxy's importer says of the artifact
 	@nox --session importer
 
+##@ The release
+
+.PHONY: release publish
+release: setup ## Check that everything says the version of the tag, and build the artifact (TAG=v1.2.3)
+	@python tools/release.py check "$(TAG)"
+	@$(MAKE) build
+
+publish: setup ## Put the artifact of `make release` on Galaxy (TAG=v1.2.3; the token is in GALAXY_TOKEN)
+	@python tools/release.py publish "$(TAG)"
+
 ##@ The lab
 
 .PHONY: lab-up lab-down demo-down lab-test molecule bench bench-smoke

@@ -20,6 +20,14 @@ def root() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def committed(root: pathlib.Path) -> set[str]:
+    """The files that git has, or would add on `git add`."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listing = subprocess.run(command, cwd=root, check=True, text=True, stdout=subprocess.PIPE).stdout
+    return {name for name in listing.split("\0") if (root / name).is_file()}
+
+
+@pytest.fixture(scope="session")
 def artifact() -> pathlib.Path:
     """What `make build` has just made."""
     (path,) = ROOT.glob("build/nodecycle-slurm-*.tar.gz")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pathlib
 import re
-import subprocess
 import tarfile
 
 import pytest
@@ -41,13 +40,6 @@ WHOLE = ("meta", "playbooks", "plugins", "roles")
 def content(artifact: pathlib.Path) -> set[str]:
     with tarfile.open(artifact) as tar:
         return {member.name for member in tar if not member.isdir()} - MADE_BY_THE_BUILD
-
-
-@pytest.fixture(scope="module")
-def committed(root: pathlib.Path) -> set[str]:
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listing = subprocess.run(command, cwd=root, check=True, text=True, stdout=subprocess.PIPE).stdout
-    return {name for name in listing.split("\0") if (root / name).is_file()}
 
 
 def test_only_what_was_decided(content: set[str]) -> None:
