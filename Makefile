@@ -15,10 +15,13 @@ export LC_ALL := C.UTF-8
 export LAB_SLURM_VERSION := $(or $(SLURM),$(LAB_SLURM_VERSION))
 
 # What `make test` runs; each is a target below.
-LINTERS := ansible-lint mypy nox shellcheck ruff changelog
+LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # lab-test waits more than it works, so another gate runs beside it. The scenarios leave a fourth of both cores to the rest.
 FIRST := lab-test sanity
+ALONE := molecule
 BESIDE := unit site artifact $(LINTERS) docs bench-smoke
+# The same gates as jobs of a code host; the linters are one.
+JOBS := lint $(filter-out $(LINTERS),$(FIRST) $(ALONE) $(BESIDE))
 
 .PHONY: help
 help: ## This list
@@ -32,7 +35,7 @@ demo: setup ## Start a Slurm cluster in containers, apply playbooks/site.yml to 
 
 test: setup ## Run every check and every test
 	@# The scenarios watch the clock of a Slurm, so nothing runs beside them that claims a core.
-	@python tools/gates.py $(FIRST) --alone molecule --beside $(BESIDE)
+	@python tools/gates.py $(FIRST) --alone $(ALONE) --beside $(BESIDE)
 
 ##@ The parts
 
@@ -43,7 +46,7 @@ setup: ## Install what is missing: packages, .venv, the other collections
 lint: setup ## All linters
 	@python tools/gates.py $(LINTERS)
 
-.PHONY: fix ruff mypy shellcheck ansible-lint nox changelog
+.PHONY: fix ruff mypy shellcheck ansible-lint nox changelog workflows
 fix: setup ## Let the linters mend what they can
 	@tools/scripts python | xargs --null ruff check --fix . || true
 	@tools/scripts python | xargs --null ruff format .
@@ -76,6 +79,19 @@ nox: setup ## What antsibull-nox checks (antsibull-nox.toml): form of YAML, lice
 changelog: setup ## Changelog fragments: form
 	@antsibull-changelog lint
 
+SCHEMA := check-jsonschema --builtin-schema
+workflows: setup ## What a code host reads: workflows, pipelines, forms of issues, updates of dependencies
+	@actionlint
+	@zizmor --offline --quiet --no-progress .github
+	@$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	@$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@mkdir -p build
+	@python tools/jobs.py gitlab build/jobs.yml $(JOBS)
+	@$(SCHEMA) vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml build/jobs.yml
+
 .PHONY: unit docs site sanity build artifact package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
 	@pytest --numprocesses 2 tests/unit $(ARGS)
@@ -101,9 +117,15 @@ package: build ## The artifact: its content, and its installation into an empty 
 importer: build ## What Galaxy's importer says of the artifact
 	@nox --session importer
 
-##@ The release
+##@ What a code host calls
 
-.PHONY: release publish
+.PHONY: jobs session release publish
+jobs: setup ## The targets that cover `make test`, and nox's sessions (FORMAT=github or gitlab, FILE=name)
+	@python tools/jobs.py $(FORMAT) $(FILE) $(JOBS)
+
+session: setup ## One session of nox (SESSION=name)
+	@nox --session "$(SESSION)" -- $(ARGS)
+
 release: setup ## Check that everything says the version of the tag, and build the artifact (TAG=v1.2.3)
 	@python tools/release.py check "$(TAG)"
 	@$(MAKE) build
