@@ -45,6 +45,7 @@ def test_the_scenarios_do_so_without_make(root: pathlib.Path, monkeypatch: pytes
 NO_GATES = {
     *("help", "demo", "test", "setup", "lint", "fix", "bench"),
     *("build", "package", "importer", "lab-up", "lab-down", "demo-down"),
+    *("jobs", "session", "release", "publish"),
 }
 
 
