@@ -247,11 +247,11 @@ class Lab:
             check=False,
         )
 
-    def module(self, name: str, /, *options: str, **arguments: t.Any) -> dict[str, t.Any]:
-        """Call a module of ours on the controller, without a playbook. Returns its result, also that of a failure."""
+    def module(self, name: str, /, *options: str, host: str = "controller", **arguments: t.Any) -> dict[str, t.Any]:
+        """Call a module of ours on a host, without a playbook. Returns its result, also that of a failure, and the warnings (C(shown))."""
         done = subprocess.run(
             [
-                *("ansible", "controller", f"--inventory={ROOT / 'lab/inventory.yml'}", *options),
+                *("ansible", host, f"--inventory={ROOT / 'lab/inventory.yml'}", *options),
                 *("--module-name", f"nodecycle.slurm.{name}"),
                 *(("--args", json.dumps(arguments)) if arguments else ()),
             ],
@@ -261,6 +261,7 @@ class Lab:
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
+                "COLUMNS": "10000",
             },
             capture_output=True,
             text=True,
@@ -270,7 +271,7 @@ class Lab:
         )
         head, found, result = done.stdout.partition(" => ")
         assert found, done.stdout + done.stderr
-        return {"failed": "FAILED" in head, **json.loads(result)}
+        return {"failed": "FAILED" in head, **json.loads(result), "shown": done.stderr}
 
 
 #: The permanent load by users and monitoring. Two loops: a submission that waits must not hide a ping that fails.

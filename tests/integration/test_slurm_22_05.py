@@ -131,15 +131,17 @@ def test_whose_drain_it_is_survives_a_reconfigure() -> None:
     controller("scontrol update NodeName=worker3 State=RESUME")
 
 
-def started() -> str:
-    """When the controller's daemon was started."""
-    return controller("systemctl show slurmctld --property=ExecMainStartTimestampMonotonic --value").strip()
+def started(unit: str = "slurmctld", host: str = "controller") -> str:
+    """When a daemon was started."""
+    done = lab("exec", host, "systemctl", "show", unit, "--property=ExecMainStartTimestampMonotonic", "--value")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() -> None:
     jobs, nodes = (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'"))
-    since = started()
+    since, slurmd = started(), started("slurmd", "worker1")
     waits = play({"slurm_extra_conf": "PrologEpilogTimeout=78\nMaxJobCount=5000\n"})
     assert waits.returncode == 0, waits.stdout
     assert "maxjobcount: only a restart of the Slurm daemons applies that" in waits.stdout
@@ -153,6 +155,7 @@ def test_a_key_that_needs_a_restart_waits_for_the_leave_and_then_costs_no_job() 
     for run in (waits, leave):
         assert "could not keep jobs from starting" not in run.stdout + run.stderr
     assert started() != since
+    assert started("slurmd", "worker1") == slurmd
     assert "MaxJobCount             = 6000" in controller("scontrol show config")
     assert (controller("squeue -h -o '%A %T %B' | sort"), controller("sinfo -h -N -o '%n %T'")) == (jobs, nodes)
     assert "is UP" in controller("scontrol ping")

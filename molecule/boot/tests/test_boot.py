@@ -6,6 +6,22 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from conftest import HOSTS, WORKERS, active, failure_of, wait
+
+UNITS = "/etc/systemd/system"
+TO_SLURM_CONTROLLER = f"""
+cp /usr/lib/systemd/system/slurmctld.service {UNITS}/slurm-controller.service
+cp -r {UNITS}/slurmctld.service.d {UNITS}/slurm-controller.service.d 2>/dev/null
+systemctl disable --now slurmctld
+systemctl daemon-reload
+systemctl enable --now slurm-controller
+"""
+BACK = f"""
+systemctl disable --now slurm-controller
+rm -rf {UNITS}/slurm-controller.service {UNITS}/slurm-controller.service.d
+systemctl daemon-reload
+systemctl enable --now slurmctld
+"""
 
 
 @pytest.fixture
@@ -18,6 +34,7 @@ def definition(request):
 def repaired(lab):
     """Nothing fails after a test, and all nodes are in service."""
     yield
+    lab.run("controller", "rm -f /var/tmp/fail-init")
     for host in ("worker1", "worker2"):
         lab.run(host, "rm -f /var/tmp/fail-init")
         lab.run(host, "systemctl start slurmd")
@@ -37,13 +54,86 @@ def test_at_each_boot_init_runs_before_slurmd(lab):
     lines = lab.read("worker1", "/var/tmp/init-log").splitlines()
     assert len(lines) == before + 1
     assert lines[-1].endswith("slurmd inactive")
+    # In memory, so systemd makes it anew.
+    assert lab.run("worker1", "stat -c '%a %U' /run/nodecycle /run/nodecycle/worker_prolog") == "755 root\n700 root\n"
     lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
     assert lab.srun("hostname", "-w worker1").stdout == "worker1\n"
 
 
 def test_at_a_boot_of_a_login_node_init_runs_before_users_may_log_in(lab):
     lab.boot("login")
-    assert lab.read("login", "/var/tmp/init-log").splitlines()[-1] == "sessions inactive"
+    assert lab.read("login", "/var/tmp/init-log").splitlines()[-1].endswith(" sessions inactive")
+    assert "the welcome is written" in lab.run("login", "journalctl -u nodecycle-login-init --no-pager")
+
+
+def is_up(lab):
+    """Whether the controller answers."""
+    return " is UP" in lab.try_run("login", "scontrol ping").stdout
+
+
+def test_at_a_boot_of_a_controller_slurmctld_starts_though_its_init_failed(lab):
+    lab.run("controller", "touch /var/tmp/fail-init")
+    before = len(lab.read("controller", "/var/tmp/init-log").splitlines())
+    lab.boot("controller")
+    assert len(lab.read("controller", "/var/tmp/init-log").splitlines()) == before + 2
+    assert lab.run("controller", "systemctl show nodecycle-controller-init -p Result --value").strip() == "exit-code"
+    assert "the state is mounted" in lab.run("controller", "journalctl -u nodecycle-controller-init --no-pager")
+    wait(lambda: is_up(lab), 60, "the controller")
+    for host in WORKERS:
+        lab.wait_for_state(host, lambda state: state == "IDLE", 60)
+    assert lab.srun("hostname", "-w worker1").stdout == "worker1\n"
+
+
+def test_with_the_gate_a_slurmctld_of_another_name_waits_for_controller_init(lab, tmp_path, definition):
+    lab.run("controller", TO_SLURM_CONTROLLER)
+    gated = {**definition, "slurm_controller_init_gate": True, "slurm_slurmctld_unit": "slurm-controller"}
+    by_hand = "systemctl restart nodecycle-controller-init && systemctl start slurm-controller"
+    try:
+        done = apply(lab, tmp_path, gated)
+        assert done.returncode == 0, done.stdout
+        lab.run("controller", "touch /var/tmp/fail-init")
+        lab.boot("controller")
+        assert lab.try_run("controller", "pgrep -x slurmctld").rc != 0
+        lab.run("controller", "rm /var/tmp/fail-init")
+        ran = lab.read("controller", "/var/tmp/init-log")
+        # A run asks the controller first, so it runs nothing.
+        assert "Asking the controller about its cluster" in failure_of(apply(lab, tmp_path, gated))
+        assert lab.read("controller", "/var/tmp/init-log") == ran
+        assert lab.try_run("controller", "pgrep -x slurmctld").rc != 0
+        lab.run("controller", by_hand)
+        lab.boot("controller")
+        wait(lambda: is_up(lab), 60, "the controller")
+        assert lab.read("controller", "/var/tmp/init-log").splitlines()[-1].endswith(" slurm-controller inactive")
+    finally:
+        lab.run("controller", f"rm -f /var/tmp/fail-init; {by_hand}")
+        wait(lambda: is_up(lab), 60, "the controller")
+        back = apply(lab, tmp_path, definition)
+        left = lab.try_run("controller", f"ls {UNITS}/*.service.d/nodecycle.conf").stdout
+        lab.run("controller", BACK)
+        wait(lambda: is_up(lab), 60, "the controller")
+        for host in WORKERS:
+            lab.wait_for_state(host, lambda state: state == "IDLE", 60)
+    assert back.returncode == 0, back.stdout
+    assert left == ""
+
+
+@pytest.mark.parametrize(("host", "code"), [("login", 3), ("controller", 5)])
+def test_a_failing_new_init_script_of_another_host_ends_the_run(lab, tmp_path, definition, host, code):
+    before = {each: active(lab, each) for each in HOSTS}
+    ran = len(lab.read(host, "/var/tmp/init-log").splitlines())
+    definition[f"slurm_{host}_init"] += f"exit {code}\n"
+    message = failure_of(apply(lab, tmp_path, definition))
+    said = {"login": "the welcome is written", "controller": "the state is mounted"}[host]
+    assert (
+        f"{host}_init: script 10-script ended with exit code {code} (exit). The release is not activated on this host. "
+        f"Its last lines:\n{said}"
+    ) in message
+    # It ran, and then the undo ran the previous one; the previous release was active all the time.
+    lines = lab.read(host, "/var/tmp/init-log").splitlines()[ran:]
+    assert len(lines) == {"login": 2, "controller": 4}[host]
+    assert {line.split()[0] for line in lines} == {before[host]}
+    assert {each: active(lab, each) for each in HOSTS} == before
+    assert lab.in_service() == dict.fromkeys(WORKERS, "")
 
 
 def test_while_init_fails_at_boot_slurmd_does_not_start(lab):
@@ -83,28 +173,41 @@ def test_a_restart_of_our_unit_leaves_a_running_slurmd_alone(lab):
 
 
 def test_a_failing_new_init_script_fails_the_play_and_drains_its_node_only(lab, tmp_path, definition):
-    active = lab.run("worker2", "readlink /etc/nodecycle/current")
+    before = active(lab, "worker2")
     lab.run("worker2", "touch /var/tmp/fail-init")
+    job = lab.sbatch("until [ -e go-on ]; do sleep 0.3; done", "-w worker2")
+    wait(lambda: lab.job(job)["JobState"] == "RUNNING", 30, "the job")
     # An administrator's drain must survive all of it.
     lab.run("controller", "scontrol update NodeName=worker3 State=DRAIN Reason='fan broken'")
     theirs = lab.node("worker3")
-    definition["slurm_worker_init"][0]["content"] += "# changed\n"
+    definition["slurm_worker_init"][0]["content"] += "echo changed >>/var/tmp/init-log\n"
+    log = lab.read("worker1", "/var/tmp/init-log")
     failed = apply(lab, tmp_path, definition)
     assert failed.returncode != 0
-    assert "worker_init: script 20-checks ended with exit code 4" in failed.stdout
-    assert "the disk is not there" in failed.stdout
+    assert (
+        "worker_init: script 20-checks ended with exit code 4 (exit). The release is not activated on this host. "
+        "Its last lines:\nthe disk is not there"
+    ) in failure_of(failed)
     node = lab.node("worker2")
     assert "DRAIN" in node["State"]
     assert node["Reason"].startswith("nodecycle: worker_init 20-checks exit 4 @")
     assert lab.node("worker1")["State"] == "IDLE"
-    assert lab.run("worker2", "readlink /etc/nodecycle/current") == active
+    assert active(lab, "worker2") == before
+    assert lab.job(job)["JobState"] == "RUNNING"
+    lab.run("login", "touch go-on", "alice")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    # On the canary the new ones ran, and then the previous ones again.
+    runs = lab.read("worker1", "/var/tmp/init-log").removeprefix(log).splitlines()
+    assert [line.split()[-1] for line in runs] == ["active", "changed", "active"]
 
     # After the repair the next run completes it and resumes the node. The administrator's drain stays, to the letter.
     lab.run("worker2", "rm /var/tmp/fail-init")
     assert apply(lab, tmp_path, definition).returncode == 0
     lab.wait_for_state("worker2", lambda state: state == "IDLE")
     assert lab.node("worker3") == theirs
-    assert lab.run("worker2", "readlink /etc/nodecycle/current") != active
+    assert active(lab, "worker2") != before
+    # The new scripts ran while the previous release was active.
+    assert lab.read("worker2", "/var/tmp/init-log").splitlines()[-1].split()[0] == before
 
 
 def test_unchanged_init_scripts_do_not_run_again(lab, tmp_path, definition):

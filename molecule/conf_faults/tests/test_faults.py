@@ -13,12 +13,20 @@ import typing as t
 
 import pytest
 import yaml
-from conftest import HOSTS, Lab, Traffic, wait
+from conftest import HOSTS, WORKERS, Lab, Traffic, wait
 
 FAULTS = yaml.safe_load((pathlib.Path(__file__).parent / "faults.yml").read_text())
+FRAGMENT = "/etc/slurm/nodecycle.conf"
 BEFORE = "PrologEpilogTimeout=77\n"
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 LONG = ",".join(["bf_continue"] * 420)
+#: What each step alone says: else the step after it might have refused the lines. Where they end later, "is undone" is read, too.
+REFUSALS = {
+    "control node": "No host was touched.",
+    "reader": "cannot be assembled, so nothing was changed: ",
+    "parser": "Slurm refuses the new configuration, so nothing was changed. ",
+    "trial": "slurmctld ends on the new configuration, so nothing was changed. ",
+}
 
 
 def cases(kind: str) -> list[t.Any]:
@@ -69,7 +77,11 @@ def unharmed(lab: Lab, jobs: tuple[str, str]) -> t.Iterator[None]:
     """After each fault the two jobs are unchanged, and every node serves."""
     kept = ("JobState", "Restarts", "StartTime", "BatchHost")
     before = {key: lab.job(jobs[0]).get(key) for key in kept}
+    # A new one with each start; a reconfigure, in which slurmd replaces itself, leaves it.
+    started = "systemctl show slurmd --property=InvocationID"
+    slurmd = lab.run("worker1", started)
     yield
+    assert lab.run("worker1", started) == slurmd
     assert {key: lab.job(jobs[0]).get(key) for key in kept} == before
     assert lab.job(jobs[1])["JobState"] == "PENDING"
     assert "HASH_VAL                = Match" in lab.run("controller", "scontrol show config")
@@ -85,13 +97,20 @@ def said(done: t.Any, fault: dict[str, t.Any]) -> None:
     text = done.stdout + done.stderr
     assert (done.returncode == 0) == (fault["ends"] == "applied"), text
     assert [part for part in fault["says"] if part not in text] == [], text
+    by = [step for step, words in REFUSALS.items() if words in text]
+    assert by == ([fault["ends"]] if fault["ends"] in REFUSALS else []), text
+    assert ("is undone" in text) == (fault["ends"] == "undone"), text
+    if by and by != ["control node"]:
+        assert "Correct `slurm_extra_conf`." in text
     assert "Traceback" not in text
 
 
 def applied(lab: Lab, fault: dict[str, t.Any]) -> None:
     """The file is the user's lines, byte for byte, and the controller has their values."""
-    data = lab.run("controller", "base64 -w0 /etc/slurm/nodecycle.conf")
+    data = lab.run("controller", f"base64 -w0 {FRAGMENT}")
     assert base64.b64decode(data).decode() == HEADER + lines(fault)
+    for host in ("login", *WORKERS):
+        assert lab.read(host, "/run/slurm/conf/nodecycle.conf") == lab.read("controller", FRAGMENT)
     for line in lines(fault).split():
         key, value = line.split("=", 1)
         assert value in lab.run("controller", f"scontrol show config | grep -i '^{key} '")
@@ -169,7 +188,18 @@ def controller_killed(lab: Lab, fault: dict[str, t.Any]) -> t.Iterator[None]:
     lab.run("controller", "rm /tmp/killed")
 
 
-EVENTS = {event.__name__: event for event in (disk_full, scontrol_killed, worker_stopped, controller_killed)}
+@contextlib.contextmanager
+def job_lost(lab: Lab, fault: dict[str, t.Any]) -> t.Iterator[None]:
+    """When the lines are placed, a worker fails for a moment: it answers again at once, and its job is gone."""
+    job = lab.sbatch("sleep 3000", "-w worker3 --no-requeue")
+    wait(lambda: lab.job(job)["JobState"] == "RUNNING", 30, "the job to run")
+    state = "scontrol update NodeName=worker3 State="
+    in_background(lab, "controller", when_placed(fault) + f"{state}DOWN Reason=fails; {state}RESUME")
+    yield
+    assert lab.job(job)["JobState"] == "NODE_FAIL"
+
+
+EVENTS = {event.__name__: event for event in (disk_full, scontrol_killed, worker_stopped, controller_killed, job_lost)}
 
 
 @pytest.mark.parametrize("fault", cases("events"))
@@ -177,10 +207,13 @@ def test_events(lab: Lab, fault: dict[str, t.Any]) -> None:
     before = files(lab)
     event = fault.get("event")
     breaks = EVENTS[event](lab, fault) if event else contextlib.nullcontext()
-    # Nobody answers while the controller is dead. There the test only requires that it returns.
-    poll = contextlib.nullcontext() if event == "controller_killed" else Traffic(lab, "-x worker3", end_within=120)
-    with breaks, poll as traffic:
+    with breaks, Traffic(lab, "-x worker3", end_within=120) as traffic:
         done = play(lab, variables(fault))
     said(done, fault)
-    assert traffic is None or traffic.problems == []
+    if event == "controller_killed":
+        # Nobody answers while it is dead, and a job that it accepted last may be lost with it.
+        answered = [" is UP" in ping.said for ping in traffic.pings]
+        assert (answered[0], False in answered, answered[-1]) == (True, True, True)
+    else:
+        assert traffic.problems == []
     assert files(lab) == before

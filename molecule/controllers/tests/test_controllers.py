@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import re
 
 import pytest
-from conftest import WORKERS, differences, extra, failure_of, wait
+from conftest import WORKERS, active, differences, extra, failure_of, wait
 
 CONTROLLERS = ("controller", "login")
 FRAGMENT = "/etc/slurm/nodecycle.conf"
@@ -83,8 +84,19 @@ def test_the_active_one_runs_the_hook(lab):
 
 @pytest.mark.usefixtures("failed_over")
 def test_the_one_that_took_over_is_told_to_reconfigure_and_tries_the_scripts(lab, play):
+    """The watch does not see that it fails for users: the run looks at the log of the first one of the group."""
     count, before = reconfigured(lab), {host: len(lines(lab, host)) for host in CONTROLLERS}
-    done = play({"slurm_extra_conf": "PrologEpilogTimeout=62", "slurm_controller_prolog": "#!/bin/sh\necho 2\n"})
+    change = {
+        "slurm_extra_conf": "PrologEpilogTimeout=62",
+        "slurm_controller_prolog": '#!/bin/sh\ntest "$SLURM_JOB_USER" = slurm\n',
+        "slurm_batch_watch": 6,
+    }
+    release = active(lab, "login")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(play, change)
+        wait(lambda: active(lab, "login") != release, 120, "the activation")
+        assert lab.srun("true").rc != 0
+        done = run.result()
     assert done.returncode == 0, done.stdout
     everywhere(lab, 62)
     assert reconfigured(lab) == {**count, "login": count["login"] + 1}
@@ -102,6 +114,10 @@ def test_the_one_that_took_over_is_told_to_reconfigure_and_tries_the_scripts(lab
         ),
         pytest.param({**BAD, "slurm_try_controller": True}, "so nothing was changed", marks=pytest.mark.thorough),
         ({**BAD, "slurm_try_controller": False}, "is undone; each host has proven it"),
+        (
+            {"slurm_extra_conf": "CommunicationParameters=EnableIPv6\n", "slurm_restart_allowed": True},
+            "a restart is due, and the active controller is login: run this there",
+        ),
     ],
 )
 def test_what_fails_there_is_undone_on_both(lab, play, variables, words):

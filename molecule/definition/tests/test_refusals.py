@@ -235,10 +235,17 @@ def test_where_slurm_is_not_installed_it_is_said(lab):
     assert snapshot(lab) == before
 
 
-def test_limited_to_one_worker_the_first_run_is_refused(lab):
-    done = lab.play("--limit", "worker1,controller", "--extra-vars", json.dumps({"slurm_worker_prolog": GOOD}))
-    assert done.returncode != 0
-    assert "run without --limit" in done.stdout
+def test_limited_to_one_worker_the_first_run_is_refused(lab, tmp_path):
+    """With it each fault of the hosts that are left out."""
+    left_out = tmp_path / "left_out.yml"
+    left_out.write_text(json.dumps({"all": {"hosts": {"worker2": {"slurm_worker_epilog": "no shebang"}}}}))
+    before = snapshot(lab)
+    done = lab.play(
+        *("--limit", "worker1,controller", "--extra-vars", json.dumps({"slurm_worker_prolog": GOOD})),
+        inventory=[left_out],
+    )
+    refused(done, ["run without --limit", "slurm_worker_epilog", "does not begin with #!", "worker2"])
+    assert snapshot(lab) == before
 
 
 def test_validate_connects_to_no_host(lab, tmp_path):

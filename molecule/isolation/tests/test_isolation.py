@@ -95,8 +95,11 @@ def test_the_cluster_authenticates_as_the_scenario_is_named(lab):
 @pytest.mark.by_authentication
 def test_a_trial_changes_nothing(lab):
     with nothing_changes(lab):
-        found = lab.module("conf_trial", text="PrologEpilogTimeout=78\n")
-    assert (found["controller_checked"], found["findings"]) == (True, [])
+        found = lab.module("conf_trial", text="PrologEpilogTimeout=78\nMessageTimeout=101\n")
+    assert found["controller_checked"], found.get("why", found)
+    # The controller runs, and complains of what the running one has not.
+    assert [(line["severity"], line["line"]) for line in found["findings"]] == [("warning", 2)], found
+    assert "A controller runs on the new slurm.conf, but complains: slurm_extra_conf line 2" in found["shown"]
 
 
 @pytest.mark.by_authentication
@@ -214,6 +217,7 @@ def test_no_controller_starts_that_is_not_shut_off(lab, refused):
     assert not found["controller_checked"], found.get("why", found)
     assert "shut off from the running system" in found["why"]
     assert "refused" in found["why"]
+    assert "no controller was started on it: this host does not let it be shut off" in found["shown"]
     assert lab.try_run("controller", f"ls {FAKE}/started").rc != 0
 
 

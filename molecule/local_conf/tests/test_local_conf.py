@@ -11,6 +11,7 @@ import pytest
 from conftest import Killer, extra, failure_of
 
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
+INCLUDE = "Include nodecycle.conf # (the line before had no newline)"
 EMPTY = {"slurm_worker_prolog": [], "slurm_extra_conf": ""}
 
 
@@ -29,6 +30,16 @@ def test_every_host_includes_the_same_lines(lab, host):
 @pytest.mark.parametrize("host", HOSTS)
 def test_every_host_agrees_with_the_controller(lab, host):
     assert "HASH_VAL                = Match" in lab.run(host, "scontrol show config")
+
+
+def test_a_link_to_slurm_conf_needs_a_file_of_ours_beside_it(lab):
+    """As of a host that is not in the inventory and has the shared slurm.conf through a link."""
+    ask = "SLURM_CONF=/tmp/link/slurm.conf timeout 3 scontrol ping"
+    lab.run("login", "mkdir /tmp/link && ln -s /etc/slurm/slurm.conf /tmp/link/slurm.conf")
+    asked = lab.try_run("login", ask)
+    assert (asked.rc, asked.stdout) == (124, "")
+    assert "cannot stat file /tmp/link/nodecycle.conf" in asked.stderr
+    assert "is UP" in lab.run("login", f"cp /etc/slurm/nodecycle.conf /tmp/link/ && {ask}; rm -r /tmp/link")
 
 
 def test_the_workers_run_the_prolog(lab):
@@ -139,25 +150,35 @@ def test_a_key_is_adopted_and_restored_to_the_byte_on_every_host(lab, request):
     lab.run("worker1", "chmod 640 /opt/conf/slurm.conf && chgrp slurm /opt/conf/slurm.conf")
     assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
     assert [host for host in HOSTS if "Include" in lab.read(host, "/etc/slurm/slurm.conf")] == []
+    vendor = r"#!/bin/sh\necho vendor $SLURM_JOB_ID >>/var/log/hooks\n"
     for host in HOSTS:
-        # The site's own key, and no newline at the end of the file.
-        lab.run(host, "printf 'PrologEpilogTimeout=55' >>/etc/slurm/slurm.conf")
+        lab.run(host, f"printf '{vendor}' >/usr/local/sbin/vendor && chmod 755 /usr/local/sbin/vendor")
+        # The site's own keys, and no newline at the end of the file.
+        lab.run(host, r"printf 'Prolog=/usr/local/sbin/vendor\nPrologEpilogTimeout=55' >>/etc/slurm/slurm.conf")
     lab.run("controller", "scontrol reconfigure")
     before = {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS}
 
-    refused = lab.play(f"--extra-vars=@{definition}")
+    kept = extra({"slurm_keep_conf_keys": ["Prolog"]})
+    refused = lab.play(f"--extra-vars=@{definition}", kept)
     assert refused.returncode != 0
     assert "already sets PrologEpilogTimeout=55, which slurm_extra_conf would set" in refused.stdout
 
-    adopted = lab.play(
-        f"--extra-vars=@{definition}", "--extra-vars", json.dumps({"slurm_adopt_conf_keys": ["PrologEpilogTimeout"]})
-    )
+    adopted = lab.play(f"--extra-vars=@{definition}", kept, extra({"slurm_adopt_conf_keys": ["PrologEpilogTimeout"]}))
     assert adopted.returncode == 0, adopted.stdout
     for host in HOSTS:
-        assert "#nodecycle.slurm adopted# PrologEpilogTimeout=55" in lab.read(host, "/etc/slurm/slurm.conf")
+        last = before[host].splitlines()[-1]
+        assert last == "PrologEpilogTimeout=55"
+        now = lab.read(host, "/etc/slurm/slurm.conf")
+        # Only our Include follows.
+        assert now == f"{before[host].removesuffix(last)}#nodecycle.slurm adopted# {last}\n{INCLUDE}\n"
+        assert lab.run(host, "cat $(ls -t /var/lib/nodecycle/backup/* | head -n 1)") == before[host]
     assert "PrologEpilogTimeout     = 77" in lab.run("controller", "scontrol show config")
     assert lab.run("worker1", "readlink /etc/slurm/slurm.conf").strip() == "/opt/conf/slurm.conf"
     assert lab.run("worker1", "stat -c '%a %G' /opt/conf/slurm.conf").strip() == "640 slurm"
+    # A job meets both programs.
+    job = lab.sbatch("true", "-w worker2")
+    assert lab.finish(job)["JobState"] == "COMPLETED"
+    assert {f"vendor {job}", f"prolog {job}"} <= set(lab.read("worker2", "/var/log/hooks").splitlines())
 
     assert lab.play("--extra-vars", json.dumps(EMPTY)).returncode == 0
     assert {host: lab.read(host, "/etc/slurm/slurm.conf") for host in HOSTS} == before

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from conftest import ROOT, active, extra
@@ -23,17 +24,27 @@ def test_without_login_nodes_they_stay_as_they_are(lab, good, tmp_path):
     assert active(lab, "login") == before
 
 
-@pytest.mark.thorough
-def test_groups_of_other_names(lab, good, tmp_path):
+GROUPS = {f"slurm_{kind}_group": f"blue_{kind}" for kind in ("controller", "login", "worker")}
+
+
+@pytest.mark.parametrize("way", ["-e", "import_playbook"])
+def test_groups_of_other_names(lab, good, tmp_path, way):
     inventory = tmp_path / "inventory.yml"
-    inventory.write_text(INVENTORY.replace("slurm_worker:", "compute:"))
-    done = lab.play(good, extra({"slurm_worker_group": "compute"}), only_inventory=inventory)
+    inventory.write_text(INVENTORY.replace(" slurm_", " blue_"))
+    playbook, named = "playbooks/site.yml", [extra(GROUPS)]
+    if way == "import_playbook":
+        playbook, named = str(tmp_path / "own.yml"), []
+        (tmp_path / "own.yml").write_text(
+            json.dumps([{"ansible.builtin.import_playbook": "nodecycle.slurm.site", "vars": GROUPS}])
+        )
+    done = lab.play(good, *named, playbook=playbook, only_inventory=inventory)
     assert done.returncode == 0, done.stdout
     assert NOTHING in done.stdout
-    status = lab.play(
-        extra({"slurm_worker_group": "compute"}), playbook="playbooks/status.yml", only_inventory=inventory
-    )
-    assert status.returncode == 0, status.stdout
+    # All of them were asked.
+    assert set(re.findall(r"(?m)^(\w+) +: ok=[1-9]", done.stdout)) == set(lab.hosts)
+    if way == "-e":
+        status = lab.play(*named, playbook="playbooks/status.yml", only_inventory=inventory)
+        assert status.returncode == 0, status.stdout
 
 
 @pytest.mark.thorough

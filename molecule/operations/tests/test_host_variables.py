@@ -7,19 +7,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import WORKERS, extra
+from conftest import WORKERS, active, extra
 
 UNITS = "/etc/systemd/system"
-TO_SLURM_NODE = f"""
-cp /usr/lib/systemd/system/slurmd.service {UNITS}/slurm-node.service
-cp -r {UNITS}/slurmd.service.d {UNITS}/slurm-node.service.d
+#: Instead of slurmd.service: the unit's file, and the unit that is started.
+OTHERS = {"worker2": ("slurm-node", "slurm-node"), "worker3": ("slurmd@", "slurmd@1")}
+TO_ANOTHER = """
+cp /usr/lib/systemd/system/slurmd.service {units}/{file}.service
+cp -r {units}/slurmd.service.d {units}/{file}.service.d
 systemctl disable --now slurmd
 systemctl daemon-reload
-systemctl enable --now slurm-node
+systemctl enable --now {unit}
 """
-BACK = f"""
-systemctl disable --now slurm-node
-rm -rf {UNITS}/slurm-node.service {UNITS}/slurm-node.service.d
+BACK = """
+systemctl disable --now {unit}
+rm -rf {units}/{file}.service {units}/{file}.service.d
 systemctl daemon-reload
 systemctl enable --now slurmd
 """
@@ -41,9 +43,11 @@ def test_scripts_find_what_the_site_has_installed(lab, good):
 
 def test_a_unit_of_another_name_is_held_back_and_found(lab, good, tmp_path):
     inventory = tmp_path / "inventory.yml"
-    inventory.write_text(json.dumps({"all": {"hosts": {"worker2": {"slurm_slurmd_unit": "slurm-node"}}}}))
-    lab.run("worker2", TO_SLURM_NODE)
-    lab.wait_for_state("worker2", lambda state: state == "IDLE")
+    names = {host: {"slurm_slurmd_unit": file} for host, (file, _unit) in OTHERS.items()}
+    inventory.write_text(json.dumps({"all": {"hosts": names}}))
+    for host, (file, unit) in OTHERS.items():
+        lab.run(host, TO_ANOTHER.format(units=UNITS, file=file, unit=unit))
+        lab.wait_for_state(host, lambda state: state == "IDLE")
     try:
         init = extra({"slurm_worker_init": "#!/bin/sh -e\necho up\n"})
         done = lab.play(good, init, inventory=[inventory])
@@ -55,9 +59,26 @@ def test_a_unit_of_another_name_is_held_back_and_found(lab, good, tmp_path):
         # The unit of the init scripts comes first.
         lab.run("worker2", "systemctl restart nodecycle-worker-init && systemctl start slurm-node")
         assert lab.read("worker2", "/run/nodecycle/worker_init.ok")
+
+        # An instance of a template is held back, too, ...
+        assert lab.run("worker3", places).split() == [f"{UNITS}/slurmd@.service.d/nodecycle.conf"]
+        stopped = (
+            "systemctl stop slurmd@1 && systemctl restart nodecycle-worker-init && rm /run/nodecycle/worker_init.ok"
+        )
+        lab.run("worker3", stopped)
+        assert lab.try_run("worker3", "systemctl start slurmd@1").rc != 0
+        release = active(lab, "worker3").rpartition("/")[2]
+        init = lab.module("init", host="worker3", id=release, units={"slurmd": "slurmd@.service"})
+        # ... and nobody knows which one to start.
+        assert (init["ran"], init["started"]) == (["worker_init"], [])
+        assert lab.try_run("worker3", "pgrep -x slurmd").rc != 0
+        lab.run("worker3", "systemctl start slurmd@1")
+        lab.wait_for_state("worker3", lambda state: state == "IDLE", 60)
     finally:
         back = lab.play(good, inventory=[inventory])
-        lab.run("worker2", BACK)
-        lab.wait_for_state("worker2", lambda state: state == "IDLE", 60)
+        for host, (file, unit) in OTHERS.items():
+            lab.run(host, BACK.format(units=UNITS, file=file, unit=unit))
+            lab.wait_for_state(host, lambda state: state == "IDLE", 60)
     assert back.returncode == 0, back.stdout
-    assert lab.try_run("worker2", f"ls {UNITS}/*.service.d/nodecycle.conf").rc != 0
+    for host in OTHERS:
+        assert lab.try_run(host, f"ls {UNITS}/*.service.d/nodecycle.conf").rc != 0

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from conftest import ROOT, WORKERS, active, administrator, extra, failure_of, undone, users
+from conftest import ROOT, WORKERS, active, administrator, differences, extra, failure_of, undone, users
 
 EPILOG = extra({"slurm_worker_epilog": "#!/bin/sh\necho changed\n"})
 #: All that a new image lacks.
@@ -41,6 +42,16 @@ def test_nothing_to_do(lab, good):
         done = lab.play(good, "--limit", "worker2")
     assert done.returncode == 0, done.stdout
     assert "Nothing to do: every host runs what is defined." in done.stdout
+
+
+def test_the_last_hook_of_the_workers_is_not_removed_from_one_of_them(lab, good):
+    files = lab.snapshot()
+    message = failure_of(
+        lab.play(good, extra({"slurm_worker_prolog": [], "slurm_worker_epilog": []}), "--limit", "worker2,controller")
+    )
+    assert message.startswith("No host was touched.")
+    assert "run without --limit" in message
+    assert differences(files, lab.snapshot()) == []
 
 
 @pytest.mark.parametrize(
@@ -120,11 +131,22 @@ def test_a_new_node_is_set_up_alone(lab, good, tmp_path):
     inventory = (ROOT / "lab/inventory.yml").read_text()
     without = tmp_path / "inventory.yml"
     without.write_text(inventory.replace('        worker2:\n          ansible_host: "{{ lab_name }}-worker2"\n', ""))
-    lab.run("worker2", "rm -rf /etc/nodecycle")
+    lose_files(lab, "worker2")
     administrator(lab, "NodeName=worker2 State=DRAIN Reason=new")
     try:
         alone = lab.play(good, extra({"slurm_unmanaged_nodes": "worker2"}), only_inventory=without)
         assert alone.returncode == 0, alone.stdout
+        # As an image with the files of another node does.
+        files = lab.run("worker1", "tar -C /etc -cz nodecycle | base64 -w0")
+        lab.run("worker2", f"echo {files} | base64 -d | tar -C /etc -xz")
+        administrator(lab, "NodeName=worker2 State=RESUME")
+        job = lab.sbatch("true", "-w worker2")
+        assert lab.finish(job)["JobState"] == "COMPLETED"
+        log = lab.run("worker2", "cat /var/log/nodecycle/*.log /run/nodecycle/log 2>/dev/null || true").splitlines()
+        ran = [line["hook"] for line in map(json.loads, log) if line["job"] == job]
+        assert sorted(ran) == ["worker_epilog", "worker_prolog"]
+        lose_files(lab, "worker2")
+        administrator(lab, "NodeName=worker2 State=DRAIN Reason=new")
         done = lab.play(good, "--limit", "worker2")
         assert done.returncode == 0, done.stdout
         assert active(lab, "worker2") == active(lab, "worker1")

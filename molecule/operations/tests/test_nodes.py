@@ -5,19 +5,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 
-from conftest import administrator, extra, failure_of, summary, undone, users
+from conftest import WORKERS, active, administrator, extra, failure_of, summary, undone, users
 
 EPILOG = extra({"slurm_worker_epilog": "#!/bin/sh\necho changed\n"})
 
 
 def test_a_closed_partition_gets_no_probe_and_stops_nothing(lab, good):
     """worker3 alone is in the partition gpu, so it is the canary at other times."""
-    administrator(lab, "PartitionName=gpu State=INACTIVE")
     try:
+        for state in ("DOWN", "DRAIN", "INACTIVE"):
+            administrator(lab, f"PartitionName=gpu State={state}")
+            planned = lab.module("probe", "--check", name="worker3")
+            assert ([job["partition"] for job in planned["jobs"]], planned["left_out"]) == (["batch"], ["gpu"])
         with users(lab, "-w worker1"):
             done = lab.play(good, EPILOG)
         assert done.returncode == 0, done.stdout
+        assert "the partition gpu is closed, so no probe runs there" in done.stdout
         assert "State=INACTIVE" in lab.run("controller", "scontrol show partition gpu -o")
     finally:
         administrator(lab, "PartitionName=gpu State=UP")
@@ -61,10 +67,23 @@ def test_a_node_in_somebody_s_maintenance_is_no_canary(lab, good):
 
 
 def test_a_canary_in_somebody_s_reservation_is_probed_all_the_same(lab, good):
+    """And so is each idle node of the batches, if the user says so, by jobs that are as he wants them."""
+    probe = {"slurm_probe_user": "bob", "slurm_probe_account": "physics", "slurm_probe_command": "touch /tmp/probed"}
     with reservation(lab, good, "StartTime=now+1minutes Users=alice"):
-        done = lab.play(good, EPILOG, extra({"slurm_canary": "worker3"}))
+        done = lab.play(good, EPILOG, extra({"slurm_canary": "worker3", "slurm_batch_probe": True, **probe}))
+        released = {host: active(lab, host).rpartition("/")[2] for host in WORKERS}
     assert done.returncode == 0, done.stdout
     assert "Canary: worker3." in summary(done)
+    shown = lab.run("controller", "scontrol show job -o").splitlines()
+    jobs = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in shown]
+    asked = [job for job in jobs if job["JobName"] == "nodecycle_probe" and job["UserId"].startswith("bob(")]
+    assert {job["Account"] for job in asked} == {"physics"}
+    met = {}
+    for host in WORKERS:
+        assert lab.run(host, "stat -c %U /tmp/probed").strip() == "bob"
+        log = [json.loads(line) for line in lab.read(host, "/var/log/nodecycle/worker_epilog.log").splitlines()]
+        met[host] = {line["release"] for line in log if line["job"] in {job["JobId"] for job in asked}}
+    assert met == {host: {release} for host, release in released.items()}
 
 
 def test_a_node_with_its_releases_in_memory_is_named(lab, good):

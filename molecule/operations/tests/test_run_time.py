@@ -4,26 +4,46 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _run_time
 from conftest import administrator, extra, failure_of, undone, wait
 
+#: All that 24.11 takes on a cluster without accounting, and with which alice's jobs in the other partitions run as before.
+FIELDS = (
+    "AllocNodes=controller,login AllowAccounts=a AllowGroups=users Alternate=batch CpuBind=cores DefaultTime=5"
+    " DefMemPerCPU=10 DenyQos=q DisableRootJobs=YES ExclusiveTopo=YES ExclusiveUser=YES GraceTime=3 Hidden=YES JobDefaults=DefCpuPerGPU=2"
+    " LLN=YES MaxCPUsPerNode=2 MaxCPUsPerSocket=2 MaxMemPerCPU=100 MaxNodes=2 MaxTime=60 MinNodes=1 Nodes=worker[2-3]"
+    " OverSubscribe=FORCE:3 OverTimeLimit=3 PriorityJobFactor=5 PriorityTier=6 ReqResv=YES RootOnly=YES TRESBillingWeights=CPU=2"
+)
 SET = (
-    "PartitionName=gpu State=DOWN MaxTime=60",
+    "PartitionName=gpu State=DOWN MaxTime=60 Alternate=batch CpuBind=cores",
     "PartitionName=batch MaxNodes=2",
-    "NodeName=worker1 Weight=77 AvailableFeatures=fast ActiveFeatures=fast",
+    f"PartitionName=night {FIELDS}",
+    "NodeName=worker1 Weight=77 AvailableFeatures=fast ActiveFeatures=fast CpuBind=cores InstanceId=i InstanceType=t",
+    "SuspendExcNodes=worker1",
+    "SuspendExcParts=gpu",
+    "SuspendExcStates=DOWN",
 )
 RESET = (
-    "PartitionName=gpu State=UP MaxTime=UNLIMITED",
+    "PartitionName=gpu State=UP MaxTime=UNLIMITED Alternate= CpuBind=off",
     "PartitionName=batch MaxNodes=UNLIMITED",
-    "NodeName=worker1 Weight=1 AvailableFeatures= ActiveFeatures=",
+    "NodeName=worker1 Weight=1 AvailableFeatures= ActiveFeatures= CpuBind=off",
+    "SuspendExcNodes=",
+    "SuspendExcParts=",
+    "SuspendExcStates=",
 )
-WORDS = ("State=", "MaxTime=", "MaxNodes=", "Weight=", "Features=")
 
 
 def shown(lab):
-    """The fields in question, as Slurm shows them."""
-    text = lab.run("controller", "scontrol show partition -a -o; scontrol show node worker1 -o")
-    return [word for word in text.split() if any(name in word for name in WORDS) and "State=IDLE" not in word]
+    """All of the partitions, and the fields in question of a node and of slurm.conf, as Slurm shows them."""
+    node = lab.run("controller", "scontrol show node worker1 -o | grep -oE ' (Weight|[A-Za-z]+Features|CpuBind)=[^ ]*'")
+    config = lab.run("controller", "scontrol show config | grep -i SuspendExc")
+    partitions = lab.run("controller", "scontrol show partition -a -o").split()
+    # Slurm counts it when nodes change, not when their weights do.
+    partitions = [word for word in partitions if not word.startswith("TRES=")]
+    return [*partitions, *node.split(), *config.splitlines()]
 
 
 @pytest.fixture
@@ -37,9 +57,22 @@ def night(lab):
 
 
 @pytest.mark.usefixtures("night")
+def test_the_fields_of_a_partition_are_those_that_slurm_shows_and_takes(lab):
+    """scontrol itself says which of them it does not take, before it asks anybody."""
+    administrator(lab, f"PartitionName=night {FIELDS}")
+    names = re.findall(r"(?:^| )([A-Za-z]+)=", lab.run("controller", "scontrol show partition -o night"))
+    refused = "scontrol update PartitionName=nosuch $name=1 2>&1 | grep -q 'not supported' || echo $name"
+    taken = lab.run("controller", f"for name in {' '.join(names)}; do {refused}; done").split()
+    assert "Alternate" in taken
+    # TRES is short for TRESBillingWeights there.
+    assert set(taken) - {"PartitionName", "TRES"} - _run_time.PARTITION_FIELDS.keys() == set()
+
+
+@pytest.mark.usefixtures("night")
 def test_what_was_set_at_run_time_stays_through_a_commit_and_through_an_undo(lab, good):
     for what in SET:
         administrator(lab, what)
+    lab.run("controller", "scontrol setdebugflags +Steps && scontrol setdebug verbose")
     before = shown(lab)
     job = lab.sbatch("true", "-p gpu")
     try:
@@ -47,6 +80,11 @@ def test_what_was_set_at_run_time_stays_through_a_commit_and_through_an_undo(lab
         assert done.returncode == 0, done.stdout
         assert shown(lab) == before
         assert "the run has restored it: scontrol update PartitionName=batch MaxNodes=2" in done.stdout + done.stderr
+        # What the guide says is not restored.
+        assert "Instance" not in lab.run("controller", "scontrol show node worker1")
+        config = lab.run("controller", "scontrol show config")
+        assert "DebugFlags              = (null)" in config
+        assert "SlurmctldDebug          = info" in config
         bad = {"slurm_extra_conf": "PrologEpilogTimeout=67", "slurm_worker_prolog": "#!/bin/sh\nexit 3\n"}
         with undone(lab, "-w worker1"):
             failure_of(lab.play(good, extra(bad)))

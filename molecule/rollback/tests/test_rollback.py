@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import shlex
 
 import pytest
-from conftest import WORKERS, differences, extra, failure_of, undone, users, wait
+from conftest import WORKERS, active, differences, extra, failure_of, summary, undone, users, wait
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +77,54 @@ def test_a_release_that_is_gone_from_one_host_is_refused_on_all(lab, rollouts):
     assert "is not staged on this host" in message
 
 
+BIN = "/tmp/bin"
+#: Slurm's commands, of which one resumes no node and releases no job.
+SCONTROL = """#!/bin/sh
+case "$*" in
+    *State=RESUME* | release*) echo refused >&2; exit 1 ;;
+esac
+exec /usr/bin/scontrol "$@"
+"""
+
+
+@contextlib.contextmanager
+def refusing(lab):
+    """These commands are there."""
+    others = " ".join(f"/usr/bin/{command}" for command in ("squeue", "sinfo", "sbatch", "scancel"))
+    script = f"printf %s {shlex.quote(SCONTROL)} >{BIN}/scontrol && chmod 755 {BIN}/scontrol"
+    lab.run("controller", f"mkdir {BIN} && ln -s {others} {BIN} && {script}")
+    yield
+    lab.run("controller", f"rm -r {BIN}")
+
+
+def met(lab, release):
+    """Whose jobs have met a release."""
+    text = "".join(lab.read(host, "/var/log/nodecycle/worker_prolog.log") for host in WORKERS)
+    return {line["user"] for line in map(json.loads, text.splitlines()) if line["release"] == release}
+
+
 def test_a_script_that_goes_bad_later_is_rolled_back_with_all_that_it_did(lab, good):
-    """It passed its canary. Days later it drains node after node, and Slurm holds their jobs."""
+    """No probe ran. Days later it drains node after node, and Slurm holds their jobs. A rollback that Slurm refuses is tried again."""
     assert lab.play(good).returncode == 0
     before = lab.snapshot()
     script = "#!/bin/sh\necho no scratch here\ntest ! -e /tmp/fail\n"
     with users(lab):
-        done = lab.play(good, extra({"slurm_worker_prolog": script}))
+        done = lab.play(good, extra({"slurm_worker_prolog": script, "slurm_probe": False}))
         assert done.returncode == 0, done.stdout
+        assert "slurm_probe is false: no probe runs the hooks first" in done.stdout
+        assert "Canary: " not in summary(done)
+        release = active(lab, "worker1").rpartition("/")[2]
+        assert wait(lambda: met(lab, release), 30, "the first job") == {"alice"}
         for host in WORKERS:
             lab.run(host, "touch /tmp/fail")
         wait(lambda: all(lab.in_service().values()), 60, "every worker to be drained")
-        assert lab.held_jobs()
+        held = wait(lambda: [job.split()[0] for job in lab.held_jobs()], 30, "a job to be held")
+        with refusing(lab):
+            message = failure_of(lab.play(extra({"slurm_bin_dir": BIN}), playbook="playbooks/rollback.yml"))
+        assert "each host has proven it by sha256; but some nodes or jobs still wait" in message
+        assert [name for name in (*WORKERS, *held) if name not in message] == [], message
+        assert all(lab.in_service().values())
+        assert set(held) <= {job.split()[0] for job in lab.held_jobs()}
         back = roll_back(lab)
         assert back.returncode == 0, back.stdout
         assert lab.in_service() == dict.fromkeys(WORKERS, "")

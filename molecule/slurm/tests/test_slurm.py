@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import shlex
@@ -183,8 +184,11 @@ def test_a_probe_goes_through_and_leaves_nothing(lab):
     planned = lab.module("probe", "--check", name=ALL)
     assert len(planned["jobs"]) == 4
     assert nothing_of_ours(lab)
-    done = lab.module("probe", name=ALL)
+    # Slurm only logs that a task epilog fails.
+    with failing(lab, "task_epilog", "worker1"):
+        done = lab.module("probe", name=ALL)
     assert done["passed"], done
+    assert "--task-epilog failed status=" in lab.read("worker1", "/var/log/slurm/slurmd.log")
     assert [(job["node"], job["partition"], job["state"]) for job in done["jobs"]] == [
         ("worker1", "batch", "COMPLETED"),
         ("worker2", "batch", "COMPLETED"),
@@ -241,8 +245,14 @@ def test_what_does_not_end_in_time_is_noticed(lab):
     wait(lambda: lab.job(running)["JobState"] == "RUNNING", 20, "alice's job to run")
     for host, hook in (("worker2", "worker_epilog"), ("worker3", "worker_prolog")):
         lab.run(host, f"mkdir -p /tmp/slow && echo 12 >/tmp/slow/{hook}")
-    with failing(lab, "worker_prolog", "worker3"):
-        done = lab.module("probe", name=ALL, partitions={"worker3": ["gpu"]}, timeout=6)
+    with failing(lab, "worker_prolog", "worker3"), concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(lab.module, "probe", name=ALL, partitions={"worker3": ["gpu"]}, timeout=6)
+        wait(lambda: "nodecycle_canary" in lab.run("controller", "scontrol show reservation -o"), 30, "the reservation")
+        # No other job starts there meanwhile.
+        later = lab.sbatch("true", "-w worker2", "-n1")
+        reason = f"squeue -h -j {later} -o %r"
+        wait(lambda: "Reserved for maintenance" in lab.run("controller", reason), 10, "Slurm's word for it")
+        done = run.result()
     assert done["failed"]
     assert "Slurm says Resources: the node is busy, choose another one with slurm_canary" in done["msg"]
     assert "still completing after 6 seconds" in done["msg"]
@@ -300,23 +310,50 @@ def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_ot
     assert lab.run("controller", "find /run/nodecycle/controller_prolog -name 'running.*'").split() == []
 
 
-def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab):
-    """It hangs for longer than MessageTimeout before it reconfigures."""
-    scontrol = """#!/bin/sh
+@contextlib.contextmanager
+def scontrol(lab, script):
+    """A directory with a scontrol of ours: this is what it does for a reconfigure."""
+    text = f"""#!/bin/sh
         if [ "$1" = reconfigure ]; then
-            pkill -STOP -x slurmctld
-            (sleep 12; pkill -CONT -x slurmctld) >/dev/null 2>&1 &
-            /usr/bin/scontrol "$@" || { echo "$?" >/tmp/bin/late; exit 1; }
+            {script}
         else
             exec /usr/bin/scontrol "$@"
         fi
     """
-    lab.run("controller", f"mkdir -p /tmp/bin && printf %s {shlex.quote(scontrol)} >/tmp/bin/scontrol")
+    lab.run("controller", f"mkdir -p /tmp/bin && printf %s {shlex.quote(text)} >/tmp/bin/scontrol")
     lab.run("controller", "chmod 755 /tmp/bin/scontrol && ln -sf /usr/bin/squeue /tmp/bin/squeue")
-    done = lab.module("reconfigure", bin_dir="/tmp/bin")
-    assert lab.read("controller", "/tmp/bin/late").strip() == "1", "its answer came in time, so this proves nothing"
+    yield "/tmp/bin"
+    lab.run("controller", "rm -r /tmp/bin")
+
+
+def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab):
+    """It hangs for longer than MessageTimeout before it reconfigures."""
+    hangs = """
+        /usr/bin/scontrol show reservation -o >/tmp/bin/reservation
+        pkill -STOP -x slurmctld
+        (sleep 12; pkill -CONT -x slurmctld) >/dev/null 2>&1 &
+        /usr/bin/scontrol "$@" || { echo "$?" >/tmp/bin/late; exit 1; }
+    """
+    with scontrol(lab, hangs) as bin_dir:
+        done = lab.module("reconfigure", bin_dir=bin_dir)
+        assert lab.read("controller", "/tmp/bin/late").strip() == "1", "its answer came in time, so this proves nothing"
+        reservation = lab.read("controller", "/tmp/bin/reservation")
+    assert "ReservationName=nodecycle_reconfigure " in reservation
+    assert f" Nodes={ALL} " in reservation
+    assert "MAINT" in reservation
+    assert "IGNORE_JOBS" in reservation
     assert done.get("needs") == "reconfigure", done
     assert done["active_controller"] == "controller"
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
-    lab.run("controller", "rm -r /tmp/bin")
     assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
+
+
+def test_a_controller_that_answers_and_runs_another_file_is_no_success(lab):
+    """It was told to read the file, so scontrol says, and has not."""
+    lab.run("controller", "cp -p /etc/slurm/slurm.conf /tmp/kept && echo KillWait=31 >>/etc/slurm/slurm.conf")
+    with scontrol(lab, "exit 0") as bin_dir:
+        done = lab.module("reconfigure", bin_dir=bin_dir)
+    lab.run("controller", "cp -p /tmp/kept /etc/slurm/slurm.conf && rm /tmp/kept")
+    assert done["failed"], done
+    assert "the controller still runs another slurm.conf than the one on disk (HASH_VAL = Different" in done["msg"]
+    assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from conftest import differences, failure_of
+
 
 def test_the_next_job_runs_what_is_left_without_a_reconfigure(lab):
     # The file is older than the change.
@@ -30,3 +32,18 @@ def test_the_previous_release_is_kept(lab):
     assert len(history) == 3
     assert sorted(history) == lab.run("worker1", "ls /etc/nodecycle/releases").split()
     assert lab.run("worker1", "readlink /etc/nodecycle/current").strip() == f"releases/{history[0]}"
+
+
+def test_the_dispatchers_stay_while_a_node_keeps_its_slurm_conf(lab):
+    """Each node's daemon has to drop our lines before anything is removed that they name."""
+    copy = "/var/lib/slurm/slurmd/conf-cache/slurm.conf"
+    before = lab.snapshot()
+    # slurmd cannot replace it, logs an error, and runs on with what it has.
+    lab.run("worker2", f"mount --bind {copy} {copy}")
+    try:
+        message = failure_of(lab.play())
+    finally:
+        lab.run("worker2", f"umount {copy}; rm -f {copy}.new")
+    assert "worker2: slurmd on this host has not taken the new slurm.conf within 30 seconds" in message
+    assert differences(before, lab.snapshot()) == []
+    assert lab.finish(lab.sbatch("true", "-w worker2"))["JobState"] == "COMPLETED"

@@ -10,13 +10,14 @@ import json
 import re
 
 import pytest
-from conftest import HOSTS, NAME, WORKERS
+from conftest import HOSTS, NAME, ROOT, WORKERS, wait
 
 
 @pytest.fixture(scope="module")
 def batch(lab):
     """A job on worker2, ended, with its output."""
-    job = lab.sbatch('echo "greeting $GREETING"; echo "job on $SLURM_JOB_NODELIST"', "-w worker2", "--job-name=hooked")
+    script = 'echo "greeting $GREETING${UNWANTED+, unwanted}"; echo "job on $SLURM_JOB_NODELIST"'
+    job = lab.sbatch(script, "-w worker2", "--job-name=hooked", "--export=ALL,UNWANTED=1")
     assert lab.finish(job)["JobState"] == "COMPLETED"
     return job
 
@@ -71,7 +72,8 @@ def test_a_script_for_nodes_is_on_those_nodes_only(lab):
 
 
 def test_a_group_adds_a_script_of_its_own(lab, batch, gpu):
-    assert f"prolog group {gpu}" in lines(lab, "worker3", gpu)
+    found = lines(lab, "worker3", gpu)
+    assert found.index(f"prolog first {gpu}") < found.index(f"prolog group {gpu}")
     assert not [line for line in lines(lab, "worker2", batch) if "group" in line]
 
 
@@ -113,6 +115,17 @@ def test_the_task_prolog_speaks_into_the_job(lab, batch):
 def test_the_task_prolog_speaks_into_an_interactive_job(lab):
     result = lab.srun("printenv GREETING", "-w worker1")
     assert (result.rc, result.stdout.splitlines()) == (0, ["task prolog of alice on worker1", "hello-from-task-prolog"])
+
+
+def test_the_task_hooks_run_for_each_task(lab):
+    result = lab.srun("printenv GREETING SLURM_JOB_ID", "-w worker1", "-n2")
+    assert result.rc == 0
+    (job,) = {line for line in result.stdout.splitlines() if line.isdigit()}
+    said = ["hello-from-task-prolog", job, "task prolog of alice on worker1"]
+    assert sorted(result.stdout.splitlines()) == sorted(said * 2)
+    # srun does not wait for them.
+    ended = lambda: lab.run("login", "cat task-epilog", "alice").splitlines().count(f"alice {job}")  # noqa: E731
+    assert wait(lambda: ended() == 2, 15, "two task epilogs")
 
 
 def test_the_task_epilog_runs_as_the_user(lab, gpu):
@@ -160,6 +173,15 @@ def test_every_file_is_what_the_manifest_says(lab, host):
         ).splitlines()
         assert sum_line.split()[0] == entry["sha256"]
         assert stat_line == f"{int(entry['mode'], 8):o} root"
+
+
+def test_the_command_of_the_guide_shows_each_digest_twice(lab):
+    page = (ROOT / "docs/guide/operations.md").read_text()
+    (command,) = re.findall(r"(?m)^    (cd /etc/nodecycle/current && .*)$", page)
+    shown = lab.run("worker1", command)
+    digests = re.findall(r"(?m)^([0-9a-f]{64})  worker_prolog", shown)
+    assert len(digests) >= 6
+    assert [digest for digest in digests if shown.count(digest) != 2] == []
 
 
 def test_a_secret_can_be_read_by_nobody_but_root(lab):

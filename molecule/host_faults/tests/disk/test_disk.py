@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from conftest import active, differences, extra, failure_of, summary, wait
+from conftest import NAME, WORKERS, Killer, active, differences, extra, failure_of, summary, wait
 
 STATE = "/var/lib/nodecycle"
 
@@ -104,6 +104,24 @@ def test_a_rollback_works_on_a_full_disk(lab, definition):
     assert is_full(lab)
     assert (lab.leftovers(), differences(files, lab.snapshot()), committed(lab)) == ([], [], name)
     assert lab.srun("hostname").rc == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_step_that_cannot_be_written_down_is_not_taken(lab, definition):
+    """Before the first batch everything is full, also the room that is kept for an undo. The undo goes on without notes."""
+    files = lab.snapshot()
+    active_when = {host: lab.read(host, "/etc/nodecycle/history.json") for host in WORKERS}
+    fill = f"rm {STATE}/rollout/reserve; cat /dev/zero >{STATE}/controller_prolog/filled; true"
+    command = f"podman exec {NAME}-controller sh -c '{fill}'"
+    changed = extra({"slurm_worker_prolog": "#!/bin/sh\necho new\n"})
+    done = Killer(lab).interrupt("Note the hosts of the batch", command, definition, changed)
+    assert is_full(lab)
+    message = failure_of(done)
+    assert "is undone; each host has proven it by sha256" in message
+    assert f"the file system {STATE} is full" in message
+    assert "The undo goes on without this note in the journal" in done.stdout + done.stderr
+    assert {host: lab.read(host, "/etc/nodecycle/history.json") for host in WORKERS} == active_when
+    assert (lab.leftovers(), differences(files, lab.snapshot())) == ([], [])
 
 
 #: Everything of ours on a node, each place a file system of its own.

@@ -12,9 +12,19 @@ import time
 import pytest
 from conftest import ROOT, active, extra, failure_of, wait
 
+#: It does not end when it is told to.
 HANGS = """#!/bin/sh
+trap 'date +%s >/var/tmp/told' TERM
 echo "waiting for the licence server"
-sleep 3000
+while :; do
+    date +%s >/var/tmp/alive
+    sleep 1
+done
+"""
+
+#: Longer than the next definition's limit, when an undo runs it.
+PREVIOUS = """#!/bin/sh
+if [ -e /var/tmp/told ]; then sleep 7; fi
 """
 
 #: Notes that it ran, and takes its time.
@@ -29,7 +39,7 @@ echo ended >>/var/tmp/init-runs
 def repaired(lab):
     """Removes the traces of the tests on the hosts."""
     for host in ("worker1", "worker2", "worker3", "login"):
-        lab.run(host, "rm -f /var/tmp/init-runs")
+        lab.run(host, "rm -f /var/tmp/init-runs /var/tmp/told /var/tmp/alive")
     yield
     lab.run("login", "rm -f /var/tmp/hang")
 
@@ -37,8 +47,9 @@ def repaired(lab):
 def test_a_login_init_that_hangs_at_boot_locks_nobody_out(lab):
     variables = {
         "slurm_login_init": "#!/bin/sh\necho waiting\nif [ -e /var/tmp/hang ]; then sleep 3000; fi\n",
-        "slurm_login_init_timeout": 15,
+        "slurm_login_init_timeout": 5,
         # What the next test finds on the workers.
+        "slurm_worker_init": PREVIOUS,
         "slurm_worker_prolog": "#!/bin/sh\necho good\n",
     }
     done = lab.play(extra(variables))
@@ -50,6 +61,7 @@ def test_a_login_init_that_hangs_at_boot_locks_nobody_out(lab):
     assert lab.run("login", "systemctl show nodecycle-login-init -p Result --value").strip() == "timeout"
     record = lab.read("login", "/var/lib/nodecycle/login_init/failure.json")
     assert '"script":"10-script"' in record
+    assert '"cause":"killed"' in record
     assert "waiting" in record
     assert lab.srun("hostname", "-w worker1").stdout == "worker1\n"
 
@@ -62,10 +74,13 @@ def test_a_run_ends_a_worker_init_that_hangs_and_is_undone(lab):
     assert time.monotonic() - began < 120
     assert "the limit of 5 seconds for all scripts of this hook, slurm_init_timeout" in message
     assert "waiting for the licence server" in message
-    assert "Resumed: worker3" in message
     assert {host: active(lab, host) for host in before} == before
+    # SIGTERM, and 10 seconds later SIGKILL.
+    told, alive = (int(lab.read("worker3", f"/var/tmp/{name}")) for name in ("told", "alive"))
+    assert 8 <= alive - told <= 12
+    # An undo does not hurry.
+    assert lab.read("worker3", "/run/nodecycle/worker_init.ok")
     for host in ("worker1", "worker2", "worker3"):
-        assert lab.try_run(host, "pgrep -fx 'sleep 3000'").rc != 0
         lab.wait_for_state(host, lambda state: state == "IDLE", 90)
 
 

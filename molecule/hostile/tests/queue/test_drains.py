@@ -9,7 +9,7 @@ import re
 import time
 
 import pytest
-from conftest import WORKERS, administrator, extra, wait
+from conftest import HOSTS, WORKERS, administrator, extra, wait
 
 ALL = "worker[1-3]"
 
@@ -40,18 +40,35 @@ def owners(lab):
     return [lab.module("node_info", name=ALL)["nodes"][name]["owner"] for name in WORKERS]
 
 
+@pytest.fixture
+def tokyo(lab):
+    """The hosts have the time of Tokyo, nine hours before UTC."""
+    for host in HOSTS:
+        lab.run(host, "ln -sfn /usr/share/zoneinfo/Asia/Tokyo /etc/localtime")
+    yield
+    for host in HOSTS:
+        lab.run(host, "ln -sfn /usr/share/zoneinfo/Etc/UTC /etc/localtime")
+
+
+@pytest.mark.usefixtures("tokyo")
 def test_who_keeps_our_words_and_adds_his_own_has_taken_the_drain_over(lab):
+    assert lab.run("controller", "date +%z").strip() == "+0900"
     drained = lab.module("node", name=ALL, state="drained", reason="rollout")
     assert drained["changed_nodes"] == ALL
     assert owners(lab) == ["ours"] * 3
     assert not lab.module("node", name=ALL, state="drained", reason="rollout")["changed"]
     ours = reason_of(lab, "worker1")
-    assert re.fullmatch(r"nodecycle: rollout @\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", ours)
+    written = re.fullmatch(r"nodecycle: rollout @(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", ours)
+    assert written, ours
+    assert int(lab.run("controller", f"echo $(($(date +%s) - $(date -u -d {written[1]} +%s)))")) in range(60)
+    kept = answering(lab, "worker3")
     administrator(lab, f"NodeName=worker1 Reason='{ours}: hands off, I replace the fan'")
     time.sleep(7)
-    # Our words again, after other ones: for the very same text Slurm would record neither time nor user.
+    # Our words again, after other ones: for the very same text Slurm records neither time nor user.
     administrator(lab, "NodeName=worker2 Reason='mine'")
     administrator(lab, f"NodeName=worker2 Reason='{ours}'")
+    administrator(lab, f"NodeName=worker3 Reason='{reason_of(lab, 'worker3')}'")
+    assert answering(lab, "worker3") == kept
     assert owners(lab) == ["other", "other", "ours"]
     before = answering(lab, "worker1"), answering(lab, "worker2")
     resumed = lab.module("node", name=ALL, state="resumed", reason="rollout")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -29,9 +30,19 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         {"slurm_worker_prolog": script("echo waiting for ever; sleep 600")},
         ["worker_prolog: script 10-bad", "(killed by Slurm's time limit) on worker3", "waiting for ever"],
     ),
+    # The pause is a watch, too.
     "a prolog that fails only on a node that is no canary": (
-        {"slurm_worker_prolog": script("echo no such device; exit 7", nodes="worker2"), "slurm_batches": ["100%"], "slurm_batch_watch": 10},
-        ["worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Resumed: worker2"],
+        {
+            "slurm_worker_prolog": script("echo no such device; exit 7", nodes="worker2"),
+            "slurm_extra_conf": "PrologEpilogTimeout=7",
+            "slurm_batches": ["100%"],
+            "slurm_batch_watch": 0,
+            "slurm_batch_pause": 10,
+        },
+        [
+            "worker_prolog: script 10-bad ended with exit code 7 on worker2 for job ", "no such device", "Resumed: worker2",
+            "Released the held jobs ",
+        ],
     ),
     "an epilog that exits 1": (
         {"slurm_worker_epilog": script("echo cannot clean; exit 1")},
@@ -44,6 +55,17 @@ CASES: dict[str, tuple[dict[str, t.Any], list[str]]] = {
 }  # fmt: skip
 
 
+#: The steps of an undo, in the order of the guide; the probes go last.
+UNDO = [
+    "Activate the previous release, or an empty one",
+    "Restore our lines in slurm.conf",
+    "Let Slurm read its changed slurm.conf",
+    "Prove the previous release and lines",
+    "Resume the nodes that this rollout drained",
+    "Release the jobs that Slurm holds because of this rollout",
+    "Remove the rest of the probe",
+]
+
 #: Of these kinds there is another one.
 THOROUGH = ("a prolog that hangs beyond its time limit", "an epilog that exits 1", "a controller prolog that exits 1")
 
@@ -54,6 +76,20 @@ THOROUGH = ("a prolog that hangs beyond its time limit", "an epilog that exits 1
 def test_nobody_notices(lab, good, case):
     variables, words = CASES[case]
     with undone(lab):
-        message = failure_of(lab.play(good, extra(variables)))
-    assert [word for word in words if word not in message] == [], message
+        done = lab.play(good, extra(variables))
+    message = failure_of(done)
+    assert [word for word in [*words, "It printed last:"] if word not in message] == [], message
     assert "is undone; each host has proven it by sha256" in message
+    steps = re.findall(r"(?m)^TASK \[nodecycle.slurm.rollout : (.*)\]", done.stdout.partition("PLAY [Undo]")[2])
+    assert [step for step in steps if step in UNDO] == UNDO
+
+
+@pytest.mark.thorough
+def test_the_probe_of_a_batch_meets_a_bad_script_before_any_user_does(lab, good):
+    """No user's job runs on worker2, and the run watches for no second."""
+    fails_there = script("echo no such device; exit 7", nodes="worker2")
+    variables = {"slurm_worker_prolog": fails_there, "slurm_batch_probe": True, "slurm_batch_watch": 0}
+    with undone(lab, "-w worker1"):
+        message = failure_of(lab.play(good, extra(variables)))
+    assert "worker_prolog: script 10-bad ended with exit code 7 on worker2" in message
+    assert "Resumed: worker2" in message
