@@ -872,14 +872,18 @@ def test_the_last_script_of_a_hook_is_not_removed_without_a_yes(world: World) ->
     ("before", "after", "said"),
     [
         # The group of the workers has another name now, so no worker is in this run.
-        ("Prolog=/r/current/worker_prolog\nEpilogSlurmctld=/r/current/controller_epilog\n", "EpilogSlurmctld=/r/current/controller_epilog\n", "slurm_worker_prolog (no host of the inventory has it)"),
+        (
+            "Prolog=/r/current/worker_prolog\nEpilogSlurmctld=/r/current/controller_epilog\n",
+            "EpilogSlurmctld=/r/current/controller_epilog\n",
+            "slurm_worker_prolog (no host of the inventory has it)",
+        ),
         ("PrologEpilogTimeout=60\n", "", "all lines of slurm_extra_conf"),
         ("Include site.conf\n", "Prolog=/r/current/worker_prolog\n", "all lines of slurm_extra_conf"),
         ("Prolog=/site\n", "", "all lines of slurm_extra_conf"),
         ("Prolog=/r/current/worker_prolog\nA=1\n", "Prolog=/other/current/worker_prolog\nB=1\n", ""),
         ("", "Prolog=/r/current/worker_prolog\n", ""),
     ],
-)  # fmt: skip
+)
 def test_what_no_host_defines_any_more_is_not_removed_without_a_yes(
     world: World, before: str, after: str, said: str
 ) -> None:
