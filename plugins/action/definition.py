@@ -10,6 +10,7 @@ import typing as t
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
         report = Report(findings, args["lint_threshold"], mildest="warning" if cluster else "info")
-        warnings = _warnings(gathered, cluster, args["probe_timeout"])
+        warnings = _warnings(gathered, cluster, settings.extra_conf, args["probe_timeout"])
         if lines or report.stops:
             return {"failed": True, "msg": _refusal(lines, report), **warnings}
         if report.shown:
@@ -147,16 +148,25 @@ class ActionModule(ActionBase):
         }
 
 
-def _warnings(gathered: Gathered, cluster: dict[str, t.Any] | None, probe_timeout: int) -> dict[str, list[str]]:
+def _warnings(
+    gathered: Gathered, cluster: dict[str, t.Any] | None, extra_conf: str, probe_timeout: int
+) -> dict[str, list[str]]:
     """The warnings, as a part of the result."""
     said = []
     if cluster and (strangers := _definition.unknown_workers(gathered.hosts, cluster)):
         said.append(
             f"Slurm does not know these workers: {', '.join(strangers)}. Set slurm_node_name where the names differ."
         )
-    if probe_timeout and (long := _definition.outlasting(gathered.rendered, probe_timeout)):
+    of_probe = {hook.name: probe_timeout for hook in HOOKS.values() if hook.conf_key}
+    if long := _definition.outlasting(gathered.rendered, of_probe):
         said.append(
             f"{'; '.join(long)}: the probe is given up after {probe_timeout} seconds, and the rollout is undone. Set slurm_probe_timeout higher."
+        )
+    of_slurm = _definition.limits_of_slurm([*_definition.entries_of(cluster), *_conf.entries(extra_conf)])
+    if long := _definition.outlasting(gathered.rendered, of_slurm):
+        said.append(
+            f"{'; '.join(long)}: Slurm ends the hook before (PrologEpilogTimeout, PrologTimeout or EpilogTimeout of slurm.conf), and a script "
+            "that it ends has failed. Set these higher, or the scripts' timeout lower."
         )
     return {"warnings": said} if said else {}
 

@@ -403,10 +403,32 @@ def unknown_workers(hosts: t.Iterable[Host], cluster: t.Mapping[str, t.Any]) -> 
     ]
 
 
-def outlasting(rendered: t.Iterable[tuple[str, Rendered]], seconds: int) -> list[str]:
-    """The scripts of jobs whose own time limit is not shorter than so many seconds, each with it."""
-    found = (item.spec for _host, item in rendered if HOOKS[item.hook].conf_key and item.spec.timeout >= seconds)
-    return list(dict.fromkeys(f"{spec.where} may take {spec.timeout} seconds" for spec in found))
+def outlasting(rendered: t.Iterable[tuple[str, Rendered]], limits: t.Mapping[str, int]) -> list[str]:
+    """The scripts whose own time limit is not shorter than that of their hook, and the hooks whose scripts' limits add up to more."""
+    found: dict[str, None] = {}
+    sums: dict[tuple[str, str], int] = {}
+    for host, item in rendered:
+        limit = limits.get(item.hook, 0)
+        if limit and item.spec.timeout >= limit:
+            found[f"{item.spec.where} may take {item.spec.timeout} seconds"] = None
+        elif limit:
+            sums[host, item.hook] = sums.get((host, item.hook), 0) + item.spec.timeout
+    for (_host, hook), seconds in sums.items():
+        if seconds > limits[hook]:
+            found[f"the scripts of slurm_{hook} may take {seconds} seconds together"] = None
+    return list(found)
+
+
+def limits_of_slurm(entries: t.Iterable[_conf.Entry]) -> dict[str, int]:
+    """The seconds after which Slurm ends a hook, for hooks with such a limit (slurm.conf.5; PrologTimeout and EpilogTimeout since 25.05)."""
+    values = {entry.key.lower(): int(entry.value) for entry in entries if entry.value.isdecimal()}
+    both = values.get("prologepilogtimeout", 0)
+    return {
+        "worker_prolog": values.get("prologtimeout", both),
+        "worker_epilog": values.get("epilogtimeout", both),
+        "controller_prolog": both,
+        "controller_epilog": both,
+    }
 
 
 def as_text(problems: t.Iterable[tuple[str, Problem]]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import subprocess
@@ -130,6 +131,21 @@ def test_a_script_that_may_outlast_the_probe_is_told(site: Site) -> None:
     assert (done.returncode, told in done.stdout + done.stderr) == (0, True), done.stdout
     done = site.play("validate", "-e", "slurm_probe_timeout=301")
     assert (done.returncode, told in done.stdout + done.stderr) == (0, False), done.stdout
+
+
+def test_scripts_that_slurm_would_end_before_their_own_limit_are_told(site: Site) -> None:
+    one = '{{name: {0}, timeout: {1}, content: "#!/bin/sh\\nlogger {0}\\n"}}'
+    site.write(
+        "group_vars/all.yml",
+        f"slurm_worker_prolog: [{one.format('a', 40)}, {one.format('b', 40)}]\nslurm_worker_epilog: [{one.format('c', 60)}]\n",
+    )
+    told = (
+        "slurm_worker_epilog[0] (c) may take 60 seconds; the scripts of slurm_worker_prolog may take 80 seconds together: Slurm ends the hook "
+        "before (PrologEpilogTimeout"
+    )
+    for limit, is_told in ((60, True), (81, False)):
+        done = site.play("validate", "-e", json.dumps({"slurm_extra_conf": f"PrologEpilogTimeout={limit}"}))
+        assert (done.returncode, told in done.stdout + done.stderr) == (0, is_told), done.stdout
 
 
 @pytest.mark.parametrize("playbook", ["site", "rollback"])
