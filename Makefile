@@ -16,8 +16,8 @@ export LAB_SLURM_VERSION := $(or $(SLURM),$(LAB_SLURM_VERSION))
 
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
-# lab-test waits more than it works, so another gate runs beside it. The scenarios leave a fourth of both cores to the rest.
-FIRST := lab-test sanity
+# The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
+FIRST := lab-test sanity demo-test
 ALONE := molecule
 BESIDE := unit site artifact $(LINTERS) docs bench-smoke
 # The same gates as jobs of a code host; the linters are one.
@@ -135,7 +135,7 @@ publish: setup ## Put the artifact of `make release` on Galaxy (TAG=v1.2.3; the 
 
 ##@ The lab
 
-.PHONY: lab-up lab-down demo-down lab-test molecule bench bench-smoke
+.PHONY: lab-up lab-down demo-down lab-test demo-test molecule bench bench-smoke
 lab-up: setup ## Start the lab's cluster
 	@lab/lab up
 
@@ -145,10 +145,13 @@ lab-down: ## Remove the lab's cluster
 demo-down: lab-down ## Remove the cluster of the demo (its images stay for the next time)
 
 # The tests have labs of their own: the demo's cluster, and yours, stay as they are.
-lab-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
+lab-test demo-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
 
-lab-test: lab-up ## The lab itself, the demo, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
+lab-test: lab-up ## The lab itself, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
 	@pytest tests/lab tests/integration tests/bench/test_bench_lab.py $(ARGS)
+
+demo-test: setup ## The demo, also on the newest Slurm
+	@pytest tests/demo $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)

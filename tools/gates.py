@@ -3,8 +3,8 @@
 
 make itself stops at a failure or prints no summary, and nobody counts the tests of several pytest runs. The gates run
 two at a time, and each output is shown whole. Those after --alone run then, one after the other, and their output is
-shown as it comes. Those after --beside run meanwhile, one at a time and at a low priority, so that they only use what
-the others leave; their output is shown in the end.
+shown as it comes. Those after --beside run from the beginning, one at a time and at a low priority, so that they only
+use what all others leave; their output is shown in the end.
 
 The last line is written as pytest writes its own: the tests of all pytest runs, and each gate that is no pytest run,
 counted together.
@@ -90,10 +90,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--beside", nargs="+", default=[], metavar="GATE")
     options = parser.parse_args(arguments)
     begin = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
-        results = list(lanes.map(lambda gate: shown(run(gate, is_live=False)), options.gates))
     with concurrent.futures.ThreadPoolExecutor(1) as lane:
         beside = lane.map(lambda gate: run(gate, is_live=False, first=LOW), options.beside)
+        with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+            results = list(lanes.map(lambda gate: shown(run(gate, is_live=False)), options.gates))
         results += [run(gate, is_live=True) for gate in options.alone]
         results += map(shown, beside)
     print(*closing(results, time.monotonic() - begin), sep="\n")

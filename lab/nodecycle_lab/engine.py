@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import json
 import pathlib
@@ -14,7 +16,7 @@ from . import cgroups
 from .console import LabError
 from .inside import NotThereError, inside
 from .process import run
-from .settings import DIGEST_LABEL, ENGINE, IMAGE_LABEL, LABEL, NAME, REPOSITORY, VERSION
+from .settings import CACHE, DIGEST_LABEL, ENGINE, IMAGE_LABEL, LABEL, NAME, REPOSITORY, VERSION
 
 SUBNETS_TRIED = 5
 ULIMITS = (("nofile", resource.RLIMIT_NOFILE), ("memlock", resource.RLIMIT_MEMLOCK), ("stack", resource.RLIMIT_STACK))
@@ -145,6 +147,15 @@ def build(image: str, source: pathlib.Path, arguments: dict[str, str], *, force:
 def commit(name: str, image: str, digest: str) -> None:
     labels = (f"{IMAGE_LABEL}={VERSION}", f"{DIGEST_LABEL}={digest}")
     call("commit", *DIALECT.quiet, *(f"--change={DIALECT.label}{label}" for label in labels), name, image)
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> t.Iterator[None]:
+    """For those who make and remove images: what one is building, another one's prune would take for a rest."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "images.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prune_images() -> None:

@@ -19,6 +19,7 @@ from .engine import (
     image_digest,
     image_id,
     import_image,
+    one_at_a_time,
     prune_images,
     remove_containers,
 )
@@ -129,6 +130,11 @@ def make_host(*, force: bool) -> None:
 def make_slurm(*, force: bool = False) -> None:
     """Makes all images, where they are missing or their sources have changed."""
     prepare()
+    with one_at_a_time():
+        _make_slurm(force=force)
+
+
+def _make_slurm(*, force: bool) -> None:
     make_base()
     wanted = slurm_digest()
     if has_image(slurm_image()) and image_digest(slurm_image()) == wanted and not force:

@@ -18,6 +18,7 @@ from .engine import (
     image_id,
     images,
     in_host,
+    one_at_a_time,
     prune_images,
     try_in,
 )
@@ -62,9 +63,10 @@ def save(digest: str) -> None:
     in_all(lambda host: in_host(host, f"systemctl stop {' '.join(daemons[host])}"), with_daemons)
     # The controller remembers by its address the login node that asked for the configuration, and in another lab that address is another's.
     in_host("controller", "rm -f /var/lib/slurm/slurmctld/node_state*")
-    in_all(lambda host: commit(container(host), image_of(host, digest), digest))
+    with one_at_a_time():
+        in_all(lambda host: commit(container(host), image_of(host, digest), digest))
+        drop_all_but(digest)
     in_all(lambda host: in_host(host, f"systemctl start {' '.join(daemons[host])}"), with_daemons)
-    drop_all_but(digest)
 
 
 def drop_all_but(digest: str) -> None:
