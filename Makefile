@@ -12,7 +12,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 
 # SLURM=26.05 is another release than the default's.
-export LAB_SLURM_VERSION := $(or $(SLURM),$(LAB_SLURM_VERSION))
+ifdef SLURM
+export LAB_SLURM_VERSION := $(SLURM)
+endif
 
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
