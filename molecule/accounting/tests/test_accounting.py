@@ -8,7 +8,7 @@ import re
 
 import pytest
 import yaml
-from conftest import HOSTS, NAME, ROOT, Killer, Traffic, administrator, extra, failure_of, undone, users, wait
+from conftest import HOSTS, NAME, ROOT, WORKERS, Killer, Traffic, administrator, extra, failure_of, undone, users, wait
 
 GUIDE = (ROOT / "docs/guide/rollout.md").read_text()
 ADVICE = GUIDE.partition("### If jobs need an account\n")[2].partition("\nWithout probes")[0]
@@ -118,6 +118,9 @@ def test_a_database_that_ends_meanwhile_hinders_neither_an_undo_nor_the_next_run
         # Else it ends at the AllowQos of the next test, while it renews its copy of the database (24.11.5).
         lab.run("controller", "systemctl restart slurmctld")
         wait(lambda: lab.try_run("controller", "scontrol ping").rc == 0, 60, "the controller")
+        # Until a node has registered its state is UNKNOWN.
+        for host in WORKERS:
+            lab.wait_for_state(host, lambda state: state == "IDLE", 60)
 
 
 @pytest.mark.usefixtures("monitor")
