@@ -46,6 +46,7 @@ NOISE = {
     r"(file|digest)\t/run/systemd/(journal/(streams|seqnum)|transient|units|sessions|users|inaccessible)\b": "systemd's notes about its units",
     r"(file|digest)\t/dev/(ptmx|tty|console|null)": "devices that every login writes to",
     r"config\tConfiguration data as of": "the time of the answer",
+    r"config\tNEXT_JOB_ID ": "the question whether Slurm would take a job (sbatch --test-only) uses up a number, and no job has it",
 }
 _NOISE = [re.compile(pattern) for pattern in NOISE]
 #: Parts of Slurm's answers that change by themselves: load and times.
