@@ -81,7 +81,7 @@ BIN = "/tmp/bin"
 #: Slurm's commands, of which one resumes no node and releases no job.
 SCONTROL = """#!/bin/sh
 case "$*" in
-    *State=RESUME* | release*) echo refused >&2; exit 1 ;;
+    *State=RESUME* | *State=UNDRAIN* | release*) echo refused >&2; exit 1 ;;
 esac
 exec /usr/bin/scontrol "$@"
 """
