@@ -121,19 +121,3 @@ def test_a_database_that_ends_meanwhile_hinders_neither_an_undo_nor_the_next_run
         # Until a node has registered its state is UNKNOWN.
         for host in WORKERS:
             lab.wait_for_state(host, lambda state: state == "IDLE", 60)
-
-
-@pytest.mark.usefixtures("monitor")
-def test_another_user_with_the_account_and_the_qos_of_the_guide(lab, good):
-    administrator(lab, f"PartitionName=gpu AllowQos={VARIABLES['slurm_probe_qos']}")
-    refused = lab.module("probe", name="worker3", state="accepted", user="monitor")
-    assert "partition gpu: sbatch refuses the job: allocation failure: Invalid qos specification" in refused["msg"]
-    assert "partition batch" not in refused["msg"]
-    with users(lab, "-w worker1"):
-        done = lab.play(good, extra(VARIABLES))
-    assert done.returncode == 0, done.stdout
-    assert "is committed." in done.stdout
-    jobs = lab.run(
-        "controller", "sacct -n -X -a --name=nodecycle_probe --user=monitor -P -o account,qos,partition,state"
-    )
-    assert sorted(jobs.split()) == ["physics|debug|batch|COMPLETED", "physics|debug|gpu|COMPLETED"]
