@@ -91,7 +91,7 @@ def node_states() -> dict[str, str]:
 def slurm_version() -> str:
     """The release that the controller has, as LAB_SLURM_VERSION names it."""
     # "slurm 24.11.5", or "slurm-wlm 22.05.8" of Debian.
-    return ".".join(try_in("controller", "sinfo --version").stdout.split()[-1:][0].split(".")[:2])
+    return ".".join(try_in("controller", "sinfo --version").stdout.rpartition(" ")[2].split(".")[:2])
 
 
 def wait_for_idle() -> None:

@@ -158,13 +158,15 @@ def check_cluster(
 ) -> list[Problem]:
     """The problems of this definition on this cluster."""
     used = in_use(hosts)
+    text = conf_text(used, settings)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
-    problems += _check_limit(hosts, conf_text(used, settings), settings, cluster) if settings.is_limited else []
+    problems += _check_limit(hosts, text, settings, cluster) if settings.is_limited else []
     problems += _check_conflicts(used, settings, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
-    problems += _check_partitions(conf_text(used, settings), settings, cluster)
-    problems += _check_database(conf_text(used, settings), settings, cluster)
+    if not conf_is_settled(text, settings, cluster) or cluster["reconfigure_due"]:
+        problems += _check_partitions(text, cluster)
+        problems += _check_database(cluster)
     return problems
 
 
@@ -268,10 +270,8 @@ def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> lis
     ]
 
 
-def _check_partitions(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_partitions(text: str, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """Partitions whose jobs the reconfigure would end, because slurm.conf does not have them."""
-    if conf_is_settled(text, settings, cluster) and not cluster["reconfigure_due"]:
-        return []
     lines = [entry.value for entry in _conf.entries(text) if entry.key.lower() == "partitionname"]
     kept = _run_time.definitions({"partitionname": lines}, "partitionname")
     return [
@@ -286,10 +286,10 @@ def _check_partitions(text: str, settings: Settings, cluster: t.Mapping[str, t.A
     ]
 
 
-def _check_database(text: str, settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_database(cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """A controller that would end later, because it reads slurm.conf while its database is away."""
     waiting = cluster["waits_for_database"]
-    if not waiting or (conf_is_settled(text, settings, cluster) and not cluster["reconfigure_due"]):
+    if not waiting:
         return []
     return [
         Problem(
