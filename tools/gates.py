@@ -6,8 +6,8 @@ two at a time, and each output is shown whole. Those after --alone run then, one
 shown as it comes. Those after --beside run from the beginning, one at a time and at a low priority, so that they only
 use what all others leave; their output is shown in the end.
 
-The last line is written as pytest writes its own: the tests of all pytest runs, and each gate that is no pytest run,
-counted together.
+After the table stands what failed, since a code host may keep the end of an output only. The last line is written as
+pytest writes its own: the tests of all pytest runs, and each gate that is no pytest run, counted together.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ CLOSING_LINE = re.compile(r"^(?:\x1b\[[0-9;]*m)*=* ?(?:\x1b\[[0-9;]*m)*(\d+ [a-z
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed|xpassed)")
 SUM_AS = {"error": "failed", "xfailed": "passed", "xpassed": "passed"}
 
+#: The lines with which pytest names them at its end (-ra), and tools/scenarios a scenario that failed without a test.
+FAILURE = re.compile(r"^(?:FAILED|ERROR) \S+\.(?:py|yml)\b.*", re.MULTILINE)
+MAKE_ENDS = re.compile(r"make(?:\[\d+\])?: \*\*\* \[")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+#: Of a gate that names no failure, the end of its output; and of each line as much as says what it is.
+LAST_LINES, LINE_LENGTH = 3, 300
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -50,6 +57,15 @@ class Result:
         elif not closing_lines:
             counts["passed"] = 1
         return counts
+
+    def failures(self) -> list[str]:
+        """What to say of a gate that failed, a line each."""
+        if not self.code:
+            return []
+        output = COLOR.sub("", self.output)
+        own = [line for line in output.splitlines() if line.strip() and not MAKE_ENDS.match(line)]
+        lines = [*dict.fromkeys(FAILURE.findall(output))] or own[-LAST_LINES:]
+        return [f"{self.gate}: {line}"[:LINE_LENGTH] for line in lines]
 
 
 def run(gate: str, *, is_live: bool, first: tuple[str, ...] = ()) -> Result:
@@ -80,7 +96,8 @@ def closing(results: list[Result], seconds: float) -> list[str]:
     passed, failed, skipped = (sum(count[word] for count in counts) for word in ("passed", "failed", "skipped"))
     # pytest leaves out what is none, too; only failures are always named.
     more = f", {skipped} skipped" if skipped else ""
-    return ["\n=== all gates ===", *table, f"{passed} passed, {failed} failed{more} in {seconds:.2f}s"]
+    failures = [line for result in results for line in result.failures()]
+    return ["\n=== all gates ===", *table, *failures, f"{passed} passed, {failed} failed{more} in {seconds:.2f}s"]
 
 
 def main(arguments: list[str]) -> int:

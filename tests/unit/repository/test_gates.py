@@ -26,6 +26,9 @@ tests-none:
 \t@echo "==== no tests ran in 0.01s ===="; exit 5
 tests-then-broken:
 \t@echo "2 passed in 0.10s"; false
+tests-named:
+\t@printf '\\033[31mFAILED\\033[0m a/test_b.py::\\033[1mtest_c\\033[0m - assert 1 == 2\\nERROR tests/d.py - no e\\n'
+\t@printf 'ERROR    a log line\\nFAILED a/test_b.py::test_c - assert 1 == 2\\n2 failed in 0.10s\\n'; false
 two: first second
 first:
 \t@echo "1 passed in 0.10s"; false
@@ -59,6 +62,11 @@ def gates(tmp_path: pathlib.Path, root: pathlib.Path):
     return run
 
 
+def table(lines: list[str]) -> list[list[str]]:
+    """Each gate and how it ended."""
+    return [line.split()[:2] for line in lines[lines.index("=== all gates ===") :] if line.startswith("  ")]
+
+
 @pytest.mark.parametrize(
     ("names", "code", "line"),
     [
@@ -81,8 +89,17 @@ def test_the_last_line_counts(gates, names: list[str], code: int, line: str) -> 
 
 def test_every_gate_has_a_line_in_the_order_of_the_call(gates) -> None:
     _code, lines = gates("broken", "quick", "--alone", "tests")
-    table = lines[lines.index("=== all gates ===") + 1 : -1]
-    assert [line.split()[:2] for line in table] == [["broken", "FAILED"], ["quick", "ok"], ["tests", "ok"]]
+    assert table(lines) == [["broken", "FAILED"], ["quick", "ok"], ["tests", "ok"]]
+
+
+def test_what_failed_is_named_just_before_the_last_line(gates) -> None:
+    """The output of CI is cut in its middle."""
+    _code, lines = gates("quick", "tests-named", "--beside", "broken")
+    assert lines[-4:-1] == [
+        "tests-named: FAILED a/test_b.py::test_c - assert 1 == 2",
+        "tests-named: ERROR tests/d.py - no e",
+        "broken: E: this is wrong",
+    ]
 
 
 def test_two_run_at_a_time_and_each_output_is_whole(gates) -> None:
@@ -104,8 +121,7 @@ def test_beside_runs_meanwhile_and_is_shown_in_the_end(gates) -> None:
     assert code == 1
     assert lines.index("left ends") < lines.index("=== right ===") < lines.index("right ends")
     assert lines[lines.index("=== broken ===") + 1] == "E: this is wrong"
-    table = lines[lines.index("=== all gates ===") + 1 : -1]
-    assert [line.split()[:2] for line in table] == [
+    assert table(lines) == [
         ["quick", "ok"],
         ["left", "ok"],
         ["right", "ok"],

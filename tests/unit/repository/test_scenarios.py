@@ -1,0 +1,41 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tools/scenarios says of a scenario that failed, so that the end of CI's output has its cause."""
+
+from __future__ import annotations
+
+import pathlib
+import runpy
+import typing as t
+
+import pytest
+
+
+@pytest.fixture
+def untested(root: pathlib.Path) -> t.Callable[[str, str], str]:
+    return t.cast("t.Callable[[str, str], str]", runpy.run_path(str(root / "tools/scenarios"))["untested"])
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        (
+            "fatal: [worker1]: FAILED! => no\n\nPLAY RECAP\nCRITICAL Ansible return code was 2\n",
+            "fatal: [worker1]: FAILED! => no",
+        ),
+        ("lab: [ 1.1s] error: no image\nCRITICAL rc 1\n", "lab: [ 1.1s] error: no image"),
+        ("CRITICAL no such scenario\n", "CRITICAL no such scenario"),
+        ("", ""),
+    ],
+)
+def test_a_failure_without_a_test_has_its_cause(untested, output: str, cause: str) -> None:
+    assert untested("boot", output) == f"ERROR molecule/boot/molecule.yml - {cause}\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["FAILED tests/test_a.py::test_b - no", "\x1b[31mERROR\x1b[0m ../test_a.py::\x1b[1mtest_b\x1b[0m"]
+)
+def test_a_test_that_failed_speaks_for_itself(untested, line: str) -> None:
+    assert untested("boot", f"{line}\n") == ""
