@@ -31,7 +31,8 @@ COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed|xpassed)")
 SUM_AS = {"error": "failed", "xfailed": "passed", "xpassed": "passed"}
 
 #: The lines with which pytest names them at its end (-ra), and tools/scenarios a scenario that failed without a test.
-FAILURE = re.compile(r"^(?:FAILED|ERROR) \S+\.(?:py|yml)\b.*", re.MULTILINE)
+#: Molecule draws a frame around the former.
+FAILURE = re.compile(r"^[ │]*((?:FAILED|ERROR) \S+\.(?:py|yml)\b.*)", re.MULTILINE)
 MAKE_ENDS = re.compile(r"make(?:\[\d+\])?: \*\*\* \[")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 #: Of a gate that names no failure, the end of its output; and of each line as much as says what it is.

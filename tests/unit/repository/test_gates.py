@@ -28,7 +28,7 @@ tests-then-broken:
 \t@echo "2 passed in 0.10s"; false
 tests-named:
 \t@printf '\\033[31mFAILED\\033[0m a/test_b.py::\\033[1mtest_c\\033[0m - assert 1 == 2\\nERROR tests/d.py - no e\\n'
-\t@printf 'ERROR    a log line\\nFAILED a/test_b.py::test_c - assert 1 == 2\\n2 failed in 0.10s\\n'; false
+\t@printf 'ERROR    a log line\\n  │ FAILED e.py::test_f\\nFAILED a/test_b.py::test_c - assert 1 == 2\\n2 failed in 0.10s\\n'; false
 two: first second
 first:
 \t@echo "1 passed in 0.10s"; false
@@ -95,9 +95,10 @@ def test_every_gate_has_a_line_in_the_order_of_the_call(gates) -> None:
 def test_what_failed_is_named_just_before_the_last_line(gates) -> None:
     """The output of CI is cut in its middle."""
     _code, lines = gates("quick", "tests-named", "--beside", "broken")
-    assert lines[-4:-1] == [
+    assert lines[-5:-1] == [
         "tests-named: FAILED a/test_b.py::test_c - assert 1 == 2",
         "tests-named: ERROR tests/d.py - no e",
+        "tests-named: FAILED e.py::test_f",
         "broken: E: this is wrong",
     ]
 

@@ -35,7 +35,12 @@ def test_a_failure_without_a_test_has_its_cause(untested, output: str, cause: st
 
 
 @pytest.mark.parametrize(
-    "line", ["FAILED tests/test_a.py::test_b - no", "\x1b[31mERROR\x1b[0m ../test_a.py::\x1b[1mtest_b\x1b[0m"]
+    "line",
+    [
+        "FAILED tests/test_a.py::test_b - no",
+        "  \x1b[2m│\x1b[0m FAILED tests/test_a.py::test_b",
+        "\x1b[31mERROR\x1b[0m ../test_a.py::\x1b[1mtest_b\x1b[0m",
+    ],
 )
 def test_a_test_that_failed_speaks_for_itself(untested, line: str) -> None:
     assert untested("boot", f"{line}\n") == ""
