@@ -218,6 +218,7 @@ class ActionModule(ActionBase):
             "tolerated": args["tolerated"],
             "note": args["note"],
             "bin_dir": args["bin_dir"],
+            "units": args["units"],
         }
         answer = _journal_call.call(self, call, variables)
         if answer.get("failed") or answer.get("unreachable"):

@@ -93,6 +93,7 @@ def _conf_of_controller(module: AnsibleModule) -> dict[str, str]:
 
 def runner(module: AnsibleModule, bin_dir: str) -> Runner:
     """A runner of Slurm's commands, with the C locale and a limit of a minute."""
+    _daemons.require_units(module)
     opt_dirs = [bin_dir] if bin_dir else []
     plain: dict[str, str] = {}
 

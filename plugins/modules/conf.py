@@ -44,6 +44,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 attributes:
   check_mode:
     support: full
@@ -85,7 +86,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files, _conf_parser
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files, _conf_parser, _daemons
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
@@ -96,6 +97,7 @@ def main() -> t.NoReturn:
             **_conf.ARGUMENTS,
             "is_undo": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )

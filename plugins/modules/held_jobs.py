@@ -27,6 +27,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 attributes:
   check_mode:
     support: full
@@ -76,7 +77,7 @@ foreign:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _held_jobs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _held_jobs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
@@ -86,6 +87,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "jobs": {"type": "list", "elements": "str", "required": True},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 notes:
   - A hold that the user himself sets on a job that Slurm already holds leaves no trace in Slurm; such a job is listed.
   - A hold of an administrator shows in C(squeue --json) only. If Slurm was built without JSON, the module lists no job.
@@ -57,14 +58,14 @@ foreign:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _held_jobs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _held_jobs
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
-        argument_spec={"jobs": {"type": "list", "elements": "str"}, **_ansible.BIN_DIR_SPEC},
+        argument_spec={"jobs": {"type": "list", "elements": "str"}, **_ansible.BIN_DIR_SPEC, **_daemons.UNITS_SPEC},
         supports_check_mode=True,
     )
     try:

@@ -78,6 +78,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 attributes:
   check_mode:
     support: full
@@ -126,7 +127,7 @@ go:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _evaluation, _journal_entries
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _evaluation, _journal_entries
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import (
     JournalError,
     LockHeldError,
@@ -154,6 +155,7 @@ def main() -> t.NoReturn:
             "holder": {"type": "dict", "default": {}},
             "is_dead": {"type": "bool", "default": False},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         supports_check_mode=True,
     )

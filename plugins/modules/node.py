@@ -69,6 +69,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 attributes:
   check_mode:
     support: full
@@ -141,7 +142,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _hostlist, _ownership, _reason_users
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
 #: The number of tries to write a reason until Slurm's own time of it is that of its stamp.
@@ -226,6 +227,7 @@ def main() -> t.NoReturn:
             "failures": _ansible.HIDDEN_SPEC,
             "wait": {"type": "int", "default": 30},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         required_if=[("state", "drained", ("reason",)), ("state", "explained", ("failures",))],
         required_together=[("activated", "before")],

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 seealso:
   - module: nodecycle.slurm.node
   - module: nodecycle.slurm.cluster_info
@@ -88,14 +89,14 @@ nodes:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "default": ""}, **_ansible.BIN_DIR_SPEC},
+        argument_spec={"name": {"type": "str", "default": ""}, **_ansible.BIN_DIR_SPEC, **_daemons.UNITS_SPEC},
         supports_check_mode=True,
     )
     slurm = _ansible.slurm(module)

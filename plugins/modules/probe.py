@@ -74,6 +74,7 @@ options:
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 attributes:
   check_mode:
     support: full
@@ -174,7 +175,7 @@ strangers:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _probe_run
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _probe_run
 
 
 def main() -> t.NoReturn:
@@ -191,6 +192,7 @@ def main() -> t.NoReturn:
             "command": {"type": "str", "default": "true"},
             "timeout": {"type": "int", "default": 120},
             **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
         },
         required_if=[("state", "passed", ("name",)), ("state", "accepted", ("name",))],
         supports_check_mode=True,

@@ -153,13 +153,11 @@ options:
     description: With O(step=variables), whether misspelt variables of the role P(nodecycle.slurm.install#role) are wrong, too.
     type: bool
     default: false
-  bin_dir:
-    description: Directory of Slurm's commands on the controller, if they are not in PATH.
-    type: path
-    default: ""
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
+  - nodecycle.slurm._slurm_commands
+  - nodecycle.slurm._units
 seealso:
   - module: nodecycle.slurm.journal
 """

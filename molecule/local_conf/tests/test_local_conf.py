@@ -85,15 +85,31 @@ def test_another_slurm_conf_of_slurmd_is_told_before_anything_changes(lab, reque
     lab.wait_for_state("worker2", lambda state: state == "IDLE")
 
 
-def test_a_controller_whose_unit_alone_knows_its_slurm_conf_answers(lab):
+def test_a_controller_whose_unit_alone_knows_its_slurm_conf_answers(lab, request):
+    """Also where the unit is the site's: slurmctld runs as SlurmUser, and who that is stands in the file looked for."""
+    definition = f"--extra-vars=@{request.path.parent.parent}/vars/definition.yml"
+    site = ["--extra-vars=slurm_slurmctld_unit=slurm-controller"]
+    unit = "/etc/systemd/system/slurm-controller.service"
+    lab.run("controller", f"cp $(systemctl show --property=FragmentPath --value slurmctld) {unit}")
     move_conf(lab, "controller", "slurmctld")
-    lab.run("controller", "mv /etc/slurm/slurm.conf /etc/slurm/away")
+    lab.run("controller", f"cp -r {DROP_IN.format('slurmctld')} /tmp/elsewhere.conf && systemctl stop slurmctld")
+    lab.run("controller", f"mkdir {unit}.d && mv /tmp/elsewhere.conf {unit}.d/ && systemctl daemon-reload")
+    lab.run("controller", "systemctl start slurm-controller && mv /etc/slurm/slurm.conf /etc/slurm/away")
     try:
-        found = lab.module("cluster_info")
+        found = lab.module("cluster_info", units={"slurmctld": "slurm-controller"})
         assert found.get("conf_path") == "/opt/site/slurm.conf", found
+        done = lab.play(definition, extra({"slurm_extra_conf": "PrologEpilogTimeout=75\n"}), *site)
+        assert done.returncode == 0, done.stdout
+        assert "PrologEpilogTimeout=75" in lab.read("controller", "/opt/site/nodecycle.conf")
+        back = lab.play(definition, *site)
+        assert back.returncode == 0, back.stdout
     finally:
-        lab.run("controller", "mv /etc/slurm/away /etc/slurm/slurm.conf")
+        lab.run(
+            "controller",
+            f"systemctl stop slurm-controller; rm -r {unit} {unit}.d; mv /etc/slurm/away /etc/slurm/slurm.conf",
+        )
         restore_conf(lab, "controller", "slurmctld")
+    lab.wait_for_state("worker1", lambda state: state == "IDLE")
 
 
 def test_a_node_that_is_lost_while_slurm_conf_changes_keeps_the_controllers_from_changing(lab, request):

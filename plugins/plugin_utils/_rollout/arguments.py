@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons
+
 STEPS = [
     "variables",
     "check",
@@ -61,7 +63,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "target": {"type": "dict"},
     "foreign": {"type": "list", "elements": "str", "default": []},
     "install": {"type": "bool", "default": False},
-    "bin_dir": {"type": "path", "default": ""},
+    **_ansible.BIN_DIR_SPEC,
+    **_daemons.UNITS_SPEC,
 }
 
 REQUIRED_IF = [

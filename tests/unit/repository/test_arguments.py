@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import importlib
-import pathlib
 import typing as t
 
 import pytest
@@ -16,8 +15,9 @@ from ansible_collections.nodecycle.slurm.plugins.action import script_lint
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _hidden, _schema
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import arguments
+from module_pages import ROOT, options_of
 
-MODULES = sorted(path.stem for path in (pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
+MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
 
 #: Actions of the control node: they run on no host, so their arguments are in no host's log. Their modules are documentation alone.
 ON_THE_CONTROL_NODE = {
@@ -148,8 +148,8 @@ def without_rules(spec: dict[str, t.Any]) -> dict[str, t.Any]:
 @pytest.mark.parametrize("name", ON_THE_CONTROL_NODE)
 def test_an_actions_documentation_is_what_it_takes(name: str) -> None:
     """ansible-test looks at the arguments of modules only."""
-    module = importlib.import_module(f"ansible_collections.nodecycle.slurm.plugins.modules.{name}")
-    assert specified(yaml.safe_load(module.DOCUMENTATION)["options"]) == without_rules(ON_THE_CONTROL_NODE[name])
+    options = options_of(ROOT / f"plugins/modules/{name}.py")
+    assert specified(options) == without_rules(ON_THE_CONTROL_NODE[name])
 
 
 class Module:

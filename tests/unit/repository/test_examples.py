@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import ast
 import pathlib
 import typing as t
 
 import pytest
 import yaml
+from module_pages import PLUGINS, ROOT, documentation, options_of
 
-ROOT = pathlib.Path(__file__).parents[3]
-PLUGINS = ROOT / "plugins"
 MODULES = sorted(PLUGINS.glob("modules/*.py"))
 TASK_FILES = sorted(
     [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/*.yml")]
@@ -28,30 +26,6 @@ KEYWORDS = {
 }  # fmt: skip
 PLAY_KEYWORDS = KEYWORDS | {"any_errors_fatal", "gather_facts", "hosts", "order", "serial", "strategy", "vars_files"}
 TASK_LISTS = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
-
-
-def documentation(module: pathlib.Path) -> dict[str, t.Any]:
-    """The YAML blocks of a module, without importing it."""
-    blocks: dict[str, t.Any] = {}
-    for node in ast.parse(module.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            if name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
-                blocks[name] = yaml.safe_load(ast.literal_eval(node.value))
-    return blocks
-
-
-def options_of(module: pathlib.Path) -> dict[str, t.Any]:
-    """The options that a module documents, with those of our fragments that it extends."""
-    documented = documentation(module)["DOCUMENTATION"]
-    options = dict(documented.get("options", {}))
-    for fragment in documented.get("extends_documentation_fragment", []):
-        source = PLUGINS / "doc_fragments" / f"{fragment.split('.')[2]}.py"
-        (found,) = [node for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
-        for node in found.body:
-            if isinstance(node, ast.Assign):
-                options |= yaml.safe_load(ast.literal_eval(node.value)).get("options", {})
-    return options
 
 
 def tasks_of(items: list[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
@@ -114,12 +88,37 @@ def test_calls_in_roles_and_playbooks(path: pathlib.Path) -> None:
         check_call(module, options, name)
 
 
+#: How a module finds Slurm. On the first controller its values count, though another host of the play renders the task.
+FINDS_SLURM = {
+    True: {"bin_dir": "{{ __slurm_lead_bin_dir }}", "units": "{{ __slurm_lead_units }}"},
+    False: {"bin_dir": "{{ slurm_bin_dir }}", "units": "{{ __slurm_units }}"},
+}
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("roles/rollout/tasks/*.yml")), ids=lambda path: path.stem)
-def test_a_role_names_the_daemons_units_wherever_they_are_needed(path: pathlib.Path) -> None:
-    """A call without them would look for Slurm's own, and place or remove another drop-in than the calls beside it."""
+def test_a_role_says_how_slurm_is_found_wherever_it_is_needed(path: pathlib.Path) -> None:
+    """A call without it works where everything has Slurm's own name, and places another drop-in than the calls beside it."""
     for task in tasks_of(yaml.safe_load(path.read_text())):
         for action in (key for key in task if key.startswith("nodecycle.slurm.")):
-            if "units" in options_of(PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py"):
-                is_on_lead = task.get("delegate_to") == "{{ __slurm_lead }}"
-                wanted = "{{ __slurm_lead_units }}" if is_on_lead else "{{ __slurm_units }}"
-                assert task[action].get("units") == wanted, f"{path.name}: {task['name']}"
+            arguments = task[action] or {}
+            if action == "nodecycle.slurm.rollout" and arguments["step"] != "evaluate":
+                continue
+            options = options_of(PLUGINS / "modules" / f"{action.rpartition('.')[2]}.py")
+            values = FINDS_SLURM[task.get("delegate_to") == "{{ __slurm_lead }}"]
+            wanted = {name: value for name, value in values.items() if name in options}
+            assert {name: arguments.get(name) for name in wanted} == wanted, f"{path.name}: {task['name']}"
+
+
+@pytest.mark.parametrize("module", sorted(PLUGINS.glob("modules/*.py")), ids=lambda path: path.stem)
+def test_a_module_that_runs_slurm_s_commands_knows_the_units(module: pathlib.Path) -> None:
+    """The slurm.conf of a controller may stand in the unit of its slurmctld alone."""
+    options = options_of(module)
+    assert "bin_dir" not in options or "units" in options
+
+
+def test_each_note_of_an_undo_says_that_it_is_one() -> None:
+    """A full disk may have kept the first of them off the disk, and only an undo goes on without its notes."""
+    path = ROOT / "roles/rollout/tasks/undo.yml"
+    calls = [task.get("nodecycle.slurm.journal", {}) for task in tasks_of(yaml.safe_load(path.read_text()))]
+    notes = [call["note"] for call in calls if call.get("state") == "noted"]
+    assert [note["phase"] for note in notes] == ["undo"] * 2

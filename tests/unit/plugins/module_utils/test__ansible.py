@@ -165,7 +165,7 @@ class Module:
     """Of AnsibleModule what a runner uses, with real programs."""
 
     def __init__(self) -> None:
-        self.params: dict[str, t.Any] = {}
+        self.params: dict[str, t.Any] = {"units": {}}
 
     def get_bin_path(self, name: str, **_options: t.Any) -> str:
         return f"/usr/bin/{name}"
@@ -215,3 +215,24 @@ def test_the_commands_on_a_controller_read_what_its_slurmctld_reads(
     )
     _ansible.runner(t.cast(t.Any, module), "")(["scontrol", "ping"])
     assert seen[0].get("SLURM_CONF", "") == told
+
+
+def test_a_slurmctld_that_runs_as_slurm_user_is_found_by_the_site_s_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is SlurmUser stands in the slurm.conf that is looked for."""
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    monkeypatch.setattr(_daemons, "_program", lambda _pid, _proc: "")
+    monkeypatch.setattr(_daemons, "arguments", lambda pid: {77: ["slurmctld", "-f", "/opt/slurm.conf"]}.get(pid, []))
+    monkeypatch.setattr(_daemons, "environment", lambda _pid, _name: "")
+    seen: list[dict[str, str]] = []
+
+    def run_command(command: list[str], environ_update: dict[str, str] | None = None) -> tuple[int, str, str]:
+        if command[1] == "show":
+            return 0, f"MainPID={77 if command[-1] == 'slurm-controller.service' else 0}", ""
+        seen.append(environ_update or {})
+        return 0, "", ""
+
+    module = Module()
+    module.params["units"] = {"slurmctld": "slurm-controller"}
+    monkeypatch.setattr(module, "run_command", run_command)
+    _ansible.runner(t.cast(t.Any, module), "")(["scontrol", "ping"])
+    assert seen[0]["SLURM_CONF"] == "/opt/slurm.conf"

@@ -74,7 +74,9 @@ def test_a_reconfigure_waits_thirty_seconds_at_most_for_jobs_that_are_being_prep
         return 0, "7\n" if command[0] == "squeue" and now[0] < prepared_for else "", ""
 
     monkeypatch.setattr(_controller, "time", types.SimpleNamespace(sleep=sleep, monotonic=lambda: now[0], time=float))
-    controller = _controller.Controller(t.cast("t.Any", types.SimpleNamespace(params={"bin_dir": ""})), "/x")
+    controller = _controller.Controller(
+        t.cast("t.Any", types.SimpleNamespace(params={"bin_dir": "", "units": {}})), "/x"
+    )
     controller.slurm = Slurm(run)
     with controller.no_job_starts():
         assert now[0] - _controller.LAUNCH_WITHIN == pytest.approx(waited, abs=0.3)
