@@ -86,7 +86,13 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _conf_files, _conf_parser, _daemons
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _conf_files,
+    _conf_parser,
+    _daemons,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 

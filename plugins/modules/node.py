@@ -142,7 +142,13 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _hostlist, _ownership, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _daemons,
+    _hostlist,
+    _ownership,
+    _reason_users,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
 
 #: The number of tries to write a reason until Slurm's own time of it is that of its stamp.
