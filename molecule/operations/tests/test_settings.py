@@ -10,23 +10,41 @@ import pytest
 from conftest import extra, failure_of, undone, users
 
 SETTINGS = {
-    "ANSIBLE_ANY_ERRORS_FATAL": "True",
-    "ANSIBLE_STRATEGY": "free",
-    "ANSIBLE_TASK_TIMEOUT": "1",
-    "ANSIBLE_FORKS": "1",
-    "ANSIBLE_GATHERING": "smart",
-    "ANSIBLE_HASH_BEHAVIOUR": "merge",
-    "ANSIBLE_PRIVATE_ROLE_VARS": "True",
-    "ANSIBLE_INJECT_FACT_VARS": "False",
-    "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
-    "ANSIBLE_BECOME_FLAGS": "-H -S",
-    "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,ansible.posix.timer",
+    "cautious": {
+        "ANSIBLE_ANY_ERRORS_FATAL": "True",
+        "ANSIBLE_STRATEGY": "free",
+        "ANSIBLE_TASK_TIMEOUT": "1",
+        "ANSIBLE_FORKS": "1",
+        "ANSIBLE_GATHERING": "smart",
+        "ANSIBLE_HASH_BEHAVIOUR": "merge",
+        "ANSIBLE_PRIVATE_ROLE_VARS": "True",
+        "ANSIBLE_INJECT_FACT_VARS": "False",
+        "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
+        "ANSIBLE_BECOME_FLAGS": "-H -S",
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,ansible.posix.timer",
+    },
+    "hasty": {
+        "ANSIBLE_STRATEGY": "host_pinned",
+        "ANSIBLE_FORKS": "100",
+        "ANSIBLE_JINJA2_NATIVE": "True",
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_PIPELINING": "False",
+        "ANSIBLE_KEEP_REMOTE_FILES": "True",
+        "ANSIBLE_ERROR_ON_UNDEFINED_VARS": "False",
+        "ANSIBLE_ERROR_ON_MISSING_HANDLER": "False",
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "False",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_DIFF_ALWAYS": "True",
+        "ANSIBLE_FORCE_HANDLERS": "True",
+        "ANSIBLE_PRECEDENCE": "all_inventory,groups_inventory,all_plugins_inventory,all_plugins_play,"
+        "groups_plugins_inventory,groups_plugins_play",
+    },
 }
 
 
-@pytest.fixture
-def settings(tmp_path):
-    return {**SETTINGS, "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
+@pytest.fixture(params=SETTINGS)
+def settings(request, tmp_path):
+    return {**SETTINGS[request.param], "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "facts")}
 
 
 def test_a_change_is_committed_although_a_tolerated_node_is_away_and_a_bad_one_is_undone(lab, good, settings, tmp_path):
@@ -43,3 +61,13 @@ def test_a_change_is_committed_although_a_tolerated_node_is_away_and_a_bad_one_i
     with undone(lab, "-w worker1"):
         message = failure_of(lab.play(good, extra({"slurm_worker_prolog": "#!/bin/sh\nexit 3\n"}), env=settings))
     assert "worker_prolog: script 10-script ended with exit code 3" in message
+
+
+def test_a_rollback_goes_back_and_the_status_proves_it(lab, good, settings):
+    before = lab.snapshot()
+    done = lab.play(good, extra({"slurm_worker_epilog": "#!/bin/sh\necho later\n"}))
+    assert done.returncode == 0, done.stdout
+    for playbook in ("rollback", "status"):
+        done = lab.play(playbook=f"playbooks/{playbook}.yml", env=settings)
+        assert done.returncode == 0, done.stdout
+    assert lab.snapshot() == before
