@@ -49,7 +49,7 @@ class Job:
     id: str
     node: str
     partition: str
-    #: As squeue has it; V(REFUSED) if sbatch refused the job, V(GONE) if the controller no longer knows it.
+    #: As squeue has it; V(REFUSED) if sbatch refused the job, V(BARRED) if it would wait for ever, V(GONE) if the controller no longer knows it.
     state: str = "PENDING"
     #: Slurm's reason, for a refused job sbatch's message.
     reason: str = ""
@@ -169,6 +169,32 @@ def is_busy(said: str) -> bool:
     return any(words in said for words in _BUSY)
 
 
+#: What a partition chooses jobs by: the option of sbatch, the partition's keys (slurm.conf.5, 22.05 to 26.05) and their word for it.
+_RULES = (("qos", "AllowQos", "DenyQos", "QOS"), ("account", "AllowAccounts", "DenyAccounts", "account"))
+
+
+def barred(
+    wanted_jobs: t.Iterable[tuple[str, str]], rules: t.Mapping[str, t.Mapping[str, str]], params: t.Mapping[str, t.Any]
+) -> tuple[list[Job], list[str]]:
+    """The jobs that their partition would never start, and a sentence for each partition of which nobody can tell.
+
+    With EnforcePartLimits=NO, the default, Slurm takes such a job, also as a question, and lets it wait (part_policy_valid_qos and
+    part_policy_valid_acct, called by _part_access_check in job_mgr.c, 24.11.5).
+    """
+    jobs, doubts = [], {}
+    for node, partition in wanted_jobs:
+        for option, allow, deny, word in _RULES:
+            rule, value = rules.get(partition, {}), str(params.get(option) or "")
+            allowed, denied = rule.get(allow, "ALL"), rule.get(deny, "")
+            is_denied = value.lower() in denied.lower().split(",")
+            if value and (is_denied or (allowed != "ALL" and value.lower() not in allowed.lower().split(","))):
+                why = f"{deny}={denied}" if is_denied else f"{allow}={allowed}"
+                jobs.append(Job("", node, partition, "BARRED", f"the {word} {value} is not allowed ({why})"))
+            elif not value and allowed != "ALL":
+                doubts[f"{partition} allows the {word} {allowed} only, and slurm_probe_{option} names none"] = None
+    return jobs, list(doubts)
+
+
 def submission(node: str, partition: str, user: str, group: int, params: t.Mapping[str, t.Any]) -> list[str]:
     """The command that submits a job, to be run in its V(environment).
 
@@ -250,6 +276,8 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     who = f"{job.node}, partition {job.partition}"
     if job.state == "REFUSED":
         return f"{who}: sbatch refuses the job: {job.reason}", True
+    if job.state == "BARRED":
+        return f"{who}: the job would wait for ever: {job.reason}", True
     who = f"{who}, job {job.id}"
     if job.state == "GONE":
         return f"{who}: the controller no longer knows the job, so its result is unknown (MinJobAge)", True

@@ -220,10 +220,19 @@ def parse_partitions(text: str) -> dict[str, str]:
     return {name: state or "UP" for name, state in found}
 
 
+def partition_rules(text: str) -> dict[str, dict[str, str]]:
+    """Whose jobs each partition of C(scontrol show partition -o) takes: AllowAccounts, AllowQos, DenyAccounts, DenyQos, as Slurm writes them."""
+    found = {}
+    for line in text.splitlines():
+        if name := re.match(r"PartitionName=(\S+)", line):
+            found[name.group(1)] = dict(re.findall(r" ((?:Allow|Deny)(?:Accounts|Qos))=(\S+)", line))
+    return found
+
+
 def partitions_by_qos(text: str) -> list[str]:
     """The partitions in C(scontrol show partition -o) that allow or deny jobs by their QOS."""
-    found = re.findall(r"^PartitionName=(\S+)(?:.* AllowQos=(\S+))?(?:.* DenyQos=(\S+))?", text, re.MULTILINE)
-    return [name for name, allowed, denied in found if allowed not in ("", "ALL") or denied]
+    rules = partition_rules(text)
+    return [name for name, rule in rules.items() if rule.get("AllowQos", "ALL") != "ALL" or "DenyQos" in rule]
 
 
 def closed_partitions(partitions: t.Mapping[str, str]) -> list[str]:
@@ -439,6 +448,10 @@ class Slurm:
     def partitions(self) -> dict[str, str]:
         """All partitions, hidden ones too, each with its state."""
         return parse_partitions(self.call("scontrol", "show", "partition", "-a", "-o"))
+
+    def partition_rules(self) -> dict[str, dict[str, str]]:
+        """Whose jobs each partition takes."""
+        return partition_rules(self.call("scontrol", "show", "partition", "-a", "-o"))
 
     def waits_for_database(self, cluster: Cluster) -> list[str]:
         """The partitions for which this controller would end when slurmdbd is back, if it read slurm.conf now, without slurmdbd.

@@ -121,3 +121,26 @@ def test_a_database_that_ends_meanwhile_hinders_neither_an_undo_nor_the_next_run
         # Until a node has registered its state is UNKNOWN.
         for host in WORKERS:
             lab.wait_for_state(host, lambda state: state == "IDLE", 60)
+
+
+@pytest.mark.usefixtures("monitor")
+def test_another_user_with_the_account_and_the_qos_of_the_guide(lab, good):
+    """The partition's rule is one that Slurm itself does not ask about when it is asked (EnforcePartLimits=NO)."""
+    administrator(lab, f"PartitionName=gpu AllowQos={VARIABLES['slurm_probe_qos']}")
+    doubt = lab.module("probe", name="worker3", state="accepted", user="monitor")
+    assert not doubt["failed"], doubt
+    assert "The partition gpu allows the QOS debug only, and slurm_probe_qos names none" in doubt["shown"]
+    refused = lab.module("probe", name="worker3", state="accepted", user="monitor", qos="normal")
+    assert (
+        "worker3, partition gpu: the job would wait for ever: the QOS normal is not allowed (AllowQos=debug)"
+        in refused["msg"]
+    )
+    assert "partition batch" not in refused["msg"]
+    with users(lab, "-w worker1"):
+        done = lab.play(good, extra(VARIABLES))
+    assert done.returncode == 0, done.stdout
+    assert "is committed." in done.stdout
+    jobs = lab.run(
+        "controller", "sacct -n -X -a --name=nodecycle_probe --user=monitor -P -o account,qos,partition,state"
+    )
+    assert sorted(jobs.split()) == ["physics|debug|batch|COMPLETED", "physics|debug|gpu|COMPLETED"]

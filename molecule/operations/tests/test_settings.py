@@ -63,7 +63,7 @@ def test_a_change_is_committed_although_a_tolerated_node_is_away_and_a_bad_one_i
     assert "worker_prolog: script 10-script ended with exit code 3" in message
 
 
-def test_a_rollback_goes_back_and_the_status_proves_it(lab, good, settings):
+def test_a_rollback_restores_the_release_before(lab, good, settings):
     before = lab.snapshot()
     done = lab.play(good, extra({"slurm_worker_epilog": "#!/bin/sh\necho later\n"}))
     assert done.returncode == 0, done.stdout

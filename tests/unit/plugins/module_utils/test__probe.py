@@ -236,3 +236,31 @@ def test_nodes_of_reservations_are_not_asked_about() -> None:
         for name, nodes, state in [("a", "n[1-2]", "ACTIVE"), ("b", "n4", "INACTIVE"), ("c", "(null)", "ACTIVE")]
     )
     assert _probe.reserved(parse_reservations(text).values()) == {"n1", "n2", "n4"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "params", "words", "doubts"),
+    [
+        ({"AllowQos": "ALL", "AllowAccounts": "ALL"}, {"qos": "x", "account": "y"}, [], 0),
+        ({"AllowQos": "debug,Long"}, {"qos": "long"}, [], 0),
+        ({"AllowQos": "debug,long"}, {"qos": "lon"}, ["the QOS lon is not allowed (AllowQos=debug,long)"], 0),
+        ({"AllowQos": "debug"}, {"qos": ""}, [], 1),
+        ({"DenyQos": "debug"}, {"qos": "debug"}, ["the QOS debug is not allowed (DenyQos=debug)"], 0),
+        ({"DenyQos": "debug"}, {}, [], 0),
+        (
+            {"AllowQos": "a", "AllowAccounts": "b"},
+            {"qos": "b", "account": "a"},
+            ["the QOS b is not allowed (AllowQos=a)", "the account a is not allowed (AllowAccounts=b)"],
+            0,
+        ),
+    ],
+)
+def test_a_partition_that_would_let_the_job_wait(
+    rule: dict[str, str], params: dict[str, str], words: list[str], doubts: int
+) -> None:
+    """Slurm itself refuses such a job with EnforcePartLimits only."""
+    jobs, unsure = _probe.barred([("n1", "gpu"), ("n1", "other")], {"gpu": rule}, params)
+    assert ([job.reason for job in jobs], len(unsure)) == (words, doubts)
+    found = _probe.problems(jobs, {"n1": NODES["n1"]}, 60, "monitor")
+    assert [f"n1, partition gpu: the job would wait for ever: {each}" for each in words] == found[: len(words)]
+    assert bool(words) == any("slurm_probe_qos" in each for each in found)
