@@ -137,7 +137,7 @@ def test_another_user_with_the_account_and_the_qos_of_the_guide(lab, good):
     )
     assert "partition batch" not in refused["msg"]
     with users(lab, "-w worker1"):
-        done = lab.play(good, extra(VARIABLES))
+        done = lab.play(good, extra({**VARIABLES, "slurm_worker_prolog": "#!/bin/sh\necho new\n"}))
     assert done.returncode == 0, done.stdout
     assert "is committed." in done.stdout
     jobs = lab.run(
