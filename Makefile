@@ -19,9 +19,9 @@ endif
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
-FIRST := lab-test sanity demo-test
+FIRST := lab-test demo-test
 ALONE := molecule
-BESIDE := unit site artifact $(LINTERS) docs bench-smoke
+BESIDE := unit sanity site artifact $(LINTERS) docs bench-smoke
 # The same gates as jobs of a code host; the linters are one.
 JOBS := lint $(filter-out $(LINTERS),$(FIRST) $(ALONE) $(BESIDE))
 
@@ -137,7 +137,7 @@ publish: setup ## Put the artifact of `make release` on Galaxy (TAG=v1.2.3; the 
 
 ##@ The lab
 
-.PHONY: lab-up lab-down demo-down lab-test demo-test molecule bench bench-smoke
+.PHONY: lab-up lab-down demo-down lab-test demo-test molecule matrix-slurm bench bench-smoke
 lab-up: setup ## Start the lab's cluster
 	@lab/lab up
 
@@ -157,6 +157,9 @@ demo-test: setup ## The demo, also on the newest Slurm
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
+
+matrix-slurm: setup ## All scenarios on each Slurm of the lab: three times as long (ARGS='-k name' for some of their tests)
+	@ARGS="$(ARGS)" tools/scenarios --matrix
 
 bench: setup ## Measure; writes the tables of docs/
 	@tests/bench/run

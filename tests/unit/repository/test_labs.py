@@ -45,7 +45,7 @@ def test_the_scenarios_do_so_without_make(root: pathlib.Path, monkeypatch: pytes
 NO_GATES = {
     *("help", "demo", "test", "setup", "lint", "fix", "bench"),
     *("build", "package", "importer", "lab-up", "lab-down", "demo-down"),
-    *("jobs", "session", "release", "publish"),
+    *("jobs", "session", "release", "publish", "matrix-slurm"),
 }
 
 
@@ -80,3 +80,13 @@ def test_what_is_tried_on_22_05_beside_24_11(root: pathlib.Path, monkeypatch: py
     assert (scenario, version) == ("hostile", "22.05")
     found = {path.stem for path in (root / "molecule/hostile/tests").rglob("test_*.py")}
     assert set(keyword.split(" or ")) <= found
+
+
+def test_the_matrix_has_each_scenario_on_each_slurm_that_has_its_subject(root: pathlib.Path) -> None:
+    tool = runpy.run_path(str(root / "tools/scenarios"))
+    suites = runpy.run_path(str(root / "lab/nodecycle_lab/settings.py"))["SUITES"]
+    assert set(tool["VERSIONS"]) == set(suites)
+    assert set(tool["SINCE"]) <= set(tool["names"]())
+    every = {(name, version, "") for name in tool["names"]() for version in suites}
+    assert every - set(tool["matrix"]()) == {("auth_slurm", "22.05", "")}
+    assert tool["matrix"]()[0] == ("operations", "24.11", "")
