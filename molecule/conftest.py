@@ -23,11 +23,13 @@ from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# What this process calls, and what it imports of the lab, shall mean the same cluster, and never the demo's.
+NAME = os.environ["LAB_NAME"] = os.environ.get("LAB_NAME") or "nodecycle-test"
+
 sys.path.insert(0, str(ROOT / "lab"))
 
 from nodecycle_lab.inside import NotThereError, inside  # noqa: E402
 
-NAME = os.environ.get("LAB_NAME") or "nodecycle"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 WORKERS = ("worker1", "worker2", "worker3")
 

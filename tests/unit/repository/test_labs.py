@@ -11,8 +11,10 @@ import pathlib
 import re
 import runpy
 import subprocess
+import sys
 
 import pytest
+import yaml
 
 
 def lab_of(target: str, root: pathlib.Path, **environment: str) -> str:
@@ -34,6 +36,25 @@ def test_the_tests_leave_the_demo_s_cluster_alone(root: pathlib.Path) -> None:
     assert lab_of("demo", root) == ""
     assert lab_of("lab-test", root) == lab_of("molecule", root) == "nodecycle-test"
     assert lab_of("molecule", root, LAB_NAME="mine") == "mine"
+
+
+def test_molecule_does_so_without_either(root: pathlib.Path) -> None:
+    config = yaml.safe_load((root / ".config/molecule/config.yml").read_text())
+    assert config["ansible"]["env"]["LAB_NAME"] == "${LAB_NAME:-nodecycle-test}"
+    clean = {name: value for name, value in os.environ.items() if name != "LAB_NAME"}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import conftest, os, nodecycle_lab.settings as s; print(conftest.NAME, os.environ['LAB_NAME'], s.NAME)",
+        ],
+        cwd=root / "molecule",
+        env=clean,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["nodecycle-test"] * 3
 
 
 def test_the_scenarios_do_so_without_make(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

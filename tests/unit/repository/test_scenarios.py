@@ -44,3 +44,11 @@ def test_a_failure_without_a_test_has_its_cause(untested, output: str, cause: st
 )
 def test_a_test_that_failed_speaks_for_itself(untested, line: str) -> None:
     assert untested("boot", f"{line}\n") == ""
+
+
+def test_a_run_has_its_code_its_output_and_its_children_s_time(root: pathlib.Path) -> None:
+    run = runpy.run_path(str(root / "tools/scenarios"))["run"]
+    script = "echo begin; sh -c 'timeout 0.3 sh -c \"while :; do :; done\"'; echo end >&2; exit 3"
+    code, output, cpu = run(["sh", "-c", script], {"PATH": "/usr/bin:/bin"})
+    assert (code, output) == (3, "begin\nend\n")
+    assert 0.01 < cpu < 5
