@@ -43,9 +43,8 @@ ARGUMENTS: dict[str, t.Any] = {
 #: Keys whose lines add up instead of replacing one another (S_P_ARRAY, and the line types with keys of their own).
 LINE_KEYS = frozenset({"nodename", "partitionname", "downnodes", "nodeset", "frontendname", "poweraction"})
 
-#: The keys of which each line counts, and since when (slurm.conf.5); before, and of all others, the last line of a key counts.
+#: The keys of which each line counts where Slurm's hooks add up (C(_releases.py)); else, and of all others, the last line of a key counts.
 ADDING_UP = frozenset({"prolog", "epilog", "prologslurmctld", "epilogslurmctld"})
-ADDING_UP_SINCE = (24, 5)
 
 _INCLUDE = re.compile(r"^include\s+(\S+)\s*$", re.IGNORECASE)
 _OURS_AT_OPEN_END = re.compile(rf"\nInclude (?:/\S*/)?{re.escape(FRAGMENT + _AT_OPEN_END)}\n\Z")

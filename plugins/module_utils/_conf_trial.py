@@ -21,6 +21,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf_parser,
     _daemons,
     _proof,
+    _releases,
     _trial_controller,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
@@ -141,7 +142,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     def note(severity: str, messages: t.Iterable[str]) -> None:
         findings.extend(finding(severity, message, text, root) for message in messages)
 
-    def version_here() -> tuple[int, int] | None:
+    def version_here() -> _releases.Release | None:
         return _daemons.version(module, _daemons.find_on(module, "slurmctld"), "slurmctld")
 
     fatal: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _files, _releases
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -141,7 +141,7 @@ def find_on(module: AnsibleModule, name: str, slurm_uid: int | None = None) -> i
     return find(name, lambda daemon: _main_pid(module, unit(module, daemon)), slurm_uid)
 
 
-def version(module: AnsibleModule, pid: int, name: str) -> tuple[int, int] | None:
+def version(module: AnsibleModule, pid: int, name: str) -> _releases.Release | None:
     """The release of a daemon, by its own word, or of its program where it does not run; None where nobody can tell."""
     # The link leads to what runs, also after an update has replaced the file; a container's root may not follow it.
     programs = [*([f"/proc/{pid}/exe"] if pid else []), module.get_bin_path(name)]
@@ -149,15 +149,9 @@ def version(module: AnsibleModule, pid: int, name: str) -> tuple[int, int] | Non
     for program in programs if timeout else ():
         if program:
             code, out, _err = module.run_command([timeout, "10", program, "-V"], environ_update={"LC_ALL": "C"})
-            if code == 0 and release_of(out):
-                return release_of(out)
+            if code == 0 and (release := _releases.parse(out)):
+                return release
     return None
-
-
-def release_of(text: str) -> tuple[int, int] | None:
-    """Year and month in a version as Slurm writes it (C(slurm 24.11.5), C(24.11.5))."""
-    match = re.search(r"\b(\d{2})\.(\d{2})\b", text)
-    return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 def _main_pid(module: AnsibleModule, name: str) -> int:

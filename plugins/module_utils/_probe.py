@@ -181,7 +181,8 @@ def barred(
     With EnforcePartLimits=NO, the default, Slurm takes such a job, also as a question, and lets it wait (part_policy_valid_qos and
     part_policy_valid_acct, called by _part_access_check in job_mgr.c, 24.11.5).
     """
-    jobs, doubts = [], {}
+    jobs: list[Job] = []
+    doubts: dict[str, None] = {}
     for node, partition in wanted_jobs:
         for option, allow, deny, word in _RULES:
             rule, value = rules.get(partition, {}), str(params.get(option) or "")

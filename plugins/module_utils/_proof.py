@@ -23,6 +23,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _files,
     _host_files,
     _interpreter,
+    _releases,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import dispatcher_path
@@ -33,7 +34,7 @@ if t.TYPE_CHECKING:
 
 Read = _conf.Read
 #: The version of the daemon that reads slurm.conf, None if it is unknown. Called only if it makes a difference.
-AskVersion = t.Callable[[], t.Optional[tuple[int, int]]]
+AskVersion = t.Callable[[], t.Optional[_releases.Release]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +108,8 @@ def called(conf: str, read: Read, version: AskVersion) -> Called:
     return Called(lines)
 
 
-def _adds_up(release: tuple[int, int] | None) -> bool:
-    return release is not None and release >= _conf.ADDING_UP_SINCE
+def _adds_up(release: _releases.Release | None) -> bool:
+    return release is not None and _releases.HOOKS_ADD_UP.holds(release)
 
 
 def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> list[str]:

@@ -8,11 +8,9 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-#: The first release whose controller takes nearly everything, because it replaces itself by a new process.
-_RENEWED = (23, 11)
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _releases
 
 #: slurm.conf(5) of 22.05: "A restart of slurmctld is required for changes to this parameter to take effect".
 _TO_23_02 = frozenset(
@@ -50,8 +48,8 @@ _DEADLY_TO_23_02 = frozenset({"nodename", "maxnodecount"})
 
 
 def _is_renewed(release: str) -> bool:
-    match = re.match(r"(\d+)\.(\d+)", release)
-    return match is None or (int(match.group(1)), int(match.group(2))) >= _RENEWED
+    parsed = _releases.parse(release)
+    return parsed is None or _releases.RECONFIGURE_RENEWS.holds(parsed)
 
 
 def needs_restart(key: str, before: str, after: str, release: str) -> bool:

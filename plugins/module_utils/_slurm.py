@@ -16,7 +16,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _releases
 
 #: (arguments, and optionally all that the environment is to have) -> (exit code, standard output, standard error)
 Runner = t.Callable[..., tuple[int, str, str]]
@@ -456,10 +456,12 @@ class Slurm:
     def waits_for_database(self, cluster: Cluster) -> list[str]:
         """The partitions for which this controller would end when slurmdbd is back, if it read slurm.conf now, without slurmdbd.
 
-        It then renews its copy of the database, and waits for itself (23.11 to 24.11.5).
+        It then renews its copy of the database, and waits for itself.
         """
-        release = tuple(int(number) for number in re.findall(r"\d+", cluster.version)[:3])
-        if "slurmdbd" not in cluster.config.get("AccountingStorageType", "") or not (23, 11) <= release < (24, 11, 6):
+        release = _releases.parse(cluster.version) or ()
+        if "slurmdbd" not in cluster.config.get("AccountingStorageType", "") or not _releases.WAITS_FOR_DATABASE.holds(
+            release
+        ):
             return []
         found = partitions_by_qos(self.call("scontrol", "show", "partition", "-a", "-o"))
         if found:

@@ -129,6 +129,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
     _daemons,
     _proof,
+    _releases,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store, StoreError
@@ -159,7 +160,7 @@ def main() -> t.NoReturn:
         reader = _proof.reader(module, store.slurm_uid)
         conf = _proof.conf_in_use(conf_path, reader)
 
-        def version() -> tuple[int, int] | None:
+        def version() -> _releases.Release | None:
             return _daemons.version(module, reader.pid, reader.name)
 
         if text is not None and reader.pid:

@@ -15,6 +15,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _conf,
     _daemons,
     _hostlist,
+    _releases,
     _restart,
     _run_time,
 )
@@ -343,8 +344,8 @@ def _check_kept(keys: t.Sequence[str], version: str) -> list[Problem]:
                 "name Prolog, Epilog, PrologSlurmctld or EpilogSlurmctld",
             )
         ]
-    release = _daemons.release_of(version)
-    if keys and release is not None and release < _conf.ADDING_UP_SINCE:
+    release = _releases.parse(version)
+    if keys and release is not None and not _releases.HOOKS_ADD_UP.holds(release):
         return [
             Problem(
                 "slurm_keep_conf_keys",

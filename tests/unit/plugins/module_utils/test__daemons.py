@@ -120,13 +120,6 @@ def test_slurm_users_own_daemons_count(name: str, program: str, monkeypatch: pyt
         assert _daemons.find(name, no_unit, slurm_uid=NOBODY - 1) == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "release"), [("slurm 24.11.5\n", (24, 11)), ("slurm-wlm 22.05.8", (22, 5)), ("", None), ("slurm x", None)]
-)
-def test_the_version_in_slurms_words(text: str, release: tuple[int, int] | None) -> None:
-    assert _daemons.release_of(text) == release
-
-
 def test_only_a_script_of_roots_or_slurm_users_is_waited_for() -> None:
     """Anybody can give his process such a command line, and each undo would wait a minute longer."""
     release = "0123456789abcdef" * 4
