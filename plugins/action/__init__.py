@@ -12,7 +12,7 @@ written for old Pythons.
 from ansible.release import __version__
 
 #: The same as in meta/runtime.yml.
-OLDEST_CORE = (2, 19)
+OLDEST_CORE = (2, 16)
 
 if tuple(int(part) for part in __version__.split(".")[:2]) < OLDEST_CORE:
     # Ansible swallows any other error while it looks up a plugin.

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition, _own_files
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core, _definition, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import LintError
@@ -41,6 +41,7 @@ class ActionModule(ActionBase):
         """See ActionBase."""
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(_definition.ARGUMENTS)
+        args = _core.plain(args)
         root, wrong = _definition.check_root(args["root"])
         settings = _definition.Settings(
             root=root,

@@ -93,7 +93,7 @@ def gather(
     targets: t.Container[str],
 ) -> Gathered:
     """Render the hooks of all hosts of the groups; for those that are not targets only whether they are defined."""
-    hosts = Hosts(task_vars["hostvars"])
+    hosts = Hosts(action._loader, task_vars["hostvars"])  # pylint: disable=protected-access
     gathered = Gathered([], [], [], [])
     for name in dict.fromkeys(host for members in groups.values() for host in members):
         kinds = tuple(kind for kind, members in groups.items() if name in members)

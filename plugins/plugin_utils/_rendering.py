@@ -15,9 +15,10 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.template import Templar, generate_ansible_template_vars, trust_as_template
+from ansible.template import Templar, generate_ansible_template_vars
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import (
     ONLY_SCRIPT,
     OPTIONS,
@@ -94,21 +95,22 @@ class Renderer:
             return None
         value = self._variables[name]
         try:
-            return self._templar.template(value)
+            return _core.rendered(self._templar, value)
         except AnsibleError as exc:
             remedy = (
                 _JINJA_TRAP
-                if "yntax error" in str(exc) or "end of comment" in str(exc)
+                if "yntax error" in _core.said(exc) or "end of comment" in _core.said(exc)
                 else "define what it names, for this host too; if the braces are the script's own, put the script into a file (`src`), or mark "
                 "the text `!unsafe`"
             )
-            said = self._said(exc, lambda: self._twin().template(value))
+            said = self._said(exc, lambda: _core.rendered(self._twin(), value))
             remedy = _SAID_NOTHING if said.startswith(_UNSAID) else remedy
             self.problems.append(Problem(name, f"cannot be rendered: {said}", remedy, origin_of(value)))
             return None
 
     def scripts(self, hook: str, value: object, where: str, node_name: str, raw: object = None) -> list[Script]:
         """The scripts of a hook that this host gets, in their order; C(raw) is what V(value) was rendered from."""
+        value = _core.plain(value)
         parser = HookParser(hook, where, origin_of)
         twins = self._twins(raw, value)
         shown = self._secrets_that_everybody_sees(where, value, twins)
@@ -132,7 +134,7 @@ class Renderer:
         """The variable that a value was rendered from, if it was this one."""
         raw = self._variables.get(name)
         with contextlib.suppress(AnsibleError):
-            if raw is not None and self._templar.template(raw) == value:
+            if raw is not None and _core.rendered(self._templar, raw) == value:
                 return raw
         return None
 
@@ -193,8 +195,8 @@ class Renderer:
     @staticmethod
     def _rendered(templar: Templar, raw: object) -> t.Any:
         if isinstance(raw, Part):
-            return templar.template(raw.whole).get(raw.hook)
-        return templar.template(raw)
+            return _core.rendered(templar, raw.whole).get(raw.hook)
+        return _core.rendered(templar, raw)
 
     def _secrets_that_everybody_sees(self, where: str, value: object, twins: list[Second]) -> set[int]:
         """The entries that no message may quote: a vaulted value is in what becomes a file name, or stands in logs and dispatchers."""
@@ -291,14 +293,14 @@ class Renderer:
 
     def _said(self, exc: Exception, in_second_world: t.Callable[[], object]) -> str:
         """An error's text without vaulted values: many filters quote their input."""
-        said = _one_line(exc)
+        said = _core.said(exc)
         if not self._worlds.is_in_reach():
             return said
         try:
             in_second_world()
             other = ""
         except Exception as second:
-            other = _one_line(second)
+            other = _core.said(second)
         if said != other:
             return f"{_UNSAID} ({type(exc).__name__})"
         return self._worlds.redact(said)
@@ -332,7 +334,8 @@ class Renderer:
         )
         # As ansible.builtin.template does, so that one text means one thing.
         return str(
-            templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True}) or ""
+            _core.rendered(templar, _core.trusted(text), escape_backslashes=False, overrides={"trim_blocks": True})
+            or ""
         )
 
 
@@ -362,10 +365,6 @@ def _get(entry: object, option: str) -> object:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())
 
 
 def _remedy(spec: ScriptSpec) -> str:

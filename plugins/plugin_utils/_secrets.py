@@ -24,15 +24,10 @@ import urllib.parse
 
 from ansible.constants import INTERNAL_STATIC_VARS
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultHelper, VaultLib
-from ansible.template import trust_as_template
+from ansible.parsing.vault import VaultLib
 from ansible.vars.hostvars import HostVars
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import OPTIONS, SOURCES
-
-try:
-    from ansible._internal._datatag._tags import Origin
-except ImportError:  # pragma: no cover - another ansible-core keeps it elsewhere; then messages lack file and line
-    Origin = None  # type: ignore[assignment, misc]
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
@@ -61,8 +56,8 @@ _OTHER_CHARACTER = str.maketrans(
 
 def origin_of(value: object) -> str:
     """file:line:column of a value in the inventory or playbook, where Ansible knows it."""
-    tag = Origin.get_tag(value) if Origin is not None else None
-    return str(tag) if tag and tag.path else ""
+    place = _core.place_of(value)
+    return place.shown if place else ""
 
 
 def other_text(text: str) -> str:
@@ -89,10 +84,6 @@ def other_value(value: t.Any) -> t.Any:
     return other_text(str(value))
 
 
-def _is_vaulted(value: object) -> bool:
-    return bool(VaultHelper.get_ciphertext(value, with_tags=False))
-
-
 def _is_entry(value: dict[str, t.Any]) -> bool:
     """Whether this is an entry of a hook's list: all but its text is for everybody's eyes, wherever it is written."""
     return "name" in value and any(source in value for source in SOURCES) and all(key in OPTIONS for key in value)
@@ -111,21 +102,27 @@ def _forms(plain: str) -> set[str]:
 class _Files:
     """Which files are vault-encrypted."""
 
-    def __init__(self) -> None:
+    def __init__(self, loader: DataLoader) -> None:
         self._known: dict[str, bool] = {}
+        self._unplaced = _core.Unplaced(loader, self._is_encrypted)
 
-    def hold(self, value: object) -> bool:
-        """Whether a value was written in such a file."""
-        tag = Origin.get_tag(value) if Origin is not None else None
-        if not tag or not tag.path:
-            return False
-        if tag.path not in self._known:
+    def look_at(self, variables: Variables) -> None:
+        """These are the variables of the values that V(hold) will be asked for."""
+        self._unplaced.look_at(variables)
+
+    def hold(self, name: str, value: object) -> bool:
+        """Whether a value of this name was written in such a file."""
+        place = _core.place_of(value)
+        return self._is_encrypted(place.path) if place else self._unplaced.hold(name, value)
+
+    def _is_encrypted(self, path: str) -> bool:
+        if path not in self._known:
             try:
-                with open(tag.path, "rb") as handle:
-                    self._known[tag.path] = handle.read(14) == b"$ANSIBLE_VAULT"
+                with open(path, "rb") as handle:
+                    self._known[path] = handle.read(14) == b"$ANSIBLE_VAULT"
             except OSError:
-                self._known[tag.path] = False
-        return self._known[tag.path]
+                self._known[path] = False
+        return self._known[path]
 
 
 class _Watched(VaultLib):
@@ -172,9 +169,9 @@ class _Manager:
 class Hosts:
     """The variables of all hosts in both worlds, each walked once in a process."""
 
-    def __init__(self, hostvars: t.Any = None) -> None:
+    def __init__(self, loader: DataLoader, hostvars: t.Any = None) -> None:
         self._hostvars: t.Any = hostvars if isinstance(hostvars, HostVars) else None
-        self._files = _Files()
+        self._files = _Files(loader)
         self._seen: dict[str, tuple[Variables, Twin]] = {}
         #: Whether a vaulted value was asked for in the second world since somebody set this to false.
         self.used = False
@@ -213,6 +210,7 @@ class Twin:
         self._has_facts = False
         #: The vaulted values, by the variable that holds them in the second world.
         self.values: Variables = {}
+        files.look_at(variables)
         walked = self._walk_all(variables)
         if self.values and self._has_facts:
             forms = {form for value in self.values.values() for form in self._forms_of(value)}
@@ -277,35 +275,39 @@ class Twin:
             if name in _NOT_THE_USERS or name.startswith("__slurm_"):
                 continue
             # Ansible's own facts of a host's hardware and network hold no secrets, and are many.
-            twin = self._walk(value, in_files=True, facts=not name.startswith("ansible_"))
+            twin = self._walk(name, value, in_files=True, facts=not name.startswith("ansible_"))
             if twin is not value:
                 walked[name] = twin
         return walked
 
-    def _walk(self, value: t.Any, *, in_files: bool, facts: bool) -> t.Any:
+    def _walk(self, name: str, value: t.Any, *, in_files: bool, facts: bool) -> t.Any:
         """The value itself where nothing in it is vaulted."""
         if isinstance(value, dict):
             is_entry = _is_entry(value)
             items = {
-                key: self._walk(item, in_files=in_files and (not is_entry or key == "content"), facts=facts)
+                key: self._walk(str(key), item, in_files=in_files and (not is_entry or key == "content"), facts=facts)
                 for key, item in value.items()
             }
             return items if any(items[key] is not item for key, item in value.items()) else value
         if isinstance(value, (list, tuple)):
-            walked = [self._walk(item, in_files=in_files, facts=facts) for item in value]
+            walked = [self._walk(name, item, in_files=in_files, facts=facts) for item in value]
             return walked if any(new is not old for new, old in zip(walked, value, strict=True)) else value
         if isinstance(value, types.FunctionType) or value is None or isinstance(value, bool):
             return value
-        if _is_vaulted(value) or (in_files and self._files.hold(value)) or (facts and self._is_made_of_one(value)):
-            name = f"{_OTHER}_{len(self.values)}"
-            self.values[name] = value
+        if (
+            _core.is_vaulted(value)
+            or (in_files and self._files.hold(name, value))
+            or (facts and self._is_made_of_one(value))
+        ):
+            variable = f"{_OTHER}_{len(self.values)}"
+            self.values[variable] = value
             # A template, so that no value is decrypted that nobody uses, and one that is itself a template is rendered first.
-            return trust_as_template("{{ " + f"{_OTHER}({name})" + " }}")
+            return _core.trusted("{{ " + f"{_OTHER}({variable})" + " }}")
         return value
 
     def _is_made_of_one(self, value: object) -> bool:
         """Whether a fact, which somebody computed and nobody wrote into a file, looks as if it came out of a secret."""
-        if not isinstance(value, (str, int, float)) or (Origin is not None and Origin.get_tag(value)):
+        if not isinstance(value, (str, int, float)) or _core.is_written(value):
             return False
         fact = str(value).strip().lower()
         if len(fact) < _FACT:
@@ -318,7 +320,7 @@ class Worlds:
     """One host's templates in both worlds, and what is known of the vaulted values that they can reach."""
 
     def __init__(self, variables: Variables, loader: DataLoader, hosts: Hosts | None = None) -> None:
-        self._hosts = hosts or Hosts(variables.get("hostvars"))
+        self._hosts = hosts or Hosts(loader, variables.get("hostvars"))
         self._own = self._hosts.twin(variables)
         self._looked_at: set[str] = set()
         self._has_decrypted = False

@@ -30,6 +30,8 @@ def ansible(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Ans
                 "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
                 "ANSIBLE_HOME": str(home),
                 "ANSIBLE_NOCOLOR": "1",
+                # Ansible breaks the lines of warnings.
+                "COLUMNS": "10000",
                 **environment,
             },
             capture_output=True,

@@ -105,7 +105,8 @@ def staged(**arguments: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     hooks = {name: TEXT if name == "worker_prolog" else [] for name, hook in HOOKS.items() if hook.host == "worker"}
     task = mock.Mock(args={"hooks": hooks, "root": ROOT, **arguments}, async_val=0, check_mode=True)
     task.get_ds.return_value = {}
-    action = release.ActionModule(task, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
+    loader = mock.Mock(_FILE_CACHE={}, get_basedir=lambda: ROOT)
+    action = release.ActionModule(task, mock.Mock(), mock.Mock(), loader, mock.Mock(), mock.Mock())
     with mock.patch.object(action, "_execute_module", return_value={}) as execute:
         done = action.run(task_vars={})
     return done, execute.call_args.kwargs["module_args"] if execute.called else {}

@@ -30,6 +30,8 @@ def run(*scripts: dict[str, t.Any], folder: pathlib.Path | None = None, **argume
     """The result of the action for some scripts."""
     task = mock.Mock(args={"scripts": list(scripts), **arguments}, async_val=0, check_mode=True)
     action = ActionModule(task, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
+    # Ansible's own messages name it.
+    action._load_name = "nodecycle.slurm.script_lint"
 
     def find(_kind: str, name: str) -> str:
         path = (folder or pathlib.Path("/nonexistent")) / name

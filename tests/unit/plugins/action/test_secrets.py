@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import subprocess
 import textwrap
 import typing as t
 
 import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 SECRET = "Hunter2-Secret"  # noqa: S105
 OTHERS = "Db-Secret-1"
@@ -50,6 +53,11 @@ class Site:
         said = self.run("ansible-vault", "encrypt_string", password, "--name", name, text)
         assert "$ANSIBLE_VAULT" in said
         return said[said.index(name) :].replace("Encryption successful", "") + "\n"
+
+    def encrypt(self, name: str, text: str) -> pathlib.Path:
+        """A file that is encrypted as a whole."""
+        vault = VaultLib([("default", VaultSecret(b"of the tests"))])
+        return self.write(name, vault.encrypt(text).decode())
 
     def play(self, playbook: str, variables: str) -> str:
         text = self.vaulted("pw", SECRET) + textwrap.dedent(variables)
@@ -129,3 +137,76 @@ def test_the_linter_by_itself_neither(site: Site) -> None:
     assert "chmod 777 lets every user write" in said
     assert "Something is made writable for everybody." in said
     assert not shown(said)
+
+
+#: Where a vaulted value may be written; a file is encrypted as a whole. A number knows no file before ansible-core 2.19, nor does JSON.
+FORMS = [
+    "string",
+    "group_vars",
+    "group_vars json",
+    "host_vars",
+    "inventory",
+    "inventory ini",
+    "vars_files",
+    "include_vars",
+    "-e",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_vaulted_value_is_known_wherever_it_is_written(site: Site, form: str) -> None:
+    values = {"secret": SECRET, "pin": 47114711, "deep": {"list": [SECRET], "pins": [48224822]}}
+    encrypted = json.dumps(values) if form.endswith("json") else yaml.safe_dump(values)
+    play: dict[str, t.Any] = {"hosts": "all", "gather_facts": False, "tasks": []}
+    arguments = [f"--inventory={site.directory}/inventory.yml", f"--vault-password-file={site.directory}/password"]
+    if form == "string":
+        tree = {"secret": SECRET, "pin": "47114711", "text": SECRET, "number": "48224822"}
+        site.write("group_vars/all/vault.yml", "".join(site.vaulted(*pair) for pair in tree.items()))
+        site.write("group_vars/all/more.yml", "deep: {list: ['{{ text }}'], pins: ['{{ number }}']}\n")
+    elif form in ("group_vars", "group_vars json", "host_vars"):
+        name = {"host_vars": "host_vars/w1.yml", "group_vars json": "group_vars/all/vault.json"}.get(
+            form, "group_vars/all/vault.yml"
+        )
+        site.encrypt(name, encrypted)
+    elif form == "inventory":
+        site.encrypt("more.yml", yaml.safe_dump({"all": {"vars": values}}))
+        arguments.append(f"--inventory={site.directory}/more.yml")
+    elif form == "inventory ini":
+        lines = "".join(f"{name}={value}\n" for name, value in values.items())
+        site.encrypt("more.ini", f"[all:vars]\n{lines}")
+        arguments.append(f"--inventory={site.directory}/more.ini")
+    elif form == "-e":
+        arguments.append(f"--extra-vars=@{site.encrypt('more.yml', encrypted)}")
+    elif form == "vars_files":
+        play["vars_files"] = [str(site.encrypt("more.yml", encrypted))]
+    else:
+        play["tasks"].append({"ansible.builtin.include_vars": str(site.encrypt("more.yml", encrypted))})
+    texts = [
+        "secret | lower",
+        "pin",
+        "pin | string | reverse",
+        "deep.list[0] | hash('md5')",
+        "deep.pins[0]",
+        "'nothing'",
+    ]
+    play["tasks"].append(
+        {
+            "nodecycle.slurm.script_lint": {
+                "scripts": [
+                    {
+                        "hook": "worker_prolog",
+                        "name": f"s{number}",
+                        "content": f"#!/bin/sh\nchmod 777 /{{{{ {text} }}}}\n",
+                    }
+                    for number, text in enumerate(texts)
+                ]
+            },
+            "when": "inventory_hostname == 'w1'",
+        }
+    )
+    said = site.run("ansible-playbook", "-vvv", *arguments, str(site.write("play.yml", json.dumps([play]))))
+    assert said.count('"message": "Something is made writable for everybody."') == len(texts) - 1, said
+    assert said.count('"message": "chmod 777 lets every user write"') == 1, said
+    assert not shown(said)
+    assert "4711471" not in said
+    assert "48224822" not in said

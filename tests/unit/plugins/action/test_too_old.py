@@ -30,7 +30,7 @@ PLAYBOOK = """
     - nodecycle.slurm.journal: {state: closed}
 """
 #: The oldest that this collection takes is the same in all of these places.
-NEEDED = "2.19"
+NEEDED = "2.16"
 IS_OLD = tuple(map(int, CORE.split(".")[:2])) < tuple(map(int, NEEDED.split(".")))
 ON_A_SUPPORTED_CORE = pytest.mark.skipif(IS_OLD, reason=f"ansible-core {CORE} refuses before any host is asked")
 
@@ -48,8 +48,8 @@ def old_core(tmp_path: pathlib.Path) -> tuple[str, dict[str, str]]:
     if IS_OLD:
         return CORE, {}
     (tmp_path / "old").mkdir()
-    (tmp_path / "old/sitecustomize.py").write_text("import ansible.release\nansible.release.__version__ = '2.18.9'\n")
-    return "2.18.9", {"PYTHONPATH": str(tmp_path / "old")}
+    (tmp_path / "old/sitecustomize.py").write_text("import ansible.release\nansible.release.__version__ = '2.15.9'\n")
+    return "2.15.9", {"PYTHONPATH": str(tmp_path / "old")}
 
 
 @pytest.mark.parametrize("playbook", ["site", "status", "validate"])

@@ -36,6 +36,11 @@ class Site:
         return self.ansible("ansible-playbook", f"playbooks/{playbook}.yml", *arguments, timeout=120, **environment)
 
 
+def is_told(done: subprocess.CompletedProcess[str], text: str) -> bool:
+    """Whether a run gave a warning. Before ansible-core 2.19 its lines end wherever they reach the 79th column."""
+    return "".join(text.split()) in "".join((done.stdout + done.stderr).split())
+
+
 @pytest.fixture
 def site(tmp_path: pathlib.Path, ansible: t.Any) -> Site:
     return Site(tmp_path, ansible)
@@ -128,7 +133,7 @@ def test_a_script_that_may_outlast_the_probe_is_told(site: Site) -> None:
     )
     told = "slurm_worker_epilog[0] (long) may take 300 seconds: the probe is given up after 120 seconds"
     done = site.play("validate")
-    assert (done.returncode, told in done.stdout + done.stderr) == (0, True), done.stdout
+    assert (done.returncode, is_told(done, told)) == (0, True), done.stdout
     done = site.play("validate", "-e", "slurm_probe_timeout=301")
     assert (done.returncode, told in done.stdout + done.stderr) == (0, False), done.stdout
 
@@ -143,9 +148,9 @@ def test_scripts_that_slurm_would_end_before_their_own_limit_are_told(site: Site
         "slurm_worker_epilog[0] (c) may take 60 seconds; the scripts of slurm_worker_prolog may take 80 seconds together: Slurm ends the hook "
         "before (PrologEpilogTimeout"
     )
-    for limit, is_told in ((60, True), (81, False)):
+    for limit, expected in ((60, True), (81, False)):
         done = site.play("validate", "-e", json.dumps({"slurm_extra_conf": f"PrologEpilogTimeout={limit}"}))
-        assert (done.returncode, told in done.stdout + done.stderr) == (0, is_told), done.stdout
+        assert (done.returncode, is_told(done, told)) == (0, expected), done.stdout
 
 
 @pytest.mark.parametrize("playbook", ["site", "rollback"])
@@ -154,7 +159,7 @@ def test_a_controller_that_cannot_be_reached_is_the_last_word(site: Site, playbo
     done = site.play(playbook)
     assert done.returncode == 2
     said = done.stdout[done.stdout.rindex("TASK [") :]
-    assert '"msg": "The controller cannot be asked. Task failed: ' in said
+    assert '"msg": "The controller cannot be asked. ' in said
     assert "PLAY [" not in said.partition("PLAY RECAP")[0]
 
 

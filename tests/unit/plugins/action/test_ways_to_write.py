@@ -17,6 +17,7 @@ import textwrap
 import typing as t
 
 import pytest
+from ansible.release import __version__
 
 TEXT = '#!/bin/sh\nlogger "job $SLURM_JOB_ID: begin"\n'
 SRC = "my scripts/the prolog.sh"
@@ -36,6 +37,8 @@ FILES = {
     ),
     "group_vars/all.yml": "event: begin\n" + _block("|").replace("slurm_worker_prolog", "shared_text"),
 }
+
+CORE = tuple(map(int, __version__.split(".")[:2]))
 
 #: A worker's name, and the files of its host_vars: a suffix alone is the file beside the directory.
 WAYS: dict[str, dict[str, str]] = {
@@ -80,7 +83,8 @@ WAYS: dict[str, dict[str, str]] = {
     },
     "generator": {".yml": f"known: {json.dumps({'x': ENTRY})}\nslurm_worker_prolog: \"{{{{ ['x'] | map('extract', known) }}}}\"\n"},
     "values": {".yml": f"known: {json.dumps({'x': ENTRY})}\nslurm_worker_prolog: '{{{{ known.values() }}}}'\n"},
-    "tuple": {".yml": f"one: {json.dumps(ENTRY)}\nslurm_worker_prolog: '{{{{ (one,) }}}}'\n"},
+    # Before, Ansible made a text of it.
+    **({} if CORE < (2, 19) else {"tuple": {".yml": f"one: {json.dumps(ENTRY)}\nslurm_worker_prolog: '{{{{ (one,) }}}}'\n"}}),
     "dict2items": {
         ".yml": f"known: {json.dumps({'script': TEXT})}\n"
         "slurm_worker_prolog: \"{{ known | dict2items(key_name='name', value_name='content') }}\"\n"
