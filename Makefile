@@ -21,7 +21,7 @@ LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
 FIRST := lab-test demo-test
 ALONE := molecule
-BESIDE := unit sanity site artifact $(LINTERS) docs bench-smoke
+BESIDE := unit oldest sanity site artifact $(LINTERS) docs bench-smoke
 # The same gates as jobs of a code host; the linters are one.
 JOBS := lint $(filter-out $(LINTERS),$(FIRST) $(ALONE) $(BESIDE))
 
@@ -94,9 +94,17 @@ workflows: setup ## What a code host reads: workflows, pipelines, forms of issue
 	@python tools/jobs.py gitlab build/jobs.yml $(JOBS)
 	@$(SCHEMA) vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml build/jobs.yml
 
-.PHONY: unit docs site sanity build artifact package importer
+.PHONY: unit oldest matrix docs site sanity build artifact package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
 	@pytest --numprocesses 2 tests/unit $(ARGS)
+
+oldest: setup ## Whole runs with vaulted values on the oldest ansible-core (a minute or two)
+	@nox --session oldest -- $(ARGS)
+
+# One after the other; nox goes on after a failure, and ends with the outcome of each.
+MATRIX := $(shell sed -n 's/^requires_ansible: ">=\(.*\)"/\1/p' meta/runtime.yml) 2.18 2.20 2.21
+matrix: setup ## All unit tests on several ansible-cores (half an hour; not in `make test`)
+	@nox --session $(MATRIX:%=unit-%) -- $(ARGS)
 
 docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .

@@ -65,6 +65,14 @@ for version in get_supported_core_versions(max_version=Version.parse(NEWEST)):
         add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1))
 
 
+@nox.session(python=python_for(Version.parse(OLDEST.rpartition(".")[0]), 0), default=False)
+def oldest(session: nox.Session) -> None:
+    """What is told apart on the oldest ansible-core, in whole runs on the control node"""
+    session.install(f"ansible-core=={OLDEST}", "--requirement", "tests/requirements-unit.txt")
+    session.run("tools/link-collection", external=True)
+    session.run("pytest", "--numprocesses", "2", "tests/unit/plugins/action/test_secrets.py", *session.posargs)
+
+
 @nox.session(name="unit-too-old", python="3.11", tags=["unit"], default=False)
 def too_old(session: nox.Session) -> None:
     """What an ansible-core that is too old says"""

@@ -75,7 +75,7 @@ def playbook(*arguments: str, directory: pathlib.Path = ROOT, settings: dict[str
     own = ROOT / ".venv" / "bin" / "ansible-playbook"
     command = str(own) if own.exists() else shutil.which("ansible-playbook")
     if command is None:
-        raise LabError("ansible-playbook was not found. Run `make setup`, or install ansible-core 2.19 or newer.")
+        raise LabError("ansible-playbook was not found. Run `make setup`, or install ansible-core 2.16 or newer.")
     prepare_collections()
     env = environment() | (settings or {})
     return subprocess.run(

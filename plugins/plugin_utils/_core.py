@@ -125,10 +125,9 @@ def said(exc: Exception) -> str:
     if HAS_TAGS:
         return text
     text = re.sub(r"^An unhandled exception occurred while templating .*?original message: ", "", text)
-    text = re.sub(
+    return re.sub(
         r"^template error while templating string: (.*?)\. String: .*$", r"Syntax error in template: \1", text
     )
-    return text
 
 
 class Unplaced:

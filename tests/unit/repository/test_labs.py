@@ -67,6 +67,8 @@ NO_GATES = {
     *("help", "demo", "test", "setup", "lint", "fix", "bench"),
     *("build", "package", "importer", "lab-up", "lab-down", "demo-down"),
     *("jobs", "session", "release", "publish", "matrix-slurm"),
+    # The jobs of a code host are its sessions.
+    "matrix",
 }
 
 
