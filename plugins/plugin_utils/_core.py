@@ -36,6 +36,12 @@ except ImportError:
     # Before 2.19; or another ansible-core keeps it elsewhere, then messages lack file and line.
     Origin = None  # type: ignore[assignment, misc]
 
+try:
+    from ansible.constants import INTERNAL_STATIC_VARS as ANSIBLES_OWN
+except ImportError:
+    # The first of 2.16 have them elsewhere.
+    from ansible.vars.hostvars import STATIC_VARS as ANSIBLES_OWN  # type: ignore[attr-defined, no-redef]
+
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar

@@ -22,7 +22,6 @@ import types
 import typing as t
 import urllib.parse
 
-from ansible.constants import INTERNAL_STATIC_VARS
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib
 from ansible.vars.hostvars import HostVars
@@ -35,7 +34,7 @@ if t.TYPE_CHECKING:
 Variables = dict[str, t.Any]
 
 #: Variables that hold no user's values but large amounts of Ansible's own.
-_NOT_THE_USERS = frozenset({*INTERNAL_STATIC_VARS, "vars", "omit", "environment"})
+_NOT_THE_USERS = frozenset({*_core.ANSIBLES_OWN, "vars", "omit", "environment"})
 
 #: Shorter lines of a longer secret (braces, "---") and shorter numbers stand in ordinary scripts too.
 _TELLING = 8
