@@ -37,14 +37,18 @@ except ImportError:
     Origin = None  # type: ignore[assignment, misc]
 
 try:
-    from ansible.constants import INTERNAL_STATIC_VARS as ANSIBLES_OWN
+    from ansible.constants import INTERNAL_STATIC_VARS
 except ImportError:
     # The first of 2.16 have them elsewhere.
-    from ansible.vars.hostvars import STATIC_VARS as ANSIBLES_OWN  # type: ignore[attr-defined, no-redef]
+    from ansible.vars.hostvars import STATIC_VARS as INTERNAL_STATIC_VARS  # type: ignore[attr-defined, no-redef]
 
 if t.TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
+
+
+#: The names of variables that are Ansible's own.
+OWN_VARIABLES = frozenset(INTERNAL_STATIC_VARS)
 
 
 class Place(t.NamedTuple):

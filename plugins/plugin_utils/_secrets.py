@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
 Variables = dict[str, t.Any]
 
 #: Variables that hold no user's values but large amounts of Ansible's own.
-_NOT_THE_USERS = frozenset({*_core.ANSIBLES_OWN, "vars", "omit", "environment"})
+_NOT_THE_USERS = frozenset({*_core.OWN_VARIABLES, "vars", "omit", "environment"})
 
 #: Shorter lines of a longer secret (braces, "---") and shorter numbers stand in ordinary scripts too.
 _TELLING = 8
