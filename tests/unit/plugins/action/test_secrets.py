@@ -180,7 +180,7 @@ def test_a_vaulted_value_is_known_wherever_it_is_written(site: Site, form: str) 
     elif form == "vars_files":
         play["vars_files"] = [str(site.encrypt("more.yml", encrypted))]
     else:
-        play["tasks"].append({"ansible.builtin.include_vars": str(site.encrypt("more.yml", encrypted))})
+        play["tasks"].append({"ansible.builtin.include_vars": str(site.encrypt("more.yml", encrypted)), "no_log": True})
     texts = [
         "secret | lower",
         "pin",
