@@ -39,7 +39,7 @@ except ImportError:
 try:
     from ansible.constants import INTERNAL_STATIC_VARS
 except ImportError:
-    # The first of 2.16 have them elsewhere.
+    # The first of 2.16 have fewer of them, and elsewhere.
     from ansible.vars.hostvars import STATIC_VARS as INTERNAL_STATIC_VARS  # type: ignore[attr-defined, no-redef]
 
 if t.TYPE_CHECKING:
@@ -48,7 +48,7 @@ if t.TYPE_CHECKING:
 
 
 #: The names of variables that are Ansible's own.
-OWN_VARIABLES = frozenset(INTERNAL_STATIC_VARS)
+OWN_VARIABLES = frozenset({*INTERNAL_STATIC_VARS, "ansible_facts", "hostvars"})
 
 
 class Place(t.NamedTuple):
@@ -175,7 +175,8 @@ class Unplaced:
 
     def hold(self, name: str, value: object) -> bool:
         """Whether such a value is in one of the files."""
-        if HAS_TAGS or place_of(value):
+        # Other objects, such as C(hostvars), are no texts of a file, and their text costs a template of everything.
+        if HAS_TAGS or place_of(value) or not isinstance(value, (str, int, float)):
             return False
         text = str(value)
         if (name, text) in self._named:
