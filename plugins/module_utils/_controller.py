@@ -14,7 +14,13 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _reason_users
+from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _conf,
+    _connections,
+    _daemons,
+    _reason_users,
+)
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Node, SlurmError
 
 if t.TYPE_CHECKING:
@@ -50,6 +56,7 @@ class Controller:
         self._log = ""
         self._log_size = 0
         self._began = time.time()
+        self._guard: _connections.Guard | None = None
 
     def active(self) -> str:
         """The first controller that answers; empty where none does."""
@@ -96,6 +103,20 @@ class Controller:
         if code:
             raise SlurmError(f"systemctl {verb} {unit} ended with exit code {code} and said: {(err or out).strip()}")
 
+    @property
+    def guard(self) -> _connections.Guard:
+        """What keeps users' connections from holding up the daemon of this host."""
+        if self._guard is None:
+            port = ""
+            with contextlib.suppress(_conf.ConfError):
+                for entry in _conf.tree(self.path, _ansible.read_text):
+                    port = entry.value if entry.key.lower() == "slurmctldport" else port
+            ask = _connections.asking(self._module.get_bin_path("ss"))
+            self._guard = _connections.Guard(
+                ask, _connections.ports(port), lambda: _daemons.find_on(self._module, "slurmctld")
+            )
+        return self._guard
+
     def reconfigure(self) -> None:
         """Tell the controller to read its files. Raises SlurmError.
 
@@ -103,7 +124,8 @@ class Controller:
         """
         _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
         try:
-            self.slurm.call("scontrol", "reconfigure")
+            with self.guard.watch():
+                self.slurm.call("scontrol", "reconfigure")
         except SlurmError as exc:
             if TIMED_OUT not in str(exc):
                 raise
@@ -146,7 +168,16 @@ class Controller:
 
     def wait_for_answer(self) -> str:
         """The controller that answers, with the files that are on disk. Raises SlurmError."""
-        return _wait(ANSWER_WITHIN, self.answer)
+        return _wait(ANSWER_WITHIN, self.answer, lambda: self.guard.close(answers_nobody=not self.active()))
+
+    def warn_of_closed(self) -> None:
+        """Tell of the connections that had to be closed."""
+        if self.guard.closed:
+            peers = ", ".join(sorted(set(self.guard.closed)))
+            self._module.warn(
+                f"slurmctld answered nobody, because it waited for connections that were open and silent; they were closed: {peers}. Whoever "
+                "holds such a connection holds up each reconfigure of this Slurm"
+            )
 
     def answer(self) -> str:
         """The controller that answers now, with the files that are on disk. Raises SlurmError."""
@@ -172,8 +203,8 @@ class Controller:
 T = t.TypeVar("T")
 
 
-def _wait(seconds: float, look: t.Callable[[], T]) -> T:
-    """Look until it goes well; raises the last SlurmError."""
+def _wait(seconds: float, look: t.Callable[[], T], help_it: t.Callable[[], None]) -> T:
+    """Look until it goes well, and do something for it each time it does not; raises the last SlurmError."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -181,6 +212,7 @@ def _wait(seconds: float, look: t.Callable[[], T]) -> T:
         except SlurmError:
             if time.monotonic() > deadline:
                 raise
+            help_it()
         time.sleep(0.5)
 
 

@@ -127,6 +127,16 @@ def environment(pid: int, name: str, proc: str = "/proc") -> str:
     return ""
 
 
+def sockets(pid: int, proc: str = "/proc") -> set[int]:
+    """The inodes of the sockets that a process has; empty where there is none."""
+    place, found = os.path.join(proc, str(pid), "fd"), set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place) if pid else ():
+            if match := re.fullmatch(r"socket:\[(\d+)\]", _link(f"{pid}/fd", name, proc)):
+                found.add(int(match.group(1)))
+    return found
+
+
 def told_conf(words: t.Sequence[str], slurm_conf: str) -> str:
     """The slurm.conf that a daemon was told to read, by C(-f) in each form of getopt(3), else by SLURM_CONF; empty where by neither."""
     found = ""

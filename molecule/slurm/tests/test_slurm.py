@@ -10,7 +10,7 @@ import json
 import shlex
 
 import pytest
-from conftest import wait
+from conftest import users, wait
 
 ALL = "worker[1-3]"
 WORKERS = ("worker1", "worker2", "worker3")
@@ -346,6 +346,20 @@ def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab)
     assert done["active_controller"] == "controller"
     assert "nodecycle" not in lab.run("controller", "scontrol show reservation -o")
     assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
+
+
+def test_a_silent_connection_of_a_user_holds_up_no_reconfigure(lab):
+    """Slurm 24.11 waits for it as long as he likes, and answers nobody; 26.05 for MessageTimeout."""
+    hold = "exec 3<>/dev/tcp/controller/6817; sleep 60"
+    lab.run("login", f"systemd-run --quiet --unit=silent --uid=alice bash -c {shlex.quote(hold)}")
+    try:
+        wait(lambda: lab.try_run("login", "ss -Htn state established 'dport = :6817'").stdout, 10, "the connection")
+        with users(lab):
+            done = lab.module("reconfigure")
+    finally:
+        lab.run("login", "systemctl stop silent")
+    assert done.get("needs") == "reconfigure", done
+    assert "it waited for connections that were open and silent; they were closed: " in done["shown"]
 
 
 def test_a_controller_that_answers_and_runs_another_file_is_no_success(lab):
