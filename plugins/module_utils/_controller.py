@@ -175,8 +175,8 @@ class Controller:
         if self.guard.closed:
             peers = ", ".join(sorted(set(self.guard.closed)))
             self._module.warn(
-                f"slurmctld answered nobody, because it waited for connections that were open and silent; they were closed: {peers}. Whoever "
-                "holds such a connection holds up each reconfigure of this Slurm"
+                f"slurmctld answered nobody, because it waited for connections that were open and silent; they were closed: {peers}. Each "
+                "such connection holds up each reconfigure of this Slurm"
             )
 
     def answer(self) -> str:
