@@ -45,6 +45,10 @@ _POWER = frozenset({"POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "POWER_DOWN"
 _AWAY = frozenset({"DOWN", "UNKNOWN", "ERROR", "FUTURE"})
 
 
+class NoAnswerError(SlurmError):
+    """No controller answers."""
+
+
 class Controller:
     """The cluster's controller through its commands, and the daemon of this host."""
 
@@ -108,7 +112,7 @@ class Controller:
         """What keeps users' connections from holding up the daemon of this host."""
         if self._guard is None:
             port = ""
-            with contextlib.suppress(_conf.ConfError):
+            with contextlib.suppress(_conf.ConfError, OSError):
                 for entry in _conf.tree(self.path, _ansible.read_text):
                     port = entry.value if entry.key.lower() == "slurmctldport" else port
             ask = _connections.asking(self._module.get_bin_path("ss"))
@@ -168,12 +172,16 @@ class Controller:
 
     def wait_for_answer(self) -> str:
         """The controller that answers, with the files that are on disk. Raises SlurmError."""
-        return _wait(ANSWER_WITHIN, self.answer, lambda: self.guard.close(answers_nobody=not self.active()))
+        return _wait(ANSWER_WITHIN, self.answer, self._help)
+
+    def _help(self, why: SlurmError) -> None:
+        if isinstance(why, NoAnswerError):
+            self.guard.close(answers_nobody=True)
 
     def warn_of_closed(self) -> None:
         """Tell of the connections that had to be closed."""
-        if self.guard.closed:
-            peers = ", ".join(sorted(set(self.guard.closed)))
+        if self._guard is not None and self._guard.closed:
+            peers = ", ".join(sorted(set(self._guard.closed)))
             self._module.warn(
                 f"slurmctld answered nobody, because it waited for connections that were open and silent; they were closed: {peers}. Each "
                 "such connection holds up each reconfigure of this Slurm"
@@ -183,7 +191,7 @@ class Controller:
         """The controller that answers now, with the files that are on disk. Raises SlurmError."""
         active = self.active()
         if not active:
-            raise SlurmError("the controller does not answer (scontrol ping)")
+            raise NoAnswerError("the controller does not answer (scontrol ping)")
         hash_value = self.slurm.cluster().config.get("HASH_VAL", "")
         # 22.05 has no such line until the first difference is known.
         if hash_value.startswith("Different"):
@@ -203,16 +211,16 @@ class Controller:
 T = t.TypeVar("T")
 
 
-def _wait(seconds: float, look: t.Callable[[], T], help_it: t.Callable[[], None]) -> T:
+def _wait(seconds: float, look: t.Callable[[], T], help_it: t.Callable[[SlurmError], None]) -> T:
     """Look until it goes well, and do something for it each time it does not; raises the last SlurmError."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return look()
-        except SlurmError:
+        except SlurmError as exc:
             if time.monotonic() > deadline:
                 raise
-            help_it()
+            help_it(exc)
         time.sleep(0.5)
 
 
