@@ -7,9 +7,9 @@
 """The connections that hold up a reconfigure.
 
 A slurmctld that has a conmgr (24.11 and later) waits at a reconfigure until each connection that it has accepted is gone, and answers nobody
-meanwhile: with 24.11.5 for as long as somebody holds one open without sending a request (38 of 40 seconds), since 25.05 for MessageTimeout
-(conmgr_quiesce, src/conmgr/watch.c; CON_FLAG_WATCH_READ_TIMEOUT, src/slurmctld/controller.c). Any user can hold one, and a node that was switched off in the middle of a request does. A connection
-that waits for C(accept) is not among them.
+meanwhile: 24.11.5 as long as somebody holds one open without a request (38 of 40 seconds), 25.05 and later for MessageTimeout
+(conmgr_quiesce, src/conmgr/watch.c; CON_FLAG_WATCH_READ_TIMEOUT, src/slurmctld/controller.c). Any user can hold one, and a node that was
+switched off in the middle of a request does. A connection that waits for C(accept) is not among them.
 """
 
 from __future__ import annotations
