@@ -24,8 +24,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons
 
 #: No request of Slurm is as short as this: its header and a credential are longer (215 bytes for a ping with munge, 24.11.5).
 REQUEST = 64
-#: Seconds of silence after which a connection without a request is closed. A client sends it at once.
-SILENT_FOR = 2.0
+#: Seconds of silence after which a connection without a request is closed. A client sends it at once, on a busy machine a little later;
+#: those that wait meanwhile give up after ten (MessageTimeout).
+SILENT_FOR = 3.0
 #: Seconds of silence after which any connection is closed, if the controller still answers nobody: what is served is served by then.
 STUCK_FOR = 5.0
 #: Between two looks.

@@ -40,7 +40,7 @@ def test_what_ss_says() -> None:
     [
         (SILENT, INODES, False, True),
         (SILENT, set(), False, False),
-        (SILENT._replace(silent=1.9), INODES, False, False),
+        (SILENT._replace(silent=2.9), INODES, False, False),
         (SILENT._replace(received=63), INODES, False, True),
         (SERVED, INODES, False, False),
         (SERVED, INODES, True, False),
