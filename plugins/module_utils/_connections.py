@@ -18,17 +18,16 @@ import contextlib
 import re
 import subprocess
 import threading
+import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons
 
-#: No request of Slurm is as short as this: its header and a credential are longer (215 bytes for a ping with munge, 24.11.5).
+#: No RPC of Slurm is as short as this: its header and a credential are longer (215 bytes for a ping with munge, 24.11.5).
 REQUEST = 64
-#: Seconds of silence after which a connection without a request is closed. A client sends it at once, on a busy machine a little later;
-#: those that wait meanwhile give up after ten (MessageTimeout).
+#: Seconds after which a connection without a request is closed. A client sends it at once, on a busy machine a little later; those that wait
+#: meanwhile give up after ten (MessageTimeout).
 SILENT_FOR = 3.0
-#: Seconds of silence after which any connection is closed, if the controller still answers nobody: what is served is served by then.
-STUCK_FOR = 5.0
 #: Between two looks.
 LOOK_EVERY = 0.5
 
@@ -75,18 +74,19 @@ def parse(text: str) -> list[Connection]:
 
 
 def holding_up(
-    connections: t.Iterable[Connection], inodes: t.Container[int], *, answers_nobody: bool = False
+    connections: t.Iterable[Connection], inodes: t.Container[int], seen_for: t.Callable[[int], float]
 ) -> list[Connection]:
-    """Those of a daemon, by the inodes of its sockets, that it waits for in vain.
+    """Those of a daemon, by the inodes of its sockets, on which it waits for a request in vain.
 
-    As long as C(scontrol reconfigure) waits itself, only those without a request: a request that is being served looks like one of its own.
+    Not those with a whole request: it may be being served. Silence alone would not do: a byte now and then ends it.
     """
     return [
         each
         for each in connections
-        if each.inode in inodes
-        and each.inode
-        and (each.silent >= STUCK_FOR if answers_nobody else each.silent >= SILENT_FOR and each.received < REQUEST)
+        if each.inode
+        and each.inode in inodes
+        and each.received < REQUEST
+        and max(each.silent, seen_for(each.inode)) >= SILENT_FOR
     ]
 
 
@@ -99,36 +99,30 @@ def ports(value: str) -> list[int]:
 
 
 class Guard:
-    """Closes what holds up a daemon that listens on these ports."""
+    """Closes what holds up a daemon that listens on these ports, while it is told to reconfigure."""
 
     def __init__(self, ask: Ask, listens: t.Sequence[int], find: t.Callable[[], int]) -> None:
         """C(find) is the daemon's process, and is called on the main thread only."""
         self._ask = ask
         self._ports = listens
         self._find = find
+        self._pid = 0
+        self._began = 0.0
+        #: When each connection was seen first, by its inode.
+        self._seen: dict[int, float] = {}
         #: The peers whose connection was closed.
         self.closed: list[str] = []
 
-    def close(self, *, answers_nobody: bool = False) -> None:
-        """Close them once."""
-        self._close(self._find(), answers_nobody=answers_nobody)
-
-    def _close(self, pid: int, *, answers_nobody: bool = False) -> None:
-        inodes = _daemons.sockets(pid)
-        for port in self._ports if inodes else ():
-            text = self._ask(["-Htnie", "state", "established", f"sport = :{port}"])
-            for each in holding_up(parse(text), inodes, answers_nobody=answers_nobody):
-                self._ask(["-HtnK", "state", "established", f"sport = :{port} and dst = {each.peer}"])
-                self.closed.append(each.peer)
-
     @contextlib.contextmanager
     def watch(self) -> t.Iterator[None]:
-        """Close them while something else waits for the daemon."""
-        is_over, pid = threading.Event(), self._find()
+        """Close what has no request while something else waits for the daemon."""
+        is_over = threading.Event()
+        self._pid, self._began, self._seen = self._find(), time.monotonic(), {}
 
         def look() -> None:
             while not is_over.wait(LOOK_EVERY):
-                self._close(pid)
+                for each in holding_up(self._accepted(), self._inodes(), self._seen_for):
+                    self._close(each)
 
         thread = threading.Thread(target=look, daemon=True)
         thread.start()
@@ -137,6 +131,38 @@ class Guard:
         finally:
             is_over.set()
             thread.join()
+
+    def close_old(self) -> None:
+        """Close all that the daemon had when the watch began, if it is still the same process.
+
+        For a client that has waited as long as C(scontrol) itself: none of Slurm's waits longer for an answer (MessageTimeout).
+        """
+        if self._pid and self._find() == self._pid:
+            for each in self._accepted():
+                if self._seen.get(each.inode, time.monotonic()) <= self._began + 2 * LOOK_EVERY:
+                    self._close(each)
+
+    def _inodes(self) -> set[int]:
+        return _daemons.sockets(self._pid)
+
+    def _seen_for(self, inode: int) -> float:
+        return time.monotonic() - self._seen.setdefault(inode, time.monotonic())
+
+    def _accepted(self) -> list[Connection]:
+        inodes = self._inodes()
+        found = []
+        for port in self._ports if inodes else ():
+            text = self._ask(["-Htnie", "state", "established", f"sport = :{port}"])
+            found += [each for each in parse(text) if each.inode in inodes]
+        for each in found:
+            self._seen.setdefault(each.inode, time.monotonic())
+        return found
+
+    def _close(self, connection: Connection) -> None:
+        arguments = ["-HtnK", "state", "established", f"sport = :{connection.port} and dst = {connection.peer}"]
+        # It prints what it has closed; a kernel that cannot (CONFIG_INET_DIAG_DESTROY) says nothing.
+        if self._ask(arguments).strip():
+            self.closed.append(connection.peer)
 
 
 def asking(ss: str | None) -> Ask:

@@ -20,6 +20,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _connections,
     _daemons,
     _reason_users,
+    _releases,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import TIMED_OUT, Node, SlurmError
 
@@ -45,10 +46,6 @@ _POWER = frozenset({"POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "POWER_DOWN"
 _AWAY = frozenset({"DOWN", "UNKNOWN", "ERROR", "FUTURE"})
 
 
-class NoAnswerError(SlurmError):
-    """No controller answers."""
-
-
 class Controller:
     """The cluster's controller through its commands, and the daemon of this host."""
 
@@ -60,7 +57,6 @@ class Controller:
         self._log = ""
         self._log_size = 0
         self._began = time.time()
-        self._guard: _connections.Guard | None = None
 
     def active(self) -> str:
         """The first controller that answers; empty where none does."""
@@ -107,19 +103,15 @@ class Controller:
         if code:
             raise SlurmError(f"systemctl {verb} {unit} ended with exit code {code} and said: {(err or out).strip()}")
 
-    @property
-    def guard(self) -> _connections.Guard:
-        """What keeps users' connections from holding up the daemon of this host."""
-        if self._guard is None:
-            port = ""
-            with contextlib.suppress(_conf.ConfError, OSError):
-                for entry in _conf.tree(self.path, _ansible.read_text):
-                    port = entry.value if entry.key.lower() == "slurmctldport" else port
-            ask = _connections.asking(self._module.get_bin_path("ss"))
-            self._guard = _connections.Guard(
-                ask, _connections.ports(port), lambda: _daemons.find_on(self._module, "slurmctld")
-            )
-        return self._guard
+    def _new_guard(self) -> _connections.Guard:
+        """What keeps connections from holding up the daemon of this host, for a release that waits for them."""
+        listens: list[int] = []
+        with contextlib.suppress(_conf.ConfError, OSError, SlurmError):
+            if _releases.RECONFIGURE_WAITS.holds(_releases.parse(self.slurm.cluster().version) or ()):
+                found = [e.value for e in _conf.tree(self.path, _ansible.read_text) if e.key.lower() == "slurmctldport"]
+                listens = _connections.ports(found[-1] if found else "")
+        ask = _connections.asking(self._module.get_bin_path("ss"))
+        return _connections.Guard(ask, listens, lambda: _daemons.find_on(self._module, "slurmctld"))
 
     def reconfigure(self) -> None:
         """Tell the controller to read its files. Raises SlurmError.
@@ -127,16 +119,28 @@ class Controller:
         A busy one may have done it and answered too late (MessageTimeout): then it is asked what it runs.
         """
         _reason_users.write(_reason_users.noted(self.slurm.nodes().values()))
+        guard = self._new_guard()
         try:
-            with self.guard.watch():
+            with guard.watch():
                 self.slurm.call("scontrol", "reconfigure")
         except SlurmError as exc:
             if TIMED_OUT not in str(exc):
                 raise
+            guard.close_old()
             self.wait_for_answer()
             if self.slurm.cluster().config.get("HASH_VAL", "") != "Match":
                 # 22.05 does not say it.
-                self.slurm.call("scontrol", "reconfigure")
+                with guard.watch():
+                    self.slurm.call("scontrol", "reconfigure")
+        finally:
+            self._warn_of_closed(guard.closed)
+
+    def _warn_of_closed(self, peers: t.Collection[str]) -> None:
+        if peers:
+            self._module.warn(
+                f"slurmctld answered nobody. The run closed connections to it that sent no request: {', '.join(sorted(set(peers)))}. While "
+                "one is open, a slurmctld of 24.11 or later does not reconfigure"
+            )
 
     @contextlib.contextmanager
     def no_job_starts(self) -> t.Iterator[None]:
@@ -172,26 +176,13 @@ class Controller:
 
     def wait_for_answer(self) -> str:
         """The controller that answers, with the files that are on disk. Raises SlurmError."""
-        return _wait(ANSWER_WITHIN, self.answer, self._help)
-
-    def _help(self, why: SlurmError) -> None:
-        if isinstance(why, NoAnswerError):
-            self.guard.close(answers_nobody=True)
-
-    def warn_of_closed(self) -> None:
-        """Tell of the connections that had to be closed."""
-        if self._guard is not None and self._guard.closed:
-            peers = ", ".join(sorted(set(self._guard.closed)))
-            self._module.warn(
-                f"slurmctld answered nobody, because it waited for connections that were open and silent; they were closed: {peers}. Each "
-                "such connection holds up each reconfigure of this Slurm"
-            )
+        return _wait(ANSWER_WITHIN, self.answer)
 
     def answer(self) -> str:
         """The controller that answers now, with the files that are on disk. Raises SlurmError."""
         active = self.active()
         if not active:
-            raise NoAnswerError("the controller does not answer (scontrol ping)")
+            raise SlurmError("the controller does not answer (scontrol ping)")
         hash_value = self.slurm.cluster().config.get("HASH_VAL", "")
         # 22.05 has no such line until the first difference is known.
         if hash_value.startswith("Different"):
@@ -211,16 +202,15 @@ class Controller:
 T = t.TypeVar("T")
 
 
-def _wait(seconds: float, look: t.Callable[[], T], help_it: t.Callable[[SlurmError], None]) -> T:
-    """Look until it goes well, and do something for it each time it does not; raises the last SlurmError."""
+def _wait(seconds: float, look: t.Callable[[], T]) -> T:
+    """Look until it goes well; raises the last SlurmError."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return look()
-        except SlurmError as exc:
+        except SlurmError:
             if time.monotonic() > deadline:
                 raise
-            help_it(exc)
         time.sleep(0.5)
 
 

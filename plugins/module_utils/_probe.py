@@ -169,31 +169,44 @@ def is_busy(said: str) -> bool:
     return any(words in said for words in _BUSY)
 
 
-#: What a partition chooses jobs by: the option of sbatch, the partition's keys (slurm.conf.5, 22.05 to 26.05) and their word for it.
-_RULES = (("qos", "AllowQos", "DenyQos", "QOS"), ("account", "AllowAccounts", "DenyAccounts", "account"))
-
-
 def barred(
-    wanted_jobs: t.Iterable[tuple[str, str]], rules: t.Mapping[str, t.Mapping[str, str]], params: t.Mapping[str, t.Any]
+    wanted_jobs: t.Iterable[tuple[str, str]],
+    rules: t.Mapping[str, t.Mapping[str, str]],
+    params: t.Mapping[str, t.Any],
+    *,
+    are_accounts_enforced: bool,
 ) -> tuple[list[Job], list[str]]:
-    """The jobs that their partition would never start, and a sentence for each partition of which nobody can tell.
+    """The jobs that their partition would never start, and the beginning of a sentence for each partition of which nobody can tell.
 
     With EnforcePartLimits=NO, the default, Slurm takes such a job, also as a question, and lets it wait (part_policy_valid_qos and
-    part_policy_valid_acct, called by _part_access_check in job_mgr.c, 24.11.5).
+    part_policy_valid_acct, called by _part_access_check in job_mgr.c, 24.11.5). A rule for an account holds for the accounts below it, too
+    (slurm.conf.5, since 23.02), and which these are is in the database alone. So of accounts there are doubts only.
     """
     jobs: list[Job] = []
     doubts: dict[str, None] = {}
+    qos, account = _names(params.get("qos")), _names(params.get("account"))
     for node, partition in wanted_jobs:
-        for option, allow, deny, word in _RULES:
-            rule, value = rules.get(partition, {}), str(params.get(option) or "")
-            allowed, denied = rule.get(allow, "ALL"), rule.get(deny, "")
-            is_denied = value.lower() in denied.lower().split(",")
-            if value and (is_denied or (allowed != "ALL" and value.lower() not in allowed.lower().split(","))):
-                why = f"{deny}={denied}" if is_denied else f"{allow}={allowed}"
-                jobs.append(Job("", node, partition, "BARRED", f"the {word} {value} is not allowed ({why})"))
-            elif not value and allowed != "ALL":
-                doubts[f"{partition} allows the {word} {allowed} only, and slurm_probe_{option} names none"] = None
+        rule = rules.get(partition, {})
+        allowed, denied = _names(rule.get("AllowQos", "ALL")), _names(rule.get("DenyQos"))
+        # Several are a list to choose from.
+        if qos and (qos <= denied or (allowed != {"all"} and not qos & allowed)):
+            key = "DenyQos" if qos <= denied else "AllowQos"
+            why = f"the QOS {params['qos']} is not allowed ({key}={rule[key]})"
+            jobs.append(Job("", node, partition, "BARRED", why))
+        elif not qos and allowed != {"all"}:
+            doubts[f"{partition} allows the QOS {rule['AllowQos']} only, and slurm_probe_qos names none"] = None
+        allowed = _names(rule.get("AllowAccounts", "ALL"))
+        if are_accounts_enforced and allowed != {"all"} and not account & allowed:
+            named = f"is {params['account']}" if account else "names none"
+            doubts[f"{partition} allows the account {rule['AllowAccounts']} only, and slurm_probe_account {named}"] = (
+                None
+            )
     return jobs, list(doubts)
+
+
+def _names(text: object) -> set[str]:
+    """A list of names as Slurm compares them."""
+    return {name for name in str(text or "").lower().split(",") if name}
 
 
 def submission(node: str, partition: str, user: str, group: int, params: t.Mapping[str, t.Any]) -> list[str]:

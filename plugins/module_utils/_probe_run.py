@@ -282,11 +282,12 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         jobs = [_probe.Job("", node, partition, "") for node, partition in wanted]
         jobs_refused = refused(slurm, wanted, _probe.reserved(reservations.values()), user, params)
         if cluster.config.get("EnforcePartLimits", "NO") == "NO":
-            barred, doubts = _probe.barred(wanted, slurm.partition_rules(), params)
+            enforced = "associations" in cluster.config.get("AccountingStorageEnforce", "")
+            barred, doubts = _probe.barred(wanted, slurm.partition_rules(), params, are_accounts_enforced=enforced)
             jobs_refused += barred
             for doubt in doubts:
                 module.warn(
-                    f"The partition {doubt}. If its own default is another one, the probe's job waits there and the rollout is undone."
+                    f"The partition {doubt}. If {user.pw_name} has none that it allows, the probe's job waits there and the rollout is undone."
                 )
         problems = _probe.problems(jobs_refused, nodes, params["timeout"], user.pw_name)
     else:

@@ -361,8 +361,6 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             failed_because=words,
             **result,
         ) from exc
-    finally:
-        controller.warn_of_closed()
     _tell_settings(module, result, baseline)
     if result["waits_for_restart"]:
         module.warn(

@@ -37,6 +37,9 @@ HOOKS_ADD_UP = Difference((24, 5))
 #: wait for a restart, the first PrologSlurmctld among them, and some end slurmctld (22.05.8).
 RECONFIGURE_RENEWS = Difference((23, 11))
 
+#: At a reconfigure slurmctld waits for each connection that it has accepted, and accepts no other (C(_connections.py)).
+RECONFIGURE_WAITS = Difference((24, 11))
+
 #: A slurmctld that has read slurm.conf without slurmdbd waits for itself when slurmdbd is back, if a partition chooses by QOS, and ends.
 WAITS_FOR_DATABASE = Difference((23, 11), (24, 11, 6))
 

@@ -163,9 +163,10 @@ class Unplaced:
         # The loader remembers the files of variables and of roles.
         paths = set(self._loader._FILE_CACHE)  # pylint: disable=protected-access
         for source in variables.get("ansible_inventory_sources") or []:
-            paths.update(
-                (os.path.join(source, name) for name in os.listdir(source)) if os.path.isdir(source) else [source]
-            )
+            paths.add(source)
+            # As Ansible itself: an inventory that is a directory is read with all that is below it. No error for one that cannot be read.
+            for place, _directories, names in os.walk(source):
+                paths.update(os.path.join(place, name) for name in names)
         # What include_vars has read the loader of another process knows.
         paths.update(place.path for value in variables.values() if (place := place_of(value)))
         for path in paths - self._read:
@@ -181,17 +182,22 @@ class Unplaced:
         text = str(value)
         if (name, text) in self._named:
             return True
+        # First what is cheap: this is asked of each fact of each host.
+        holders = [ini for ini in self._inis if name in ini and text in ini]
+        if not holders:
+            return False
         written = re.compile(rf"(?<!\w){re.escape(name)}(?!\w).*{re.escape(text)}")
-        return any(written.search(ini) for ini in self._inis)
+        return any(written.search(ini) for ini in holders)
 
     def _add(self, path: str) -> None:
         found = None
-        with contextlib.suppress(AnsibleError):
+        # What is in it need not be text.
+        with contextlib.suppress(AnsibleError, OSError, ValueError):
             found = self._loader.load_from_file(path, unsafe=True)
         if isinstance(found, (dict, list)):
             self._collect("", found)
             return
-        with contextlib.suppress(AnsibleError):
+        with contextlib.suppress(AnsibleError, OSError, ValueError):
             self._inis.append(self._loader._get_file_contents(path)[0].decode("utf-8", "replace"))  # pylint: disable=protected-access
 
     def _collect(self, name: str, value: t.Any) -> None:

@@ -52,3 +52,17 @@ def test_a_run_has_its_code_its_output_and_its_children_s_time(root: pathlib.Pat
     code, output, cpu = run(["sh", "-c", script], {"PATH": "/usr/bin:/bin"})
     assert (code, output) == (3, "begin\nend\n")
     assert 0.01 < cpu < 5
+
+
+def test_no_lab_but_those_of_the_tests_is_touched(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without make. The demo's has the name that lab/lab takes where none is given."""
+    monkeypatch.delenv("LAB_NAME", raising=False)
+    tool = runpy.run_path(str(root / "tools/scenarios"))
+    labs: list[tuple[str, str | None]] = []
+
+    def run(command: list[t.Any], **options: t.Any) -> None:
+        labs.append((command[-1], (options.get("env") or {}).get("LAB_NAME")))
+
+    monkeypatch.setattr(tool["subprocess"], "run", run)
+    assert tool["every"]([]) == 0
+    assert labs == [("up", "nodecycle-test"), ("down", "nodecycle-test")]

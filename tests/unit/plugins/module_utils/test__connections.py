@@ -36,22 +36,21 @@ def test_what_ss_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "inodes", "answers_nobody", "is_closed"),
+    ("connection", "inodes", "seen_for", "is_closed"),
     [
-        (SILENT, INODES, False, True),
-        (SILENT, set(), False, False),
-        (SILENT._replace(silent=2.9), INODES, False, False),
-        (SILENT._replace(received=63), INODES, False, True),
-        (SERVED, INODES, False, False),
-        (SERVED, INODES, True, False),
-        (SERVED._replace(silent=5.0), INODES, True, True),
-        (WAITING._replace(silent=60.0, received=0), {0}, True, False),
+        (SILENT, INODES, 0.0, True),
+        (SILENT, set(), 9.0, False),
+        (SILENT._replace(silent=2.9), INODES, 2.9, False),
+        # A byte now and then.
+        (SILENT._replace(received=63, silent=0.1), INODES, 3.0, True),
+        (SERVED, INODES, 60.0, False),
+        (WAITING._replace(silent=60.0, received=0), {0}, 60.0, False),
     ],
 )
 def test_only_what_the_daemon_waits_for_in_vain_is_closed(
-    connection: _connections.Connection, inodes: set[int], answers_nobody: bool, is_closed: bool
+    connection: _connections.Connection, inodes: set[int], seen_for: float, is_closed: bool
 ) -> None:
-    found = _connections.holding_up([connection], inodes, answers_nobody=answers_nobody)
+    found = _connections.holding_up([connection], inodes, lambda _inode: seen_for)
     assert found == ([connection] if is_closed else [])
 
 
@@ -84,8 +83,8 @@ def test_a_silent_connection_is_closed_and_no_other(listener: socket.socket, mon
                 deadline = time.monotonic() + 5
                 while not guard.closed and time.monotonic() < deadline:
                     time.sleep(0.05)
-            if ss is None or os.geteuid() != 0:
-                pytest.skip("closing a connection needs root and iproute2")
+            if not guard.closed:
+                pytest.skip("closing a connection needs root, iproute2 and CONFIG_INET_DIAG_DESTROY")
             assert set(guard.closed) == {peer}
             with pytest.raises(ConnectionError):
                 silent.sendall(b"x")
@@ -93,6 +92,69 @@ def test_a_silent_connection_is_closed_and_no_other(listener: socket.socket, mon
                 each.sendall(b"x")
         for each in accepted:
             each.close()
+
+
+class Daemon:
+    """What ss says of a daemon whose process and connections change."""
+
+    def __init__(self) -> None:
+        self.pid = 7
+        self.text = SS
+        self.can_close = True
+        self.killed: list[str] = []
+
+    def ask(self, arguments: t.Sequence[str]) -> str:
+        if "-HtnK" not in arguments:
+            return self.text
+        self.killed.append(arguments[-1])
+        return "0 0 10.88.0.15:6817 10.88.0.15:59428\n" if self.can_close else ""
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    found = Daemon()
+    monkeypatch.setattr(_connections, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(_daemons, "sockets", lambda pid: INODES if pid == 7 else set())
+    return found
+
+
+def guard_of(daemon: Daemon) -> _connections.Guard:
+    return _connections.Guard(daemon.ask, [6817], lambda: daemon.pid)
+
+
+def watched(guard: _connections.Guard) -> None:
+    with guard.watch():
+        time.sleep(0.1)
+
+
+def test_what_the_kernel_cannot_close_is_not_called_closed(daemon: Daemon) -> None:
+    daemon.can_close = False
+    guard = guard_of(daemon)
+    watched(guard)
+    assert set(daemon.killed) == {"sport = :6817 and dst = 10.88.0.15:59428"}
+    assert guard.closed == []
+
+
+@pytest.mark.parametrize(("pid", "closed"), [(7, {SILENT.peer, SERVED.peer}), (8, {SILENT.peer}), (0, {SILENT.peer})])
+def test_what_was_there_from_the_beginning_is_closed_if_the_process_hangs(
+    daemon: Daemon, pid: int, closed: set[str]
+) -> None:
+    """A new process waits for nobody."""
+    guard = guard_of(daemon)
+    watched(guard)
+    assert set(guard.closed) == {SILENT.peer}
+    daemon.pid = pid
+    guard.close_old()
+    assert set(guard.closed) == closed
+
+
+def test_a_later_connection_to_a_process_that_hangs_stays(daemon: Daemon) -> None:
+    text, daemon.text = daemon.text, ""
+    guard = guard_of(daemon)
+    watched(guard)
+    daemon.text = text
+    guard.close_old()
+    assert guard.closed == []
 
 
 def test_the_sockets_of_a_process(listener: socket.socket) -> None:

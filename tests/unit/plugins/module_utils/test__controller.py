@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import types
 import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _controller
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm, SlurmError
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, Slurm
 
 
 def node(name: str, state: str = "IDLE", *flags: str, reason: str = "") -> Node:
@@ -87,55 +88,26 @@ class Host:
 
     def __init__(self) -> None:
         self.params = {"bin_dir": "", "units": {}}
-        self.warnings: list[str] = []
 
     def get_bin_path(self, _name: str, **_options: t.Any) -> None:
         return None
 
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
-class Guard:
-    """What would be closed."""
-
-    def __init__(self) -> None:
-        self.closed: list[str] = []
-
-    def close(self, *, answers_nobody: bool) -> None:
-        assert answers_nobody
-        self.closed.append("10.0.0.7:53222")
-
 
 @pytest.mark.parametrize(
-    ("ping", "config", "is_closed"),
-    [("DOWN", "", True), ("UP", "HASH_VAL = Different Ours=0x1 Slurmctld=0x2", False)],
+    ("version", "conf", "ports"),
+    [
+        ("24.11.5", "SlurmctldPort=7000-7001\n", [7000, 7001]),
+        ("26.05.3", "# none\n", [6817]),
+        ("24.05.8", "SlurmctldPort=7000\n", []),
+        ("24.11.5", None, []),
+        ("", "# none\n", []),
+    ],
 )
-def test_a_controller_that_answers_nobody_loses_the_connections_that_it_waits_for(
-    monkeypatch: pytest.MonkeyPatch, ping: str, config: str, is_closed: bool
-) -> None:
-    now = [0.0]
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    def run(command: list[str], *_environment: t.Any) -> tuple[int, str, str]:
-        return 0, f"Slurmctld(primary) at c is {ping}\n" if command[1] == "ping" else f"{config}\n", ""
-
-    monkeypatch.setattr(_controller, "time", types.SimpleNamespace(sleep=sleep, monotonic=lambda: now[0], time=float))
-    module, guard = Host(), Guard()
-    controller = _controller.Controller(t.cast("t.Any", module), "/x")
-    controller.slurm, controller._run, controller._guard = Slurm(run), run, t.cast("t.Any", guard)
-    with pytest.raises(SlurmError):
-        controller.wait_for_answer()
-    assert bool(guard.closed) is is_closed
-    controller.warn_of_closed()
-    assert ["10.0.0.7:53222" in text for text in module.warnings] == ([True] if is_closed else [])
-
-
-def test_a_slurm_conf_that_cannot_be_read_is_told_by_others() -> None:
-    module = Host()
-    controller = _controller.Controller(t.cast("t.Any", module), "/")
-    controller.warn_of_closed()
-    controller.guard.close()
-    assert (controller.guard.closed, module.warnings) == ([], [])
+def test_which_ports_are_guarded(tmp_path: pathlib.Path, version: str, conf: str | None, ports: list[int]) -> None:
+    """Slurm before 24.11 waits for no connection. A slurm.conf that cannot be read is told by others."""
+    path = tmp_path / "slurm.conf"
+    if conf is not None:
+        path.write_text(conf)
+    controller = _controller.Controller(t.cast("t.Any", Host()), str(path))
+    controller.slurm = Slurm(lambda *_call: (0, f"SLURM_VERSION           = {version}\n", ""))
+    assert controller._new_guard()._ports == ports

@@ -244,23 +244,29 @@ def test_nodes_of_reservations_are_not_asked_about() -> None:
         ({"AllowQos": "ALL", "AllowAccounts": "ALL"}, {"qos": "x", "account": "y"}, [], 0),
         ({"AllowQos": "debug,Long"}, {"qos": "long"}, [], 0),
         ({"AllowQos": "debug,long"}, {"qos": "lon"}, ["the QOS lon is not allowed (AllowQos=debug,long)"], 0),
+        # A list to choose from.
+        ({"AllowQos": "debug"}, {"qos": "lon,debug"}, [], 0),
         ({"AllowQos": "debug"}, {"qos": ""}, [], 1),
         ({"DenyQos": "debug"}, {"qos": "debug"}, ["the QOS debug is not allowed (DenyQos=debug)"], 0),
+        ({"DenyQos": "debug"}, {"qos": "debug,long"}, [], 0),
         ({"DenyQos": "debug"}, {}, [], 0),
-        (
-            {"AllowQos": "a", "AllowAccounts": "b"},
-            {"qos": "b", "account": "a"},
-            ["the QOS b is not allowed (AllowQos=a)", "the account a is not allowed (AllowAccounts=b)"],
-            0,
-        ),
+        # It may be a child of the other.
+        ({"AllowAccounts": "physics"}, {"account": "physics_theory"}, [], 1),
+        ({"AllowAccounts": "physics"}, {"account": "physics"}, [], 0),
+        ({"AllowAccounts": "physics"}, {}, [], 1),
+        ({"AllowQos": "a", "AllowAccounts": "b"}, {"qos": "b"}, ["the QOS b is not allowed (AllowQos=a)"], 1),
     ],
 )
 def test_a_partition_that_would_let_the_job_wait(
     rule: dict[str, str], params: dict[str, str], words: list[str], doubts: int
 ) -> None:
     """Slurm itself refuses such a job with EnforcePartLimits only."""
-    jobs, unsure = _probe.barred([("n1", "gpu"), ("n1", "other")], {"gpu": rule}, params)
+    wanted = [("n1", "gpu"), ("n1", "other")]
+    jobs, unsure = _probe.barred(wanted, {"gpu": rule}, params, are_accounts_enforced=True)
     assert ([job.reason for job in jobs], len(unsure)) == (words, doubts)
     found = _probe.problems(jobs, {"n1": NODES["n1"]}, 60, "monitor")
     assert [f"n1, partition gpu: the job would wait for ever: {each}" for each in words] == found[: len(words)]
     assert bool(words) == any("slurm_probe_qos" in each for each in found)
+    # Without associations Slurm does not look at accounts.
+    _jobs, unsure = _probe.barred(wanted, {"gpu": rule}, params, are_accounts_enforced=False)
+    assert [each for each in unsure if "account" in each] == []
