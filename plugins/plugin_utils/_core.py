@@ -24,11 +24,11 @@ try:
     from ansible.parsing.vault import VaultHelper
     from ansible.template import trust_as_template
 
-    HAS_TAGS = True
+    objects: t.Any = None
 except ImportError:
     from ansible.parsing.yaml import objects
 
-    HAS_TAGS = False
+HAS_TAGS = objects is None
 
 try:
     from ansible._internal._datatag._tags import Origin
