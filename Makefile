@@ -19,9 +19,10 @@ endif
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
-FIRST := lab-test demo-test
+# Galaxy's importer gives its linter two minutes, which a low priority may make too few.
+FIRST := lab-test demo-test artifact
 ALONE := molecule
-BESIDE := unit oldest sanity site artifact $(LINTERS) docs bench-smoke
+BESIDE := unit oldest sanity site $(LINTERS) docs bench-smoke
 # The same gates as jobs of a code host; the linters are one.
 JOBS := lint $(filter-out $(LINTERS),$(FIRST) $(ALONE) $(BESIDE))
 
