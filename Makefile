@@ -19,7 +19,7 @@ endif
 # What `make test` runs; each is a target below.
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
-# Galaxy's importer gives its linter two minutes, which a low priority may make too few.
+# Galaxy's importer gives its linter three minutes, which a low priority may make too few.
 FIRST := lab-test demo-test artifact
 ALONE := molecule
 BESIDE := unit oldest sanity site $(LINTERS) docs bench-smoke
