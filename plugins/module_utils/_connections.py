@@ -73,20 +73,18 @@ def parse(text: str) -> list[Connection]:
     return found
 
 
-def holding_up(
-    connections: t.Iterable[Connection], inodes: t.Container[int], seen_for: t.Callable[[int], float]
-) -> list[Connection]:
-    """Those of a daemon, by the inodes of its sockets, on which it waits for a request in vain.
+def accepted(connections: t.Iterable[Connection], inodes: t.Container[int]) -> list[Connection]:
+    """Those that a daemon has accepted, by the inodes of its sockets."""
+    return [each for each in connections if each.inode and each.inode in inodes]
+
+
+def holding_up(connections: t.Iterable[Connection], seen_for: t.Callable[[int], float]) -> list[Connection]:
+    """Those on which a daemon waits for a request in vain.
 
     Not those with a whole request: it may be being served. Silence alone would not do: a byte now and then ends it.
     """
     return [
-        each
-        for each in connections
-        if each.inode
-        and each.inode in inodes
-        and each.received < REQUEST
-        and max(each.silent, seen_for(each.inode)) >= SILENT_FOR
+        each for each in connections if each.received < REQUEST and max(each.silent, seen_for(each.inode)) >= SILENT_FOR
     ]
 
 
@@ -121,7 +119,7 @@ class Guard:
 
         def look() -> None:
             while not is_over.wait(LOOK_EVERY):
-                for each in holding_up(self._accepted(), self._inodes(), self._seen_for):
+                for each in holding_up(self._accepted(), self._seen_for):
                     self._close(each)
 
         thread = threading.Thread(target=look, daemon=True)
@@ -139,21 +137,19 @@ class Guard:
         """
         if self._pid and self._find() == self._pid:
             for each in self._accepted():
-                if self._seen.get(each.inode, time.monotonic()) <= self._began + 2 * LOOK_EVERY:
+                if self._seen[each.inode] <= self._began + 2 * LOOK_EVERY:
                     self._close(each)
 
-    def _inodes(self) -> set[int]:
-        return _daemons.sockets(self._pid)
-
     def _seen_for(self, inode: int) -> float:
-        return time.monotonic() - self._seen.setdefault(inode, time.monotonic())
+        return time.monotonic() - self._seen[inode]
 
     def _accepted(self) -> list[Connection]:
-        inodes = self._inodes()
+        """What the daemon has accepted by now. The first time that each is seen is remembered."""
+        inodes = _daemons.sockets(self._pid)
         found = []
         for port in self._ports if inodes else ():
             text = self._ask(["-Htnie", "state", "established", f"sport = :{port}"])
-            found += [each for each in parse(text) if each.inode in inodes]
+            found += accepted(parse(text), inodes)
         for each in found:
             self._seen.setdefault(each.inode, time.monotonic())
         return found

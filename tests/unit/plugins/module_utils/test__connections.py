@@ -50,7 +50,7 @@ def test_what_ss_says() -> None:
 def test_only_what_the_daemon_waits_for_in_vain_is_closed(
     connection: _connections.Connection, inodes: set[int], seen_for: float, is_closed: bool
 ) -> None:
-    found = _connections.holding_up([connection], inodes, lambda _inode: seen_for)
+    found = _connections.holding_up(_connections.accepted([connection], inodes), lambda _inode: seen_for)
     assert found == ([connection] if is_closed else [])
 
 
