@@ -40,8 +40,8 @@ def python_for(core: Version, place: int) -> str:
     return str((found or wanted)[place])
 
 
-def add_core(name: str, requirement: str, python: str) -> None:
-    """The sessions that run with one ansible-core."""
+def add_core(name: str, requirement: str, python: str, slurm: str) -> None:
+    """The sessions that run with one ansible-core; its whole runs meet a Slurm of about its age."""
 
     @nox.session(name=f"unit-{name}", python=python, tags=["unit"], default=False)
     def unit(session: nox.Session) -> None:
@@ -58,19 +58,24 @@ def add_core(name: str, requirement: str, python: str) -> None:
 
     sanity.__doc__ = f"ansible-test sanity of {requirement}"
 
+    @nox.session(name=f"runs-{name}", python=python, tags=["runs"], default=False)
+    def runs(session: nox.Session) -> None:
+        session.install(requirement, "--requirement", "tests/requirements-unit.txt")
+        session.run("tools/link-collection", external=True)
+        print_version = "import ansible.release; print(ansible.release.__version__, end='')"
+        core = session.run("python", "-c", print_version, silent=True)
+        environment = {"LAB_ANSIBLE": f"{session.bin}/ansible-playbook", "ANSIBLE_CORE": str(core), "SLURM": slurm}
+        tests = ("tests/unit/plugins/action/test_secrets.py", "tests/demo/test_versions.py")
+        session.run("pytest", "--numprocesses", "2", *tests, *session.posargs, env=environment)
 
-add_core(OLDEST, f"ansible-core=={OLDEST}", python_for(Version.parse(OLDEST.rpartition(".")[0]), 0))
+    runs.__doc__ = f"Whole runs with {requirement}: vaulted values on the control node, and the demo on Slurm {slurm}"
+
+
+add_core(OLDEST, f"ansible-core=={OLDEST}", python_for(Version.parse(OLDEST.rpartition(".")[0]), 0), "22.05")
 for version in get_supported_core_versions(max_version=Version.parse(NEWEST)):
     if isinstance(version, Version):
-        add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1))
-
-
-@nox.session(python=python_for(Version.parse(OLDEST.rpartition(".")[0]), 0), default=False)
-def oldest(session: nox.Session) -> None:
-    """What is told apart on the oldest ansible-core, in whole runs on the control node"""
-    session.install(f"ansible-core=={OLDEST}", "--requirement", "tests/requirements-unit.txt")
-    session.run("tools/link-collection", external=True)
-    session.run("pytest", "--numprocesses", "2", "tests/unit/plugins/action/test_secrets.py", *session.posargs)
+        slurm = "26.05" if str(version) == NEWEST else "24.11"
+        add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1), slurm)
 
 
 @nox.session(name="unit-too-old", python="3.11", tags=["unit"], default=False)

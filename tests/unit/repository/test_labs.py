@@ -85,7 +85,7 @@ def test_make_test_runs_every_check_and_every_test(root: pathlib.Path) -> None:
     assert gates == targets - NO_GATES
     commands = "".join(commands_of(gate, root) for gate in gates)
     sessions = set(re.findall(r"nox --session (\w+)", commands))
-    assert {"site", "importer"} <= sessions
+    assert {"site", "importer", "runs"} <= sessions
     places = {str(path.relative_to(root)) for path in (root / "tests").iterdir() if any(path.rglob("test_*.py"))}
     assert len(places) > 4
     run = commands + (root / "noxfile.py").read_text()
