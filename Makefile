@@ -172,8 +172,8 @@ demo-test: setup ## The demo
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
 
-matrix-slurm: setup ## All scenarios on each Slurm of the lab: three times as long
-	@tools/scenarios --matrix
+matrix-slurm: setup ## All scenarios on each Slurm of the lab: three times as long (SLURM=26.05 for one)
+	@tools/scenarios --matrix $(SLURM)
 
 bench: setup ## Measure; writes the tables of docs/
 	@tests/bench/run

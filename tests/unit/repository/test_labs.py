@@ -113,3 +113,4 @@ def test_the_matrix_has_each_scenario_on_each_slurm_that_has_its_subject(root: p
     every = {(name, version, "") for name in tool["names"]() for version in suites}
     assert every - set(tool["matrix"]()) == {("auth_slurm", "22.05", "")}
     assert tool["matrix"]()[0] == ("operations", "24.11", "")
+    assert {version for _name, version, _choice in tool["matrix"](["26.05"])} == {"26.05"}
