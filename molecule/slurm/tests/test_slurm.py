@@ -7,11 +7,10 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
-import os
 import shlex
 
 import pytest
-from conftest import users, wait
+from conftest import SLURM, users, wait
 
 ALL = "worker[1-3]"
 WORKERS = ("worker1", "worker2", "worker3")
@@ -360,7 +359,7 @@ def test_a_silent_connection_of_a_user_holds_up_no_reconfigure(lab):
     finally:
         lab.run("login", "systemctl stop silent")
     assert done.get("needs") == "reconfigure", done
-    if os.environ.get("LAB_SLURM_VERSION", "24.11") >= "24.11":
+    if SLURM >= "24.11":
         assert "The run closed connections to it that sent no request: " in done["shown"]
 
 
