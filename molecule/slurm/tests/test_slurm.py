@@ -172,6 +172,7 @@ def test_only_jobs_of_a_failed_launch_are_released(lab):
 # -- probe
 
 
+@pytest.mark.by_release
 def test_a_probe_goes_through_and_leaves_nothing(lab):
     running = lab.sbatch("sleep 300", "-w worker3", "-n1")
     waiting = lab.sbatch("true", "-H")
@@ -292,6 +293,7 @@ def test_what_a_killed_probe_leaves(lab):
 # -- reconfigure
 
 
+@pytest.mark.by_release
 def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_other(lab):
     """Otherwise 24.11 kills its PrologSlurmctld and starts it again, or forgets its launch: it would be RUNNING for ever and run nowhere."""
     lab.run("controller", "mkdir -p /tmp/slow && echo 4 >/tmp/slow/controller_prolog")
@@ -348,6 +350,7 @@ def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab)
     assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
 
 
+@pytest.mark.by_release
 def test_a_silent_connection_of_a_user_holds_up_no_reconfigure(lab):
     """Slurm 24.11 waits for it as long as he likes, and answers nobody; 26.05 for MessageTimeout."""
     hold = "exec 3<>/dev/tcp/controller/6817; sleep 60"
