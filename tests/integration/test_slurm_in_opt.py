@@ -22,7 +22,6 @@ ENVIRONMENT = {
 }
 WORKERS = ("worker1", "worker2", "worker3")
 HOSTS = ("controller", "login", *WORKERS)
-USER = "hpc"
 #: What the guide says for such a cluster.
 SITE = {
     "slurm_bin_dir": "/opt/slurm/bin",
@@ -30,27 +29,30 @@ SITE = {
     "slurm_slurmd_unit": "site-slurmd",
 }
 #: Nothing is left at the places of Debian's packages. slurmd looks for slurmstepd where it was built to be, so it is told.
-MOVE = rf"""
+MOVE = r"""
 set -eu
 systemctl stop slurmctld slurmd sackd 2>/dev/null || true
 mkdir -p /opt/slurm/bin /opt/slurm/sbin
 for package in slurm-client slurmctld slurmd sackd; do
     for file in $(dpkg -L $package 2>/dev/null | grep -E '^/usr/(bin|sbin)/.'); do
-        [ ! -e "$file" ] || mv "$file" "/opt/slurm/$(basename "$(dirname "$file")")/"
+        # Debian's alternatives lead from slurmd to slurmd-wlm.
+        place=${file#/usr} plain=${file%-wlm}
+        [ ! -e "$file" ] || mv "$file" "/opt/slurm${place%-wlm}"
+        [ "$plain" = "$file" ] || rm -f "$plain"
     done
 done
-usermod -l {USER} slurm
-groupmod -n {USER} slurm
-sed -i 's/^SlurmUser=.*/SlurmUser={USER}/' /etc/slurm/slurm.conf 2>/dev/null || true
+usermod -l hpc slurm
+groupmod -n hpc slurm
+sed -i 's/^SlurmUser=.*/SlurmUser=hpc/' /etc/slurm/slurm.conf 2>/dev/null || true
 for daemon in slurmctld slurmd sackd; do
     unit=/usr/lib/systemd/system/$daemon.service
+    own=/etc/systemd/system/site-$daemon.service
     [ -e $unit ] || continue
-    sed -E 's,/usr/sbin/,/opt/slurm/sbin/,; s/^(User|Group)=slurm/\1={USER}/' $unit >/etc/systemd/system/site-$daemon.service
-    [ ! -d $unit.d ] || cp -r $unit.d /etc/systemd/system/site-$daemon.service.d
-    [ ! -d /etc/systemd/system/$daemon.service.d ] || cp -r /etc/systemd/system/$daemon.service.d /etc/systemd/system/site-$daemon.service.d
+    sed -E 's,/usr/sbin/,/opt/slurm/sbin/,; s/^(User|Group)=slurm/\1=hpc/' $unit >$own
+    [ ! -d /etc/systemd/system/$daemon.service.d ] || cp -r /etc/systemd/system/$daemon.service.d $own.d
     rm -f $unit
 done
-sed -i 's,^ExecStart=\(.*\)$,ExecStart=\1 -d /opt/slurm/sbin/slurmstepd,' /etc/systemd/system/site-slurmd.service 2>/dev/null || true
+sed -i '/^ExecStart=/s,$, -d /opt/slurm/sbin/slurmstepd,' /etc/systemd/system/site-slurmd.service 2>/dev/null || true
 systemctl daemon-reload
 """
 
