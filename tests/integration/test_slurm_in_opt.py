@@ -25,6 +25,7 @@ HOSTS = ("controller", "login", *WORKERS)
 #: What the guide says for such a cluster.
 SITE = {
     "slurm_bin_dir": "/opt/slurm/bin",
+    "slurm_script_path": ["/opt/slurm/bin"],
     "slurm_slurmctld_unit": "site-slurmctld",
     "slurm_slurmd_unit": "site-slurmd",
 }
