@@ -43,7 +43,7 @@ def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path)
     wanted = worker("worker_init")
     assert apply(wanted, OWNERS), "systemd has to read its units again"
     unit = (host / UNIT).read_text()
-    assert f"ExecStart={ROOT}/current/worker_init\n" in unit
+    assert f"ExecStart=/bin/bash -p {ROOT}/current/worker_init\n" in unit
     assert "\nWants=network-online.target\nAfter=network-online.target remote-fs.target\n" in unit
     assert os.readlink(host / LINK) == str(host / UNIT)
     drop_in = (host / DROP_IN).read_text()
