@@ -104,6 +104,26 @@ def test_a_limit_that_is_none_is_refused(value: object, hook: str) -> None:
         _host_files.init_timeouts({hook: value})
 
 
+def test_a_host_without_logrotate_and_with_no_rules_of_its_own_for_run_gets_both_rules(host: pathlib.Path) -> None:
+    directories = [host / "etc/logrotate.d", host / "etc/tmpfiles.d"]
+    for directory in directories:
+        directory.rmdir()
+    umask = os.umask(0o077)
+    try:
+        apply(worker(), OWNERS)
+    finally:
+        os.umask(umask)
+    assert [(path.name, stat.S_IMODE(path.parent.stat().st_mode)) for path in map(_only, directories)] == [
+        ("nodecycle", 0o755),
+        ("nodecycle.conf", 0o755),
+    ]
+
+
+def _only(directory: pathlib.Path) -> pathlib.Path:
+    (path,) = directory.iterdir()
+    return path
+
+
 def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:
     text = worker().files[str(host / "etc/logrotate.d/nodecycle")]
     assert "\n    weekly\n    maxsize 100M\n    rotate 8\n" in text
