@@ -82,9 +82,8 @@ class Controller:
             handle.seek(self._log_size if os.stat(self._log).st_size >= self._log_size else 0)
             text = handle.read()
         if not text and (journalctl := self._module.get_bin_path("journalctl")):
-            since = f"--since=@{int(self._began)}"
             _code, text, _err = self._module.run_command(
-                [journalctl, "-q", f"--unit={self.unit()}", since, "--output=cat"]
+                [journalctl, "-q", f"--unit={self.unit()}", f"--since=@{int(self._began)}", "--output=cat"]
             )
         return severe_lines(text)
 

@@ -24,7 +24,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _drift, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _drift, _files, _selinux
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
@@ -303,6 +303,7 @@ class Store:
                     os.chmod(temporary, 0o755)
                 self._fill(temporary, manifest, content)
                 with _files.writing(final):
+                    _selinux.give_below(temporary, final)
                     os.rename(temporary, final)
                     _files.sync_dir(self.releases)
             except OSError:
