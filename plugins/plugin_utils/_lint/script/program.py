@@ -172,6 +172,8 @@ class Assignment:
     #: The elements of an array, the items of a for loop.
     items: tuple[Word, ...] = ()
     exported: bool = False
+    #: The last name of a read: what is left of the line, spaces included.
+    takes_the_rest: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -501,7 +501,10 @@ class Walker:
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
-                    self.assign(Assignment(word.literal, None, "read", line, column, context, self.tick()))
+                    rest = name == "read" and word is call.words[-1]
+                    self.assign(
+                        Assignment(word.literal, None, "read", line, column, context, self.tick(), takes_the_rest=rest)
+                    )
         elif name in ("getopts", "printf") and len(words) > 2:
             target = words[2] if name == "getopts" or words[1].literal == "-v" else None
             if target is not None and target.literal:

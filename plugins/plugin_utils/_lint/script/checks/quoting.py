@@ -13,7 +13,8 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import environment
-from ..program import Assignment, Call, Use, Word
+from ..model import word_set
+from ..program import Assignment, Call, Piece, Point, Use, Word
 from ..subject import Subject
 from .vocabulary import HAS_DEFAULT, ONE_WORD
 
@@ -32,20 +33,14 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
             yield hit_at("unquoted-user-text", use, f"${use.name} is not quoted, and {tainted[use.name]}")
     for call in program.named("[", "test"):
         for word in call.arguments:
-            if call.line in seen or len(word.pieces) != 1:
+            if call.line in seen or not _compared(call, word):
                 continue
-            piece = word.pieces[0]
-            if piece.kind != "variable" or piece.quoted or piece.operator in HAS_DEFAULT or not _compared(call, word):
-                continue
-            if piece.text not in compared and _may_be_empty(subject, piece.text, call):
+            name, what = _breaks_test(subject, word, call)
+            if what and name not in compared:
                 # Said once a variable: such a test seldom stands alone.
-                compared.add(piece.text)
+                compared.add(name)
                 seen.add(call.line)
-                yield hit_at(
-                    "unquoted-user-text",
-                    word,
-                    f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error",
-                )
+                yield hit_at("unquoted-user-text", word, f"{name} is not quoted in [ ]: {what} makes the test an error")
 
 
 def _reset(subject: Subject, use: Use) -> bool:
@@ -100,14 +95,52 @@ def _lists_files(subject: Subject, assignment: Assignment) -> bool:
     return False
 
 
+#: Operators of [ ] with a word on each side, and those with one behind them.
+_BINARY = word_set("= == != -eq -ne -lt -le -gt -ge -ef -nt -ot")
+_UNARY = word_set("-z -n")
+_OF_FILES = word_set("-a -b -c -d -e -f -g -G -h -k -L -N -O -p -r -s -S -u -w -x")
+
+
 def _compared(call: Call, word: Word) -> bool:
     """Whether an operand stands where [ ] needs exactly one word."""
     words = list(call.arguments)
     position = next(i for i, other in enumerate(words) if other is word)
     before = words[position - 1].literal if position else None
     after = words[position + 1].literal if position + 1 < len(words) else None
-    binary = {"=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-ef", "-nt", "-ot"}
-    return before in ({"-z", "-n"} | binary) or after in binary
+    # A word that is a path in part is there also when its variable is empty.
+    unary = _UNARY if len(word.pieces) == 1 else _UNARY | _OF_FILES
+    return before in (unary | _BINARY) or after in _BINARY
+
+
+def _breaks_test(subject: Subject, word: Word, at: Call) -> tuple[str, str]:
+    """The part of an operand that [ ] may not see as one word, and what it would be: x$a is never empty, and may be several."""
+    for piece in word.pieces:
+        if piece.quoted or piece.operator in HAS_DEFAULT:
+            continue
+        if piece.kind == "variable" and len(word.pieces) == 1:
+            if _may_be_empty(subject, piece.text, at):
+                return f"${piece.text}", "empty, or several words,"
+        elif len(word.pieces) > 1 and _may_be_several(subject, piece, at):
+            return f"${piece.text}" if piece.kind == "variable" else f"$({piece.commands[0].name} ...)", "several words"
+    return "", ""
+
+
+def _may_be_several(subject: Subject, piece: Piece, at: Point, depth: int = 4) -> bool:
+    """Whether an unquoted expansion can be more than one word."""
+    if piece.kind == "command":
+        return not _is_one_word(piece)
+    if piece.kind != "variable" or piece.operator not in ("", "[@]") or not depth:
+        return False
+    values = subject.program.values(piece.text, at)
+    if not values:
+        return False
+    last = values[-1]
+    if last.kind == "read":
+        return last.takes_the_rest
+    return last.value is not None and (
+        bool(re.search(r"\S\s+\S", last.value.shown))
+        or any(_may_be_several(subject, part, last, depth - 1) for part in last.value.pieces)
+    )
 
 
 def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
@@ -122,10 +155,13 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
     if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
         return False
     piece = last.value.pieces[0]
-    if piece.kind != "command" or not piece.commands:
-        return False
-    if _ever_probed(subject, name):
-        return False
+    return piece.kind == "command" and not _is_one_word(piece) and not _ever_probed(subject, name)
+
+
+def _is_one_word(piece: Piece) -> bool:
+    """Whether $(...) is one word, whatever happens; also where its commands are not known."""
+    if not piece.commands:
+        return True
     final = [
         call
         for call in piece.commands
@@ -133,7 +169,7 @@ def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
     ]
     end = final[-1] if final else piece.commands[-1]
     counts = end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")
-    return end.name not in ONE_WORD and not counts
+    return end.name in ONE_WORD or counts
 
 
 def _ever_probed(subject: Subject, name: str) -> bool:
