@@ -16,6 +16,7 @@ from .. import environment
 from ..model import word_set
 from ..program import Assignment, Call, Piece, Point, Use, Word
 from ..subject import Subject
+from .file_names import lists_users_files
 from .vocabulary import HAS_DEFAULT, ONE_WORD
 
 
@@ -80,19 +81,17 @@ def _user_text_command(call: Call) -> bool:
 
 
 def _lists_files(subject: Subject, assignment: Assignment) -> bool:
-    """Whether read takes the output of a find over places where users create files."""
+    """Whether read takes a list of files that users named."""
     if assignment.context.pipeline is None:
         return False
     number = assignment.context.pipeline[0]
-    for call in subject.program.calls:
-        if (
-            call.context.pipeline
-            and call.context.pipeline[0] == number
-            and call.sequence < assignment.sequence
-            and call.name == "find"
-        ):
-            return any(re.match(r"/(tmp|var/tmp|dev/shm|home|scratch)", text) for text in call.texts)
-    return False
+    return any(
+        call.context.pipeline is not None
+        and call.context.pipeline[0] == number
+        and call.sequence < assignment.sequence
+        and lists_users_files(subject, call)
+        for call in subject.program.calls
+    )
 
 
 #: Operators of [ ] with a word on each side, and those with one behind them.
