@@ -141,6 +141,11 @@ class Call:
         """The arguments as text, $name where not fixed."""
         return [word.shown for word in self.words[1:]]
 
+    @property
+    def literals(self) -> list[str]:
+        """The arguments that are fixed."""
+        return [text for text in (word.literal for word in self.words[1:]) if text is not None]
+
     def has_option(self, *names: str) -> bool:
         """Whether an option is given: V(--long), V(--long=x), V(-s), or V(s) in a cluster such as V(-xs)."""
         for text in self.texts:
@@ -191,6 +196,8 @@ class Use:
     probing: bool = False
     #: Where it stands is not split into words: an assignment, [[ ]], a case, a here-document.
     unsplit: bool = False
+    #: The script asks whether it is there; ${x:-default} asks nothing.
+    asking: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +264,10 @@ class Program:
         self.tests: list[Test] = []
         #: The file only declares functions, for other scripts to call.
         self.is_library = False
+        #: Names that are declared without a value, or that a redirection sets.
+        self.declared: set[str] = set()
+        #: Something sets variables whose names are not known: a file that it reads, eval, export "$name=x".
+        self.sets_unknown = False
 
     @property
     def statements(self) -> list[Node]:

@@ -160,6 +160,8 @@ class Walker:
     def redirect(self, raw: Node, unit: _Unit, context: Context) -> Context:
         operator = raw["Op"]
         fd = (raw.get("N") or {}).get("Value", "")
+        if fd.startswith("{"):
+            self.program.declared.add(fd.strip("{}"))
         line, column = unit.place(raw)
         word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
         if raw.get("Hdoc"):
@@ -213,7 +215,9 @@ class Walker:
 
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         mark = self.tick()
-        self.word(node["Word"], unit, context, unsplit=True)
+        patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]
+        asks = any(_asks(node["Word"], pattern) for pattern in patterns)
+        self.word(node["Word"], unit, context, unsplit=True, probing=asks)
         for item in node.get("Items") or ():
             for pattern in item.get("Patterns") or ():
                 self.word(pattern, unit, context, unsplit=True)
@@ -252,20 +256,22 @@ class Walker:
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
         self.program.tests.append(Test("test", line, column, context, stmt))
-        self.test(node["X"], unit, context, False)
+        self.test(node["X"], unit, context, True)
 
     def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> None:
         kind = node.get("Type")
         if kind in ("BinaryTest", "UnaryTest", "ParenTest"):
-            unary = kind == "UnaryTest" and node["Op"] in ("-z", "-n", "-v")
-            against_empty = kind == "BinaryTest" and _is_empty_word(node.get("Y"))
-            for key in ("X", "Y"):
+            # What stands alone, [[ $x ]], is asked for being empty.
+            alone = kind == "ParenTest" or node["Op"] in ("-z", "-n", "-v", "!", "&&", "||")
+            for key, other in (("X", "Y"), ("Y", "X")):
                 if node.get(key):
-                    self.test(node[key], unit, context, unary or against_empty)
+                    self.test(node[key], unit, context, alone or _asks(node[key], node.get(other)))
         else:
             self.word(node, unit, context, unsplit=True, probing=probing)
             if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
-                self.use(node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True)
+                self.use(
+                    node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True, asking=True
+                )
 
     def _arithm_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
@@ -311,10 +317,12 @@ class Walker:
                 if argument.get("Naked") and not argument.get("Value"):
                     if variant == "export":
                         self._export(argument["Name"]["Value"])
+                    else:
+                        self.program.declared.add(argument["Name"]["Value"])
                     continue
                 self.assignment(argument, unit, masked, "declare", exported=variant == "export")
             elif argument.get("Value"):
-                self.word(argument["Value"], unit, context)
+                self.program.sets_unknown |= self.word(argument["Value"], unit, context).literal is None
 
     def _export(self, name: str) -> None:
         found = self.program.assignments.get(name)
@@ -358,9 +366,12 @@ class Walker:
         *,
         probing: bool = False,
         unsplit: bool = False,
+        asking: bool = False,
     ) -> None:
         line, column = unit.place(node)
-        self.program.uses.append(Use(name, operator, quoted, line, column, context, self.tick(), probing, unsplit))
+        self.program.uses.append(
+            Use(name, operator, quoted, line, column, context, self.tick(), probing, unsplit, asking)
+        )
 
     def word(self, node: Node, unit: _Unit, context: Context, *, unsplit: bool = False, probing: bool = False) -> Word:
         line, column = unit.place(node)
@@ -432,7 +443,17 @@ class Walker:
             operator = operator or "[@]"
         elif index:
             self.arithmetic(index, unit, context)
-        self.use(name, operator, quoted, part, unit, context, probing=probing or operator in _PROBING, unsplit=unsplit)
+        self.use(
+            name,
+            operator,
+            quoted,
+            part,
+            unit,
+            context,
+            probing=probing or operator in _PROBING,
+            unsplit=unsplit,
+            asking=probing or operator in _ASKING,
+        )
         if operator in ("=", ":="):
             line, column = unit.place(part)
             self.assign(Assignment(name, operand, "assign", line, column, context, self.tick()))
@@ -456,19 +477,19 @@ class Walker:
         is_test = first_literal in ("[", "test")
         words = []
         for position, argument in enumerate(arguments):
-            before = arguments[position - 1]["Parts"][0].get("Value") if position else ""
-            after = arguments[position + 1] if position + 1 < len(arguments) else None
-            far = arguments[position + 2] if position + 2 < len(arguments) else None
-            probing = is_test and (
-                before in ("-z", "-n", "-v")
-                or (
-                    far is not None
-                    and after is not None
-                    and after["Parts"][0].get("Value") in ("=", "==", "!=")
-                    and _is_empty_word(far)
+            probing = is_test and _is_asked(arguments, position, first_literal == "[")
+            if probing and arguments[position - 1]["Parts"][0].get("Value") == "-v":
+                self.use(
+                    "".join(_texts(argument)),
+                    "",
+                    True,
+                    argument,
+                    unit,
+                    context,
+                    probing=True,
+                    unsplit=True,
+                    asking=True,
                 )
-                or (position == 1 and len(arguments) == (3 if first_literal == "[" else 2))
-            )
             words.append(self.word(argument, unit, context, probing=probing))
         line, column = unit.place(node)
         if is_test:
@@ -496,6 +517,9 @@ class Walker:
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
         self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
+        dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
+        if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
+            self.program.sets_unknown = True
         if name == "set":
             self._set_options(call.texts)
         elif name in ("read", "mapfile", "readarray"):
@@ -652,6 +676,11 @@ _HARMLESS_ALONE = word_set(
     "set shopt export source . umask [ test return dirname hostname readlink realpath pwd basename command which alias"
 )
 
+_EQUALITY = frozenset({"=", "==", "!="})
+
+#: Expansions that only tell whether a variable is there, or how long it is.
+_ASKING = frozenset({":+", "+", "#"})
+
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
 
 
@@ -671,13 +700,52 @@ def _stages(node: Node) -> t.Iterator[Node]:
     yield node["Y"]
 
 
-def _is_empty_word(node: Node | None) -> bool:
-    if not node or "Parts" not in node:
+def _is_asked(arguments: t.Sequence[Node], position: int, is_bracket: bool) -> bool:
+    """Whether an argument of [ ] is only looked at for being set or empty."""
+    end = len(arguments) - 1 if is_bracket else len(arguments)
+    before = "".join(_texts(arguments[position - 1])) if position else ""
+    after = "".join(_texts(arguments[position + 1])) if position + 1 < end else ""
+    if before in ("-z", "-n", "-v"):
+        return True
+    if after in _EQUALITY and position + 2 < end:
+        return _asks(arguments[position], arguments[position + 2])
+    if before in _EQUALITY and position > 1:
+        return _asks(arguments[position], arguments[position - 2])
+    # [ "$x" ] and [ ! "$x" ].
+    return position == end - 1 and (position == 1 or (position == 2 and before == "!"))
+
+
+def _asks(word: Node | None, other: Node | None) -> bool:
+    """Whether a word is compared with what it would be without its variables: "$x" with "", x$x with x, ${x:-no} with no."""
+    if not word or not other or "Parts" not in word or "Parts" not in other:
         return False
-    return all(
-        part["Type"] in ("DblQuoted", "SglQuoted") and not part.get("Parts") and not part.get("Value")
-        for part in node["Parts"]
-    )
+    if not any(_is_variable(part) for part in _flat(word)) or any(_is_variable(part) for part in _flat(other)):
+        return False
+    return "".join(_texts(word)) == "".join(_texts(other))
+
+
+def _flat(word: Node) -> t.Iterator[Node]:
+    """The parts of a word, those in double quotes too."""
+    for part in word.get("Parts") or ():
+        if part["Type"] == "DblQuoted":
+            yield from _flat(part)
+        else:
+            yield part
+
+
+def _is_variable(part: Node) -> bool:
+    return part["Type"] not in ("Lit", "SglQuoted")
+
+
+def _texts(word: Node) -> t.Iterator[str]:
+    """The fixed texts of a word, and the defaults of its variables; NUL for what is not known."""
+    for part in _flat(word):
+        if not _is_variable(part):
+            yield part.get("Value", "")
+        elif part["Type"] != "ParamExp":
+            yield "\0"
+        elif (part.get("Exp") or {}).get("Op") in (":-", "-", ":=", "=") and part["Exp"].get("Word"):
+            yield from _texts(part["Exp"]["Word"])
 
 
 def _split(word: Word) -> list[Word]:

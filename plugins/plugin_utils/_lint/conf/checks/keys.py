@@ -13,10 +13,11 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils._conf import Entry
 
 from ...core.model import Hit, Severity, hit_at
+from ...core.nearest import nearest
 from .. import facts, lists, value_types
 from ..grammar import Pair, Statement
 from ..subject import Subject
-from ..wording import joined, nearest, shown_value
+from ..wording import joined, shown_value
 
 
 class _Use(t.NamedTuple):
