@@ -38,6 +38,7 @@ from .checks import (
     permissions,
     quoting,
     secrets,
+    sure_mistakes,
     temporary_files,
     variables,
     waits,
@@ -63,6 +64,7 @@ _CHECKS = tuple(
         waits,
         exit_codes,
         output,
+        sure_mistakes,
     )
     for check in module.CHECKS
 )
@@ -188,11 +190,22 @@ def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit
         for batch, future in zip(batches, checked, strict=True):
             for (position, _text), hits in zip(batch, future.result(), strict=True):
                 if not any(hit.rule == "syntax-error" for hit in own[position]):
-                    own[position].extend(hits)
+                    own[position] = [*_confirmed(own[position], hits), *hits]
     return [
         suppress.apply(_merged(hits), script.content.decode("utf-8", "replace"))
         for script, hits in zip(scripts, own, strict=True)
     ]
+
+
+def _confirmed(own: t.Iterable[Hit], of_shellcheck: t.Iterable[Hit]) -> list[Hit]:
+    """Our hits. One that grades a note of ShellCheck's needs that note: a comment for ShellCheck silences both."""
+    notes = {(hit.line, _number(hit)) for hit in of_shellcheck}
+    return [hit for hit in own if hit.rule != "shellcheck" or (hit.line, _number(hit)) in notes]
+
+
+def _number(hit: Hit) -> str:
+    """ShellCheck's number, such as V(SC2086)."""
+    return hit.message[:6]
 
 
 def _own_hits(one: _Prepared, options: Options) -> list[Hit]:
@@ -243,7 +256,7 @@ def _merged(hits: t.Iterable[Hit]) -> list[Hit]:
     best: dict[tuple[str, int, str], Hit] = {}
     for hit in hits:
         # Several numbers of ShellCheck's on one line are different matters.
-        kind = hit.message[:6] if hit.rule == "shellcheck" else ""
+        kind = _number(hit) if hit.rule == "shellcheck" else ""
         key = (hit.rule, hit.line, kind)
         if key not in best or _rank(hit) < _rank(best[key]):
             best[key] = hit

@@ -81,6 +81,8 @@ class Redirect:
     operator: str
     fd: str
     target: Word
+    #: Where stdout went before it.
+    before: str = "script"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,6 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
         2215,
         2216,
         2217,
-        2242,
         2254,
         2256,
         2261,

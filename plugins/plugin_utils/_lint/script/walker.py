@@ -166,7 +166,7 @@ class Walker:
         word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
         if raw.get("Hdoc"):
             self.word(raw["Hdoc"], unit, context, unsplit=True)
-        here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column))
+        here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column), context.stdout)
         if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
             self.program.writes.append(Write(here.target, context, self.tick()))
         stdout = context.stdout

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ...core.model import Hit, Severity, hit_at
+from ..model import word_set
 from ..program import Call, Piece, Use, Word
 from ..subject import Subject
 from .vocabulary import ONE_WORD, is_job_id
@@ -93,7 +94,18 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
         and not limited
         and not _asks_for_other_jobs(subject, call)
     ):
-        yield hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+        yield hit_at("unsafe-delete", call, _of_all_jobs(call))
+
+
+#: Tests of find that leave a part of the files out.
+_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links")
+
+
+def _of_all_jobs(find: Call) -> str:
+    """What a find by user deletes."""
+    tests = " ".join(f"{test} {value}" for test, value in itertools.pairwise(find.texts) if test in _NARROWING)
+    which = f"the user's files with {tests}" if tests else "every file of the user"
+    return f"deletes {which}, also those of his other jobs here"
 
 
 def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
@@ -110,7 +122,7 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
     for other in subject.program.named("find"):
         feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
         if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
-            return hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+            return hit_at("unsafe-delete", call, _of_all_jobs(other))
     return None
 
 
