@@ -47,6 +47,7 @@ from .environment import surroundings
 from .model import Options, Script
 from .shebang import Shebang, read_shebang
 from .subject import Subject
+from .values import Values
 
 _CHECKS = tuple(
     check
@@ -247,7 +248,8 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
         return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
     where = surroundings(script.hook)
     path = options.path if where.group != "task" else "the user's"
-    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options))
+    values = Values(program, where, options.slurm_version)
+    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options), values)
     return [hit for check in _CHECKS for hit in check(subject)]
 
 

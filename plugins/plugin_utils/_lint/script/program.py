@@ -32,8 +32,10 @@ class Piece:
     operator: str = ""
     #: The word after the operator.
     operand: Word | None = None
-    #: The commands inside $(...), as far as they are plain.
+    #: The commands inside $(...) or $((...)), as far as they are plain.
     commands: tuple[Call, ...] = ()
+    #: The number of an array's element; a question mark when it is not fixed.
+    index: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Context:
     in_text: bool = False
     #: An assignment's value, not a command's own status: local x=$(...).
     declared: bool = False
+    #: Runs when the script ends, or between other commands: what trap was given.
+    deferred: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +175,7 @@ class Assignment:
     name: str
     #: None when the value comes from read, a loop counter or an unknown place.
     value: Word | None
-    kind: t.Literal["assign", "append", "array", "for", "read", "declare", "number"]
+    kind: t.Literal["assign", "append", "array", "for", "read", "declare", "number", "default"]
     line: int
     column: int
     context: Context
@@ -181,6 +185,8 @@ class Assignment:
     exported: bool = False
     #: The last name of a read: what is left of the line, spaces included.
     takes_the_rest: bool = False
+    #: += : what the variable has stays in it.
+    added: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +241,14 @@ class Point(t.Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Moment:
+    """A point of a script at which nothing else is noted."""
+
+    context: Context
+    sequence: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Loop:
     """A while or until loop."""
 
@@ -260,8 +274,14 @@ class Program:
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
         self.functions: dict[str, Node] = {}
-        #: The functions that something calls, with the contexts of their calls.
-        self.called: dict[str, list[Context]] = {}
+        #: The functions that something calls, with the points of their calls.
+        self.called: dict[str, list[Moment]] = {}
+        #: The variables that are a function's own: (function, name).
+        self.local: set[tuple[str | None, str]] = set()
+        #: The points from which on a variable has a value, if it had one of an earlier assignment.
+        self.guarded: dict[str, list[Moment]] = {}
+        #: The points that no earlier assignment passes, for each way through sets the variable.
+        self.replaced: dict[str, list[Moment]] = {}
         self.writes: list[Write] = []
         self.tests: list[Test] = []
         #: The file only declares functions, for other scripts to call.

@@ -12,6 +12,7 @@ import dataclasses
 
 from .environment import Surroundings
 from .program import Program
+from .values import Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +26,5 @@ class Subject:
     path: str | None
     #: Seconds after which the script is ended; None when nothing ends it.
     timeout: int | None
+    #: What the words of the script can be.
+    values: Values

@@ -14,9 +14,10 @@ import re
 import typing as t
 
 from . import wrappers
+from .guards import Guards
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
-from .program import Assignment, Call, Context, Loop, Piece, Program, Redirect, Test, Use, Word, Write
+from .program import Assignment, Call, Context, Loop, Moment, Piece, Program, Redirect, Test, Use, Word, Write
 
 #: The kinds of nodes are CamelCase; the methods that walk them are not.
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -65,6 +66,7 @@ class Walker:
         #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
         self.done: set[str] = set()
+        self.guards = Guards(program.functions)
         #: Where each function was declared.
         self.units: dict[str, _Unit] = {}
         self._set_options(options)
@@ -92,7 +94,7 @@ class Walker:
         if name in self.done:
             return
         self.done.add(name)
-        sites = self.program.called.get(name, [])
+        sites = [site.context for site in self.program.called.get(name, [])]
         context = Context(
             function=name,
             tested=bool(sites) and all(site.tested for site in sites),
@@ -155,7 +157,23 @@ class Walker:
         kind = command["Type"]
         handler = getattr(self, "_" + _CAPITAL.sub("_", kind).lower(), None)
         if handler is not None:
+            before = self.tick()
             handler(command, unit, context, node)
+            self._note(self.program.replaced, self.guards.replaced(node), Moment(context, before))
+            self._note(self.program.guarded, self.guards.covered(node), Moment(context, before))
+            self._guard(self.guards.after(node), context)
+            if context.errexit and not context.tested:
+                self._guard(self.guards.when(node, True), context)
+
+    def _guard(self, names: t.Collection[str], context: Context) -> None:
+        """Note that variables have a value from here on."""
+        if names:
+            self._note(self.program.guarded, names, Moment(context, self.tick()))
+
+    @staticmethod
+    def _note(moments: dict[str, list[Moment]], names: t.Iterable[str], moment: Moment) -> None:
+        for name in names:
+            moments.setdefault(name, []).append(moment)
 
     def redirect(self, raw: Node, unit: _Unit, context: Context) -> Context:
         operator = raw["Op"]
@@ -184,18 +202,27 @@ class Walker:
         self.statements(node.get("Stmts"), unit, context)
         self.errexit, self.nounset, self.pipefail = saved
 
-    def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        mark = self.tick()
-        self.statements(node.get("Cond"), unit, dataclasses.replace(context, tested=True))
+    def _branch(self, node: Node, context: Context, mark: int, number: int) -> Context:
+        """The context of a branch of an if or case, once what its condition makes sure of is noted."""
         inner = dataclasses.replace(context, guards=(*context.guards, mark))
-        self.statements(node.get("Then"), unit, inner)
-        if node.get("Else"):
-            self._if_clause(node["Else"], unit, context, _stmt)
+        self._guard(self.guards.branches(node)[number][0], inner)
+        return inner
+
+    def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        clause: Node | None = node
+        number = 0
+        while clause:
+            mark = self.tick()
+            self.statements(clause.get("Cond"), unit, dataclasses.replace(context, tested=True))
+            self.statements(clause.get("Then"), unit, self._branch(node, context, mark, number))
+            clause = clause.get("Else")
+            number += 1
 
     def _while_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         mark = self.tick()
         inner = dataclasses.replace(context, loops=(*context.loops, mark))
         self.statements(node.get("Cond"), unit, dataclasses.replace(inner, tested=True))
+        self._guard(self.guards.when_all(node.get("Cond"), not node.get("Until")), inner)
         self.statements(node.get("Do"), unit, inner)
         line, column = unit.place(node)
         text = unit.source[node["Pos"]["Offset"] : node["End"]["Offset"]].decode("utf-8", "replace")
@@ -214,14 +241,13 @@ class Walker:
         self.statements(node.get("Do"), unit, dataclasses.replace(context, loops=(*context.loops, mark)))
 
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        mark = self.tick()
         patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]
         asks = any(_asks(node["Word"], pattern) for pattern in patterns)
         self.word(node["Word"], unit, context, unsplit=True, probing=asks)
-        for item in node.get("Items") or ():
+        for number, item in enumerate(node.get("Items") or ()):
             for pattern in item.get("Patterns") or ():
                 self.word(pattern, unit, context, unsplit=True)
-            self.statements(item.get("Stmts"), unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+            self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number))
 
     def _binary_cmd(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         operator = node["Op"]
@@ -241,7 +267,9 @@ class Walker:
             return
         mark = self.tick()
         self.statement(node["X"], unit, dataclasses.replace(context, tested=True))
-        self.statement(node["Y"], unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+        inner = dataclasses.replace(context, guards=(*context.guards, mark))
+        self._guard(self.guards.when(node["X"], operator == "&&"), inner)
+        self.statement(node["Y"], unit, inner)
 
     def _func_decl(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         """A declaration runs nothing."""
@@ -314,6 +342,8 @@ class Walker:
         for argument in node.get("Args") or ():
             if argument.get("Name"):
                 masked = dataclasses.replace(context, declared=True, tested=True)
+                if variant in ("local", "declare", "typeset") and context.function is not None:
+                    self.program.local.add((context.function, argument["Name"]["Value"]))
                 if argument.get("Naked") and not argument.get("Value"):
                     if variant == "export":
                         self._export(argument["Name"]["Value"])
@@ -347,7 +377,8 @@ class Walker:
             kind = "append" if kind != "array" else kind
         if node.get("Index"):
             kind = "append"
-        self.assign(Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported))
+        given = Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported)
+        self.assign(dataclasses.replace(given, added=bool(node.get("Append"))))
 
     def assign(self, assignment: Assignment) -> None:
         self._note_functions((item.literal for item in assignment.items), assignment.context)
@@ -420,8 +451,9 @@ class Walker:
                 )
             ]
         if kind == "ArithmExp":
+            first = len(self.program.calls)
             self.arithmetic(part.get("X"), unit, context)
-            return [Piece("number", "", quoted)]
+            return [Piece("number", "", quoted, commands=tuple(self.program.calls[first:]))]
         return [Piece("glob", "*", quoted)]
 
     def parameter(self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool) -> Piece:
@@ -439,10 +471,13 @@ class Walker:
             if (part.get("Repl") or {}).get(key):
                 self.word(part["Repl"][key], unit, context, unsplit=True)
         index = part.get("Index") or {}
+        element = ""
         if index.get("Type") == "Word" and index["Parts"] and index["Parts"][0].get("Value") in ("@", "*"):
             operator = operator or "[@]"
         elif index:
             self.arithmetic(index, unit, context)
+            element = "".join(p.get("Value", "") for p in index.get("Parts") or ())
+            element = element if element.isdigit() else "?"
         self.use(
             name,
             operator,
@@ -456,8 +491,11 @@ class Walker:
         )
         if operator in ("=", ":="):
             line, column = unit.place(part)
-            self.assign(Assignment(name, operand, "assign", line, column, context, self.tick()))
-        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand)
+            if operator == ":=":
+                # What the variable had before stays only if it is something.
+                self._guard([name], context)
+            self.assign(Assignment(name, operand, "default", line, column, context, self.tick()))
+        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand, index=element)
 
     # -- commands
 
@@ -516,7 +554,8 @@ class Walker:
         name = posixpath.basename(path)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
-        self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
+        later = dataclasses.replace(context, deferred=True) if name == "trap" else context
+        self._note_functions([call.path, *(word.literal for word in call.arguments)], later)
         dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
         if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
             self.program.sets_unknown = True
@@ -590,7 +629,7 @@ class Walker:
         """A function is reached when its name is called, or given to something that may call it."""
         for text in texts:
             for name in {text, *text.split()} & self.program.functions.keys() if text else ():
-                self.program.called.setdefault(name, []).append(context)
+                self.program.called.setdefault(name, []).append(Moment(context, self.sequence))
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
@@ -628,6 +667,7 @@ class Walker:
                 call.context,
                 user=item.user or call.context.user,
                 bound=item.bound if item.bound is not None else call.context.bound,
+                deferred=call.context.deferred or call.name == "trap",
             )
             if item.words:
                 again(item.words, context)
