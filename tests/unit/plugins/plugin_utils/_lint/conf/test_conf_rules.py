@@ -319,6 +319,24 @@ def test_columns_point_at_the_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("SchedulerParameters=\\\nbf_continue\\\n,bf_foo=30", (3, 2)),
+        ("SchedulerParameters=bf_continue,\\\ndefer,bf_foo=30", (2, 7)),
+        ("SchedulerParameters=bf_continue,bf_foo\\\n=30,defer", (1, 33)),
+        ('SchedulerParameters="defer,\\\n   bf_continue, \\\n bf_foo=1"\n', (3, 2)),
+        ("  SchedulerParameters=\\\ndefer,\\\n\\\nbf_foo=1\nKillWait=30", (4, 1)),
+        ("KillWait=30\nSchedulerParameters=default_queue_depth=\\1\\0,bf_foo=1", (2, 46)),
+        ("SchedulerParameters=defer,\\\nbf_continue # bf_foo", None),
+        ("NodeName=n9 CPUs=1 \\\nState=UNKNWON", (2, 7)),
+    ],
+)
+def test_a_word_of_a_continued_value_has_its_own_line(text: str, place: tuple[int, int] | None) -> None:
+    found = [(finding.line, finding.column) for finding in lint(text) if finding.rule == "invalid-value"]
+    assert found == ([place] if place else [])
+
+
+@pytest.mark.parametrize(
     ("version", "severities"),
     [
         (None, {"removed-key": "warning", "not-yet-key": "info"}),
@@ -368,6 +386,44 @@ def test_include_at_the_end_of_a_file_without_a_newline() -> None:
 )
 def test_a_template_is_checked_as_far_as_it_can_be(text: str) -> None:
     assert check_file(text) == []
+
+
+def check_with_two(template: str) -> list[str]:
+    """The rules that fire on a template with a key at ONE and again at TWO."""
+    text = template.replace("ONE", "PrologFlags=Alloc").replace("TWO", "PrologFlags=Contain")
+    return [finding.rule for finding in check_file(text)]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<% if $x { -%>\nONE\n<% } else { -%>\nTWO\n<% } -%>\n",
+        "<%- if $x == 'a}' { -%>\nONE\n<%- } elsif $y { -%>\nTWO\n<%- } -%>\n",
+        "<% unless $x {%>\nONE\n<%}%>\n<% $list.each |$k, $v| { -%>\nTWO\n<% } -%>\n",
+        "<% case $x { -%>\n<% 'a', 'b': { -%>\nONE\n<% } -%>\n<% default: { -%>\nTWO\n<% } -%>\n<% } -%>\n",
+        "<% if $x { -%>\n<% if $y { $z = 1 } -%>\nONE\n<% } -%>\n<% if $y { -%>\nTWO\n<% } -%>\n",
+        "<% if @x == {} -%>\nONE\n<% else -%>\nTWO\n<% end -%>\n",
+        "<% @list.each { |x| -%>\nONE\n<% } -%>\n<% @list.each do |x| -%>\nTWO\n<% end -%>\n",
+        "{{ if .X }}\nONE\n{{ else }}\nTWO\n{{ end }}\n",
+    ],
+)
+def test_two_branches_of_a_template_are_no_duplicate(template: str) -> None:
+    assert check_with_two(template) == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<% if $x { -%>\nKillWait=30\n<% } -%>\nONE\nTWO\n",
+        "<%# { -%>\nONE\nTWO\n<% if $x { -%>\n<% } -%>\n",
+        "<% $x = { 'a' => 1 } -%>\nONE\nTWO\n",
+        "<%- | String $x, Hash $y = {} | -%>\nONE\nTWO\n<% if $x { -%>\nKillWait=30\n<% } -%>\n",
+        "ONE\n<% if $x { $y = 1 } -%>\nTWO\n<% if $x { -%>\nKillWait=30\n<% } -%>\n",
+        "KillWait=<%= $x['{'] %>\nONE\nTWO\n<% if $x { -%>\n<% } -%>\n",
+    ],
+)
+def test_a_key_twice_outside_of_the_branches_of_a_template_is_one(template: str) -> None:
+    assert check_with_two(template) == ["duplicate-key"]
 
 
 def test_a_removed_key_is_seen_in_a_template() -> None:
