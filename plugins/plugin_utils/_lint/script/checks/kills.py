@@ -12,16 +12,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..program import Call, Word
+from ..program import Call
 from ..subject import Subject
-
-#: Names by which a script calls the job's owner.
-_OWNER = re.compile(
-    r"SLURM_(JOB_)?(UID|USER)\b|\b(USER|user|UID|uid|LOGNAME|username|USERNAME|job_?user|JOB_?USER|job_?uid|JOB_?UID)\b"
-)
-
-#: Asking for other jobs of the user, one way or another.
-_ASKS = frozenset({"squeue", "sacct", "scontrol", "loginctl", "sstat"})
+from .vocabulary import OWNER, asked_before, fed_by, origins
 
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
@@ -51,7 +44,7 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):
             yield _user_kill(subject, call, " ".join(call.texts[1:]))
         elif call.name == "fuser" and call.has_option("-k", "--kill"):
-            asked = _asked_before(subject, call)
+            asked = asked_before(subject, call)
             yield hit_at(
                 "kill-unscoped",
                 call,
@@ -93,7 +86,7 @@ def _user_option(call: Call) -> str | None:
 
 def _user_kill(subject: Subject, call: Call, target: str) -> Hit:
     message = f"{call.name} kills every process of {target or 'a user'}"
-    if _asked_before(subject, call):
+    if asked_before(subject, call):
         return hit_at(
             "kill-user-processes",
             call,
@@ -103,31 +96,19 @@ def _user_kill(subject: Subject, call: Call, target: str) -> Hit:
     return hit_at("kill-user-processes", call, message + ", also in his other jobs on this node")
 
 
-def _asked_before(subject: Subject, call: Call) -> bool:
-    """Whether something before it finds out about other jobs of the user."""
-    for other in subject.program.calls:
-        if other.sequence >= call.sequence and other.context.function == call.context.function:
-            continue
-        if other.name in _ASKS and other is not call and other.texts[:1] not in (["terminate-user"], ["kill-user"]):
-            return True
-        if any(re.search(r"cgroup|uid_|slurmstepd|user_jobs|jobs_of", text) for text in (other.name, *other.texts)):
-            return True
-    return False
-
-
 def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     texts = call.texts
     if texts and texts[-1] == "-1" and len(texts) > 1:
         yield hit_at("kill-unscoped", call, "kill -1 signals every process that there is", "error")
         return
-    sources = [source for word in call.arguments for source in _pid_sources(subject, word, call)]
-    if "xargs" in call.via and call.context.pipeline is not None:
-        number = call.context.pipeline[0]
-        sources += [
-            c
-            for c in subject.program.calls
-            if c.context.pipeline and c.context.pipeline[0] == number and c.sequence < call.sequence
-        ]
+    sources = [
+        source
+        for word in call.arguments
+        for piece in origins(subject.program, word, call)
+        for source in piece.commands
+    ]
+    if "xargs" in call.via:
+        sources += fed_by(subject.program, call)
     names = {source.name for source in sources}
     if "nvidia-smi" in names or "fuser" in names or "lsof" in names or "rocm-smi" in names:
         if not any(_narrows(source) for source in sources):
@@ -139,7 +120,7 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     elif "ps" in names or "pgrep" in names:
         lists = [source for source in sources if source.name in ("ps", "pgrep")]
         by_user = any(source.has_option("-u", "-U", "--user", "--uid") for source in lists) or any(
-            _OWNER.search(" ".join(s.texts)) for s in sources if s.name in ("awk", "grep", "egrep")
+            OWNER.search(" ".join(s.texts)) for s in sources if s.name in ("awk", "grep", "egrep")
         )
         narrowed = any(_narrows(source) for source in sources) or any(
             source.name == "pgrep" and any(not text.startswith("-") and "$" not in text for text in source.texts)
@@ -155,30 +136,6 @@ def _narrows(source: Call) -> bool:
     return bool(re.search(r"SLURM_JOB_?ID|cgroup|job_?id|JOB_?ID", text)) or source.has_option(
         "--ppid", "-g", "-P", "-s"
     )
-
-
-def _pid_sources(subject: Subject, word: Word, at: Call, depth: int = 3) -> list[Call]:
-    """The commands whose output became the numbers that kill is given."""
-    found: list[Call] = []
-    for piece in word.pieces:
-        found.extend(piece.commands)
-        if piece.kind == "variable" and depth:
-            for assignment in subject.program.values(piece.text, at):
-                if assignment.value is not None:
-                    found.extend(_pid_sources(subject, assignment.value, at, depth - 1))
-                for item in assignment.items:
-                    found.extend(_pid_sources(subject, item, at, depth - 1))
-                if assignment.kind == "read" and assignment.context.pipeline is not None:
-                    number = assignment.context.pipeline[0]
-                    found.extend(
-                        c
-                        for c in subject.program.calls
-                        if c.context.pipeline and c.context.pipeline[0] == number and c.sequence < assignment.sequence
-                    )
-                for redirect in assignment.context.redirects:
-                    for inner in redirect.target.pieces:
-                        found.extend(inner.commands)
-    return found
 
 
 CHECKS = (kill_processes,)

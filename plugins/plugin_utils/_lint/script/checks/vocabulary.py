@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ..model import word_set
-from ..program import Piece, Point
+from ..program import Call, Piece, Point, Program, Word
 from ..subject import Subject
 
 SLURM_COMMANDS = word_set(
@@ -64,3 +65,78 @@ def is_job_id(subject: Subject, piece: Piece, at: Point) -> bool:
     return any(
         a.value is not None and any(re.search(r"(?i)job_?id", p.text) for p in a.value.variables) for a in values
     )
+
+
+#: Names by which a script calls the job's owner.
+OWNER = re.compile(
+    r"SLURM_(JOB_)?(UID|USER)\b|\b(USER|user|UID|uid|LOGNAME|username|USERNAME|job_?user|JOB_?USER|job_?uid|JOB_?UID)\b"
+)
+
+#: Names by which a script calls the job and what Slurm gave it.
+JOB = re.compile(
+    r"(?i)job_?id|SLURM_(JOB|STEP)_GPUS|(CUDA|ROCR)_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK|cpuset|cpus_allowed"
+)
+
+
+def origins(program: Program, word: Word, at: Point | None = None) -> t.Iterator[Piece]:
+    """Every piece that a word is made of: its own, those of what was assigned to its variables, of what its commands were given."""
+    rest: list[tuple[Word, Point | None]] = [(word, at)]
+    seen: set[int] = set()
+    while rest:
+        current, where = rest.pop()
+        for piece in current.pieces:
+            yield piece
+            rest.extend((argument, call) for call in piece.commands for argument in call.words)
+            if piece.operand is not None:
+                rest.append((piece.operand, where))
+            for assignment in program.values(piece.text, where) if piece.kind == "variable" else ():
+                # Each of them once: x="$x/y" would go round in circles.
+                if assignment.sequence in seen:
+                    continue
+                seen.add(assignment.sequence)
+                rest.extend((part, assignment) for part in (*assignment.items, assignment.value) if part is not None)
+                if assignment.kind == "read":
+                    yield Piece("command", "", commands=tuple(fed_by(program, assignment)))
+                    rest.extend((redirect.target, assignment) for redirect in assignment.context.redirects)
+
+
+def fed_by(program: Program, at: Point) -> list[Call]:
+    """The earlier stages of the pipeline that something stands in."""
+    if at.context.pipeline is None:
+        return []
+    number = at.context.pipeline[0]
+    return [
+        call
+        for call in program.calls
+        if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < at.sequence
+    ]
+
+
+def behind(program: Program, words: t.Iterable[Word], at: Point | None = None) -> str:
+    """The names of the variables and the texts of the commands that words are made of, for a search."""
+    found: list[str] = []
+    for word in words:
+        for piece in origins(program, word, at):
+            found += [piece.text, *(text for call in piece.commands for text in (call.name, *call.texts))]
+    return " ".join(found)
+
+
+def is_other_user(call: Call) -> bool:
+    """Whether a command runs without root's rights, by sudo, su or runuser."""
+    return call.context.user not in (None, "root", "0", "#0")
+
+
+def asked_before(subject: Subject, call: Call) -> bool:
+    """Whether something before it finds out about other jobs of the user."""
+    for other in subject.program.calls:
+        if other.sequence >= call.sequence and other.context.function == call.context.function:
+            continue
+        if other.name in _ASKS and other is not call and other.texts[:1] not in (["terminate-user"], ["kill-user"]):
+            return True
+        if any(re.search(r"cgroup|uid_|slurmstepd|user_jobs|jobs_of", text) for text in (other.name, *other.texts)):
+            return True
+    return False
+
+
+#: Asking for other jobs of the user, one way or another.
+_ASKS = frozenset({"squeue", "sacct", "scontrol", "loginctl", "sstat"})
