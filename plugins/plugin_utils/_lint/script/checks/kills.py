@@ -43,6 +43,8 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
                 )
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):
             yield _user_kill(subject, call, " ".join(call.texts[1:]))
+        elif call.name == "systemctl" and call.texts[:1] in (["stop"], ["kill"]) and _session(call):
+            yield _user_kill(subject, call, "the user")
         elif call.name == "fuser" and call.has_option("-k", "--kill"):
             asked = asked_before(subject, call)
             yield hit_at(
@@ -53,6 +55,11 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             )
         elif call.name == "kill" and not _probes(call):
             yield from _kill(subject, call)
+
+
+def _session(call: Call) -> bool:
+    """Whether a unit is all that a user runs: his slice, or his service manager."""
+    return any(re.match(r"user-.+\.slice$|user@.+", text) and text != "user-.slice" for text in call.texts)
 
 
 def _probes(call: Call) -> bool:
@@ -102,10 +109,7 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         yield hit_at("kill-unscoped", call, "kill -1 signals every process that there is", "error")
         return
     sources = [
-        source
-        for word in call.arguments
-        for piece in origins(subject.program, word, call)
-        for source in piece.commands
+        source for word in call.arguments for piece in origins(subject.program, word, call) for source in piece.commands
     ]
     if "xargs" in call.via:
         sources += fed_by(subject.program, call)

@@ -131,12 +131,18 @@ def asked_before(subject: Subject, call: Call) -> bool:
     for other in subject.program.calls:
         if other.sequence >= call.sequence and other.context.function == call.context.function:
             continue
-        if other.name in _ASKS and other is not call and other.texts[:1] not in (["terminate-user"], ["kill-user"]):
+        if other is not call and _asks(other):
             return True
         if any(re.search(r"cgroup|uid_|slurmstepd|user_jobs|jobs_of", text) for text in (other.name, *other.texts)):
             return True
     return False
 
 
-#: Asking for other jobs of the user, one way or another.
-_ASKS = frozenset({"squeue", "sacct", "scontrol", "loginctl", "sstat"})
+def _asks(call: Call) -> bool:
+    """Whether a command tells which jobs, or which sessions, there are."""
+    verbs = [text for text in call.texts if not text.startswith("-")][:1]
+    if call.name == "scontrol":
+        return verbs in (["show"], ["listpids"], ["pidinfo"])
+    return call.name in ("squeue", "sacct", "sstat") or (
+        call.name == "loginctl" and verbs not in (["terminate-user"], ["kill-user"])
+    )
