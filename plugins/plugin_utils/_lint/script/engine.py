@@ -34,13 +34,17 @@ from .checks import (
     exit_codes,
     file_names,
     kills,
+    node_wide,
     output,
     permissions,
     quoting,
+    records,
     secrets,
     sure_mistakes,
     temporary_files,
+    user_paths,
     variables,
+    verdicts,
     waits,
 )
 from .environment import surroundings
@@ -59,6 +63,10 @@ _CHECKS = tuple(
         deletion,
         temporary_files,
         kills,
+        node_wide,
+        user_paths,
+        records,
+        verdicts,
         evaluation,
         permissions,
         secrets,
@@ -80,6 +88,7 @@ _COMMAND_RULES = frozenset(
         "world-writable",
         "kill-user-processes",
         "kill-unscoped",
+        "node-wide-action",
         "unsafe-delete",
     }
 )

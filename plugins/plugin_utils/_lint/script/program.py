@@ -215,6 +215,7 @@ class Write:
     target: Word
     context: Context
     sequence: int
+    operator: str
 
 
 @dataclasses.dataclass(frozen=True)

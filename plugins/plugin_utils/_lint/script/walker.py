@@ -186,7 +186,7 @@ class Walker:
             self.word(raw["Hdoc"], unit, context, unsplit=True)
         here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column), context.stdout)
         if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
-            self.program.writes.append(Write(here.target, context, self.tick()))
+            self.program.writes.append(Write(here.target, context, self.tick(), operator))
         stdout = context.stdout
         if (operator in (">", ">>", ">|") and fd in ("", "1")) or operator in ("&>", "&>>"):
             stdout = "null" if word.literal == "/dev/null" else "file"
