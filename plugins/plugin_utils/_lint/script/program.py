@@ -36,6 +36,8 @@ class Piece:
     commands: tuple[Call, ...] = ()
     #: The number of an array's element; a question mark when it is not fixed.
     index: str = ""
+    #: Something made sure that it is not empty.
+    is_sure: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,85 +303,6 @@ class Program:
     def named(self, *names: str) -> list[Call]:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
-
-    def values(self, name: str, at: Point | None = None) -> list[Assignment]:
-        """The assignments that a use may see, the likeliest last."""
-        found = self.assignments.get(name, [])
-        if at is None:
-            return found
-        function = at.context.function
-        same = [a for a in found if a.context.function == function and a.sequence < at.sequence]
-        if function is None or same:
-            return same or [a for a in found if a.context.function != function] or found
-        return [a for a in found if a.context.function is None] or found
-
-    def resolve(self, word: Word, at: Point | None = None, depth: int = 4) -> Word:
-        """The word with known variables replaced by what was assigned to them."""
-        pieces: list[Piece] = []
-        for piece in word.pieces:
-            known = self._known(piece, at) if piece.kind == "variable" and depth else None
-            if known is None:
-                pieces.append(piece)
-            else:
-                value, where = known
-                inner = self.resolve(value, where, depth - 1)
-                pieces.extend(dataclasses.replace(p, quoted=True) if piece.quoted else p for p in inner.pieces)
-        return Word(tuple(pieces), word.line, word.column)
-
-    def _known(self, piece: Piece, at: Point | None) -> tuple[Word, Point | None] | None:
-        """The word that a variable stands for, with the place where that word was written."""
-        if piece.operator not in ("", ":-", "-", ":=", "=", ":?", "?"):
-            return None
-        seen = self.values(piece.text, at)
-        known = [(a, a.value) for a in seen if a.value is not None and a.kind in ("assign", "declare")]
-        others = [a for a in seen if a.kind in ("append", "read", "for", "array", "number")]
-        if known and not others:
-            chosen, value = known[-1]
-            # One of several branches: which one ran is not known.
-            guards = chosen.context.guards
-            branches = len(known) > 1 and guards and (at is None or at.context.guards[: len(guards)] != guards)
-            # x="$x/y" would go round in circles.
-            circular = any(piece.text == inner.text for inner in value.variables)
-            return None if branches or circular else (value, chosen)
-        # A default counts for the script's own settings, not for what Slurm sets.
-        has_default = (
-            piece.operator in (":-", "-", ":=", "=")
-            and piece.operand is not None
-            and not piece.text.startswith("SLURM")
-        )
-        if not seen and has_default and piece.operand is not None:
-            return piece.operand, at
-        return None
-
-    def alternatives(self, word: Word, at: Point | None = None) -> list[Word]:
-        """What a word can be, with each item of the for loops that it takes variables from."""
-        found = [self.resolve(word, at)]
-        for _round in range(2):
-            widened: list[Word] = []
-            for candidate in found:
-                position = next(
-                    (i for i, p in enumerate(candidate.pieces) if p.kind == "variable" and self._items(p.text)), None
-                )
-                if position is None:
-                    widened.append(candidate)
-                    continue
-                for item in self._items(candidate.pieces[position].text)[:16]:
-                    pieces = candidate.pieces[:position] + item.pieces + candidate.pieces[position + 1 :]
-                    widened.append(Word(pieces, candidate.line, candidate.column))
-            found = widened
-        return found
-
-    def _items(self, name: str) -> tuple[Word, ...]:
-        """The items of the only loop over a variable, as far as they stand in the script."""
-        assignments = self.assignments.get(name, [])
-        if len(assignments) != 1 or assignments[0].kind != "for":
-            return ()
-        items = assignments[0].items
-        return (
-            items
-            if all(any(p.kind != "command" for p in item.pieces) and "@" not in item.shown for item in items)
-            else ()
-        )
 
     def uses_of(self, name: str) -> list[Use]:
         """Every place that reads a variable."""

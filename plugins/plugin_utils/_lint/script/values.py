@@ -192,6 +192,17 @@ class Values:
         """The texts that a word can be, of those forms that are fixed."""
         return [form.literal for form in self.forms(word, at) if form.literal is not None]
 
+    def loops(self, word: Word, at: Point, _seen: frozenset[int] = _NONE) -> list[Assignment]:
+        """The for loops whose items a word takes, one after the other."""
+        found: list[Assignment] = []
+        for piece in word.variables:
+            for assignment in self.assignments(piece.text, at):
+                if assignment.kind == "for":
+                    found.append(assignment)
+                elif assignment.value is not None and assignment.sequence not in _seen:
+                    found.extend(self.loops(assignment.value, assignment, _seen | {assignment.sequence}))
+        return found
+
     def arguments(self, call: Call) -> list[tuple[Word, ...]]:
         """The arguments that a command can get: arrays and unquoted variables as the words that they become."""
         return self._lists(call.arguments, call, _NONE)
@@ -260,7 +271,14 @@ class Values:
     def _defined(
         self, piece: Piece, definition: Definition, at: Point, seen: frozenset[int]
     ) -> list[tuple[Piece, ...]]:
-        assignment = definition.assignment
+        found = self._given(piece, definition.assignment, at, seen)
+        if not definition.is_guarded:
+            return found
+        return [(dataclasses.replace(form[0], is_sure=True),) if len(form) == 1 else form for form in found]
+
+    def _given(
+        self, piece: Piece, assignment: Assignment | None, at: Point, seen: frozenset[int]
+    ) -> list[tuple[Piece, ...]]:
         default = piece.operand if piece.operator in _DEFAULTS else None
         if assignment is None:
             if default is None:
@@ -347,7 +365,7 @@ class Values:
         """Whether nothing may be left of a part of a word."""
         if piece.kind in ("text", "glob"):
             return not piece.text
-        if piece.kind == "number":
+        if piece.kind == "number" or piece.is_sure:
             return False
         if piece.kind == "command":
             return self._says_nothing(piece.commands, by_hand, _seen)
@@ -444,10 +462,9 @@ class Values:
 
     def _says_nothing(self, commands: t.Sequence[Call], by_hand: bool, seen: frozenset[int]) -> bool:
         """Whether commands may print nothing: by the last of them, whose output it is."""
-        if not commands:
+        last = _last(commands)
+        if last is None:
             return True
-        ends = [c for c in commands if c.context.pipeline is None or c.context.pipeline[1] == c.context.pipeline[2] - 1]
-        last = (ends or commands)[-1]
         if last.name not in ("echo", "printf"):
             return not prints_one_word(last)
         words = [word for word in last.arguments if not re.fullmatch(r"-[neE]+", word.shown)]
@@ -462,26 +479,54 @@ class Values:
 
     def may_be_several(self, word: Word, at: Point) -> bool:
         """Whether the shell may make several words of one, because something in it is not quoted."""
-        return any(self._may_split(piece, at, _NONE) for piece in word.pieces if not piece.quoted)
+        return any(self.piece_may_be_several(piece, at) for piece in word.pieces if not piece.quoted)
 
-    def _may_split(self, piece: Piece, at: Point, seen: frozenset[int]) -> bool:
+    def piece_may_be_several(self, piece: Piece, at: Point, _seen: frozenset[int] = _NONE) -> bool:
+        """Whether a part of a word may be several words where it is not quoted."""
         if piece.kind == "command":
-            return not piece.commands or not prints_one_word(piece.commands[-1])
-        if piece.kind != "variable":
-            return piece.kind in ("text", "glob") and re.search(r"[\s*?]", piece.text) is not None
+            return self._says_several(piece.commands, _seen)
+        if piece.kind != "variable" or piece.operator not in _AS_IT_IS:
+            return False
         if piece.text in ("@", "*"):
             return True
-        for definition in self.definitions(piece.text, at):
-            assignment = definition.assignment
-            if assignment is None or assignment.kind == "number" or assignment.sequence in seen:
-                continue
-            more = seen | {assignment.sequence}
-            values = assignment.items if assignment.kind in ("array", "for") else (assignment.value,)
-            if any(
-                value is None or any(self._may_split(p, assignment, more) for p in value.pieces) for value in values
-            ):
-                return True
-        return False
+        return any(
+            self._may_assign_several(assignment, piece, _seen | {assignment.sequence})
+            for assignment in self.assignments(piece.text, at)
+            if assignment.sequence not in _seen
+        )
+
+    def _may_assign_several(self, assignment: Assignment, piece: Piece, seen: frozenset[int]) -> bool:
+        if assignment.kind == "read":
+            return assignment.takes_the_rest
+        if assignment.kind == "array" and piece.operator == "[@]" and len(assignment.items) > 1:
+            return True
+        values = assignment.items if assignment.kind in ("array", "for") else (assignment.value,)
+        return any(
+            re.search(r"\S\s+\S", value.shown) is not None
+            # What stands in an array or a loop without quotes was split there.
+            or any(
+                self.piece_may_be_several(p, assignment, seen) for p in value.pieces if p.quoted or not assignment.items
+            )
+            for value in values
+            if value is not None
+        )
+
+    def _says_several(self, commands: t.Sequence[Call], seen: frozenset[int]) -> bool:
+        last = _last(commands)
+        if last is None or last.name not in ("echo", "printf"):
+            return last is None or not prints_one_word(last)
+        words = [word for word in last.arguments if not re.fullmatch(r"-[neE]+", word.shown)]
+        mark = seen | {last.sequence}
+        return last.sequence not in seen and any(
+            re.search(r"\S\s+\S", word.shown) or any(self.piece_may_be_several(p, last, mark) for p in word.pieces)
+            for word in words
+        )
+
+
+def _last(commands: t.Sequence[Call]) -> Call | None:
+    """The command whose output is that of a list of commands."""
+    ends = [c for c in commands if c.context.pipeline is None or c.context.pipeline[1] == c.context.pipeline[2] - 1]
+    return (ends or list(commands))[-1] if commands else None
 
 
 def prints_one_word(call: Call) -> bool:
@@ -490,6 +535,8 @@ def prints_one_word(call: Call) -> bool:
         return call.has_option("-c", "--count")
     if call.name in ("awk", "gawk", "mawk"):
         return any(_always_prints(word.shown) for word in call.arguments)
+    if call.name == "systemctl":
+        return bool({"is-active", "is-enabled", "is-failed"} & set(call.texts))
     return call.name in ONE_WORD
 
 

@@ -18,6 +18,7 @@ from .guards import Guards
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Moment, Piece, Program, Redirect, Test, Use, Word, Write
+from .values import Values
 
 #: The kinds of nodes are CamelCase; the methods that walk them are not.
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -67,6 +68,7 @@ class Walker:
         self.pending: list[str] = []
         self.done: set[str] = set()
         self.guards = Guards(program.functions)
+        self.values = Values(program, remember=False)
         #: Where each function was declared.
         self.units: dict[str, _Unit] = {}
         self._set_options(options)
@@ -575,28 +577,20 @@ class Walker:
         self._inner(call, unit, stmt, depth)
 
     def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
-        """Put the words of "${command[@]}", and of an unquoted $command, in the place of the variable."""
-        first = words[0]
-        if len(first.pieces) != 1 or first.pieces[0].kind != "variable":
-            return words
-        piece = first.pieces[0]
-        found = self._seen(piece.text, context)
-        if not found:
-            return words
-        chosen = found[-1]
-        if chosen.kind == "array" and chosen.items and piece.operator in ("[@]", ""):
-            return chosen.items + words[1:]
-        if chosen.value is not None and not piece.quoted:
-            parts = _split(chosen.value)
-            if len(parts) > 1:
-                placed = tuple(Word(p.pieces, first.line, first.column) for p in parts)
-                return placed + words[1:]
-        return words
-
-    def _seen(self, name: str, context: Context) -> list[Assignment]:
-        found = self.program.assignments.get(name, [])
-        same = [a for a in found if a.context.function == context.function]
-        return same or found
+        """The words that a command gets: those of "${command[@]}" and of an unquoted $options in the place of the variable."""
+        here = Moment(context, self.sequence + 1)
+        spread: list[Word] = []
+        for word in words:
+            piece = word.pieces[0] if len(word.pieces) == 1 else None
+            if piece is None or piece.kind != "variable" or (spread and spread[0].literal in ("[", "test")):
+                spread.append(word)
+                continue
+            ways = self.values.fields(word, here)
+            # Of several programs the likeliest; options are told only where there is no choice.
+            way = ways[-1] if not spread or len(ways) == 1 else (word,)
+            is_list = len(way) > 1 or (spread and way and way[0].shown.startswith("-"))
+            spread.extend(way if is_list else (word,))
+        return tuple(spread)
 
     def _command_path(self, word: Word, context: Context, depth: int = 4) -> str:
         """The command that a first word names, as far as it can be known."""
@@ -616,7 +610,7 @@ class Walker:
     def _variable_path(self, piece: Piece, context: Context, depth: int) -> str | None:
         if depth == 0:
             return None
-        for assignment in reversed(self._seen(piece.text, context)):
+        for assignment in reversed(self.values.assignments(piece.text, Moment(context, self.sequence + 1))):
             if assignment.value is not None and assignment.value.pieces:
                 found = self._command_path(assignment.value, assignment.context, depth - 1)
                 if found:
@@ -661,7 +655,7 @@ class Walker:
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
-        found = wrappers.inner(call, lambda word: self.program.resolve(word, call))
+        found = wrappers.inner(call, lambda word: self.values.known(word, call))
         for item in found:
             context = dataclasses.replace(
                 call.context,
@@ -786,21 +780,6 @@ def _texts(word: Node) -> t.Iterator[str]:
             yield "\0"
         elif (part.get("Exp") or {}).get("Op") in (":-", "-", ":=", "=") and part["Exp"].get("Word"):
             yield from _texts(part["Exp"]["Word"])
-
-
-def _split(word: Word) -> list[Word]:
-    """A value split at the blanks of its fixed text, as an unquoted expansion is."""
-    words: list[list[Piece]] = [[]]
-    for piece in word.pieces:
-        if piece.kind not in ("text", "glob"):
-            words[-1].append(piece)
-            continue
-        for position, text in enumerate(re.split(r"\s+", piece.text)):
-            if position:
-                words.append([])
-            if text:
-                words[-1].append(dataclasses.replace(piece, text=text))
-    return [Word(tuple(pieces), word.line, word.column) for pieces in words if pieces]
 
 
 def _looked_up(piece: Piece) -> str | None:

@@ -96,7 +96,7 @@ def _split_listing(subject: Subject, word: Word, at: Point, depth: int = 3) -> C
 
 def _kept(subject: Subject, piece: Piece, at: Point, depth: int) -> Call | None:
     """The command whose list a variable holds."""
-    for value in (a.value for a in subject.program.values(piece.text, at)[-1:] if a.kind in ("assign", "declare")):
+    for value in (a.value for a in subject.values.assignments(piece.text, at)[-1:] if a.kind in ("assign", "declare")):
         if value is not None and len(value.pieces) == 1:
             bare = Piece(value.pieces[0].kind, value.pieces[0].text, False, "", None, value.pieces[0].commands)
             return _split_listing(subject, Word((bare,), value.line, value.column), at, depth - 1)
@@ -142,12 +142,12 @@ def _of_users(subject: Subject, call: Call, places: t.Sequence[Word]) -> bool:
 
 
 def _users_choose(subject: Subject, call: Call, place: Word | None) -> bool:
-    shown = subject.program.resolve(place, call).shown if place is not None else "."
+    shown = subject.values.known(place, call).shown if place is not None else "."
     if not shown.startswith(("/", "${")):
         stands = [c for c in subject.program.named("cd", "pushd") if c.sequence < call.sequence and c.arguments]
         if not stands:
             return False
-        shown = subject.program.resolve(stands[-1].arguments[0], stands[-1]).shown
+        shown = subject.values.known(stands[-1].arguments[0], stands[-1]).shown
     if shown.startswith("${"):
         name = re.split(r"\W", shown[2:])[0]
         return name in environment.USER_TEXT or bool(_OF_USERS.search(name))

@@ -108,9 +108,7 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     if texts and texts[-1] == "-1" and len(texts) > 1:
         yield hit_at("kill-unscoped", call, "kill -1 signals every process that there is", "error")
         return
-    sources = [
-        source for word in call.arguments for piece in origins(subject.program, word, call) for source in piece.commands
-    ]
+    sources = [source for word in call.arguments for piece in origins(subject, word, call) for source in piece.commands]
     if "xargs" in call.via:
         sources += fed_by(subject.program, call)
     names = {source.name for source in sources}

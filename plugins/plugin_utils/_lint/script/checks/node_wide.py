@@ -157,8 +157,7 @@ def _softened(subject: Subject, at: Point, severity: Severity | None) -> Severit
 def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | None:
     if {"unshare", "nsenter", "chroot", "ssh"} & set(call.via):
         return None
-    program = subject.program
-    resolved = [program.resolve(word, call).shown for word in call.arguments]
+    resolved = [subject.values.known(word, call).shown for word in call.arguments]
     text = f" {' '.join(resolved)} "
     for action in _ACTIONS:
         if call.name in action.commands and re.search(action.pattern, text) and not re.search(action.unless, text):
@@ -182,7 +181,7 @@ def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | 
 
 def _is_the_job_s(subject: Subject, call: Call) -> bool:
     """Whether what the command names has to do with the job, as far as can be known."""
-    text = behind(subject.program, call.arguments, call)
+    text = behind(subject, call.arguments, call)
     return bool(JOB.search(text) or OWNER.search(text))
 
 
@@ -207,15 +206,13 @@ def _meets_each_device(subject: Subject, call: Call, text: str) -> bool:
     fixed = re.search(r" (?:-i|--id|-d|--device|-g|--gpu|-c|--cpu)[ =](\S+)", text)
     if fixed is not None and re.fullmatch(r"[0-9a-fA-F:.,-]+|all", fixed[1]):
         return True
-    return bool(
-        re.search(r"\b(seq|nvidia-smi|rocm-smi|amd-smi|lspci|nproc)\b", behind(subject.program, call.arguments, call))
-    )
+    return bool(re.search(r"\b(seq|nvidia-smi|rocm-smi|amd-smi|lspci|nproc)\b", behind(subject, call.arguments, call)))
 
 
 def _all_are_listed(subject: Subject, call: Call) -> bool:
     """Whether the names come from a list of all there are, and nothing picks those of the job."""
     program = subject.program
-    makers = [maker for word in call.arguments for piece in origins(program, word, call) for maker in piece.commands]
+    makers = [maker for word in call.arguments for piece in origins(subject, word, call) for maker in piece.commands]
     makers += fed_by(program, call) if "xargs" in call.via else []
     lists = [
         maker
@@ -228,7 +225,7 @@ def _all_are_listed(subject: Subject, call: Call) -> bool:
         or any(maker.name == "grep" for maker in makers)
     ):
         return False
-    text = behind(program, (*call.arguments, *(word for maker in makers for word in maker.arguments)), call)
+    text = behind(subject, (*call.arguments, *(word for maker in makers for word in maker.arguments)), call)
     return not JOB.search(text) and not OWNER.search(text)
 
 
@@ -236,16 +233,16 @@ def _mounted_here(subject: Subject, targets: t.Iterable[str], call: Call) -> boo
     """Whether the script itself mounted it."""
     return any(
         other.sequence < call.sequence
-        and any(subject.program.resolve(word, other).shown in targets for word in other.arguments)
+        and any(subject.values.known(word, other).shown in targets for word in other.arguments)
         for other in subject.program.named("mount")
     )
 
 
 def _written(subject: Subject, target: Word, at: Point) -> t.Iterator[Hit]:
-    for resolved in subject.program.alternatives(target, at):
+    for resolved in subject.values.forms(target, at):
         for pattern, what, severity in _FILES:
             if re.match(pattern, resolved.shown):
-                if not JOB.search(behind(subject.program, [target], at)):
+                if not JOB.search(behind(subject, [target], at)):
                     found = _softened(subject, at, t.cast("Severity | None", severity))
                     yield hit_at("node-wide-action", target, f"a write to {resolved.shown} {what}", found)
                 return

@@ -14,10 +14,9 @@ import typing as t
 from ...core.model import Hit, hit_at
 from .. import environment
 from ..model import word_set
-from ..program import Assignment, Call, Piece, Point, Use, Word
+from ..program import Assignment, Call, Use, Word
 from ..subject import Subject
 from .file_names import lists_users_files
-from .vocabulary import HAS_DEFAULT, ONE_WORD
 
 
 def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
@@ -34,19 +33,20 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
             yield hit_at("unquoted-user-text", use, f"${use.name} is not quoted, and {tainted[use.name]}")
     for call in program.named("[", "test"):
         for word in call.arguments:
-            if call.line in seen or not _compared(call, word):
+            operator = _operator(call, word)
+            if call.line in seen or operator is None:
                 continue
-            name, what = _breaks_test(subject, word, call)
+            name, what = _breaks_test(subject, word, call, operator)
             if what and name not in compared:
                 # Said once a variable: such a test seldom stands alone.
                 compared.add(name)
                 seen.add(call.line)
-                yield hit_at("unquoted-user-text", word, f"{name} is not quoted in [ ]: {what} makes the test an error")
+                yield hit_at("unquoted-user-text", word, f"{name} is not quoted in [ ]: {what}")
 
 
 def _reset(subject: Subject, use: Use) -> bool:
     """Whether the value that a use sees is one that no user decides."""
-    values = subject.program.values(use.name, use)
+    values = subject.values.assignments(use.name, use)
     return bool(values) and values[-1].value is not None and values[-1].value.literal is not None
 
 
@@ -96,83 +96,43 @@ def _lists_files(subject: Subject, assignment: Assignment) -> bool:
 
 #: Operators of [ ] with a word on each side, and those with one behind them.
 _BINARY = word_set("= == != -eq -ne -lt -le -gt -ge -ef -nt -ot")
-_UNARY = word_set("-z -n")
+_OF_TEXTS = word_set("-z -n")
 _OF_FILES = word_set("-a -b -c -d -e -f -g -G -h -k -L -N -O -p -r -s -S -u -w -x")
 
 
-def _compared(call: Call, word: Word) -> bool:
-    """Whether an operand stands where [ ] needs exactly one word."""
+def _operator(call: Call, word: Word) -> str | None:
+    """The operator of [ ] that needs exactly one word where an operand stands."""
     words = list(call.arguments)
     position = next(i for i, other in enumerate(words) if other is word)
     before = words[position - 1].literal if position else None
     after = words[position + 1].literal if position + 1 < len(words) else None
-    # A word that is a path in part is there also when its variable is empty.
-    unary = _UNARY if len(word.pieces) == 1 else _UNARY | _OF_FILES
-    return before in (unary | _BINARY) or after in _BINARY
+    if before in _BINARY | _OF_TEXTS | _OF_FILES:
+        return before
+    return after if after in _BINARY else None
 
 
-def _breaks_test(subject: Subject, word: Word, at: Call) -> tuple[str, str]:
-    """The part of an operand that [ ] may not see as one word, and what it would be: x$a is never empty, and may be several."""
+def _breaks_test(subject: Subject, word: Word, at: Call, operator: str) -> tuple[str, str]:
+    """The part of an operand that [ ] may not see as one word, and what then happens: x$a is never empty, and may be several."""
+    values = subject.values
     for piece in word.pieces:
-        if piece.quoted or piece.operator in HAS_DEFAULT:
+        if piece.quoted or piece.kind not in ("variable", "command"):
             continue
-        if piece.kind == "variable" and len(word.pieces) == 1:
-            if _may_be_empty(subject, piece.text, at):
-                return f"${piece.text}", "empty, or several words,"
-        elif len(word.pieces) > 1 and _may_be_several(subject, piece, at):
-            return f"${piece.text}" if piece.kind == "variable" else f"$({piece.commands[0].name} ...)", "several words"
+        name = (
+            f"${piece.text}"
+            if piece.kind == "variable"
+            else f"$({piece.commands[0].name} ...)"
+            if piece.commands
+            else "$(<...)"
+        )
+        # [ -z ] alone is true, as it is for an empty text.
+        if operator != "-z" and values.may_be_empty(word, at):
+            if operator in _OF_FILES | _OF_TEXTS:
+                return name, f"[ {operator} ] is true when it is empty"
+            return name, "empty, or several words, makes the test an error"
+        # A list of files that is one word or several is another matter: the pattern of a test for files.
+        if (len(word.pieces) > 1 or operator not in _OF_FILES) and values.piece_may_be_several(piece, at):
+            return name, "several words makes the test an error"
     return "", ""
-
-
-def _may_be_several(subject: Subject, piece: Piece, at: Point, depth: int = 4) -> bool:
-    """Whether an unquoted expansion can be more than one word."""
-    if piece.kind == "command":
-        return not _is_one_word(piece)
-    if piece.kind != "variable" or piece.operator not in ("", "[@]") or not depth:
-        return False
-    values = subject.program.values(piece.text, at)
-    if not values:
-        return False
-    last = values[-1]
-    if last.kind == "read":
-        return last.takes_the_rest
-    return last.value is not None and (
-        bool(re.search(r"\S\s+\S", last.value.shown))
-        or any(_may_be_several(subject, part, last, depth - 1) for part in last.value.pieces)
-    )
-
-
-def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
-    program = subject.program
-    values = program.values(name, at)
-    if not values:
-        variable = subject.where.variables.get(name)
-        # [ -z $x ] is right when x is empty; what Slurm sets is one word.
-        only_asks = at.texts[:1] == ["-z"]
-        return variable is not None and variable.optional and not only_asks and not _ever_probed(subject, name)
-    last = values[-1]
-    if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
-        return False
-    piece = last.value.pieces[0]
-    return piece.kind == "command" and not _is_one_word(piece) and not _ever_probed(subject, name)
-
-
-def _is_one_word(piece: Piece) -> bool:
-    """Whether $(...) is one word, whatever happens; also where its commands are not known."""
-    if not piece.commands:
-        return True
-    final = [
-        call
-        for call in piece.commands
-        if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1
-    ]
-    end = final[-1] if final else piece.commands[-1]
-    counts = end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")
-    return end.name in ONE_WORD or counts
-
-
-def _ever_probed(subject: Subject, name: str) -> bool:
-    return any(use.probing and use.quoted for use in subject.program.uses_of(name))
 
 
 CHECKS = (unquoted_user_text,)

@@ -50,7 +50,7 @@ def _patterns(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str]]:
         if not (call.has_option(*_IN_PLACE[call.name]) or _is_kept(subject, call)):
             return
         for script in _scripts(call):
-            text = subject.program.resolve(script, call)
+            text = subject.values.known(script, call)
             if re.search(r"[/|,#!@]I?\s*!?[dp]\s*(;|\}|$)|[/|,#!@]g?$|!~|unless", text.shown):
                 found = re.search(r"(?:^|[\s;{,!0-9$])(?:s(\W)|\\(\W)|m(\W))", text.shown)
                 yield text, next((part for part in found.groups() if part), "/") if found else "/"
@@ -58,10 +58,10 @@ def _patterns(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str]]:
         exact = call.has_option("-w", "-x", "--word-regexp", "--line-regexp")
         if not exact and _is_kept(subject, call):
             for word in _scripts(call):
-                yield subject.program.resolve(word, call), ""
+                yield subject.values.known(word, call), ""
     elif call.name in ("awk", "gawk", "mawk") and (_is_kept(subject, call) or call.has_option("-i")):
         for script in call.arguments:
-            text = subject.program.resolve(script, call)
+            text = subject.values.known(script, call)
             if re.search(r"!\s*/|!~\s*[/\"]|/\s*\{\s*next", text.shown):
                 yield text, "/"
 
@@ -98,7 +98,7 @@ def _loose(subject: Subject, pattern: Word, call: Call, delimiter: str) -> str |
     for position, piece in enumerate(pattern.pieces):
         if piece.kind not in ("variable", "command"):
             continue
-        named = behind(subject.program, [Word((piece,), pattern.line, pattern.column)], call)
+        named = behind(subject, [Word((piece,), pattern.line, pattern.column)], call)
         if not _IDENTITY.search(named) or (piece.kind == "command" and not piece.commands):
             continue
         before = _text(pattern.pieces[:position])
@@ -142,7 +142,7 @@ def growing_file(subject: Subject) -> t.Iterator[Hit]:
         return
     reported: set[str] = set()
     for target, at, appended in _appends(subject):
-        path = subject.program.resolve(target, at).shown
+        path = subject.values.known(target, at).shown
         if path in reported or not _grows(subject, path, at):
             continue
         reported.add(path)
@@ -171,20 +171,21 @@ def _grows(subject: Subject, path: str, at: Write | Call) -> bool:
         return False
     program = subject.program
     for call in program.calls:
-        names = any(program.resolve(word, call).shown.startswith(path) for word in call.arguments)
+        names = any(subject.values.known(word, call).shown.startswith(path) for word in call.arguments)
         if names and call.name in _SHORTENS:
             return False
         # grep -q line file || echo line >> file
         if names and call.name in ("grep", "egrep", "fgrep", "awk") and call.sequence < at.sequence:
             return False
     return not any(
-        write.operator in (">", ">|") and program.resolve(write.target, write).shown == path for write in program.writes
+        write.operator in (">", ">|") and subject.values.known(write.target, write).shown == path
+        for write in program.writes
     )
 
 
 def _severity(subject: Subject, appended: list[Word], at: Write | Call) -> Severity | None:
     """A prolog's line that names the job or the user may be taken out by the epilog."""
-    if subject.where.name.endswith("_prolog") and _IDENTITY.search(behind(subject.program, appended, at)):
+    if subject.where.name.endswith("_prolog") and _IDENTITY.search(behind(subject, appended, at)):
         return "info"
     return None
 

@@ -77,7 +77,7 @@ def user_controlled_path(subject: Subject) -> t.Iterator[Hit]:
             continue
         where = place if isinstance(place, Call) else place.target
         hit = hit_at("user-controlled-path", where, f"root {action} {word.shown}: {control.reason}", severity)
-        path = subject.program.resolve(word, place).shown
+        path = subject.values.known(word, place).shown
         # Said once for a path, for mkdir, chown and chmod are one matter: the worst of them.
         if path not in worst or (worst[path].severity is not None and severity is None):
             worst[path] = hit
@@ -146,7 +146,7 @@ def _without(word: Word, length: int) -> Word:
 
 def _control(subject: Subject, word: Word, at: Point, gifts: t.Sequence[_Gift]) -> _Control | None:
     """The user's power over a path, None where he has none."""
-    for resolved in subject.program.alternatives(word, at):
+    for resolved in subject.values.forms(word, at):
         found = _chosen(subject, resolved, at) or _below_home(subject, resolved, at) or _below_gift(resolved, at, gifts)
         if found is None and isinstance(at, Call) and (at.name in _RUNS or at.words[0] is word):
             found = _below_shared(subject, resolved, at)
@@ -170,7 +170,7 @@ def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control
         return _Control(f"{_CHOSEN} it (${first.text})", _ANY)
     inner: list[tuple[Word, Point]] = []
     commands = list(first.commands)
-    for assignment in program.values(first.text, at) if first.kind == "variable" else ():
+    for assignment in subject.values.assignments(first.text, at) if first.kind == "variable" else ():
         inner += [(part, assignment) for part in (assignment.value, *assignment.items) if part is not None]
         if assignment.kind == "read":
             commands += fed_by(program, assignment)
@@ -205,7 +205,7 @@ def _below_home(subject: Subject, word: Word, at: Point) -> _Control | None:
 
 def _is_home(subject: Subject, piece: Piece, at: Point) -> bool:
     """Whether a variable or a command gives the user's home: field 6 of passwd, or ~user."""
-    for origin in origins(subject.program, Word((piece,), 0, 0), at):
+    for origin in origins(subject, Word((piece,), 0, 0), at):
         texts = [(call.name, " ".join(call.texts)) for call in origin.commands]
         passwd = any(name in ("getent", "grep", "awk") and "passwd" in text for name, text in texts)
         if passwd and any(re.search(r"-f\s?6|\$6|\$\(NF-1\)", text) for _name, text in texts):
@@ -231,8 +231,8 @@ def _below_shared(subject: Subject, word: Word, at: Call) -> _Control | None:
     if not _SHARED.match(text) or any(piece.kind == "command" for piece in word.pieces):
         return None
     program = subject.program
-    written = {program.resolve(write.target, write).shown for write in program.writes}
-    named = {program.resolve(w, call).shown for call in program.calls if call is not at for w in call.arguments}
+    written = {subject.values.known(write.target, write).shown for write in program.writes}
+    named = {subject.values.known(w, call).shown for call in program.calls if call is not at for w in call.arguments}
     return None if text in written | named else _Control("every user may put a file of that name there", _ANY)
 
 
@@ -258,7 +258,7 @@ def _gifts(subject: Subject) -> t.Iterator[_Gift]:
         else:
             continue
         for word in given:
-            for resolved in program.alternatives(word, call):
+            for resolved in subject.values.forms(word, call):
                 path = resolved.shown.rstrip("/")
                 if path and not path.endswith("*"):
                     yield _Gift(path, call.line, call.sequence, call.context.function)
@@ -266,10 +266,7 @@ def _gifts(subject: Subject) -> t.Iterator[_Gift]:
 
 def _is_owner(subject: Subject, *words: Word, at: Call) -> bool:
     return any(
-        OWNER.search(piece.text)
-        for word in words
-        for piece in origins(subject.program, word, at)
-        if piece.kind == "variable"
+        OWNER.search(piece.text) for word in words for piece in origins(subject, word, at) if piece.kind == "variable"
     )
 
 

@@ -39,7 +39,7 @@ def _drained_and_started(subject: Subject) -> t.Iterator[Hit]:
     if not subject.where.name.endswith("_prolog") or subject.program.is_library:
         return
     for call in subject.program.named("scontrol"):
-        texts = [subject.program.resolve(word, call).shown for word in call.arguments]
+        texts = [subject.values.known(word, call).shown for word in call.arguments]
         if (
             "update" in texts
             and any(_DRAIN.match(text) for text in texts)

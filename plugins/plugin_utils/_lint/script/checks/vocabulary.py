@@ -48,22 +48,15 @@ BASE_COMMANDS = word_set(
 #: Expansions of a variable that say what to do when there is none.
 HAS_DEFAULT = word_set(":- - := = :+ + :? ?")
 
-#: Their output is one word, whatever happens.
-ONE_WORD = word_set(
-    """
-    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
-    getconf seq sum logname cksum md5sum sha256sum echo printf
-    """
-)
-
 
 def is_job_id(subject: Subject, piece: Piece, at: Point) -> bool:
     """Whether a variable holds the number of the job."""
     if re.search(r"(?i)job_?id", piece.text):
         return True
-    values = subject.program.values(piece.text, at)
     return any(
-        a.value is not None and any(re.search(r"(?i)job_?id", p.text) for p in a.value.variables) for a in values
+        re.search(r"(?i)job_?id", inner.text)
+        for form in subject.values.forms(Word((piece,), 0, 0), at)
+        for inner in form.variables
     )
 
 
@@ -78,9 +71,9 @@ JOB = re.compile(
 )
 
 
-def origins(program: Program, word: Word, at: Point | None = None) -> t.Iterator[Piece]:
+def origins(subject: Subject, word: Word, at: Point) -> t.Iterator[Piece]:
     """Every piece that a word is made of: its own, those of what was assigned to its variables, of what its commands were given."""
-    rest: list[tuple[Word, Point | None]] = [(word, at)]
+    rest: list[tuple[Word, Point]] = [(word, at)]
     seen: set[int] = set()
     while rest:
         current, where = rest.pop()
@@ -89,14 +82,14 @@ def origins(program: Program, word: Word, at: Point | None = None) -> t.Iterator
             rest.extend((argument, call) for call in piece.commands for argument in call.words)
             if piece.operand is not None:
                 rest.append((piece.operand, where))
-            for assignment in program.values(piece.text, where) if piece.kind == "variable" else ():
+            for assignment in subject.values.assignments(piece.text, where) if piece.kind == "variable" else ():
                 # Each of them once: x="$x/y" would go round in circles.
                 if assignment.sequence in seen:
                     continue
                 seen.add(assignment.sequence)
                 rest.extend((part, assignment) for part in (*assignment.items, assignment.value) if part is not None)
                 if assignment.kind == "read":
-                    yield Piece("command", "", commands=tuple(fed_by(program, assignment)))
+                    yield Piece("command", "", commands=tuple(fed_by(subject.program, assignment)))
                     rest.extend((redirect.target, assignment) for redirect in assignment.context.redirects)
 
 
@@ -112,11 +105,11 @@ def fed_by(program: Program, at: Point) -> list[Call]:
     ]
 
 
-def behind(program: Program, words: t.Iterable[Word], at: Point | None = None) -> str:
+def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:
     """The names of the variables and the texts of the commands that words are made of, for a search."""
     found: list[str] = []
     for word in words:
-        for piece in origins(program, word, at):
+        for piece in origins(subject, word, at):
             found += [piece.text, *(text for call in piece.commands for text in (call.name, *call.texts))]
     return " ".join(found)
 

@@ -58,7 +58,7 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             message = f"{call.name} waits as long as its own defaults say; put timeout in front"
             yield hit_at("unbounded-wait", call, message, "info")
         elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
-            length = seconds(subject.program.resolve(call.arguments[0], call).shown) if call.arguments else None
+            length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
                 yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
     for loop in subject.program.loops:
@@ -171,7 +171,7 @@ def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _length(subject: Subject, call: Call) -> float | None:
-    words = [subject.program.resolve(word, call).shown for word in call.arguments]
+    words = [subject.values.known(word, call).shown for word in call.arguments]
     if call.name == "sleep" and words:
         lengths = [seconds(word) for word in words]
         return sum(length for length in lengths if length is not None) if None not in lengths else None

@@ -214,7 +214,7 @@ def test_may_be_empty_when_it_is_started_by_hand(text: str, by_hand: bool) -> No
         ("x=$(list); ask $x", True),
         ('x=$(list); ask "$x"', False),
         ("x=$(list); y=$x; ask x$y", True),
-        ("x='a b'; ask $x", True),
+        ("x='a b'; ask y$x", True),
         ("x=a; ask $x", False),
         ("x=$(wc -l </x); ask $x", False),
         ("read -r x; ask $x", True),
