@@ -39,6 +39,7 @@ from .checks import (
     permissions,
     quoting,
     records,
+    redirections,
     secrets,
     sure_mistakes,
     temporary_files,
@@ -73,6 +74,7 @@ _CHECKS = tuple(
         waits,
         exit_codes,
         output,
+        redirections,
         sure_mistakes,
     )
     for check in module.CHECKS
@@ -249,8 +251,7 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
 def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -> list[Hit]:
     dialect = parser.DIALECTS.get(found.program, "bash")
     try:
-        # sh is read as bash here, so that a script with bashisms is understood; ShellCheck names the bashisms.
-        program = walker.read(text, "bash" if dialect == "posix" else dialect, options=found.options)
+        program = walker.read(text, dialect, options=found.options)
     except parser.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:

@@ -87,6 +87,8 @@ class Redirect:
     target: Word
     #: Where stdout went before it.
     before: str = "script"
+    #: It is sh that reads it, not bash.
+    posix: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +122,8 @@ class Context:
     declared: bool = False
     #: Runs when the script ends, or between other commands: what trap was given.
     deferred: bool = False
+    #: It is sh that reads it, not bash.
+    posix: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,6 +290,7 @@ class Program:
         #: The points that no earlier assignment passes, for each way through sets the variable.
         self.replaced: dict[str, list[Moment]] = {}
         self.writes: list[Write] = []
+        self.redirects: list[Redirect] = []
         self.tests: list[Test] = []
         #: The file only declares functions, for other scripts to call.
         self.is_library = False

@@ -26,8 +26,10 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Program:
     """The program of a script. O(options) are those that its interpreter line gives to the shell."""
-    program = Program(source, parse(source, dialect))
-    Walker(program, options).run()
+    # sh is read as bash, so that a script with bashisms is understood; their own rule names the bashisms.
+    posix = dialect == "posix"
+    program = Program(source, parse(source, "bash" if posix else dialect))
+    Walker(program, options, posix=posix).run()
     return program
 
 
@@ -58,8 +60,9 @@ class Walker:
 
     MAX_DEPTH = 4
 
-    def __init__(self, program: Program, options: t.Sequence[str]) -> None:
+    def __init__(self, program: Program, options: t.Sequence[str], *, posix: bool) -> None:
         self.program = program
+        self.posix = posix
         self.sequence = 0
         self.pipelines = 0
         self.errexit = self.nounset = self.pipefail = False
@@ -79,7 +82,7 @@ class Walker:
         """Walk the file, then every function that something reached."""
         unit = _Unit(self.program.source)
         self._collect_functions(self.program.tree, unit)
-        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail, posix=self.posix)
         self.statements(self.program.statements, unit, context)
         if (
             self.program.functions
@@ -108,6 +111,7 @@ class Walker:
             errexit=any(site.errexit for site in sites) if sites else self.errexit,
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
+            posix=self.posix,
         )
         self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
@@ -186,7 +190,10 @@ class Walker:
         word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
         if raw.get("Hdoc"):
             self.word(raw["Hdoc"], unit, context, unsplit=True)
-        here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column), context.stdout)
+        here = Redirect(
+            operator, fd, dataclasses.replace(word, line=line, column=column), context.stdout, context.posix
+        )
+        self.program.redirects.append(here)
         if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
             self.program.writes.append(Write(here.target, context, self.tick(), operator))
         stdout = context.stdout
@@ -257,6 +264,8 @@ class Walker:
             stages = list(_stages(node))
             self.pipelines += 1
             number = self.pipelines
+            if operator == "|&":
+                self.program.redirects.append(Redirect(operator, "", Word((), *unit.place(node)), posix=context.posix))
             for position, stage in enumerate(stages):
                 last = position == len(stages) - 1
                 inner = dataclasses.replace(
@@ -695,7 +704,13 @@ class Walker:
         self.depth += 1
         self._collect_functions(tree, unit)
         saved = self.errexit, self.nounset, self.pipefail
-        context = dataclasses.replace(outer, redirects=(), in_text=unit.line is not None)
+        same_shell = call.name in ("eval", "trap")
+        context = dataclasses.replace(
+            outer,
+            redirects=(),
+            in_text=unit.line is not None,
+            posix=outer.posix if same_shell else dialect == "posix",
+        )
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
             self.errexit, self.nounset, self.pipefail = saved

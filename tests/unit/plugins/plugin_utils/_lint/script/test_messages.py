@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Script
@@ -69,3 +72,20 @@ def test_a_deletion_by_user_says_which_files(text: str, said: str) -> None:
 )
 def test_a_variable_that_nobody_sets(text: str, said: str) -> None:
     assert messages("variable-not-set", text + "\nexit 0\n") == [said]
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="the claims are about dash")
+@pytest.mark.parametrize(
+    ("text", "status", "claim"),
+    [
+        ("false &>>/dev/null || exit 7", 0, "starts the command in the background"),
+        ("false &>/dev/null || exit 7", 0, "starts the command in the background"),
+        ("true |& cat", 2, "stops with a syntax error"),
+        ("cat <<<x", 2, "stops with a syntax error"),
+        ("echo x >&/dev/null", 2, "stops with a bad fd number"),
+    ],
+)
+def test_what_is_said_of_dash_is_what_dash_does(text: str, status: int, claim: str) -> None:
+    assert subprocess.run(["dash", "-c", text], capture_output=True, check=False).returncode == status
+    script = Script("worker_prolog", "s", f"#!/bin/sh\n{text}\nexit 0\n".encode())
+    assert any(claim in f.message for f in engine.lint([script], cache_path=None) if f.rule == "bashism")
