@@ -131,7 +131,7 @@ def _breaks_test(subject: Subject, word: Word, at: Call, operator: str) -> tuple
             return name, "empty, or several words, makes the test an error"
         # A list of files that is one word or several is another matter: the pattern of a test for files.
         if (len(word.pieces) > 1 or operator not in _OF_FILES) and values.piece_may_be_several(piece, at):
-            return name, "several words makes the test an error"
+            return name, "several words make the test an error"
     return "", ""
 
 
