@@ -85,10 +85,11 @@ class Redirect:
     operator: str
     fd: str
     target: Word
-    #: Where stdout went before it.
-    before: str = "script"
-    #: It is sh that reads it, not bash.
-    posix: bool = False
+    #: The circumstances without it.
+    context: Context
+    sequence: int
+    #: The text of a here-document or here-string.
+    body: Word | None = None
 
 
 @dataclasses.dataclass(frozen=True)

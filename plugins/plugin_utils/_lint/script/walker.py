@@ -188,11 +188,9 @@ class Walker:
             self.program.declared.add(fd.strip("{}"))
         line, column = unit.place(raw)
         word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
-        if raw.get("Hdoc"):
-            self.word(raw["Hdoc"], unit, context, unsplit=True)
-        here = Redirect(
-            operator, fd, dataclasses.replace(word, line=line, column=column), context.stdout, context.posix
-        )
+        body = self.word(raw["Hdoc"], unit, context, unsplit=True) if raw.get("Hdoc") else None
+        target = dataclasses.replace(word, line=line, column=column)
+        here = Redirect(operator, fd, target, context, self.tick(), word if operator == "<<<" else body)
         self.program.redirects.append(here)
         if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
             self.program.writes.append(Write(here.target, context, self.tick(), operator))
@@ -265,7 +263,8 @@ class Walker:
             self.pipelines += 1
             number = self.pipelines
             if operator == "|&":
-                self.program.redirects.append(Redirect(operator, "", Word((), *unit.place(node)), posix=context.posix))
+                place = Word((), *unit.place(node))
+                self.program.redirects.append(Redirect(operator, "", place, context, self.tick()))
             for position, stage in enumerate(stages):
                 last = position == len(stages) - 1
                 inner = dataclasses.replace(

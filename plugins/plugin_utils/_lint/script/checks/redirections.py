@@ -27,7 +27,7 @@ _IN_DASH = {
 def bash_redirections(subject: Subject) -> t.Iterator[Hit]:
     """bashism: the first redirection that dash reads otherwise, also in sh -c, where ShellCheck does not look."""
     for redirect in subject.program.redirects:
-        if redirect.posix and redirect.operator in _IN_DASH and not _names_a_number(subject, redirect):
+        if redirect.context.posix and redirect.operator in _IN_DASH and not _names_a_number(subject, redirect):
             message = f"at {redirect.operator} dash {_IN_DASH[redirect.operator]}"
             yield hit_at("bashism", redirect.target, message, fix="Write >file 2>&1, or make the shell bash.")
             return
@@ -35,8 +35,8 @@ def bash_redirections(subject: Subject) -> t.Iterator[Hit]:
 
 def _names_a_number(subject: Subject, redirect: Redirect) -> bool:
     """Whether >& copies a file descriptor, or may do so."""
-    text = subject.program.resolve(redirect.target).literal
-    return redirect.operator == ">&" and (text is None or text.isdigit() or text == "-")
+    texts = subject.values.texts(redirect.target, redirect)
+    return redirect.operator == ">&" and (not texts or any(text.isdigit() or text == "-" for text in texts))
 
 
 CHECKS = (bash_redirections,)

@@ -33,7 +33,7 @@ def redirected_in_vain(subject: Subject) -> t.Iterator[Hit]:
         for position, first in enumerate(redirects):
             to_stdout = first.operator == ">&" and first.fd == "2" and first.target.literal == "1"
             moved = any(r.operator in (">", ">>", ">|") and r.fd in ("", "1") for r in redirects[position + 1 :])
-            if to_stdout and moved and first.before not in ("pipe", "capture"):
+            if to_stdout and moved and first.context.stdout not in ("pipe", "capture"):
                 message = "SC2069: the errors go where stdout was before, not into the file; write >file 2>&1"
                 yield hit_at("shellcheck", first.target, message, "warning")
 
