@@ -13,11 +13,11 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..knowledge import SLURM_COMMANDS
 from ..model import word_set
 from ..parser import Node
 from ..program import Call, Context, Piece
 from ..subject import Subject
-from .vocabulary import SLURM_COMMANDS
 
 #: As a last command they fail only if the node is in trouble anyway, or on purpose.
 _ROBUST = word_set(

@@ -12,9 +12,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..knowledge import BASE_COMMANDS
 from ..program import Call
 from ..subject import Subject
-from .vocabulary import BASE_COMMANDS
 
 _PROTOCOL = re.compile(r"\s*(export\s+[\w$%]|unset\s+[\w$%]|print\s)")
 

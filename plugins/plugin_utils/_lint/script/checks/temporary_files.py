@@ -13,9 +13,10 @@ import re
 import typing as t
 
 from ...core.model import Hit
+from ..knowledge import BASE_COMMANDS
 from ..program import Assignment, Call, Point, Word
 from ..subject import Subject
-from .vocabulary import BASE_COMMANDS, is_job_id
+from .vocabulary import is_job_id
 
 _WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
 

@@ -1,0 +1,397 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""What the rules know of commands, each fact with its source. A check asks here and keeps no list of commands itself.
+
+The commands of a base system are in base_commands.json, which tools/base-commands writes from packages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import typing as t
+
+from ..core.model import Severity
+from .model import word_set
+from .wrappers import SHELLS
+
+#: Source: the manual pages of Slurm 26.05, section 1.
+SLURM_COMMANDS = word_set(
+    """
+    sacct sacctmgr salloc sattach sbatch sbcast scancel scontrol scrontab scrun sdiag sgather sinfo sjobexitmod
+    sjstat smail sprio squeue sreport srun sshare sstat strigger sview
+    """
+)
+
+#: Built into the shells: no search at all. Source: bash(1), SHELL BUILTIN COMMANDS.
+SHELL_WORDS = word_set(
+    """
+    [ [[ : . alias bg bind break builtin caller cd command compgen complete compopt continue coproc declare dirs disown echo enable
+    eval exec exit export false fc fg function getopts hash help history jobs kill let local logout mapfile popd printf pushd
+    pwd read readarray readonly return select set shift shopt source suspend test time times trap true type typeset
+    ulimit umask unalias unset wait
+    """
+)
+
+_PACKAGES: dict[str, list[str]] = json.loads(
+    pathlib.Path(__file__).with_name("base_commands.json").read_text(encoding="utf-8")
+)
+
+#: In a minimal installation of Debian or EL, or built into the shell.
+BASE_COMMANDS = SHELL_WORDS | SHELLS | frozenset(name for names in _PACKAGES.values() for name in names)
+
+#: Programs of clusters and clouds: known as programs even where a sourced file may declare functions.
+WELL_KNOWN = SLURM_COMMANDS | word_set(
+    """
+    apptainer aws az beeond clush dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack pdsh podman
+    psql rocm-smi singularity
+    """
+)
+
+#: Their output is one word, whatever happens. Source: coreutils and util-linux.
+ONE_WORD = word_set(
+    """
+    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
+    getconf seq sum logname cksum md5sum sha256sum echo printf
+    """
+)
+
+#: Signals that end nothing in a program that expects them. Source: signal(7) and the daemons' own pages.
+MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23")
+
+#: Commands that list processes: by a look at all of them, or at those that use something.
+LISTS_PROCESSES = word_set("ps pgrep pidof")
+LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi")
+
+#: Commands that install: the words that say so. Source: their manual pages.
+_MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
+INSTALLERS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "tdnf"), word_set(_MANAGERS)),
+    "zypper": word_set("install in update up refresh"),
+    **dict.fromkeys(
+        [
+            "pip",
+            "pip3",
+            "pip2",
+            "conda",
+            "mamba",
+            "micromamba",
+            "snap",
+            "flatpak",
+            "gem",
+            "npm",
+            "cargo",
+            "go",
+            "apk",
+            "brew",
+            "spack",
+            "uv",
+        ],
+        word_set("install add upgrade"),
+    ),
+    "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
+    "dpkg": word_set("-i --install"),
+}
+
+
+# --------------------------------------------------------------------------------------------------------------- waits
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wait:
+    """One way in which a command keeps a script waiting."""
+
+    #: What the command does; its name comes before.
+    says: str = "has no time limit"
+    add: str
+    #: Options that set a limit, or that only ask (V(--version)).
+    bounds: str = ""
+    #: Only with one of these as first operands.
+    verbs: str = ""
+    #: Only with one of these options.
+    options: str = ""
+    #: Only where an operand looks like this: a regular expression.
+    operand: str = ""
+    #: Only with exactly so many operands.
+    operands: int | None = None
+    #: The limit may also stand in a variable of this name.
+    variable: str = ""
+    severity: Severity | None = None
+    source: str
+
+
+_ENDLESS = "never ends"
+_OWN_LIMITS = "waits as long as its own defaults say"
+_DRIVER = "hangs with its driver"
+_SSH = Wait(add="-o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
+_CONTAINER = (
+    Wait(
+        add="timeout 60, or --pull=never",
+        bounds="--pull=never",
+        verbs="run pull create build push",
+        source="docker-run(1), podman-run(1): a pull has no limit",
+    ),
+    Wait(says=_ENDLESS, add="timeout 60", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
+    Wait(
+        says=_ENDLESS,
+        add="timeout 60",
+        verbs="events stats",
+        bounds="--until --no-stream --stream",
+        source="docker-events(1), podman-stats(1)",
+    ),
+    Wait(says=_ENDLESS, add="timeout 60", verbs="logs", options="-f --follow", source="docker-logs(1)"),
+)
+_CLOUD = Wait(says=_OWN_LIMITS, add="timeout", severity="info", source="their own pages: 60 s and more a try")
+_GPU = Wait(
+    says=_DRIVER, add="timeout 30", severity="info", source="nvidia-smi(1); a GPU that is lost blocks the ioctl"
+)
+_PARALLEL = "the limit of a command that runs there is off by default"
+
+#: A command with the ways in which it waits; the first that fits is told.
+WAITS: dict[str, tuple[Wait, ...]] = {
+    # Clients.
+    "curl": (
+        Wait(add="--max-time 10", bounds="-m --max-time --connect-timeout -V --version", source="curl(1), --max-time"),
+    ),
+    "wget": (
+        Wait(
+            add="--timeout=10 --tries=1",
+            bounds="-T --timeout --connect-timeout --read-timeout -V --version",
+            source="wget(1): 20 tries of 900 s",
+        ),
+    ),
+    "psql": (
+        Wait(
+            add="PGCONNECT_TIMEOUT=5 and timeout 10",
+            variable="PGCONNECT_TIMEOUT",
+            bounds="-V --version",
+            source="libpq, connect_timeout: none",
+        ),
+    ),
+    "mysql": (
+        Wait(
+            add="--connect-timeout=5",
+            bounds="--connect-timeout --connect_timeout -V --version",
+            source="mysql(1), connect_timeout",
+        ),
+    ),
+    "mariadb": (
+        Wait(
+            add="--connect-timeout=5",
+            bounds="--connect-timeout --connect_timeout -V --version",
+            source="mariadb(1), connect_timeout",
+        ),
+    ),
+    "ssh": (dataclasses.replace(_SSH, bounds="-V -G"),),
+    "scp": (_SSH,),
+    "sftp": (_SSH,),
+    "rsync": (
+        Wait(
+            add="--timeout=10, or timeout",
+            bounds="--timeout --contimeout -V --version",
+            operand=r"^(?!/)[^/\s]*[^/\\\s]:|^rsync://",
+            source="rsync(1), --timeout: 0, none",
+        ),
+    ),
+    "nc": (Wait(add="-w 5", bounds="-w", source="nc(1), -w: none"),),
+    "ncat": (Wait(add="-w 5", bounds="-w --wait", source="ncat(1), -w"),),
+    "socat": (Wait(add="-T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
+    "telnet": (Wait(add="timeout 10", source="telnet(1)"),),
+    "ldapsearch": (Wait(add="-o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
+    "redis-cli": (Wait(add="timeout 10", bounds="-t --version", source="redis-cli: no limit of its own"),),
+    "showmount": (Wait(add="timeout 10", source="showmount(8)"),),
+    "kinit": (Wait(add="timeout 10", severity="info", source="krb5.conf(5): retries each server"),),
+    # Many nodes at once.
+    "pdsh": (Wait(add="-u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
+    "rpdcp": (Wait(add="timeout 30", source="rpdcp(1)"),),
+    "pdcp": (Wait(add="timeout 30", source="pdcp(1)"),),
+    "clush": (
+        Wait(add="-u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"),
+    ),
+    "psh": (Wait(add="timeout 30", source="xCAT's psh(1): no limit"),),
+    "xdsh": (Wait(add="-t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
+    "parallel-ssh": (Wait(add="-t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
+    "pssh": (Wait(add="-t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
+    "dsh": (Wait(add="timeout 30", source="dsh(1)"),),
+    "rsh": (Wait(add="timeout 10", source="rsh(1)"),),
+    "salt": (Wait(add="timeout 30", severity="info", source="salt(1), -t: asks again while a job runs"),),
+    # The board's controller.
+    "ipmitool": (
+        Wait(
+            says="waits for a board's controller that may be hung",
+            add="timeout 20",
+            bounds="-V -h",
+            source="ipmitool(1), -N and -R: for the network only",
+        ),
+    ),
+    "ipmi-sensors": (
+        Wait(
+            says="waits for a board's controller that may be hung",
+            add="timeout 20",
+            bounds="-V --version",
+            source="ipmi-sensors(8)",
+        ),
+    ),
+    "ipmipower": (
+        Wait(
+            says="waits for a board's controller that may be hung",
+            add="timeout 20",
+            bounds="-V --version",
+            source="ipmipower(8)",
+        ),
+    ),
+    "ipmiutil": (Wait(says="waits for a board's controller that may be hung", add="timeout 20", source="ipmiutil(8)"),),
+    "rpower": (
+        Wait(
+            says="waits for a board's controller that may be hung",
+            add="timeout 20",
+            bounds="-V --version",
+            source="xCAT's rpower(1)",
+        ),
+    ),
+    # Orchestration.
+    "kubectl": (
+        Wait(
+            add="--timeout=60s",
+            bounds="--timeout --dry-run",
+            verbs="drain delete",
+            source="kubectl drain, delete: --timeout=0s, no limit",
+        ),
+        Wait(
+            add="--timeout=60s",
+            bounds="--timeout --watch=false -w=false",
+            verbs="rollout",
+            operand="^status$",
+            source="kubectl rollout status: --timeout=0s, no limit",
+        ),
+        Wait(says=_ENDLESS, add="timeout 60", verbs="attach port-forward proxy", source="kubectl: until it is stopped"),
+        Wait(says=_ENDLESS, add="timeout 60", options="-w --watch", source="kubectl get --watch"),
+        Wait(says=_ENDLESS, add="timeout 60", verbs="logs", options="-f --follow", source="kubectl logs --follow"),
+        Wait(add="timeout 60", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"),
+        Wait(
+            says=_OWN_LIMITS,
+            add="--request-timeout=10s",
+            bounds="--request-timeout --timeout --client --dry-run",
+            severity="info",
+            source="kubectl: --request-timeout=0, no limit; wait: 30 s",
+        ),
+    ),
+    "docker": _CONTAINER,
+    "podman": _CONTAINER,
+    "nerdctl": _CONTAINER,
+    **dict.fromkeys(["aws", "az", "beeond", "gcloud", "oci", "openstack", "git", "gsutil", "azcopy"], (_CLOUD,)),
+    # Drivers and file systems: a call hangs in the kernel.
+    "nvidia-smi": (
+        Wait(says=_ENDLESS, add="timeout 30", options="-l --loop -lms --loop-ms", source="nvidia-smi(1), --loop"),
+        Wait(says=_ENDLESS, add="-c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"),
+        _GPU,
+    ),
+    "dcgmi": (
+        Wait(
+            says="takes minutes", add="timeout 300", verbs="diag", source="DCGM, diag: -r 2 takes minutes, -r 3 longer"
+        ),
+        Wait(says=_ENDLESS, add="-c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
+        _GPU,
+    ),
+    **dict.fromkeys(["rocm-smi", "amd-smi", "rocminfo", "xpu-smi", "hl-smi"], (_GPU,)),
+    "mount": (
+        Wait(
+            says="waits for a server that may be away",
+            add="timeout 30",
+            options="-t",
+            operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
+            source="nfs(5), retry: 2 minutes, and hard",
+        ),
+        Wait(
+            says="waits for a server that may be away",
+            add="timeout 30",
+            operand=r"^(?!/)[^\s/=,]+:/|^//[^/]+/|@(tcp|o2ib)\d*:/",
+            source="nfs(5), retry: 2 minutes, and hard",
+        ),
+        Wait(
+            says="waits for a server that may be away",
+            add="timeout 30",
+            bounds="-l --help -V --version -o --bind --move",
+            operands=1,
+            severity="info",
+            source="fstab(5) says what it is",
+        ),
+        Wait(
+            says="waits for servers that may be away",
+            add="timeout 30",
+            bounds="--fake",
+            options="-a --all",
+            source="mount(8), --all",
+        ),
+    ),
+    **dict.fromkeys(
+        ("mount.nfs", "mount.nfs4", "mount.cifs", "mount.lustre"),
+        (Wait(says="waits for a server that may be away", add="timeout 30", source="nfs(5), retry"),),
+    ),
+    "df": (
+        Wait(
+            says="hangs when any mounted server is away",
+            add="--local",
+            bounds="-l --local -x --exclude-type -t --type --version",
+            operands=0,
+            severity="info",
+            source="df(1): statfs() of each mount",
+        ),
+    ),
+    "lsof": (
+        Wait(
+            says="hangs when any mounted server is away",
+            add="-b -w, or timeout",
+            bounds="-b -p -i -v",
+            operands=0,
+            severity="info",
+            source="lsof(8), BLOCKS AND TIMEOUTS",
+        ),
+    ),
+    # What goes on until it is stopped.
+    "sleep": (Wait(says=_ENDLESS, add="a number", operand="^inf(inity)?$", source="sleep(1)"),),
+    "tail": (
+        Wait(says=_ENDLESS, add="timeout 10", options="-f -F --follow", bounds="--pid", source="tail(1), --follow"),
+    ),
+    "inotifywait": (Wait(add="--timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
+    "ping": (Wait(says=_ENDLESS, add="-c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "ping6": (Wait(says=_ENDLESS, add="-c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "journalctl": (Wait(says=_ENDLESS, add="timeout 10", options="-f --follow", source="journalctl(1), --follow"),),
+    "dmesg": (
+        Wait(says=_ENDLESS, add="timeout 10", options="-w --follow -W --follow-new", source="dmesg(1), --follow"),
+    ),
+    "watch": (
+        Wait(says=_ENDLESS, add="timeout 10", bounds="-g --chgexit -e --errexit -v --version", source="watch(1)"),
+    ),
+    "top": (Wait(says=_ENDLESS, add="-n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
+    "tcpdump": (Wait(says=_ENDLESS, add="-c 10 and timeout 10", bounds="-r -D --version", source="tcpdump(8)"),),
+    "vmstat": (
+        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
+    ),
+    "iostat": (
+        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"),
+    ),
+    "mpstat": (
+        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"),
+    ),
+    "udevadm": (Wait(says=_ENDLESS, add="timeout 10", verbs="monitor", source="udevadm(8)"),),
+    "flock": (
+        Wait(
+            says="waits for the lock as long as another process holds it",
+            add="-w 30",
+            bounds="-n --nonblock --nb -w --timeout --wait -u --unlock -V --version",
+            severity="info",
+            source="flock(1)",
+        ),
+    ),
+}
+
+
+def waits_of(name: str) -> tuple[Wait, ...]:
+    """The ways in which a command waits; none for those that do their work and end."""
+    return t.cast("tuple[Wait, ...]", WAITS.get(name, ()))
