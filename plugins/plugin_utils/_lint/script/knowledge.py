@@ -108,7 +108,8 @@ class Wait:
 
     #: What the command does; its name comes before.
     says: str = "has no time limit"
-    add: str
+    #: What to do about it.
+    mend: str
     #: Options that set a limit, or that only ask (V(--version)).
     bounds: str = ""
     #: Only with one of these as first operands.
@@ -122,33 +123,46 @@ class Wait:
     #: The limit may also stand in a variable of this name.
     variable: str = ""
     severity: Severity | None = None
+    #: Its own limits are long: a job cannot bear them, a host that starts can.
+    in_jobs_only: bool = False
     source: str
 
 
+#: How a script calls the job's owner, once variables of its own are followed.
+OWNER = r"SLURM_JOB_(USER|UID)\b"
+
+_OWNERS_PROFILE = "reads the profile of the job's owner, who can make it wait for ever"
+_PROFILE = "reads the profile of a login, which may wait for a server"
+_NO_LOGIN = "start no login shell, or put timeout 30 in front"
 _ENDLESS = "never ends"
 _OWN_LIMITS = "waits as long as its own defaults say"
 _DRIVER = "hangs with its driver"
-_SSH = Wait(add="-o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
+_SSH = Wait(mend="add -o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
 _CONTAINER = (
     Wait(
-        add="timeout 60, or --pull=never",
+        mend="put timeout 60 in front, or add --pull=never",
         bounds="--pull=never",
         verbs="run pull create build push",
         source="docker-run(1), podman-run(1): a pull has no limit",
     ),
-    Wait(says=_ENDLESS, add="timeout 60", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
+    Wait(says=_ENDLESS, mend="put timeout 60 in front", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
     Wait(
         says=_ENDLESS,
-        add="timeout 60",
+        mend="put timeout 60 in front",
         verbs="events stats",
         bounds="--until --no-stream --stream",
         source="docker-events(1), podman-stats(1)",
     ),
-    Wait(says=_ENDLESS, add="timeout 60", verbs="logs", options="-f --follow", source="docker-logs(1)"),
+    Wait(says=_ENDLESS, mend="put timeout 60 in front", verbs="logs", options="-f --follow", source="docker-logs(1)"),
 )
-_CLOUD = Wait(says=_OWN_LIMITS, add="timeout", severity="info", source="their own pages: 60 s and more a try")
+_CLOUD = Wait(
+    says=_OWN_LIMITS, mend="put timeout in front", severity="info", source="their own pages: 60 s and more a try"
+)
 _GPU = Wait(
-    says=_DRIVER, add="timeout 30", severity="info", source="nvidia-smi(1); a GPU that is lost blocks the ioctl"
+    says=_DRIVER,
+    mend="put timeout 30 in front",
+    severity="info",
+    source="nvidia-smi(1); a GPU that is lost blocks the ioctl",
 )
 _PARALLEL = "the limit of a command that runs there is off by default"
 
@@ -156,18 +170,23 @@ _PARALLEL = "the limit of a command that runs there is off by default"
 WAITS: dict[str, tuple[Wait, ...]] = {
     # Clients.
     "curl": (
-        Wait(add="--max-time 10", bounds="-m --max-time --connect-timeout -V --version", source="curl(1), --max-time"),
+        Wait(
+            mend="add --max-time 10",
+            bounds="-m --max-time --connect-timeout -V --version",
+            source="curl(1), --max-time",
+        ),
     ),
     "wget": (
         Wait(
-            add="--timeout=10 --tries=1",
+            mend="add --timeout=10 --tries=1",
             bounds="-T --timeout --connect-timeout --read-timeout -V --version",
+            in_jobs_only=True,
             source="wget(1): 20 tries of 900 s",
         ),
     ),
     "psql": (
         Wait(
-            add="PGCONNECT_TIMEOUT=5 and timeout 10",
+            mend="put PGCONNECT_TIMEOUT=5 and timeout 10 in front",
             variable="PGCONNECT_TIMEOUT",
             bounds="-V --version",
             source="libpq, connect_timeout: none",
@@ -175,14 +194,14 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     ),
     "mysql": (
         Wait(
-            add="--connect-timeout=5",
+            mend="add --connect-timeout=5",
             bounds="--connect-timeout --connect_timeout -V --version",
             source="mysql(1), connect_timeout",
         ),
     ),
     "mariadb": (
         Wait(
-            add="--connect-timeout=5",
+            mend="add --connect-timeout=5",
             bounds="--connect-timeout --connect_timeout -V --version",
             source="mariadb(1), connect_timeout",
         ),
@@ -192,39 +211,43 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "sftp": (_SSH,),
     "rsync": (
         Wait(
-            add="--timeout=10, or timeout",
+            mend="add --timeout=10",
             bounds="--timeout --contimeout -V --version",
             operand=r"^(?!/)[^/\s]*[^/\\\s]:|^rsync://",
             source="rsync(1), --timeout: 0, none",
         ),
     ),
-    "nc": (Wait(add="-w 5", bounds="-w", source="nc(1), -w: none"),),
-    "ncat": (Wait(add="-w 5", bounds="-w --wait", source="ncat(1), -w"),),
-    "socat": (Wait(add="-T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
-    "telnet": (Wait(add="timeout 10", source="telnet(1)"),),
-    "ldapsearch": (Wait(add="-o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
-    "redis-cli": (Wait(add="timeout 10", bounds="-t --version", source="redis-cli: no limit of its own"),),
-    "showmount": (Wait(add="timeout 10", source="showmount(8)"),),
-    "kinit": (Wait(add="timeout 10", severity="info", source="krb5.conf(5): retries each server"),),
-    # Many nodes at once.
-    "pdsh": (Wait(add="-u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
-    "rpdcp": (Wait(add="timeout 30", source="rpdcp(1)"),),
-    "pdcp": (Wait(add="timeout 30", source="pdcp(1)"),),
-    "clush": (
-        Wait(add="-u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"),
+    "nc": (Wait(mend="add -w 5", bounds="-w", source="nc(1), -w: none"),),
+    "ncat": (Wait(mend="add -w 5", bounds="-w --wait", source="ncat(1), -w"),),
+    "socat": (Wait(mend="add -T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
+    "telnet": (Wait(mend="put timeout 10 in front", source="telnet(1)"),),
+    "ldapsearch": (Wait(mend="add -o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
+    "redis-cli": (
+        Wait(mend="put timeout 10 in front", bounds="-t --version", source="redis-cli: no limit of its own"),
     ),
-    "psh": (Wait(add="timeout 30", source="xCAT's psh(1): no limit"),),
-    "xdsh": (Wait(add="-t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
-    "parallel-ssh": (Wait(add="-t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
-    "pssh": (Wait(add="-t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
-    "dsh": (Wait(add="timeout 30", source="dsh(1)"),),
-    "rsh": (Wait(add="timeout 10", source="rsh(1)"),),
-    "salt": (Wait(add="timeout 30", severity="info", source="salt(1), -t: asks again while a job runs"),),
+    "showmount": (Wait(mend="put timeout 10 in front", source="showmount(8)"),),
+    "kinit": (Wait(mend="put timeout 10 in front", severity="info", source="krb5.conf(5): retries each server"),),
+    # Many nodes at once.
+    "pdsh": (Wait(mend="add -u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
+    "rpdcp": (Wait(mend="put timeout 30 in front", source="rpdcp(1)"),),
+    "pdcp": (Wait(mend="put timeout 30 in front", source="pdcp(1)"),),
+    "clush": (
+        Wait(
+            mend="add -u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"
+        ),
+    ),
+    "psh": (Wait(mend="put timeout 30 in front", source="xCAT's psh(1): no limit"),),
+    "xdsh": (Wait(mend="add -t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
+    "parallel-ssh": (Wait(mend="add -t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
+    "pssh": (Wait(mend="add -t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
+    "dsh": (Wait(mend="put timeout 30 in front", source="dsh(1)"),),
+    "rsh": (Wait(mend="put timeout 10 in front", source="rsh(1)"),),
+    "salt": (Wait(mend="put timeout 30 in front", severity="info", source="salt(1), -t: asks again while a job runs"),),
     # The board's controller.
     "ipmitool": (
         Wait(
             says="waits for a board's controller that may be hung",
-            add="timeout 20",
+            mend="put timeout 20 in front",
             bounds="-V -h",
             source="ipmitool(1), -N and -R: for the network only",
         ),
@@ -232,7 +255,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "ipmi-sensors": (
         Wait(
             says="waits for a board's controller that may be hung",
-            add="timeout 20",
+            mend="put timeout 20 in front",
             bounds="-V --version",
             source="ipmi-sensors(8)",
         ),
@@ -240,16 +263,20 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "ipmipower": (
         Wait(
             says="waits for a board's controller that may be hung",
-            add="timeout 20",
+            mend="put timeout 20 in front",
             bounds="-V --version",
             source="ipmipower(8)",
         ),
     ),
-    "ipmiutil": (Wait(says="waits for a board's controller that may be hung", add="timeout 20", source="ipmiutil(8)"),),
+    "ipmiutil": (
+        Wait(
+            says="waits for a board's controller that may be hung", mend="put timeout 20 in front", source="ipmiutil(8)"
+        ),
+    ),
     "rpower": (
         Wait(
             says="waits for a board's controller that may be hung",
-            add="timeout 20",
+            mend="put timeout 20 in front",
             bounds="-V --version",
             source="xCAT's rpower(1)",
         ),
@@ -257,25 +284,38 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     # Orchestration.
     "kubectl": (
         Wait(
-            add="--timeout=60s",
+            mend="add --timeout=60s",
             bounds="--timeout --dry-run",
             verbs="drain delete",
             source="kubectl drain, delete: --timeout=0s, no limit",
         ),
         Wait(
-            add="--timeout=60s",
+            mend="add --timeout=60s",
             bounds="--timeout --watch=false -w=false",
             verbs="rollout",
             operand="^status$",
             source="kubectl rollout status: --timeout=0s, no limit",
         ),
-        Wait(says=_ENDLESS, add="timeout 60", verbs="attach port-forward proxy", source="kubectl: until it is stopped"),
-        Wait(says=_ENDLESS, add="timeout 60", options="-w --watch", source="kubectl get --watch"),
-        Wait(says=_ENDLESS, add="timeout 60", verbs="logs", options="-f --follow", source="kubectl logs --follow"),
-        Wait(add="timeout 60", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 60 in front",
+            verbs="attach port-forward proxy",
+            source="kubectl: until it is stopped",
+        ),
+        Wait(says=_ENDLESS, mend="put timeout 60 in front", options="-w --watch", source="kubectl get --watch"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 60 in front",
+            verbs="logs",
+            options="-f --follow",
+            source="kubectl logs --follow",
+        ),
+        Wait(
+            mend="put timeout 60 in front", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"
+        ),
         Wait(
             says=_OWN_LIMITS,
-            add="--request-timeout=10s",
+            mend="add --request-timeout=10s",
             bounds="--request-timeout --timeout --client --dry-run",
             severity="info",
             source="kubectl: --request-timeout=0, no limit; wait: 30 s",
@@ -287,35 +327,45 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     **dict.fromkeys(["aws", "az", "beeond", "gcloud", "oci", "openstack", "git", "gsutil", "azcopy"], (_CLOUD,)),
     # Drivers and file systems: a call hangs in the kernel.
     "nvidia-smi": (
-        Wait(says=_ENDLESS, add="timeout 30", options="-l --loop -lms --loop-ms", source="nvidia-smi(1), --loop"),
-        Wait(says=_ENDLESS, add="-c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 30 in front",
+            options="-l --loop -lms --loop-ms",
+            source="nvidia-smi(1), --loop",
+        ),
+        Wait(
+            says=_ENDLESS, mend="add -c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"
+        ),
         _GPU,
     ),
     "dcgmi": (
         Wait(
-            says="takes minutes", add="timeout 300", verbs="diag", source="DCGM, diag: -r 2 takes minutes, -r 3 longer"
+            says="takes minutes",
+            mend="put timeout 300 in front",
+            verbs="diag",
+            source="DCGM, diag: -r 2 takes minutes, -r 3 longer",
         ),
-        Wait(says=_ENDLESS, add="-c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
+        Wait(says=_ENDLESS, mend="add -c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
         _GPU,
     ),
     **dict.fromkeys(["rocm-smi", "amd-smi", "rocminfo", "xpu-smi", "hl-smi"], (_GPU,)),
     "mount": (
         Wait(
             says="waits for a server that may be away",
-            add="timeout 30",
+            mend="put timeout 30 in front",
             options="-t",
             operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
             source="nfs(5), retry: 2 minutes, and hard",
         ),
         Wait(
             says="waits for a server that may be away",
-            add="timeout 30",
+            mend="put timeout 30 in front",
             operand=r"^(?!/)[^\s/=,]+:/|^//[^/]+/|@(tcp|o2ib)\d*:/",
             source="nfs(5), retry: 2 minutes, and hard",
         ),
         Wait(
             says="waits for a server that may be away",
-            add="timeout 30",
+            mend="put timeout 30 in front",
             bounds="-l --help -V --version -o --bind --move",
             operands=1,
             severity="info",
@@ -323,7 +373,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
         ),
         Wait(
             says="waits for servers that may be away",
-            add="timeout 30",
+            mend="put timeout 30 in front",
             bounds="--fake",
             options="-a --all",
             source="mount(8), --all",
@@ -331,12 +381,12 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     ),
     **dict.fromkeys(
         ("mount.nfs", "mount.nfs4", "mount.cifs", "mount.lustre"),
-        (Wait(says="waits for a server that may be away", add="timeout 30", source="nfs(5), retry"),),
+        (Wait(says="waits for a server that may be away", mend="put timeout 30 in front", source="nfs(5), retry"),),
     ),
     "df": (
         Wait(
             says="hangs when any mounted server is away",
-            add="--local",
+            mend="add --local",
             bounds="-l --local -x --exclude-type -t --type --version",
             operands=0,
             severity="info",
@@ -346,7 +396,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "lsof": (
         Wait(
             says="hangs when any mounted server is away",
-            add="-b -w, or timeout",
+            mend="add -b -w",
             bounds="-b -p -i -v",
             operands=0,
             severity="info",
@@ -354,36 +404,75 @@ WAITS: dict[str, tuple[Wait, ...]] = {
         ),
     ),
     # What goes on until it is stopped.
-    "sleep": (Wait(says=_ENDLESS, add="a number", operand="^inf(inity)?$", source="sleep(1)"),),
+    "sleep": (Wait(says=_ENDLESS, mend="name a number", operand="^inf(inity)?$", source="sleep(1)"),),
     "tail": (
-        Wait(says=_ENDLESS, add="timeout 10", options="-f -F --follow", bounds="--pid", source="tail(1), --follow"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 10 in front",
+            options="-f -F --follow",
+            bounds="--pid",
+            source="tail(1), --follow",
+        ),
     ),
-    "inotifywait": (Wait(add="--timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
-    "ping": (Wait(says=_ENDLESS, add="-c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
-    "ping6": (Wait(says=_ENDLESS, add="-c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
-    "journalctl": (Wait(says=_ENDLESS, add="timeout 10", options="-f --follow", source="journalctl(1), --follow"),),
+    "inotifywait": (Wait(mend="add --timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
+    "ping": (Wait(says=_ENDLESS, mend="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "ping6": (Wait(says=_ENDLESS, mend="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "journalctl": (
+        Wait(says=_ENDLESS, mend="put timeout 10 in front", options="-f --follow", source="journalctl(1), --follow"),
+    ),
     "dmesg": (
-        Wait(says=_ENDLESS, add="timeout 10", options="-w --follow -W --follow-new", source="dmesg(1), --follow"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 10 in front",
+            options="-w --follow -W --follow-new",
+            source="dmesg(1), --follow",
+        ),
     ),
     "watch": (
-        Wait(says=_ENDLESS, add="timeout 10", bounds="-g --chgexit -e --errexit -v --version", source="watch(1)"),
+        Wait(
+            says=_ENDLESS,
+            mend="put timeout 10 in front",
+            bounds="-g --chgexit -e --errexit -v --version",
+            source="watch(1)",
+        ),
     ),
-    "top": (Wait(says=_ENDLESS, add="-n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
-    "tcpdump": (Wait(says=_ENDLESS, add="-c 10 and timeout 10", bounds="-r -D --version", source="tcpdump(8)"),),
+    "top": (Wait(says=_ENDLESS, mend="add -n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
+    "tcpdump": (Wait(says=_ENDLESS, mend="put timeout 10 in front", bounds="-r -D --version", source="tcpdump(8)"),),
     "vmstat": (
-        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
+        Wait(says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
     ),
     "iostat": (
-        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"),
+        Wait(
+            says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"
+        ),
     ),
     "mpstat": (
-        Wait(says=_ENDLESS, add="a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"),
+        Wait(
+            says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"
+        ),
     ),
-    "udevadm": (Wait(says=_ENDLESS, add="timeout 10", verbs="monitor", source="udevadm(8)"),),
+    "udevadm": (Wait(says=_ENDLESS, mend="put timeout 10 in front", verbs="monitor", source="udevadm(8)"),),
+    # A login reads profiles, which their owner can make wait for ever.
+    "su": (
+        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="- -l --login", operand=OWNER, source="su(1), --login"),
+        Wait(says=_PROFILE, mend=_NO_LOGIN, options="- -l --login", severity="info", source="su(1), --login"),
+    ),
+    "runuser": (
+        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="- -l --login", operand=OWNER, source="runuser(1), --login"),
+        Wait(says=_PROFILE, mend=_NO_LOGIN, options="- -l --login", severity="info", source="runuser(1), --login"),
+    ),
+    "sudo": (
+        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="-i --login", operand=OWNER, source="sudo(8), --login"),
+        Wait(says=_PROFILE, mend=_NO_LOGIN, options="-i --login", severity="info", source="sudo(8), --login"),
+    ),
+    **dict.fromkeys(
+        ("bash", "sh", "ksh", "zsh"),
+        (Wait(says=_PROFILE, mend=_NO_LOGIN, options="-l --login", severity="info", source="bash(1), INVOCATION"),),
+    ),
     "flock": (
         Wait(
             says="waits for the lock as long as another process holds it",
-            add="-w 30",
+            mend="add -w 30",
             bounds="-n --nonblock --nb -w --timeout --wait -u --unlock -V --version",
             severity="info",
             source="flock(1)",

@@ -267,7 +267,8 @@ class Loop:
     node: Node
     #: What stands between while and done.
     text: str
-    #: The sequence number of its end.
+    #: The sequence numbers of its body, which follows the condition, and of its end.
+    body: int
     end: int
 
 

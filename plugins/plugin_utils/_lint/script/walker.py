@@ -229,11 +229,12 @@ class Walker:
         mark = self.tick()
         inner = dataclasses.replace(context, loops=(*context.loops, mark))
         self.statements(node.get("Cond"), unit, dataclasses.replace(inner, tested=True))
+        body = self.tick()
         self._guard(self.guards.when_all(node.get("Cond"), not node.get("Until")), inner)
         self.statements(node.get("Do"), unit, inner)
         line, column = unit.place(node)
         text = unit.source[node["Pos"]["Offset"] : node["End"]["Offset"]].decode("utf-8", "replace")
-        self.program.loops.append(Loop(mark, line, column, context, node, text, self.tick()))
+        self.program.loops.append(Loop(mark, line, column, context, node, text, body, self.tick()))
 
     def _for_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         mark = self.tick()

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing as t
 
@@ -104,6 +105,17 @@ def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     return []
 
 
+def own_words(call: Call) -> tuple[Word, ...]:
+    """The command and its own words, without those of the program that it runs."""
+    if call.name == "runuser" and not call.has_option("-u", "--user"):
+        # As su has it: the user is an operand.
+        return call.words
+    if call.name in SHELLS:
+        own = itertools.takewhile(lambda word: word.shown.startswith("-"), call.arguments)
+        return (call.words[0], *own)
+    return call.words[: _own_length(call)[0]] if call.name in _WRAPPERS else call.words
+
+
 def _after(call: Call, option: str) -> Word | None:
     """The word that follows an option."""
     for word, following in zip(call.arguments, call.arguments[1:], strict=False):
@@ -124,8 +136,20 @@ def _executed_by_find(call: Call) -> list[Inner]:
 
 def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     """The command behind the options and operands of a wrapper."""
-    valued, operands = _WRAPPERS[call.name]
-    with_value = set(valued.split())
+    words = call.words
+    position, user = _own_length(call)
+    bound = None
+    if call.name == "timeout":
+        bound = (seconds(resolve(words[position]).shown) if position < len(words) else None) or 0.0
+    rest = words[position + _WRAPPERS[call.name][1] :]
+    if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
+        return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
+    return [Inner(rest, user=user, bound=bound)] if rest else []
+
+
+def _own_length(call: Call) -> tuple[int, str | None]:
+    """The number of words before the operands of a wrapper, and the user that they name."""
+    with_value = set(_WRAPPERS[call.name][0].split())
     words = call.words
     user = "root" if call.name == "sudo" else None
     position = 1
@@ -135,19 +159,18 @@ def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
             position += 1
             break
         if text.startswith("-") and text != "-":
-            if call.name in ("sudo", "runuser", "doas") and text in ("-u", "--user") and position + 1 < len(words):
+            # sudo -iu name
+            takes_user = text == "--user" or re.fullmatch("-[A-Za-z]*u", text) is not None
+            if call.name in ("sudo", "runuser", "doas") and takes_user and position + 1 < len(words):
                 user = words[position + 1].shown
+                position += 1
             elif call.name == "sudo" and text.startswith("--user="):
                 user = text.removeprefix("--user=")
-            position += 2 if text in with_value else 1
+            elif text in with_value:
+                position += 1
+            position += 1
         elif call.name in ("sudo", "env", "doas", "systemd-run") and _ASSIGNMENT.match(text):
             position += 1
         else:
             break
-    bound = None
-    if call.name == "timeout":
-        bound = (seconds(resolve(words[position]).shown) if position < len(words) else None) or 0.0
-    rest = words[position + operands :]
-    if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
-        return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
-    return [Inner(rest, user=user, bound=bound)] if rest else []
+    return position, user

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 import subprocess
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine, knowledge
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import cache, engine, knowledge
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 
 
@@ -46,9 +47,18 @@ def test_what_a_minimal_installation_has_is_a_base_command(name: str) -> None:
     assert name in knowledge.BASE_COMMANDS
 
 
+def test_another_table_of_base_commands_is_another_version_of_the_linter(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = pathlib.Path.read_bytes
+    before = cache.engine_version()
+    monkeypatch.setattr(
+        pathlib.Path, "read_bytes", lambda self: read(self) + b" " * (self.name == "base_commands.json")
+    )
+    assert cache.engine_version() != before
+
+
 def test_every_wait_has_a_source_and_a_remedy() -> None:
     waits = [wait for found in knowledge.WAITS.values() for wait in found]
-    assert all(wait.source and wait.add and wait.says for wait in waits)
+    assert all(wait.source and wait.mend and wait.says for wait in waits)
 
 
 def test_all_commands_that_are_found_through_path_are_named() -> None:
