@@ -68,6 +68,10 @@ MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23
 LISTS_PROCESSES = word_set("ps pgrep pidof")
 LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi")
 
+#: Options that select by a relation to a process, not by name. Source: pgrep(1), ps(1).
+PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")
+PS_NARROWS = word_set("--ppid -p --pid -q -s -g --sid -t --tty")
+
 #: Commands that install: the words that say so. Source: their manual pages.
 _MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
 INSTALLERS: dict[str, frozenset[str]] = {
