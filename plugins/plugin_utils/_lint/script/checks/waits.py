@@ -24,7 +24,6 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
     """unbounded-wait: what waits for a server, a driver, a lock or a user; loops without a limit."""
     waits = bool(subject.program.named("wait"))
     for call in subject.program.calls:
-        # What is left in the background is another matter: background-process.
         if call.context.bound is not None or (call.context.background and not waits):
             continue
         wait = _wait(subject, call)
