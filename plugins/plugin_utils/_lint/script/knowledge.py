@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import typing as t
 
 from ..core.model import Severity
 from .model import word_set
@@ -487,4 +486,4 @@ WAITS: dict[str, tuple[Wait, ...]] = {
 
 def waits_of(name: str) -> tuple[Wait, ...]:
     """The ways in which a command waits; none for those that do their work and end."""
-    return t.cast("tuple[Wait, ...]", WAITS.get(name, ()))
+    return WAITS.get(name, ())

@@ -15,7 +15,7 @@ import typing as t
 from ...core.model import Hit, hit_at
 from ..knowledge import Wait, waits_of
 from ..model import word_set
-from ..program import Assignment, Call, Loop
+from ..program import Assignment, Call, Loop, Word
 from ..subject import Subject
 from ..wrappers import own_words, seconds
 
@@ -51,13 +51,22 @@ def _wait(subject: Subject, call: Call) -> Wait | None:
 
 def _waits(subject: Subject, call: Call, wait: Wait) -> bool:
     """Whether a call waits in this way, and nothing sets a limit."""
+    return all(
+        _goes_unbounded(subject, dataclasses.replace(call, words=words), wait) for words in _forms(subject, call)
+    )
+
+
+def _forms(subject: Subject, call: Call) -> list[tuple[Word, ...]]:
+    """The words of a command, without those of a program that it runs, in every form that they can take."""
     own = dataclasses.replace(call, words=own_words(call))
-    resolved = [subject.program.resolve(word, call).shown for word in own.arguments]
-    # An option and its value may stand in one variable: $opts.
-    texts = [text for word in resolved for text in word.split() or [""]]
+    return [(call.words[0], *arguments) for arguments in subject.values.arguments(own)]
+
+
+def _goes_unbounded(subject: Subject, call: Call, wait: Wait) -> bool:
+    texts = call.texts
     operands = [text for text in texts if not text.startswith("-")]
     bounds = wait.bounds.split()
-    if {"--help", *bounds}.intersection(texts) or own.has_option(*bounds):
+    if call.has_option("--help", *bounds):
         return False
     if re.search(r"(?i)(connect|net|op)_?timeout|retry=", " ".join((*texts, *call.environment))):
         return False
@@ -67,7 +76,7 @@ def _waits(subject: Subject, call: Call, wait: Wait) -> bool:
     verbs = operands[: 2 if texts[:1] and texts[0].startswith("-") else 1]
     return (
         (not wait.verbs or bool(set(verbs) & set(wait.verbs.split())))
-        and (not wait.options or own.has_option(*wait.options.split()))
+        and (not wait.options or call.has_option(*wait.options.split()))
         and (not wait.operand or any(re.search(wait.operand, text) for text in operands))
         and (wait.operands is None or len(operands) == wait.operands)
     )
