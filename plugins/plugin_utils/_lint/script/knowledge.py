@@ -56,7 +56,7 @@ WELL_KNOWN = SLURM_COMMANDS | word_set(
 ONE_WORD = word_set(
     """
     wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
-    getconf seq sum logname cksum md5sum sha256sum echo printf
+    getconf seq sum logname cksum md5sum sha256sum
     """
 )
 

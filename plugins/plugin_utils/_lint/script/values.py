@@ -19,6 +19,7 @@ import re
 import typing as t
 
 from .environment import SESSION_VARIABLES, Surroundings
+from .knowledge import ONE_WORD
 from .model import word_set
 from .program import Assignment, Call, Context, Moment, Piece, Point, Program, Word
 
@@ -42,14 +43,6 @@ _SHELL_OWN = word_set(
     $ ! ? # - _ 0 UID EUID BASHPID HOSTNAME HOSTTYPE MACHTYPE OSTYPE RANDOM SRANDOM SECONDS PPID PWD SHLVL IFS OPTIND
     LINENO REPLY OPTARG MAPFILE BASH_REMATCH COLUMNS LINES BASH BASH_VERSION BASH_VERSINFO BASH_SOURCE BASH_SUBSHELL BASH_COMMAND FUNCNAME PIPESTATUS EPOCHSECONDS
     EPOCHREALTIME SHELLOPTS BASHOPTS OLDPWD GROUPS PATH
-    """
-)
-
-#: Their output is one word, whatever happens.
-ONE_WORD = word_set(
-    """
-    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
-    getconf seq sum logname cksum md5sum sha256sum
     """
 )
 
