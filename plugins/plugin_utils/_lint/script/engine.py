@@ -37,6 +37,7 @@ from .checks import (
     node_wide,
     output,
     permissions,
+    protocol,
     quoting,
     records,
     redirections,
@@ -74,6 +75,7 @@ _CHECKS = tuple(
         waits,
         exit_codes,
         output,
+        protocol,
         redirections,
         sure_mistakes,
     )
