@@ -19,6 +19,7 @@ from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
     check_files,
+    foreign_variables,
     other_languages,
     parser,
     shellcheck,
@@ -243,7 +244,11 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
     program = one.shebang.program
     if program in parser.DIALECTS:
         return _shell_hits(one.script, text, one.shebang, options)
-    hits = list(other_languages.check(program, text))
+    where = surroundings(one.script.hook)
+    hits = [
+        *other_languages.check(program, text),
+        *foreign_variables.check(program, text, where, options.slurm_version),
+    ]
     for line, command in other_languages.python_commands(text) if program.startswith("python") else ():
         inner = _shell_hits(one.script, command.encode(), one.shebang, options)
         hits.extend(dataclasses.replace(hit, line=line, column=1) for hit in inner if hit.rule in _COMMAND_RULES)

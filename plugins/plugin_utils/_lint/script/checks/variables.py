@@ -14,12 +14,13 @@ import typing as t
 from ...core.model import Hit, hit_at
 from ...core.nearest import nearest
 from .. import environment
+from ..environment import Surroundings
 from ..model import word_set
 from ..program import Use, Word
 from ..subject import Subject
 from .vocabulary import HAS_DEFAULT
 
-#: Every name that Slurm uses in some hook; another SLURM_ name may be the site's own.
+#: Every name that Slurm uses in some hook.
 _SLURM_NAMES = frozenset(name for table in environment.VARIABLES.values() for name in table)
 
 #: What bash sets by itself, or reads.
@@ -61,7 +62,7 @@ def _never_here(subject: Subject, use: Use) -> Hit | None:
         # sudo, su and runuser set them for the program that they run.
         if use.operator in HAS_DEFAULT or use.probing or use.context.user is not None:
             return None
-    elif name not in _SLURM_NAMES and not _like_slurm(name):
+    elif not is_slurms(name):
         return None
     if use.asking and variable is None:
         # A script that serves several hooks asks so which one it is in.
@@ -76,8 +77,11 @@ def _never_here(subject: Subject, use: Use) -> Hit | None:
     return hit_at("variable-not-set", use, f"{name} is not set in {where.name}{_near(subject, name)}")
 
 
-def _like_slurm(name: str) -> bool:
-    return bool(re.match(r"SLURM_(JOB|ARRAY|STEP|TASK|CPUS|GPUS|MEM|NTASKS)_[A-Z]+(_[A-Z]+)?$", name))
+def is_slurms(name: str) -> bool:
+    """Whether Slurm uses a name in some hook, or would; another SLURM_ name may be the site's own."""
+    return name in _SLURM_NAMES or bool(
+        re.match(r"SLURM_(JOB|ARRAY|STEP|TASK|CPUS|GPUS|MEM|NTASKS)_[A-Z]+(_[A-Z]+)?$", name)
+    )
 
 
 def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
@@ -105,19 +109,19 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
         return None
     if name in where.variables or name in environment.SESSION_VARIABLES or not _may_be_forgotten(subject, use):
         return None
-    near = _near(subject, name)
-    if program.sets_unknown and not (near and name.startswith("SLURM")):
+    hint = _near(subject, name)
+    if program.sets_unknown and not (hint and name.startswith("SLURM")):
         return None
     if name in program.declared or any(name in call.environment or name in call.literals for call in program.calls):
         return None
-    message = f"neither the script nor {where.name} sets {name}{near}"
+    message = f"neither the script nor {where.name} sets {name}{hint}"
     if any(_is_only(write.target, name) and write.target.line == use.line for write in program.writes):
         return hit_at("variable-not-set", use, f"{message}; the redirection fails, and the command does not run")
     # A switch such as $DEBUG may be meant for a run by hand, and ${BIN}squeue is a command without BIN too.
     leading = [call.words[0] for call in program.calls if any(piece.text == name for piece in call.words[0].pieces[:1])]
     is_switch = any(test.line == use.line for test in program.tests) or bool(leading)
     is_prefix = any(len(word.pieces) > 1 for word in leading)
-    return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not near) else None)
+    return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not hint) else None)
 
 
 def _may_be_forgotten(subject: Subject, use: Use) -> bool:
@@ -134,11 +138,15 @@ def _is_only(word: Word, name: str) -> bool:
     return len(word.pieces) == 1 and word.pieces[0].kind == "variable" and word.pieces[0].text == name
 
 
-def _near(subject: Subject, name: str) -> str:
-    """A hint at the name that was probably meant, of those that the script or the hook sets."""
-    known = {n for n, variable in subject.where.variables.items() if variable.known_to(subject.slurm_version)}
+def near(name: str, where: Surroundings, version: str | None, others: t.Iterable[str] = ()) -> str:
+    """A hint at the name that was probably meant, of those that the hook or the script sets."""
+    known = {known for known, variable in where.variables.items() if variable.known_to(version)}
     # Slurm's names resemble each other: SLURM_JOB_STDOUT is not meant for SLURM_JOB_ACCOUNT.
-    return nearest(name, sorted(known | set(subject.program.assignments)), cutoff=0.88) if len(name) > 3 else ""
+    return nearest(name, sorted(known | set(others)), cutoff=0.88) if len(name) > 3 else ""
+
+
+def _near(subject: Subject, name: str) -> str:
+    return near(name, subject.where, subject.slurm_version, subject.program.assignments)
 
 
 def _too_early(subject: Subject, use: Use) -> Hit | None:
