@@ -157,8 +157,13 @@ def _softened(subject: Subject, at: Point, severity: Severity | None) -> Severit
 def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | None:
     if {"unshare", "nsenter", "chroot", "ssh"} & set(call.via):
         return None
-    resolved = [subject.values.known(word, call).shown for word in call.arguments]
-    text = f" {' '.join(resolved)} "
+    ways = ([word.shown for word in words] for words in subject.values.arguments(call))
+    return next((found for words in ways if (found := _done(subject, call, words)) is not None), None)
+
+
+def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity | None] | None:
+    """What a command with these arguments does to everybody."""
+    text = f" {' '.join(words)} "
     for action in _ACTIONS:
         if call.name in action.commands and re.search(action.pattern, text) and not re.search(action.unless, text):
             narrowed = _is_the_job_s(subject, call) or _was_down(subject, call)
@@ -169,11 +174,11 @@ def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | 
         if call.name in action.commands and re.search(action.pattern, text) and _all_are_listed(subject, call):
             return action.what, None
     if call.name == "umount":
-        fixed = [word for word in resolved if re.fullmatch(r"/[\w./-]*", word)]
+        fixed = [word for word in words if re.fullmatch(r"/[\w./-]*", word)]
         if fixed and not _mounted_here(subject, fixed, call):
             return "unmounts what other jobs use", None
     if call.name == "rm" and not call.has_option("-r", "-R", "--recursive"):
-        shared = next((word for word in resolved if _SHARED.search(word)), None)
+        shared = next((word for word in words if _SHARED.search(word)), None)
         if shared is not None:
             return "removes the files of every job", None
     return None

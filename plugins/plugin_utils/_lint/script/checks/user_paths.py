@@ -17,7 +17,7 @@ from .. import environment
 from ..model import word_set
 from ..program import Call, Piece, Point, Word, Write
 from ..subject import Subject
-from .vocabulary import OWNER, fed_by, is_other_user, origins
+from .vocabulary import OWNER, is_other_user, origins, sources
 
 #: Commands that change what they name: which operands (a slice), and whether a link at the end is followed.
 _CHANGES: dict[str, tuple[slice, bool]] = {
@@ -146,13 +146,27 @@ def _without(word: Word, length: int) -> Word:
 
 def _control(subject: Subject, word: Word, at: Point, gifts: t.Sequence[_Gift]) -> _Control | None:
     """The user's power over a path, None where he has none."""
-    for resolved in subject.values.forms(word, at):
+    for resolved in subject.values.forms(_placed(subject, word, at), at):
         found = _chosen(subject, resolved, at) or _below_home(subject, resolved, at) or _below_gift(resolved, at, gifts)
         if found is None and isinstance(at, Call) and (at.name in _RUNS or at.words[0] is word):
             found = _below_shared(subject, resolved, at)
         if found is not None:
             return found
     return None
+
+
+def _placed(subject: Subject, word: Word, at: Point) -> Word:
+    """A relative path behind the directory that the script went to before."""
+    first = word.pieces[0] if word.pieces else None
+    if first is None or first.kind != "text" or first.text.startswith(("/", "~", "&")):
+        return word
+    if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
+        return word
+    for call in reversed(subject.program.named("cd", "pushd")):
+        if call.context.function == at.context.function and call.sequence < at.sequence and call.arguments:
+            target = call.arguments[-1]
+            return dataclasses.replace(word, pieces=(*target.pieces, Piece("text", "/"), *word.pieces))
+    return word
 
 
 def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control | None:
@@ -165,18 +179,15 @@ def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control
         or not depth
     ):
         return None
-    program = subject.program
-    if first.text in environment.USER_TEXT and not program.assignments.get(first.text):
+    if first.text in environment.USER_TEXT and any(
+        d.assignment is None for d in subject.values.definitions(first.text, at)
+    ):
         return _Control(f"{_CHOSEN} it (${first.text})", _ANY)
     inner: list[tuple[Word, Point]] = []
     commands = list(first.commands)
-    for assignment in subject.values.assignments(first.text, at) if first.kind == "variable" else ():
-        inner += [(part, assignment) for part in (assignment.value, *assignment.items) if part is not None]
-        if assignment.kind == "read":
-            commands += fed_by(program, assignment)
-            inner += [
-                (redirect.target, assignment) for redirect in assignment.context.redirects if "<" in redirect.operator
-            ]
+    for source, words, pieces in sources(subject, first, at) if first.kind == "variable" else ():
+        inner += [(part, source) for part in words]
+        commands += [call for piece in pieces for call in piece.commands]
     for call in commands:
         if is_other_user(call) and OWNER.search(call.context.user or ""):
             return _Control("a shell of the job's owner printed it", _ANY)
@@ -262,6 +273,9 @@ def _gifts(subject: Subject) -> t.Iterator[_Gift]:
                 path = resolved.shown.rstrip("/")
                 if path and not path.endswith("*"):
                     yield _Gift(path, call.line, call.sequence, call.context.function)
+                    # Where the function was called, too: after the last time.
+                    for site in program.called.get(call.context.function or "", ())[-1:]:
+                        yield _Gift(path, call.line, site.sequence, site.context.function)
 
 
 def _is_owner(subject: Subject, *words: Word, at: Call) -> bool:

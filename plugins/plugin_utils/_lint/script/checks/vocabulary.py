@@ -52,15 +52,28 @@ def origins(subject: Subject, word: Word, at: Point) -> t.Iterator[Piece]:
             rest.extend((argument, call) for call in piece.commands for argument in call.words)
             if piece.operand is not None:
                 rest.append((piece.operand, where))
-            for assignment in subject.values.assignments(piece.text, where) if piece.kind == "variable" else ():
-                # Each of them once: x="$x/y" would go round in circles.
-                if assignment.sequence in seen:
-                    continue
-                seen.add(assignment.sequence)
-                rest.extend((part, assignment) for part in (*assignment.items, assignment.value) if part is not None)
-                if assignment.kind == "read":
-                    yield Piece("command", "", commands=tuple(fed_by(subject.program, assignment)))
-                    rest.extend((redirect.target, assignment) for redirect in assignment.context.redirects)
+            if piece.kind == "variable":
+                for source, words, pieces in sources(subject, piece, where):
+                    # Each of them once: x="$x/y" would go round in circles.
+                    if source.sequence not in seen:
+                        seen.add(source.sequence)
+                        yield from pieces
+                        rest.extend((part, source) for part in words)
+
+
+def sources(subject: Subject, variable: Piece, at: Point) -> t.Iterator[tuple[Point, list[Word], list[Piece]]]:
+    """What gave a variable its value: the place, the words there, and the commands whose output was read."""
+    if variable.text.isdigit():
+        for call in subject.values.calls_of(at.context.function):
+            yield call, list(call.words[int(variable.text) :][:1]), []
+    for assignment in subject.values.assignments(variable.text, at):
+        words = [part for part in (*assignment.items, assignment.value) if part is not None]
+        if assignment.kind != "read":
+            yield assignment, words, []
+            continue
+        fed = [redirect.target for redirect in assignment.context.redirects if "<" in redirect.operator]
+        commands = tuple(fed_by(subject.program, assignment))
+        yield assignment, fed, [Piece("command", "", commands=commands)]
 
 
 def fed_by(program: Program, at: Point) -> list[Call]:
