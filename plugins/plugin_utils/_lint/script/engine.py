@@ -29,6 +29,7 @@ from . import (
 )
 from .catalogue import RULES
 from .checks import (
+    arithmetic,
     commands,
     deletion,
     evaluation,
@@ -75,6 +76,7 @@ _CHECKS = tuple(
         secrets,
         waits,
         exit_codes,
+        arithmetic,
         output,
         protocol,
         redirections,

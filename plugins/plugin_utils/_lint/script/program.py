@@ -38,6 +38,8 @@ class Piece:
     index: str = ""
     #: Something made sure that it is not empty.
     is_sure: bool = False
+    #: What $((...)) works out.
+    expression: Node | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +196,8 @@ class Assignment:
     takes_the_rest: bool = False
     #: += : what the variable has stays in it.
     added: bool = False
+    #: What an arithmetic command works out for it.
+    expression: Node | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +237,19 @@ class Test:
     line: int
     column: int
     context: Context
+    sequence: int
     node: Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Operand:
+    """An expansion in arithmetic that must leave something: 2 * $x."""
+
+    piece: Piece
+    line: int
+    column: int
+    context: Context
+    sequence: int
 
 
 class Point(t.Protocol):
@@ -294,6 +310,7 @@ class Program:
         self.writes: list[Write] = []
         self.redirects: list[Redirect] = []
         self.tests: list[Test] = []
+        self.operands: list[Operand] = []
         #: The file only declares functions, for other scripts to call.
         self.is_library = False
         #: Names that are declared without a value, or that a redirection sets.

@@ -453,6 +453,10 @@ class Values:
             return False
         return not self.program.sets_unknown
 
+    def is_from_hook(self, name: str) -> bool:
+        """Whether the hook may set a variable."""
+        return self.where is None or name in self.where.variables or self.program.sets_unknown
+
     def _says_nothing(self, commands: t.Sequence[Call], by_hand: bool, seen: frozenset[int]) -> bool:
         """Whether commands may print nothing: by the last of them, whose output it is."""
         last = _last(commands)
@@ -520,6 +524,13 @@ def _last(commands: t.Sequence[Call]) -> Call | None:
     """The command whose output is that of a list of commands."""
     ends = [c for c in commands if c.context.pipeline is None or c.context.pipeline[1] == c.context.pipeline[2] - 1]
     return (ends or list(commands))[-1] if commands else None
+
+
+def counts(call: Call) -> bool:
+    """Whether a command prints a number that is not negative."""
+    if call.name in ("grep", "egrep", "fgrep", "zgrep"):
+        return call.has_option("-c", "--count")
+    return call.name in ("wc", "nproc") or (call.name in ("awk", "gawk", "mawk") and "print NR" in " ".join(call.texts))
 
 
 def prints_one_word(call: Call) -> bool:

@@ -17,7 +17,7 @@ from . import wrappers
 from .guards import Guards
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
-from .program import Assignment, Call, Context, Loop, Moment, Piece, Program, Redirect, Test, Use, Word, Write
+from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
 from .values import Values
 
 #: The kinds of nodes are CamelCase; the methods that walk them are not.
@@ -294,7 +294,7 @@ class Walker:
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("test", line, column, context, stmt))
+        self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
         self.test(node["X"], unit, context, True)
 
     def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> None:
@@ -314,17 +314,18 @@ class Walker:
 
     def _arithm_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
+        self.program.tests.append(Test("arithmetic", line, column, context, self.tick(), stmt))
         self.arithmetic(node.get("X"), unit, context)
 
     def _let_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
-        for expression in node.get("Exprs") or ():
+        self.program.tests.append(Test("arithmetic", line, column, context, self.tick(), stmt))
+        node["Exprs"] = [_unquoted(expression) for expression in node.get("Exprs") or ()]
+        for expression in node["Exprs"]:
             self.arithmetic(expression, unit, context)
 
-    def arithmetic(self, node: Node | None, unit: _Unit, context: Context) -> None:
-        """Names in arithmetic are variables without a dollar sign."""
+    def arithmetic(self, node: Node | None, unit: _Unit, context: Context, *, needs_text: bool = False) -> None:
+        """Names in arithmetic are variables without a dollar sign. O(needs_text): nothing in this place is a syntax error."""
         if not node:
             return
         kind = node.get("Type")
@@ -333,7 +334,9 @@ class Walker:
             if len(node["Parts"]) == 1 and re.fullmatch(r"[A-Za-z_]\w*", text):
                 self.use(text, "", True, node, unit, context, unsplit=True)
             else:
-                self.word(node, unit, context, unsplit=True)
+                word = self.word(node, unit, context, unsplit=True)
+                if needs_text and len(word.pieces) == 1:
+                    self.program.operands.append(Operand(word.pieces[0], word.line, word.column, context, self.tick()))
             return
         changed = (kind == "UnaryArithm" and node["Op"] in ("++", "--")) or (
             kind == "BinaryArithm"
@@ -344,9 +347,12 @@ class Walker:
             text = "".join(p.get("Value", "") for p in (node["X"].get("Parts") or ()) if p.get("Type") == "Lit")
             line, column = unit.place(node)
             if text:
-                self.assign(Assignment(text, None, "number", line, column, context, self.tick()))
-        for key in ("X", "Y"):
-            self.arithmetic(node.get(key), unit, context)
+                given = Assignment(text, None, "number", line, column, context, self.tick(), expression=node)
+                self.assign(given)
+        # Without a left side + and - are signs.
+        signs = kind == "BinaryArithm" and node["Op"] in ("+", "-")
+        self.arithmetic(node.get("X"), unit, context, needs_text=not signs)
+        self.arithmetic(node.get("Y"), unit, context, needs_text=True)
 
     def _decl_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         variant = node["Variant"]["Value"]
@@ -464,7 +470,7 @@ class Walker:
         if kind == "ArithmExp":
             first = len(self.program.calls)
             self.arithmetic(part.get("X"), unit, context)
-            return [Piece("number", "", quoted, commands=tuple(self.program.calls[first:]))]
+            return [Piece("number", "", quoted, commands=tuple(self.program.calls[first:]), expression=part.get("X"))]
         return [Piece("glob", "*", quoted)]
 
     def parameter(self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool) -> Piece:
@@ -542,7 +548,7 @@ class Walker:
             words.append(self.word(argument, unit, context, probing=probing))
         line, column = unit.place(node)
         if is_test:
-            self.program.tests.append(Test("test", line, column, context, stmt))
+            self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
         self.call(tuple(words), line, column, context, unit, stmt, (), tuple(names), 0)
 
     def call(
@@ -731,6 +737,31 @@ _EQUALITY = frozenset({"=", "==", "!="})
 _ASKING = frozenset({":+", "+", "#"})
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
+
+
+def _unquoted(expression: Node) -> Node:
+    """What let is given in quotes, as the expression that it is."""
+    parts = expression.get("Parts") or []
+    inner = parts[0].get("Parts", [parts[0]]) if len(parts) == 1 else []
+    if expression.get("Type") != "Word" or not inner or parts[0]["Type"] not in ("SglQuoted", "DblQuoted"):
+        return expression
+    if any(part["Type"] not in ("Lit", "SglQuoted") for part in inner):
+        return expression
+    try:
+        tree = parse(f"(({inner[0].get('Value', '')}))".encode(), "bash")
+        found: Node = tree["Stmts"][0]["Cmd"]["X"]
+    except (ShellSyntaxError, KeyError, IndexError):
+        return expression
+    stack: list[t.Any] = [found]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            # Its place is that of the text, not the one in what was parsed.
+            node.update({"Pos": expression["Pos"]} if "Pos" in node else {})
+            stack.extend(value for key, value in node.items() if key != "Pos")
+        elif isinstance(node, list):
+            stack.extend(node)
+    return found
 
 
 def _stages(node: Node) -> t.Iterator[Node]:

@@ -16,7 +16,7 @@ from ...core.model import Hit, Severity, hit_at
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import is_job_id
+from .vocabulary import is_job_id, named
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -156,7 +156,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
         and len(last_segment) > len(vanishing)
         and all(p in vanishing or p.kind == "glob" for p in last_segment)
     ):
-        name = _called(vanishing[0])
+        name = named(vanishing[0])
         return hit_at("unsafe-delete", call, f"{action}: when {name} is empty, {word.shown} matches everything there")
     unsure = [piece for segment in segments for piece in segment if _may_vanish(subject, piece, call)]
     for segment in segments:
@@ -183,7 +183,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
     if not unsure or not body:
         return None
     last = body[-1]
-    names = ", ".join(sorted({_called(piece) for piece in unsure}))
+    names = ", ".join(sorted({named(piece) for piece in unsure}))
     shrinks = bool(last) and all(piece in unsure for piece in last)
     starts = bool(segments[0]) and all(piece in unsure for piece in segments[0]) and (len(body) > 1 or emptied)
     if not shrinks and not starts:
@@ -234,10 +234,6 @@ def _segments(word: Word) -> list[list[Piece]]:
 def _may_vanish(subject: Subject, piece: Piece, at: Call) -> bool:
     """Whether nothing may be left of a part of a path; a script that deletes is also started by hand."""
     return piece.kind in ("variable", "command") and subject.values.piece_may_be_empty(piece, at, by_hand=True)
-
-
-def _called(piece: Piece) -> str:
-    return piece.text if piece.kind == "variable" else f"$({piece.commands[-1].name if piece.commands else '<'} ...)"
 
 
 def _is_selected(subject: Subject, word: Word, call: Call) -> bool:

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..arithmetic import may_be_zero
 from ..knowledge import SLURM_COMMANDS
 from ..model import word_set
 from ..parser import Node
@@ -61,7 +62,7 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
             and test.context.errexit
             and not test.context.tested
             and not hit_before
-            and _may_be_zero(test.node)
+            and may_be_zero(test.node.get("Cmd") or {}, subject.values, test)
         ):
             reported.add(test.line)
             yield hit_at(
@@ -129,6 +130,10 @@ def _tail_hit(
         return Hit(
             "accidental-exit-code", *place, "the last command is A && B: when A is false, the script fails", severity
         )
+    if command in ("ArithmCmd", "LetClause") and not node.get("Negated"):
+        point = next((test for test in subject.program.tests if test.node is node), None)
+        if point is not None and not may_be_zero(node["Cmd"], subject.values, point):
+            return None
     if command in ("TestClause", "ArithmCmd", "LetClause") or node.get("Negated"):
         return Hit(
             "accidental-exit-code", *place, "the last command is a test, its answer becomes the exit code", severity
@@ -185,13 +190,6 @@ def _risky(pieces: t.Iterable[Piece], context: Context) -> str | None:
             if call.name in SLURM_COMMANDS or call.name in ("curl", "wget", "ssh", "psql", "nc"):
                 return call.name
     return None
-
-
-def _may_be_zero(node: Node) -> bool:
-    expression = (node.get("Cmd") or {}).get("X") or ((node.get("Cmd") or {}).get("Exprs") or [{}])[0]
-    if expression.get("Type") == "UnaryArithm":
-        return (expression.get("Op") in ("++", "--") and bool(expression.get("Post"))) or expression.get("Op") == "--"
-    return expression.get("Type") == "BinaryArithm" and expression.get("Op") in ("-=", "=", "*=", "/=", "%=", "&=")
 
 
 def tails(

@@ -17,6 +17,7 @@ from ..model import word_set
 from ..program import Assignment, Call, Use, Word
 from ..subject import Subject
 from .file_names import lists_users_files
+from .vocabulary import named
 
 
 def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
@@ -117,21 +118,17 @@ def _breaks_test(subject: Subject, word: Word, at: Call, operator: str) -> tuple
     for piece in word.pieces:
         if piece.quoted or piece.kind not in ("variable", "command"):
             continue
-        name = (
-            f"${piece.text}"
-            if piece.kind == "variable"
-            else f"$({piece.commands[0].name} ...)"
-            if piece.commands
-            else "$(<...)"
-        )
-        # [ -z ] alone is true, as it is for an empty text.
-        if operator != "-z" and values.may_be_empty(word, at):
-            if operator in _OF_FILES | _OF_TEXTS:
+        name = named(piece)
+        several = values.piece_may_be_several(piece, at)
+        if len(word.pieces) > 1:
+            if several:
+                return name, "several words make the test an error"
+        elif values.may_be_empty(word, at):
+            # [ -z ] and [ -n ] ask for one word, whichever; -z is also right for none.
+            if operator in _OF_FILES or (operator == "-n" and not several):
                 return name, f"[ {operator} ] is true when it is empty"
-            return name, "empty, or several words, makes the test an error"
-        # A list of files that is one word or several is another matter: the pattern of a test for files.
-        if (len(word.pieces) > 1 or operator not in _OF_FILES) and values.piece_may_be_several(piece, at):
-            return name, "several words make the test an error"
+            if operator != "-z" or several:
+                return name, "empty, or several words, makes the test an error"
     return "", ""
 
 

@@ -43,7 +43,8 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     for use in subject.program.uses:
         if use.name in seen or use.operator == "!":
             continue
-        if subject.program.assignments.get(use.name):
+        # ${name:=word} sets what is missing; it asks for the name all the same.
+        if any(a.kind != "default" for a in subject.program.assignments.get(use.name, ())):
             hit = _too_early(subject, use)
         else:
             hit = _never_here(subject, use) or _sometimes_here(subject, use) or _set_by_nobody(subject, use)

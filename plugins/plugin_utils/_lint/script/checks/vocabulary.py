@@ -19,6 +19,13 @@ from ..subject import Subject
 HAS_DEFAULT = word_set(":- - := = :+ + :? ?")
 
 
+def named(piece: Piece) -> str:
+    """A variable or a command as a reader would find it in the script."""
+    if piece.kind == "variable":
+        return f"${piece.text}"
+    return f"$({piece.commands[0].name} ...)" if piece.commands else "$(<...)"
+
+
 def is_job_id(subject: Subject, piece: Piece, at: Point) -> bool:
     """Whether a variable holds the number of the job."""
     if re.search(r"(?i)job_?id", piece.text):

@@ -50,8 +50,8 @@ def _wait(subject: Subject, call: Call) -> Wait | None:
 
 
 def _waits(subject: Subject, call: Call, wait: Wait) -> bool:
-    """Whether a call waits in this way, and nothing sets a limit."""
-    return all(
+    """Whether a call waits in this way, and one of its forms has no limit."""
+    return any(
         _goes_unbounded(subject, dataclasses.replace(call, words=words), wait) for words in _forms(subject, call)
     )
 
