@@ -61,7 +61,14 @@ NOT_COUNTED = frozenset({"logic_bug"})
 
 #: Rules that no label of the corpus answers to: their findings are neither right nor false. `--verbose` lists them.
 NO_LABEL = frozenset(
-    {"check-without-effect", "node-wide-action", "user-controlled-path", "unanchored-match", "growing-file"}
+    {
+        "background-process",
+        "check-without-effect",
+        "node-wide-action",
+        "user-controlled-path",
+        "unanchored-match",
+        "growing-file",
+    }
 )
 
 #: The corpus's kind of a program: the hook that is nearest to it. What the node's or the controller's

@@ -216,6 +216,14 @@ RULES: dict[str, ScriptRule] = catalogue(
         fix="Give it a bound well below the hook's timeout: timeout 10 command, curl --max-time 10, a counter in the loop.",
     ),
     ScriptRule(
+        "background-process",
+        title="A process is left in the background.",
+        why="When the hook ends, Slurm kills the whole process group; nohup and disown change nothing. Where Slurm itself "
+        "reads the script's output, it first waits until the process closes it.",
+        fix="Start it as a unit (systemd-run --collect command), or in a session of its own and without the output "
+        "(setsid --fork command </dev/null >/dev/null 2>&1), or wait for it.",
+    ),
+    ScriptRule(
         "wait-exceeds-timeout",
         title="A wait is longer than the script is allowed to run.",
         why="The script is killed before its own bound is reached, and a killed script counts as failed.",

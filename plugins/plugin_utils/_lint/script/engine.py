@@ -30,6 +30,7 @@ from . import (
 from .catalogue import RULES
 from .checks import (
     arithmetic,
+    background,
     commands,
     deletion,
     evaluation,
@@ -75,6 +76,7 @@ _CHECKS = tuple(
         permissions,
         secrets,
         waits,
+        background,
         exit_codes,
         arithmetic,
         output,

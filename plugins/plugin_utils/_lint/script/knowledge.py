@@ -71,6 +71,9 @@ LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi")
 PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")
 PS_NARROWS = word_set("--ppid -p --pid -q -s -g --sid -t --tty")
 
+#: They start a program outside of the script's process group. Source: systemd-run(1), at(1), start-stop-daemon(8).
+DETACHES = word_set("systemd-run at batch daemonize start-stop-daemon")
+
 #: Commands that install: the words that say so. Source: their manual pages.
 _MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
 INSTALLERS: dict[str, frozenset[str]] = {

@@ -107,7 +107,8 @@ class Context:
     loops: tuple[int, ...] = ()
     stdout: t.Literal["script", "file", "null", "pipe", "capture", "stderr"] = "script"
     redirects: tuple[Redirect, ...] = ()
-    background: bool = False
+    #: The number of the background process that it belongs to; 0 when the script waits for it.
+    background: int = 0
     #: Seconds of a timeout around it; 0 when there is one whose length is not known.
     bound: float | None = None
     #: The user that sudo, su or runuser made it run as.

@@ -107,7 +107,7 @@ class Walker:
             stdout=sites[0].stdout if sites and len({site.stdout for site in sites}) == 1 else "script",
             loops=sites[0].loops if len(sites) == 1 else (),
             bound=sites[0].bound if len(sites) == 1 else None,
-            background=bool(sites) and all(site.background for site in sites),
+            background=sites[0].background if sites and all(site.background for site in sites) else 0,
             errexit=any(site.errexit for site in sites) if sites else self.errexit,
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
@@ -154,7 +154,7 @@ class Walker:
         if node.get("Negated"):
             context = dataclasses.replace(context, tested=True)
         if node.get("Background"):
-            context = dataclasses.replace(context, background=True)
+            context = dataclasses.replace(context, background=self.tick())
         redirects = node.get("Redirs") or ()
         for raw in redirects:
             context = self.redirect(raw, unit, context)
@@ -290,7 +290,7 @@ class Walker:
             self.statement(node["Stmt"], unit, context)
 
     def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=True))
+        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=self.tick(), stdout="pipe"))
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)

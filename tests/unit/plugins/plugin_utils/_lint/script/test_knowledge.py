@@ -34,14 +34,33 @@ def test_the_essential_packages_of_this_host_are_base() -> None:
     assert len(programs) > 100
 
 
-@pytest.mark.parametrize("name", "lsof bc dig nslookup host tcpdump netstat route arp at mail nc".split())
+@pytest.mark.parametrize(
+    "name", ["lsof", "bc", "dig", "nslookup", "host", "tcpdump", "netstat", "route", "arp", "at", "mail", "nc"]
+)
 def test_what_a_minimal_installation_leaves_out_is_no_base_command(name: str) -> None:
     assert name not in knowledge.BASE_COMMANDS
 
 
 @pytest.mark.parametrize(
     "name",
-    "gpasswd top groupadd chpasswd column uuidgen watch pmap fstrim hexdump lsns systemd-cgls awk which sudo ssh".split(),
+    [
+        "gpasswd",
+        "top",
+        "groupadd",
+        "chpasswd",
+        "column",
+        "uuidgen",
+        "watch",
+        "pmap",
+        "fstrim",
+        "hexdump",
+        "lsns",
+        "systemd-cgls",
+        "awk",
+        "which",
+        "sudo",
+        "ssh",
+    ],
 )
 def test_what_a_minimal_installation_has_is_a_base_command(name: str) -> None:
     assert name in knowledge.BASE_COMMANDS
