@@ -52,6 +52,14 @@ _WRAPPERS: dict[str, tuple[str, int]] = {
     "retry": ("", 0),
 }
 
+#: The option that names the user, with its value if that is in the same word. Short ones may stand in a cluster: sudo -iu name.
+_USER_OPTION: dict[str, re.Pattern[str]] = {
+    **dict.fromkeys(("sudo", "runuser", "doas"), re.compile(r"(?:-[A-Za-z]*u|--user)(?:=(?P<value>.*))?", re.DOTALL)),
+    "setpriv": re.compile(r"--reuid(?:=(?P<value>.*))?", re.DOTALL),
+    "systemd-run": re.compile(r"--uid(?:=(?P<value>.*))?", re.DOTALL),
+    "chroot": re.compile(r"--userspec(?:=(?P<value>.*))?", re.DOTALL),
+}
+
 #: Programs that read shell themselves.
 SHELLS = frozenset(DIALECTS) | {"rbash", "busybox"}
 
@@ -159,13 +167,12 @@ def _own_length(call: Call) -> tuple[int, str | None]:
             position += 1
             break
         if text.startswith("-") and text != "-":
-            # sudo -iu name
-            takes_user = text == "--user" or re.fullmatch("-[A-Za-z]*u", text) is not None
-            if call.name in ("sudo", "runuser", "doas") and takes_user and position + 1 < len(words):
+            named = _USER_OPTION[call.name].fullmatch(text) if call.name in _USER_OPTION else None
+            if named is not None and named["value"] is not None:
+                user = named["value"]
+            elif named is not None and position + 1 < len(words):
                 user = words[position + 1].shown
                 position += 1
-            elif call.name == "sudo" and text.startswith("--user="):
-                user = text.removeprefix("--user=")
             elif text in with_value:
                 position += 1
             position += 1
