@@ -14,6 +14,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
+import typing as t
 
 from ..core.model import Severity
 from .model import word_set
@@ -47,8 +49,11 @@ BASE_COMMANDS = SHELL_WORDS | SHELLS | frozenset(name for names in _PACKAGES.val
 #: Programs of clusters and clouds: known as programs even where a sourced file may declare functions.
 WELL_KNOWN = SLURM_COMMANDS | word_set(
     """
-    apptainer aws az beeond clush dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack pdsh podman
-    psql rocm-smi singularity
+    amd-smi apptainer aws az azcopy beegfs beegfs-ctl beegfs-fsck beeond clush consul crictl ctr dcgmi docker
+    docker-compose enroot gcloud git gsutil helm hl-smi ibstat ibstatus influx ipmitool jq kubectl lctl lfs lnetctl
+    mlxconfig mmgetstate mmlscluster mmlsfs mmlsmount mmmount mmumount mst mysql mysqladmin nerdctl nv-hostengine
+    nvidia-cuda-mps-control nvidia-persistenced nvidia-smi oci openstack pdsh podman psql rclone redis-cli rocm-smi
+    s3cmd singularity sqlite3 tmux vault xpu-smi
     """
 )
 
@@ -103,6 +108,108 @@ INSTALLERS: dict[str, frozenset[str]] = {
     "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
     "dpkg": word_set("-i --install"),
 }
+
+
+# ------------------------------------------------------------------------------------------------------------ failures
+# Source of this part: POSIX XCU (EXIT STATUS of each utility) and the manual pages of the others.
+
+#: They fail only if the node is in trouble anyway, or on purpose.
+ROBUST = word_set(
+    """
+    true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
+    sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
+    readonly kill tee sync sort env head tail mv cp hostname local break continue id ls install tar gzip gunzip ps df
+    du free uptime uname whoami nproc printenv lscpu lsblk dmesg mktemp truncate stat readlink realpath seq tac paste
+    logname groups renice sysctl ldconfig
+    """
+)
+
+ANSWERS = word_set("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
+
+#: What they print is wanted; without any they fail.
+SEARCHES = word_set("grep egrep fgrep zgrep pgrep pidof diff cmp lsof fuser findmnt ls which command type")
+
+#: They ask another host; Slurm's commands ask slurmctld or slurmdbd.
+REMOTE = word_set(
+    "curl wget ssh scp sftp psql mysql mariadb nc ncat ldapsearch pdsh clush kubectl aws az gcloud gsutil oci openstack"
+)
+
+#: What these do without asking anybody.
+ASKS_NOBODY = re.compile(r"^(-V|--version|--help|--usage|hostnames?|hostlist|hostlistsorted|auth|configure|config)$")
+
+#: Where the node cannot be drained this way, the failure drains it.
+DRAINS = re.compile(r"(?i)\bstate=(drain|down|fail)")
+
+INTERPRETERS = re.compile(r"(ba|da|k|z)?sh|python[0-9.]*|perl|ruby|Rscript|lua|node|php")
+
+
+@dataclasses.dataclass(frozen=True)
+class WayToFail:
+    """A way in which a command fails on a node that is in order."""
+
+    reason: str
+    #: Only with one of these options or words.
+    only: frozenset[str] = frozenset()
+    #: Not with these.
+    unless: frozenset[str] = frozenset()
+    #: A test before it is a precaution.
+    avoidable: bool = False
+    #: Only where it names a fixed thing: the second job finds it there.
+    again: bool = False
+
+
+def _ways(names: str, reason: str, *, only: str = "", unless: str = "", **rest: bool) -> dict[str, WayToFail]:
+    return dict.fromkeys(names.split(), WayToFail(reason, word_set(only), word_set(unless), **rest))
+
+
+WAYS_TO_FAIL: t.Sequence[t.Mapping[str, WayToFail]] = (
+    {
+        **_ways("kill", "the process is gone"),
+        **_ways("pkill killall skill", "no process matches"),
+        **_ways("fuser", "nobody uses it", only="-k --kill"),
+        **_ways("rm unlink", "the file is gone", unless="-f --force", avoidable=True),
+        **_ways("rmdir", "the directory is gone or not empty", unless="--ignore-fail-on-non-empty"),
+        **_ways("umount", "it is busy or not mounted", avoidable=True),
+        **_ways("find", "a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),
+        **_ways("rmmod", "the module is in use or not loaded", avoidable=True),
+        **_ways("modprobe", "the module is in use or not loaded", only="-r --remove", avoidable=True),
+        **_ways("losetup", "the device is gone", only="-d --detach", avoidable=True),
+        **_ways("swapoff", "the device is not in use", avoidable=True),
+        **_ways(
+            "loginctl",
+            "the user has no session",
+            only="terminate-user kill-user terminate-session kill-session",
+            avoidable=True,
+        ),
+        **_ways("iptables ip6tables", "the rule is not there", only="-D --delete", avoidable=True),
+        **_ways("ip", "it is not there", only="del delete", avoidable=True),
+        **_ways(
+            "docker podman nerdctl",
+            "the container is gone",
+            only="rm stop kill",
+            unless="-f --force --ignore",
+            avoidable=True,
+        ),
+        **_ways("gpasswd", "the user is not in the group", only="-d --delete", avoidable=True),
+        **_ways("crontab", "the user has no crontab", only="-r -l"),
+        **_ways("ipcrm", "it is gone"),
+        **_ways("userdel groupdel", "it is gone", avoidable=True),
+        **_ways("tmux", "there is no session", only="kill-session kill-server", avoidable=True),
+        **_ways("flock", "somebody else holds the lock", only="-n --nonblock --nb -w --wait --timeout"),
+        **_ways("expr", "its result is 0 or empty"),
+    },
+    {
+        **_ways("mkdir", "it exists already", unless="-p --parents", avoidable=True, again=True),
+        **_ways("ln", "it exists already", unless="-f --force", avoidable=True, again=True),
+        **_ways("mkfifo mknod", "it exists already", avoidable=True, again=True),
+        **_ways("useradd groupadd", "it exists already", unless="-f", avoidable=True, again=True),
+        **_ways("ip", "it exists already", only="add", avoidable=True, again=True),
+    },
+)
+
+
+#: They name a file and do not need it.
+NEEDS_NO_FILE = word_set("rm rmdir unlink echo printf logger [ test")
 
 
 # --------------------------------------------------------------------------------------------------------------- waits

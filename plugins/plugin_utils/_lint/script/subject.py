@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from .environment import Surroundings
 from .program import Program
+from .status import Statuses
 from .values import Values
 
 
@@ -28,3 +30,8 @@ class Subject:
     timeout: int | None
     #: What the words of the script can be.
     values: Values
+
+    @functools.cached_property
+    def statuses(self) -> Statuses:
+        """The ways of statuses through it."""
+        return Statuses(self.program.statements, self.program.functions)

@@ -108,7 +108,10 @@ class Walker:
             loops=sites[0].loops if len(sites) == 1 else (),
             bound=sites[0].bound if len(sites) == 1 else None,
             background=sites[0].background if sites and all(site.background for site in sites) else 0,
-            errexit=any(site.errexit for site in sites) if sites else self.errexit,
+            # bash does not take set -e into a substitution; a POSIX shell does.
+            errexit=any(site.errexit and (self.posix or not site.substituted) for site in sites)
+            if sites
+            else self.errexit,
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
             posix=self.posix,
@@ -569,6 +572,9 @@ class Walker:
         words = self._spread(words, context)
         path = self._command_path(words[0], context)
         name = posixpath.basename(path)
+        if name == "trap" and not any(word.shown in ("EXIT", "0") for word in words[2:]):
+            # Only at the end does its status count.
+            context = dataclasses.replace(context, tested=True)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
         later = dataclasses.replace(context, deferred=True) if name == "trap" else context
@@ -717,6 +723,12 @@ class Walker:
             in_text=unit.line is not None,
             posix=outer.posix if same_shell else dialect == "posix",
         )
+        if not same_shell:
+            # A shell of its own starts without the options of this one.
+            self.errexit = self.nounset = self.pipefail = False
+            if call.name in wrappers.SHELLS:
+                self._set_options(call.texts)
+            context = dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
             self.errexit, self.nounset, self.pipefail = saved
