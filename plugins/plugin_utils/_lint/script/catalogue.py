@@ -257,6 +257,13 @@ RULES: dict[str, ScriptRule] = catalogue(
         fix="Do it in a task prolog, and with one of the three words.",
     ),
     ScriptRule(
+        "file-not-placed",
+        title="A file is expected beside the script, where there is none.",
+        why="Each script is placed alone, in a directory of this collection's. A file that is missing makes the script fail, "
+        "or go on without its functions and settings. " + _DRAINS,
+        fix="Put the text into the script (a template may include it), or name a file that is there by its full path.",
+    ),
+    ScriptRule(
         "bashism",
         title="A feature of bash in a script for sh.",
         why="On Debian and Ubuntu /bin/sh is dash, which stops at it or understands it differently.",

@@ -45,6 +45,7 @@ from .checks import (
     records,
     redirections,
     secrets,
+    siblings,
     sure_mistakes,
     temporary_files,
     user_paths,
@@ -82,6 +83,7 @@ _CHECKS = tuple(
         output,
         protocol,
         redirections,
+        siblings,
         sure_mistakes,
     )
     for check in module.CHECKS
