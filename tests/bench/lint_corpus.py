@@ -68,6 +68,7 @@ NO_LABEL = frozenset(
         "user-controlled-path",
         "unanchored-match",
         "growing-file",
+        "file-not-placed",
     }
 )
 
