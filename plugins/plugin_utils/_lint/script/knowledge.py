@@ -79,6 +79,11 @@ PS_NARROWS = word_set("--ppid -p --pid -q -s -g --sid -t --tty")
 #: They start a program outside of the script's process group. Source: systemd-run(1), at(1), start-stop-daemon(8).
 DETACHES = word_set("systemd-run at batch daemonize start-stop-daemon")
 
+#: Variables that steer a script's own commands. Source: environ(7), ld.so(8).
+FOR_COMMANDS = word_set(
+    "PATH LANG LANGUAGE TZ IFS HOME LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH PERL5LIB MANPATH SLURM_CONF"
+)
+
 #: Commands that install: the words that say so. Source: their manual pages.
 _MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
 INSTALLERS: dict[str, frozenset[str]] = {
@@ -222,7 +227,7 @@ class Wait:
     #: What the command does; its name comes before.
     says: str = "has no time limit"
     #: What to do about it.
-    mend: str
+    fix: str
     #: Options that set a limit, or that only ask (V(--version)).
     bounds: str = ""
     #: Only with one of these as first operands.
@@ -250,30 +255,30 @@ _NO_LOGIN = "start no login shell, or put timeout 30 in front"
 _ENDLESS = "never ends"
 _OWN_LIMITS = "waits as long as its own defaults say"
 _DRIVER = "hangs with its driver"
-_SSH = Wait(mend="add -o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
+_SSH = Wait(fix="add -o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
 _CONTAINER = (
     Wait(
-        mend="put timeout 60 in front, or add --pull=never",
+        fix="put timeout 60 in front, or add --pull=never",
         bounds="--pull=never",
         verbs="run pull create build push",
         source="docker-run(1), podman-run(1): a pull has no limit",
     ),
-    Wait(says=_ENDLESS, mend="put timeout 60 in front", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
+    Wait(says=_ENDLESS, fix="put timeout 60 in front", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
     Wait(
         says=_ENDLESS,
-        mend="put timeout 60 in front",
+        fix="put timeout 60 in front",
         verbs="events stats",
         bounds="--until --no-stream --stream",
         source="docker-events(1), podman-stats(1)",
     ),
-    Wait(says=_ENDLESS, mend="put timeout 60 in front", verbs="logs", options="-f --follow", source="docker-logs(1)"),
+    Wait(says=_ENDLESS, fix="put timeout 60 in front", verbs="logs", options="-f --follow", source="docker-logs(1)"),
 )
 _CLOUD = Wait(
-    says=_OWN_LIMITS, mend="put timeout in front", severity="info", source="their own pages: 60 s and more a try"
+    says=_OWN_LIMITS, fix="put timeout in front", severity="info", source="their own pages: 60 s and more a try"
 )
 _GPU = Wait(
     says=_DRIVER,
-    mend="put timeout 30 in front",
+    fix="put timeout 30 in front",
     severity="info",
     source="nvidia-smi(1); a GPU that is lost blocks the ioctl",
 )
@@ -284,14 +289,14 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     # Clients.
     "curl": (
         Wait(
-            mend="add --max-time 10",
+            fix="add --max-time 10",
             bounds="-m --max-time --connect-timeout -V --version",
             source="curl(1), --max-time",
         ),
     ),
     "wget": (
         Wait(
-            mend="add --timeout=10 --tries=1",
+            fix="add --timeout=10 --tries=1",
             bounds="-T --timeout --connect-timeout --read-timeout -V --version",
             in_jobs_only=True,
             source="wget(1): 20 tries of 900 s",
@@ -299,7 +304,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     ),
     "psql": (
         Wait(
-            mend="put PGCONNECT_TIMEOUT=5 and timeout 10 in front",
+            fix="put PGCONNECT_TIMEOUT=5 and timeout 10 in front",
             variable="PGCONNECT_TIMEOUT",
             bounds="-V --version",
             source="libpq, connect_timeout: none",
@@ -307,14 +312,14 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     ),
     "mysql": (
         Wait(
-            mend="add --connect-timeout=5",
+            fix="add --connect-timeout=5",
             bounds="--connect-timeout --connect_timeout -V --version",
             source="mysql(1), connect_timeout",
         ),
     ),
     "mariadb": (
         Wait(
-            mend="add --connect-timeout=5",
+            fix="add --connect-timeout=5",
             bounds="--connect-timeout --connect_timeout -V --version",
             source="mariadb(1), connect_timeout",
         ),
@@ -324,43 +329,41 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "sftp": (_SSH,),
     "rsync": (
         Wait(
-            mend="add --timeout=10",
+            fix="add --timeout=10",
             bounds="--timeout --contimeout -V --version",
             operand=r"^(?!/)[^/\s]*[^/\\\s]:|^rsync://",
             source="rsync(1), --timeout: 0, none",
         ),
     ),
-    "nc": (Wait(mend="add -w 5", bounds="-w", source="nc(1), -w: none"),),
-    "ncat": (Wait(mend="add -w 5", bounds="-w --wait", source="ncat(1), -w"),),
-    "socat": (Wait(mend="add -T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
-    "telnet": (Wait(mend="put timeout 10 in front", source="telnet(1)"),),
-    "ldapsearch": (Wait(mend="add -o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
-    "redis-cli": (
-        Wait(mend="put timeout 10 in front", bounds="-t --version", source="redis-cli: no limit of its own"),
-    ),
-    "showmount": (Wait(mend="put timeout 10 in front", source="showmount(8)"),),
-    "kinit": (Wait(mend="put timeout 10 in front", severity="info", source="krb5.conf(5): retries each server"),),
+    "nc": (Wait(fix="add -w 5", bounds="-w", source="nc(1), -w: none"),),
+    "ncat": (Wait(fix="add -w 5", bounds="-w --wait", source="ncat(1), -w"),),
+    "socat": (Wait(fix="add -T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
+    "telnet": (Wait(fix="put timeout 10 in front", source="telnet(1)"),),
+    "ldapsearch": (Wait(fix="add -o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
+    "redis-cli": (Wait(fix="put timeout 10 in front", bounds="-t --version", source="redis-cli: no limit of its own"),),
+    "showmount": (Wait(fix="put timeout 10 in front", source="showmount(8)"),),
+    "kinit": (Wait(fix="put timeout 10 in front", severity="info", source="krb5.conf(5): retries each server"),),
     # Many nodes at once.
-    "pdsh": (Wait(mend="add -u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
-    "rpdcp": (Wait(mend="put timeout 30 in front", source="rpdcp(1)"),),
-    "pdcp": (Wait(mend="put timeout 30 in front", source="pdcp(1)"),),
+    "pdsh": (Wait(fix="add -u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
+    "rpdcp": (Wait(fix="put timeout 30 in front", source="rpdcp(1)"),),
+    "pdcp": (Wait(fix="put timeout 30 in front", source="pdcp(1)"),),
     "clush": (
         Wait(
-            mend="add -u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"
+            fix="add -u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"
         ),
     ),
-    "psh": (Wait(mend="put timeout 30 in front", source="xCAT's psh(1): no limit"),),
-    "xdsh": (Wait(mend="add -t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
-    "parallel-ssh": (Wait(mend="add -t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
-    "pssh": (Wait(mend="add -t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
-    "dsh": (Wait(mend="put timeout 30 in front", source="dsh(1)"),),
-    "rsh": (Wait(mend="put timeout 10 in front", source="rsh(1)"),),
-    "salt": (Wait(mend="put timeout 30 in front", severity="info", source="salt(1), -t: asks again while a job runs"),),
+    "psh": (Wait(fix="put timeout 30 in front", source="xCAT's psh(1): no limit"),),
+    "xdsh": (Wait(fix="add -t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
+    "parallel-ssh": (Wait(fix="add -t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
+    "pssh": (Wait(fix="add -t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
+    "dsh": (Wait(fix="put timeout 30 in front", source="dsh(1)"),),
+    "rsh": (Wait(fix="put timeout 10 in front", source="rsh(1)"),),
+    "salt": (Wait(fix="put timeout 30 in front", severity="info", source="salt(1), -t: asks again while a job runs"),),
     # The board's controller.
     "ipmitool": (
         Wait(
             says="waits for a board's controller that may be hung",
-            mend="put timeout 20 in front",
+            fix="put timeout 20 in front",
             bounds="-V -h",
             source="ipmitool(1), -N and -R: for the network only",
         ),
@@ -368,7 +371,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "ipmi-sensors": (
         Wait(
             says="waits for a board's controller that may be hung",
-            mend="put timeout 20 in front",
+            fix="put timeout 20 in front",
             bounds="-V --version",
             source="ipmi-sensors(8)",
         ),
@@ -376,20 +379,20 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "ipmipower": (
         Wait(
             says="waits for a board's controller that may be hung",
-            mend="put timeout 20 in front",
+            fix="put timeout 20 in front",
             bounds="-V --version",
             source="ipmipower(8)",
         ),
     ),
     "ipmiutil": (
         Wait(
-            says="waits for a board's controller that may be hung", mend="put timeout 20 in front", source="ipmiutil(8)"
+            says="waits for a board's controller that may be hung", fix="put timeout 20 in front", source="ipmiutil(8)"
         ),
     ),
     "rpower": (
         Wait(
             says="waits for a board's controller that may be hung",
-            mend="put timeout 20 in front",
+            fix="put timeout 20 in front",
             bounds="-V --version",
             source="xCAT's rpower(1)",
         ),
@@ -397,13 +400,13 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     # Orchestration.
     "kubectl": (
         Wait(
-            mend="add --timeout=60s",
+            fix="add --timeout=60s",
             bounds="--timeout --dry-run",
             verbs="drain delete",
             source="kubectl drain, delete: --timeout=0s, no limit",
         ),
         Wait(
-            mend="add --timeout=60s",
+            fix="add --timeout=60s",
             bounds="--timeout --watch=false -w=false",
             verbs="rollout",
             operand="^status$",
@@ -411,24 +414,24 @@ WAITS: dict[str, tuple[Wait, ...]] = {
         ),
         Wait(
             says=_ENDLESS,
-            mend="put timeout 60 in front",
+            fix="put timeout 60 in front",
             verbs="attach port-forward proxy",
             source="kubectl: until it is stopped",
         ),
-        Wait(says=_ENDLESS, mend="put timeout 60 in front", options="-w --watch", source="kubectl get --watch"),
+        Wait(says=_ENDLESS, fix="put timeout 60 in front", options="-w --watch", source="kubectl get --watch"),
         Wait(
             says=_ENDLESS,
-            mend="put timeout 60 in front",
+            fix="put timeout 60 in front",
             verbs="logs",
             options="-f --follow",
             source="kubectl logs --follow",
         ),
         Wait(
-            mend="put timeout 60 in front", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"
+            fix="put timeout 60 in front", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"
         ),
         Wait(
             says=_OWN_LIMITS,
-            mend="add --request-timeout=10s",
+            fix="add --request-timeout=10s",
             bounds="--request-timeout --timeout --client --dry-run",
             severity="info",
             source="kubectl: --request-timeout=0, no limit; wait: 30 s",
@@ -442,43 +445,43 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "nvidia-smi": (
         Wait(
             says=_ENDLESS,
-            mend="put timeout 30 in front",
+            fix="put timeout 30 in front",
             options="-l --loop -lms --loop-ms",
             source="nvidia-smi(1), --loop",
         ),
         Wait(
-            says=_ENDLESS, mend="add -c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"
+            says=_ENDLESS, fix="add -c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"
         ),
         _GPU,
     ),
     "dcgmi": (
         Wait(
             says="takes minutes",
-            mend="put timeout 300 in front",
+            fix="put timeout 300 in front",
             verbs="diag",
             source="DCGM, diag: -r 2 takes minutes, -r 3 longer",
         ),
-        Wait(says=_ENDLESS, mend="add -c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
+        Wait(says=_ENDLESS, fix="add -c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
         _GPU,
     ),
     **dict.fromkeys(["rocm-smi", "amd-smi", "rocminfo", "xpu-smi", "hl-smi"], (_GPU,)),
     "mount": (
         Wait(
             says="waits for a server that may be away",
-            mend="put timeout 30 in front",
+            fix="put timeout 30 in front",
             options="-t",
             operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
             source="nfs(5), retry: 2 minutes, and hard",
         ),
         Wait(
             says="waits for a server that may be away",
-            mend="put timeout 30 in front",
+            fix="put timeout 30 in front",
             operand=r"^(?!/)[^\s/=,]+:/|^//[^/]+/|@(tcp|o2ib)\d*:/",
             source="nfs(5), retry: 2 minutes, and hard",
         ),
         Wait(
             says="waits for a server that may be away",
-            mend="put timeout 30 in front",
+            fix="put timeout 30 in front",
             bounds="-l --help -V --version -o --bind --move",
             operands=1,
             severity="info",
@@ -486,7 +489,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
         ),
         Wait(
             says="waits for servers that may be away",
-            mend="put timeout 30 in front",
+            fix="put timeout 30 in front",
             bounds="--fake",
             options="-a --all",
             source="mount(8), --all",
@@ -494,12 +497,12 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     ),
     **dict.fromkeys(
         ("mount.nfs", "mount.nfs4", "mount.cifs", "mount.lustre"),
-        (Wait(says="waits for a server that may be away", mend="put timeout 30 in front", source="nfs(5), retry"),),
+        (Wait(says="waits for a server that may be away", fix="put timeout 30 in front", source="nfs(5), retry"),),
     ),
     "df": (
         Wait(
             says="hangs when any mounted server is away",
-            mend="add --local",
+            fix="add --local",
             bounds="-l --local -x --exclude-type -t --type --version",
             operands=0,
             severity="info",
@@ -509,7 +512,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "lsof": (
         Wait(
             says="hangs when any mounted server is away",
-            mend="add -b -w",
+            fix="add -b -w",
             bounds="-b -p -i -v",
             operands=0,
             severity="info",
@@ -517,26 +520,26 @@ WAITS: dict[str, tuple[Wait, ...]] = {
         ),
     ),
     # What goes on until it is stopped.
-    "sleep": (Wait(says=_ENDLESS, mend="name a number", operand="^inf(inity)?$", source="sleep(1)"),),
+    "sleep": (Wait(says=_ENDLESS, fix="name a number", operand="^inf(inity)?$", source="sleep(1)"),),
     "tail": (
         Wait(
             says=_ENDLESS,
-            mend="put timeout 10 in front",
+            fix="put timeout 10 in front",
             options="-f -F --follow",
             bounds="--pid",
             source="tail(1), --follow",
         ),
     ),
-    "inotifywait": (Wait(mend="add --timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
-    "ping": (Wait(says=_ENDLESS, mend="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
-    "ping6": (Wait(says=_ENDLESS, mend="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "inotifywait": (Wait(fix="add --timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
+    "ping": (Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
+    "ping6": (Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
     "journalctl": (
-        Wait(says=_ENDLESS, mend="put timeout 10 in front", options="-f --follow", source="journalctl(1), --follow"),
+        Wait(says=_ENDLESS, fix="put timeout 10 in front", options="-f --follow", source="journalctl(1), --follow"),
     ),
     "dmesg": (
         Wait(
             says=_ENDLESS,
-            mend="put timeout 10 in front",
+            fix="put timeout 10 in front",
             options="-w --follow -W --follow-new",
             source="dmesg(1), --follow",
         ),
@@ -544,48 +547,48 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "watch": (
         Wait(
             says=_ENDLESS,
-            mend="put timeout 10 in front",
+            fix="put timeout 10 in front",
             bounds="-g --chgexit -e --errexit -v --version",
             source="watch(1)",
         ),
     ),
-    "top": (Wait(says=_ENDLESS, mend="add -n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
-    "tcpdump": (Wait(says=_ENDLESS, mend="put timeout 10 in front", bounds="-r -D --version", source="tcpdump(8)"),),
+    "top": (Wait(says=_ENDLESS, fix="add -n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
+    "tcpdump": (Wait(says=_ENDLESS, fix="put timeout 10 in front", bounds="-r -D --version", source="tcpdump(8)"),),
     "vmstat": (
-        Wait(says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
+        Wait(says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
     ),
     "iostat": (
         Wait(
-            says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"
+            says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"
         ),
     ),
     "mpstat": (
         Wait(
-            says=_ENDLESS, mend="add a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"
+            says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"
         ),
     ),
-    "udevadm": (Wait(says=_ENDLESS, mend="put timeout 10 in front", verbs="monitor", source="udevadm(8)"),),
+    "udevadm": (Wait(says=_ENDLESS, fix="put timeout 10 in front", verbs="monitor", source="udevadm(8)"),),
     # A login reads profiles, which their owner can make wait for ever.
     "su": (
-        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="- -l --login", operand=OWNER, source="su(1), --login"),
-        Wait(says=_PROFILE, mend=_NO_LOGIN, options="- -l --login", severity="info", source="su(1), --login"),
+        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="- -l --login", operand=OWNER, source="su(1), --login"),
+        Wait(says=_PROFILE, fix=_NO_LOGIN, options="- -l --login", severity="info", source="su(1), --login"),
     ),
     "runuser": (
-        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="- -l --login", operand=OWNER, source="runuser(1), --login"),
-        Wait(says=_PROFILE, mend=_NO_LOGIN, options="- -l --login", severity="info", source="runuser(1), --login"),
+        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="- -l --login", operand=OWNER, source="runuser(1), --login"),
+        Wait(says=_PROFILE, fix=_NO_LOGIN, options="- -l --login", severity="info", source="runuser(1), --login"),
     ),
     "sudo": (
-        Wait(says=_OWNERS_PROFILE, mend=_NO_LOGIN, options="-i --login", operand=OWNER, source="sudo(8), --login"),
-        Wait(says=_PROFILE, mend=_NO_LOGIN, options="-i --login", severity="info", source="sudo(8), --login"),
+        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="-i --login", operand=OWNER, source="sudo(8), --login"),
+        Wait(says=_PROFILE, fix=_NO_LOGIN, options="-i --login", severity="info", source="sudo(8), --login"),
     ),
     **dict.fromkeys(
         ("bash", "sh", "ksh", "zsh"),
-        (Wait(says=_PROFILE, mend=_NO_LOGIN, options="-l --login", severity="info", source="bash(1), INVOCATION"),),
+        (Wait(says=_PROFILE, fix=_NO_LOGIN, options="-l --login", severity="info", source="bash(1), INVOCATION"),),
     ),
     "flock": (
         Wait(
             says="waits for the lock as long as another process holds it",
-            mend="add -w 30",
+            fix="add -w 30",
             bounds="-n --nonblock --nb -w --timeout --wait -u --unlock -V --version",
             severity="info",
             source="flock(1)",

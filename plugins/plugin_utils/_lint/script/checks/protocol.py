@@ -15,9 +15,12 @@ import itertools
 import re
 import typing as t
 
-from ...core.model import Hit
-from ..program import Call, Word
+from ...core.model import Hit, hit_at
+from ..knowledge import BASE_COMMANDS, FOR_COMMANDS
+from ..model import word_set
+from ..program import Assignment, Call, Word
 from ..subject import Subject
+from ..wrappers import SHELLS
 from .output import reaches_stdout
 
 #: Stands for what is known only when the script runs.
@@ -38,6 +41,40 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
             if wrong:
                 yield Hit("task-protocol", line, call.column, wrong)
                 break
+
+
+def lost_export(subject: Subject) -> t.Iterator[Hit]:
+    """task-protocol: an export that ends with the script, and that nothing in it needs."""
+    program = subject.program
+    if not subject.where.is_job or program.is_library:
+        return
+    is_task = subject.where.name == "task_prolog"
+    source = program.source.decode("utf-8", "replace")
+    if is_task and _EXPORTS_ANY.search(source):
+        return
+    for name, assignments in program.assignments.items():
+        exported = [assignment for assignment in assignments if assignment.exported]
+        if not exported or name in FOR_COMMANDS or name.startswith("LC_") or _is_needed(subject, exported[0]):
+            continue
+        if is_task and len(re.findall(rf"\bexport\s+{re.escape(name)}\b", source)) > len(exported):
+            continue
+        fix = f'; a task prolog prints the line: echo "export {name}=..."' if is_task else ""
+        yield hit_at("task-protocol", exported[0], f"export {name} ends with the script, no task gets it{fix}")
+
+
+#: An echoed export whose name is known only when the script runs.
+_EXPORTS_ANY = re.compile(r"export\s+[$%\\&]|export\s*/")
+
+
+def _is_needed(subject: Subject, assignment: Assignment) -> bool:
+    """Whether the script reads a variable itself, as no task's environment, or starts a program that may."""
+    program = subject.program
+    later = [call for call in program.calls if call.sequence > assignment.sequence]
+    programs = any(
+        call.name not in BASE_COMMANDS or call.name in SHELLS or call.name in (".", "source") for call in later
+    )
+    # In a task prolog the variable was meant for the task, also where the script makes its directory.
+    return programs or (subject.where.name != "task_prolog" and bool(program.uses_of(assignment.name)))
 
 
 def _wrong(text: str) -> str:
@@ -138,4 +175,4 @@ def _formatted(words: list[str]) -> str:
     )
 
 
-CHECKS = (protocol,)
+CHECKS = (protocol, lost_export)

@@ -77,7 +77,7 @@ def test_another_table_of_base_commands_is_another_version_of_the_linter(monkeyp
 
 def test_every_wait_has_a_source_and_a_remedy() -> None:
     waits = [wait for found in knowledge.WAITS.values() for wait in found]
-    assert all(wait.source and wait.mend and wait.says for wait in waits)
+    assert all(wait.source and wait.fix and wait.says for wait in waits)
 
 
 def test_all_commands_that_are_found_through_path_are_named() -> None:
