@@ -17,7 +17,6 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from ..knowledge import BASE_COMMANDS, FOR_COMMANDS
-from ..model import word_set
 from ..program import Assignment, Call, Word
 from ..subject import Subject
 from ..wrappers import SHELLS
