@@ -59,6 +59,19 @@ RULES: dict[str, tuple[str, ...]] = {
 #: Faults beyond the rules above: out of a linter's reach, or without a label of their own.
 NOT_COUNTED = frozenset({"logic_bug"})
 
+#: Rules that no label of the corpus answers to: their findings are neither right nor false. `--verbose` lists them.
+NO_LABEL = frozenset(
+    {
+        "background-process",
+        "check-without-effect",
+        "node-wide-action",
+        "user-controlled-path",
+        "unanchored-match",
+        "growing-file",
+        "file-not-placed",
+    }
+)
+
 #: The corpus's kind of a program: the hook that is nearest to it. What the node's or the controller's
 #: daemon starts outside of jobs is like an init script: root, no job.
 HOOKS = {
@@ -206,7 +219,9 @@ def measure(
                 for row in labels.get(script.name, ())
                 if row["rule"] == rule and abs(f.line - int(row["line"])) <= NEAR
             ]
-            if not near:
+            if f.rule in NO_LABEL:
+                details.append(f"NO LABEL {script.name}:{f.line} {f.rule} {f.severity} ({script.hook}): {f.message}")
+            elif not near:
                 counts[rule].false += 1
                 details.append(f"FALSE  {script.name}:{f.line} {f.rule} {f.severity} ({script.hook}): {f.message}")
     return counts, details

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -793,6 +794,34 @@ def test_a_hook_neither_waits_for_a_daemon_nor_ends_it(
     assert out.endswith(b"next\n")
     time.sleep(0.3)
     assert len(survivors()) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "survives"),
+    [
+        ("sh -c '{}' &", False),
+        ("sh -c '{}' >/dev/null 2>&1 &", False),
+        ("nohup sh -c '{}' >/dev/null 2>&1 &", False),
+        ("setsid --fork sh -c '{}' </dev/null >/dev/null 2>&1", True),
+    ],
+)
+def test_slurm_kills_what_a_script_leaves_in_the_group_of_its_hook(
+    start: str, survives: bool, host: Host, survivors: t.Callable[[], list[int]]
+) -> None:
+    """As the page of the linter's rule background-process says: Slurm ends the group of the hook (run_command.c)."""
+    work = f"echo $$ >>{host.directory}/pids; exec sleep 60"
+    begun = f"while ! test -s {host.directory}/pids; do sleep 0.01; done"
+    command = host.place("worker_prolog", f"{start.format(work)}\n{begun}")
+    with subprocess.Popen(
+        command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        process.communicate(timeout=20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert len(survivors()) == (1 if survives else 0)
 
 
 def test_who_holds_the_pipe_of_a_daemon_ends_with_it(host: Host, survivors: t.Callable[[], list[int]]) -> None:

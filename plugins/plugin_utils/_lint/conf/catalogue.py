@@ -80,12 +80,6 @@ RULES: dict[str, ConfRule] = catalogue(
         severity="error",
     ),
     ConfRule(
-        "managed-key",
-        why="This collection sets the key itself. A second line replaces it, and the cluster runs other scripts than the ones that were proven.",
-        fix="use the variable of the hook; take the line out",
-        severity="error",
-    ),
-    ConfRule(
         "invalid-value",
         why="Slurm's commands and daemons end at a value that is none; where Slurm takes it, the line does not do what it says.",
         fix="correct the value",

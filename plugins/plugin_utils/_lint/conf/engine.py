@@ -32,7 +32,7 @@ def check(extra: str, cluster: Cluster, *, origin: str = "slurm_extra_conf") -> 
 
 
 def check_file(text: str, *, version: str | None = None, origin: str = "slurm.conf", path: str = "") -> list[Finding]:
-    """The faults of a whole slurm.conf. A template (Jinja, ERB, Go) is checked as far as possible without its values."""
+    """The faults of a whole slurm.conf. A template (Jinja, ERB, EPP, Go) is checked as far as possible without its values."""
     return _findings(Subject.of_file(text, version), Source(FILE, path or origin, origin))
 
 

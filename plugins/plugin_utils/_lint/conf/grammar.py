@@ -48,6 +48,8 @@ class Pair:
     value_place: Position
     operator: str = ""
     is_quoted: bool = False
+    #: The offsets in the value at which another line or an escape moves what follows, each with its place.
+    moved: tuple[tuple[int, Position], ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +58,8 @@ class Pair:
 
     def within_value(self, offset: int) -> Position:
         """Where a part of the value stands."""
-        return Position(self.value_place.line, self.value_place.column + offset)
+        start, place = [(0, self.value_place), *(each for each in self.moved if each[0] <= offset)][-1]
+        return Position(place.line, place.column + offset - start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +115,11 @@ class _Joined:
         index = max(0, bisect.bisect_right(self._offsets, offset) - 1)
         start = self._places[index]
         return Position(start.line, start.column + offset - self._offsets[index])
+
+    def moved(self, start: int, end: int) -> tuple[tuple[int, Position], ...]:
+        """Where the text between two offsets does not go on in the next column, counted from the first of them."""
+        first, last = bisect.bisect_right(self._offsets, start), bisect.bisect_left(self._offsets, end)
+        return tuple((self._offsets[index] - start, self._places[index]) for index in range(first, last))
 
 
 def _unescaped_hash(raw: str) -> int:
@@ -196,6 +204,7 @@ def statements(text: str, line_keys: t.Container[str]) -> t.Iterator[Statement]:
                     joined.place(match.start(group)),
                     match.group("operator"),
                     group == "quoted",
+                    joined.moved(match.start(group), match.end(group)),
                 )
             )
             position = match.end()

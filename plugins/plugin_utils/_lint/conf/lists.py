@@ -43,7 +43,7 @@ FATAL_KEYS = {
 }
 
 #: How the keys of Slurm's other files begin (their tables in the source of 26.05: interfaces/cgroup.c, plugins/namespace/tmpfs/read_jcconf.c,
-#: slurmdbd/read_config.c, interfaces/gres.c, plugins/topology, plugins/acct_gather_*, plugins/mpi/pmix). Asked only for keys that no slurm.conf has.
+#: slurmdbd/read_config.c, interfaces/gres.c, plugins/topology, plugins/acct_gather_*, plugins/mpi/pmix, common/oci_config.c). Asked only for keys that no slurm.conf has.
 OTHER_FILES = {
     "cgroup.conf": (
         "alloweddevicesfile", "allowedramspace", "allowedswapspace", "cgroup", "constrain", "enablecontrollers", "enableextracontrollers",
@@ -59,7 +59,16 @@ OTHER_FILES = {
     "topology.conf": ("blockname", "blocksizes", "linkspeed", "ringname", "switchname"),
     "acct_gather.conf": ("energyipmi", "energyxccfake", "infinibandofedport", "interconnectofedport", "profilehdf5", "profileinfluxdb", "sysfsinterfaces"),
     "mpi.conf": ("pmix",),
+    "oci.conf": ("containerpath", "createenvfile", "disablecleanup", "disablehooks", "ignorefileconfigjson", "mountspooldir", "runtime"),
 }  # fmt: skip
+
+#: Their keys that are too short for a beginning.
+OTHER_KEYS = {
+    "gres.conf": ("cores", "count", "file", "files", "link", "links", "name", "type"),
+    "job_container.conf": ("dirs", "initscript"),
+    "slurmdbd.conf": ("debuglevel", "debuglevelsyslog", "defaultqos", "logfile", "pidfile"),
+    "oci.conf": ("envexclude", "filedebug", "srunargs", "srunpath", "stdiodebug", "syslogdebug"),
+}
 
 #: Key to kind of path. The files of "log" may lie anywhere.
 PATHS = {

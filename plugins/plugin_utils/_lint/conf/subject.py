@@ -36,8 +36,6 @@ class Cluster:
     present: t.Sequence[Entry] = ()
     #: The keys of our present file. A key that it has already is not a change, so it can neither need a restart nor lose jobs.
     placed: t.Sequence[Entry] = ()
-    #: The keys that this collection sets.
-    managed: t.Collection[str] = ()
     #: The cluster's nodes, partitions and so on; None: not known.
     nodes: t.Collection[str] | None = None
     partitions: t.Collection[str] | None = None

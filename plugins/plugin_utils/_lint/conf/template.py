@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""A slurm.conf that is still a template (Jinja, ERB, Go): the parts that are readable without its values."""
+"""A slurm.conf that is still a template (Jinja, ERB, EPP, Go): the parts that are readable without its values."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ _OPENS = re.compile(
     re.DOTALL,
 )
 _CLOSES = re.compile(r"(?:\{%[-+]?|<%-?|\{\{-?)\s*(?:end\w*)\b")
+#: Code of EPP or ERB that prints nothing.
+_CODE = re.compile(r"<%-?(?![=#])(.*?)-?%>", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_INNERMOST = re.compile(r"\{[^{}]*\}")
+#: A block that ends where it began. Ruby's empty hash at the end of a condition is none.
+_WHOLE = re.compile(r"\{[^{}]*[^{}\s][^{}]*\}\s*\Z")
+
+
+def _blocks(construct: str) -> tuple[int, int]:
+    """How many blocks a construct ends, and how many it begins: by its braces (EPP, ERB), or by its words."""
+    if code := _CODE.fullmatch(construct):
+        left = _QUOTED.sub("", code[1])
+        is_whole = bool(_WHOLE.search(left))
+        while _INNERMOST.search(left):
+            left = _INNERMOST.sub("", left)
+        ended, begun = left.count("}"), left.count("{")
+        if ended or begun or is_whole:
+            return ended, begun
+    return int(bool(_CLOSES.match(construct))), int(bool(_OPENS.match(construct)))
 
 
 class Template:
@@ -44,19 +63,20 @@ class Template:
             self.is_one = True
             self._touched.update(range(line, last + 1))
             pieces.append(before)
-            is_control = _OPENS.match(construct) or _CLOSES.match(construct) or not re.match(r"\{\{|<%-?=|#", construct)
+            ended, begun = _blocks(construct)
+            is_control = ended or begun or not re.match(r"\{\{|<%-?=|#", construct)
             alone = (
                 not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()
                 and not text[match.end() :].split("\n", 1)[0].strip()
             )
             pieces.append(re.sub(r"[^\n]", " " if is_control or alone else FILLED, construct))
-            if _OPENS.match(construct):
-                opened = line if depth == 0 else opened
-                depth += 1
-            elif _CLOSES.match(construct) and depth:
-                depth -= 1
+            if ended and depth:
+                depth = max(0, depth - ended)
                 if depth == 0:
                     self._conditional.update(range(opened, last + 1))
+            if begun:
+                opened = line if depth == 0 else opened
+                depth += begun
             line, end = last, match.end()
         pieces.append(text[end:])
         self.text = "".join(pieces)

@@ -8,18 +8,10 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 from . import lists
 from .grammar import Pair
-
-
-def nearest(word: str, known: t.Mapping[str, str] | t.Iterable[str]) -> str:
-    """A hint at the known word that was probably meant, or nothing. Keys of a mapping are compared, its values shown."""
-    names = known if isinstance(known, t.Mapping) else {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.75)
-    return f"; did you mean {names[close[0]]}?" if close else ""
 
 
 def joined(names: t.Sequence[str]) -> str:

@@ -34,11 +34,12 @@ def default_path() -> str:
 
 
 def engine_version() -> str:
-    """Changes whenever the linter's code, its hook table or one of its programs does."""
+    """Changes whenever the linter's code, one of its tables or one of its programs does."""
     digest = hashlib.sha256()
     here = pathlib.Path(__file__).resolve().parent
     core, shared = here.parent / "core", here.parents[2] / "module_utils"
-    for file in [*sorted(here.rglob("*.py")), *sorted(core.rglob("*.py")), shared / "_hooks.py"]:
+    own = [*here.rglob("*.py"), *here.rglob("*.json")]
+    for file in [*sorted(own), *sorted(core.rglob("*.py")), shared / "_hooks.py"]:
         digest.update(file.read_bytes())
     for name in ("shfmt", "shellcheck"):
         digest.update(tools.tool_version(name).encode())

@@ -145,6 +145,38 @@ RULES: dict[str, ScriptRule] = catalogue(
         fix='Make an empty variable fatal (rm -rf -- "/scratch/${SLURM_JOB_ID:?}") and keep patterns apart from ids.',
     ),
     ScriptRule(
+        "check-without-effect",
+        title="A check finds a fault, and Slurm does not learn of it.",
+        why="Slurm looks at the exit code of the hook alone. With 0 the job starts on the node that was just found faulty.",
+        fix="End with a code from 1 to 125 when a check has failed; Slurm then drains the node and requeues the job.",
+    ),
+    ScriptRule(
+        "node-wide-action",
+        title="Something is done to the whole node while other jobs may run on it.",
+        why="Prolog and epilog belong to one job. On a node with several jobs the others lose their containers, GPUs, mounts or services.",
+        fix="Limit it to the job: its id, the devices in SLURM_JOB_GPUS. Or do it where no job runs, in an init hook or a maintenance.",
+    ),
+    ScriptRule(
+        "user-controlled-path",
+        title="Root works on a path that a user controls.",
+        why="The user can put a link in its place at any moment. Root then writes to, gives away, deletes or runs another file.",
+        fix='Let the user do it: runuser -u "$SLURM_JOB_USER" -- command. Or use a directory that only root may write to.',
+        severity="error",
+        by_group={"controller": "warning"},
+    ),
+    ScriptRule(
+        "unanchored-match",
+        title="Lines are picked by a name that is also part of other names.",
+        why="The pattern ann also meets the lines of joanna, and 100 those of 1001: the end of one job takes records of other users away.",
+        fix='Anchor the pattern on both sides: sed -i "/^$SLURM_JOB_USER:/d", grep -vxF. Or keep a file for each job and delete it.',
+    ),
+    ScriptRule(
+        "growing-file",
+        title="A file gets longer with each job.",
+        why="A file that something reads as a whole gets slower to read with each job, and one below /run or /dev/shm takes memory.",
+        fix="Write a file for each job and delete it in the epilog, or look first whether the line is there: grep -qxF.",
+    ),
+    ScriptRule(
         "unquoted-user-text",
         title="Text that a user (or a command) decides is split into words.",
         why="Spaces make several arguments of it and * becomes file names; in a script of root's that is a way in, in [ ] it is an error.",
@@ -184,6 +216,14 @@ RULES: dict[str, ScriptRule] = catalogue(
         fix="Give it a bound well below the hook's timeout: timeout 10 command, curl --max-time 10, a counter in the loop.",
     ),
     ScriptRule(
+        "background-process",
+        title="A process is left in the background.",
+        why="When the hook ends, Slurm kills the whole process group; nohup and disown change nothing. Where Slurm itself "
+        "reads the script's output, it first waits until the process closes it.",
+        fix="Start it as a unit (systemd-run --collect command), or in a session of its own and without the output "
+        "(setsid --fork command </dev/null >/dev/null 2>&1), or wait for it.",
+    ),
+    ScriptRule(
         "wait-exceeds-timeout",
         title="A wait is longer than the script is allowed to run.",
         why="The script is killed before its own bound is reached, and a killed script counts as failed.",
@@ -215,6 +255,13 @@ RULES: dict[str, ScriptRule] = catalogue(
         title="The export/unset/print protocol is used where it means nothing.",
         why="Only a task prolog's stdout is read, and only lines that start with export, unset or print; other lines are dropped, not executed.",
         fix="Do it in a task prolog, and with one of the three words.",
+    ),
+    ScriptRule(
+        "file-not-placed",
+        title="A file is expected beside the script, where there is none.",
+        why="Each script is placed alone, in a directory of this collection's. A file that is missing makes the script fail, "
+        "or go on without its functions and settings. " + _DRAINS,
+        fix="Put the text into the script (a template may include it), or name a file that is there by its full path.",
     ),
     ScriptRule(
         "bashism",

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 import typing as t
 
 from ..core.model import Hit
+from .parser import DIALECTS
 from .shebang import Shebang, read_shebang
 
 #: Above this a text is not analysed: no prolog is a megabyte long.
@@ -110,9 +112,29 @@ def _interpreter(found: Shebang) -> t.Iterator[Hit]:
         if not words:
             yield Hit("shebang-interpreter", 1, 1, "env is told nothing to run")
         elif len(words) > 1 and not words[0].startswith(("-S", "--split-string", "-vS", "-iS")):
-            yield Hit(
-                "shebang-interpreter",
-                1,
-                1,
-                f'env gets "{found.argument}" as ONE argument and looks for a program of that name; use env -S',
-            )
+            said = f'env gets "{found.argument}" as ONE argument and looks for a program of that name; use env -S'
+            yield _one_line(found.options) or Hit("shebang-interpreter", 1, 1, said)
+        elif len(found.options) > 1 and (hit := _one_line(found.options)) is not None:
+            yield hit
+    elif len(found.options) > 1 and _takes_one(found.program):
+        said = f'{found.program} gets "{found.argument}" as ONE argument and stops; set options in the script'
+        yield _one_line(found.options) or Hit("shebang-interpreter", 1, 1, said)
+    elif _takes_one(found.program) and re.fullmatch(r"-[A-Za-z]*o", found.argument):
+        said = f"{found.program} {found.argument} takes the script's path for the name of an option, and stops"
+        yield Hit("shebang-interpreter", 1, 1, said)
+
+
+def _takes_one(program: str) -> bool:
+    """Whether a program cannot take several words in one argument, as perl can, which reads the line itself."""
+    return program in DIALECTS
+
+
+def _one_line(options: list[str]) -> Hit | None:
+    """A script whose commands stand behind the interpreter, as YAML folds a block."""
+    commands = list(itertools.dropwhile(lambda word: word.startswith("-"), options))
+    if len(commands) < 2 or commands[0].startswith("#"):
+        return None
+    said = (
+        "the commands stand on the first line, where none of them runs; in YAML write the script with | and not with >"
+    )
+    return Hit("shebang-interpreter", 1, 1, said)

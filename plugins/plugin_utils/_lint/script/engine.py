@@ -19,6 +19,7 @@ from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
     check_files,
+    foreign_variables,
     other_languages,
     parser,
     shellcheck,
@@ -28,23 +29,35 @@ from . import (
 )
 from .catalogue import RULES
 from .checks import (
+    arithmetic,
+    background,
     commands,
     deletion,
     evaluation,
     exit_codes,
+    file_names,
     kills,
+    node_wide,
     output,
     permissions,
+    protocol,
     quoting,
+    records,
+    redirections,
     secrets,
+    siblings,
+    sure_mistakes,
     temporary_files,
+    user_paths,
     variables,
+    verdicts,
     waits,
 )
 from .environment import surroundings
 from .model import Options, Script
 from .shebang import Shebang, read_shebang
 from .subject import Subject
+from .values import Values
 
 _CHECKS = tuple(
     check
@@ -52,15 +65,26 @@ _CHECKS = tuple(
         commands,
         variables,
         quoting,
+        file_names,
         deletion,
         temporary_files,
         kills,
+        node_wide,
+        user_paths,
+        records,
+        verdicts,
         evaluation,
         permissions,
         secrets,
         waits,
+        background,
         exit_codes,
+        arithmetic,
         output,
+        protocol,
+        redirections,
+        siblings,
+        sure_mistakes,
     )
     for check in module.CHECKS
 )
@@ -75,6 +99,7 @@ _COMMAND_RULES = frozenset(
         "world-writable",
         "kill-user-processes",
         "kill-unscoped",
+        "node-wide-action",
         "unsafe-delete",
     }
 )
@@ -186,11 +211,22 @@ def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit
         for batch, future in zip(batches, checked, strict=True):
             for (position, _text), hits in zip(batch, future.result(), strict=True):
                 if not any(hit.rule == "syntax-error" for hit in own[position]):
-                    own[position].extend(hits)
+                    own[position] = [*_confirmed(own[position], hits), *hits]
     return [
         suppress.apply(_merged(hits), script.content.decode("utf-8", "replace"))
         for script, hits in zip(scripts, own, strict=True)
     ]
+
+
+def _confirmed(own: t.Iterable[Hit], of_shellcheck: t.Iterable[Hit]) -> list[Hit]:
+    """Our hits. One that grades a note of ShellCheck's needs that note: a comment for ShellCheck silences both."""
+    notes = {(hit.line, _number(hit)) for hit in of_shellcheck}
+    return [hit for hit in own if hit.rule != "shellcheck" or (hit.line, _number(hit)) in notes]
+
+
+def _number(hit: Hit) -> str:
+    """ShellCheck's number, such as V(SC2086)."""
+    return hit.message[:6]
 
 
 def _own_hits(one: _Prepared, options: Options) -> list[Hit]:
@@ -214,7 +250,11 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
     program = one.shebang.program
     if program in parser.DIALECTS:
         return _shell_hits(one.script, text, one.shebang, options)
-    hits = list(other_languages.check(program, text))
+    where = surroundings(one.script.hook)
+    hits = [
+        *other_languages.check(program, text),
+        *foreign_variables.check(program, text, where, options.slurm_version),
+    ]
     for line, command in other_languages.python_commands(text) if program.startswith("python") else ():
         inner = _shell_hits(one.script, command.encode(), one.shebang, options)
         hits.extend(dataclasses.replace(hit, line=line, column=1) for hit in inner if hit.rule in _COMMAND_RULES)
@@ -224,15 +264,15 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
 def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -> list[Hit]:
     dialect = parser.DIALECTS.get(found.program, "bash")
     try:
-        # sh is read as bash here, so that a script with bashisms is understood; ShellCheck names the bashisms.
-        program = walker.read(text, "bash" if dialect == "posix" else dialect, options=found.options)
+        program = walker.read(text, dialect, options=found.options)
     except parser.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
         return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
     where = surroundings(script.hook)
     path = options.path if where.group != "task" else "the user's"
-    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options))
+    values = Values(program, where, options.slurm_version)
+    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options), values)
     return [hit for check in _CHECKS for hit in check(subject)]
 
 
@@ -241,7 +281,7 @@ def _merged(hits: t.Iterable[Hit]) -> list[Hit]:
     best: dict[tuple[str, int, str], Hit] = {}
     for hit in hits:
         # Several numbers of ShellCheck's on one line are different matters.
-        kind = hit.message[:6] if hit.rule == "shellcheck" else ""
+        kind = _number(hit) if hit.rule == "shellcheck" else ""
         key = (hit.rule, hit.line, kind)
         if key not in best or _rank(hit) < _rank(best[key]):
             best[key] = hit

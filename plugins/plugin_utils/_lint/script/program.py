@@ -32,8 +32,14 @@ class Piece:
     operator: str = ""
     #: The word after the operator.
     operand: Word | None = None
-    #: The commands inside $(...), as far as they are plain.
+    #: The commands inside $(...) or $((...)), as far as they are plain.
     commands: tuple[Call, ...] = ()
+    #: The number of an array's element; a question mark when it is not fixed.
+    index: str = ""
+    #: Something made sure that it is not empty.
+    is_sure: bool = False
+    #: What $((...)) works out.
+    expression: Node | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +87,11 @@ class Redirect:
     operator: str
     fd: str
     target: Word
+    #: The circumstances without it.
+    context: Context
+    sequence: int
+    #: The text of a here-document or here-string.
+    body: Word | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +107,8 @@ class Context:
     loops: tuple[int, ...] = ()
     stdout: t.Literal["script", "file", "null", "pipe", "capture", "stderr"] = "script"
     redirects: tuple[Redirect, ...] = ()
-    background: bool = False
+    #: The number of the background process that it belongs to; 0 when the script waits for it.
+    background: int = 0
     #: Seconds of a timeout around it; 0 when there is one whose length is not known.
     bound: float | None = None
     #: The user that sudo, su or runuser made it run as.
@@ -112,6 +124,10 @@ class Context:
     in_text: bool = False
     #: An assignment's value, not a command's own status: local x=$(...).
     declared: bool = False
+    #: Runs when the script ends, or between other commands: what trap was given.
+    deferred: bool = False
+    #: It is sh that reads it, not bash.
+    posix: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +157,11 @@ class Call:
         """The arguments as text, $name where not fixed."""
         return [word.shown for word in self.words[1:]]
 
+    @property
+    def literals(self) -> list[str]:
+        """The arguments that are fixed."""
+        return [text for text in (word.literal for word in self.words[1:]) if text is not None]
+
     def has_option(self, *names: str) -> bool:
         """Whether an option is given: V(--long), V(--long=x), V(-s), or V(s) in a cluster such as V(-xs)."""
         for text in self.texts:
@@ -164,7 +185,7 @@ class Assignment:
     name: str
     #: None when the value comes from read, a loop counter or an unknown place.
     value: Word | None
-    kind: t.Literal["assign", "append", "array", "for", "read", "declare", "number"]
+    kind: t.Literal["assign", "append", "array", "for", "read", "declare", "number", "default"]
     line: int
     column: int
     context: Context
@@ -172,6 +193,12 @@ class Assignment:
     #: The elements of an array, the items of a for loop.
     items: tuple[Word, ...] = ()
     exported: bool = False
+    #: The last name of a read: what is left of the line, spaces included.
+    takes_the_rest: bool = False
+    #: += : what the variable has stays in it.
+    added: bool = False
+    #: What an arithmetic command works out for it.
+    expression: Node | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +216,8 @@ class Use:
     probing: bool = False
     #: Where it stands is not split into words: an assignment, [[ ]], a case, a here-document.
     unsplit: bool = False
+    #: The script asks whether it is there; ${x:-default} asks nothing.
+    asking: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +227,7 @@ class Write:
     target: Word
     context: Context
     sequence: int
+    operator: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +238,19 @@ class Test:
     line: int
     column: int
     context: Context
+    sequence: int
     node: Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Operand:
+    """An expansion in arithmetic that must leave something: 2 * $x."""
+
+    piece: Piece
+    line: int
+    column: int
+    context: Context
+    sequence: int
 
 
 class Point(t.Protocol):
@@ -224,6 +266,14 @@ class Point(t.Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Moment:
+    """A point of a script at which nothing else is noted."""
+
+    context: Context
+    sequence: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Loop:
     """A while or until loop."""
 
@@ -234,7 +284,8 @@ class Loop:
     node: Node
     #: What stands between while and done.
     text: str
-    #: The sequence number of its end.
+    #: The sequence numbers of its body, which follows the condition, and of its end.
+    body: int
     end: int
 
 
@@ -249,12 +300,24 @@ class Program:
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
         self.functions: dict[str, Node] = {}
-        #: The functions that something calls, with the contexts of their calls.
-        self.called: dict[str, list[Context]] = {}
+        #: The functions that something calls, with the points of their calls.
+        self.called: dict[str, list[Moment]] = {}
+        #: The variables that are a function's own: (function, name).
+        self.local: set[tuple[str | None, str]] = set()
+        #: The points from which on a variable has a value, if it had one of an earlier assignment.
+        self.guarded: dict[str, list[Moment]] = {}
+        #: The points that no earlier assignment passes, for each way through sets the variable.
+        self.replaced: dict[str, list[Moment]] = {}
         self.writes: list[Write] = []
+        self.redirects: list[Redirect] = []
         self.tests: list[Test] = []
+        self.operands: list[Operand] = []
         #: The file only declares functions, for other scripts to call.
         self.is_library = False
+        #: Names that are declared without a value, or that a redirection sets.
+        self.declared: set[str] = set()
+        #: Something sets variables whose names are not known: a file that it reads, eval, export "$name=x".
+        self.sets_unknown = False
 
     @property
     def statements(self) -> list[Node]:
@@ -265,85 +328,6 @@ class Program:
     def named(self, *names: str) -> list[Call]:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
-
-    def values(self, name: str, at: Point | None = None) -> list[Assignment]:
-        """The assignments that a use may see, the likeliest last."""
-        found = self.assignments.get(name, [])
-        if at is None:
-            return found
-        function = at.context.function
-        same = [a for a in found if a.context.function == function and a.sequence < at.sequence]
-        if function is None or same:
-            return same or [a for a in found if a.context.function != function] or found
-        return [a for a in found if a.context.function is None] or found
-
-    def resolve(self, word: Word, at: Point | None = None, depth: int = 4) -> Word:
-        """The word with known variables replaced by what was assigned to them."""
-        pieces: list[Piece] = []
-        for piece in word.pieces:
-            known = self._known(piece, at) if piece.kind == "variable" and depth else None
-            if known is None:
-                pieces.append(piece)
-            else:
-                value, where = known
-                inner = self.resolve(value, where, depth - 1)
-                pieces.extend(dataclasses.replace(p, quoted=True) if piece.quoted else p for p in inner.pieces)
-        return Word(tuple(pieces), word.line, word.column)
-
-    def _known(self, piece: Piece, at: Point | None) -> tuple[Word, Point | None] | None:
-        """The word that a variable stands for, with the place where that word was written."""
-        if piece.operator not in ("", ":-", "-", ":=", "=", ":?", "?"):
-            return None
-        seen = self.values(piece.text, at)
-        known = [(a, a.value) for a in seen if a.value is not None and a.kind in ("assign", "declare")]
-        others = [a for a in seen if a.kind in ("append", "read", "for", "array", "number")]
-        if known and not others:
-            chosen, value = known[-1]
-            # One of several branches: which one ran is not known.
-            guards = chosen.context.guards
-            branches = len(known) > 1 and guards and (at is None or at.context.guards[: len(guards)] != guards)
-            # x="$x/y" would go round in circles.
-            circular = any(piece.text == inner.text for inner in value.variables)
-            return None if branches or circular else (value, chosen)
-        # A default counts for the script's own settings, not for what Slurm sets.
-        has_default = (
-            piece.operator in (":-", "-", ":=", "=")
-            and piece.operand is not None
-            and not piece.text.startswith("SLURM")
-        )
-        if not seen and has_default and piece.operand is not None:
-            return piece.operand, at
-        return None
-
-    def alternatives(self, word: Word, at: Point | None = None) -> list[Word]:
-        """What a word can be, with each item of the for loops that it takes variables from."""
-        found = [self.resolve(word, at)]
-        for _round in range(2):
-            widened: list[Word] = []
-            for candidate in found:
-                position = next(
-                    (i for i, p in enumerate(candidate.pieces) if p.kind == "variable" and self._items(p.text)), None
-                )
-                if position is None:
-                    widened.append(candidate)
-                    continue
-                for item in self._items(candidate.pieces[position].text)[:16]:
-                    pieces = candidate.pieces[:position] + item.pieces + candidate.pieces[position + 1 :]
-                    widened.append(Word(pieces, candidate.line, candidate.column))
-            found = widened
-        return found
-
-    def _items(self, name: str) -> tuple[Word, ...]:
-        """The items of the only loop over a variable, as far as they stand in the script."""
-        assignments = self.assignments.get(name, [])
-        if len(assignments) != 1 or assignments[0].kind != "for":
-            return ()
-        items = assignments[0].items
-        return (
-            items
-            if all(any(p.kind != "command" for p in item.pieces) and "@" not in item.shown for item in items)
-            else ()
-        )
 
     def uses_of(self, name: str) -> list[Use]:
         """Every place that reads a variable."""

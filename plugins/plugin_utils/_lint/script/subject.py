@@ -9,9 +9,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from .environment import Surroundings
 from .program import Program
+from .status import Statuses
+from .values import Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +28,10 @@ class Subject:
     path: str | None
     #: Seconds after which the script is ended; None when nothing ends it.
     timeout: int | None
+    #: What the words of the script can be.
+    values: Values
+
+    @functools.cached_property
+    def statuses(self) -> Statuses:
+        """The ways of statuses through it."""
+        return Statuses(self.program.statements, self.program.functions)

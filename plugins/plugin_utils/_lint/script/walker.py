@@ -14,9 +14,11 @@ import re
 import typing as t
 
 from . import wrappers
+from .guards import Guards
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
-from .program import Assignment, Call, Context, Loop, Piece, Program, Redirect, Test, Use, Word, Write
+from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
+from .values import Values
 
 #: The kinds of nodes are CamelCase; the methods that walk them are not.
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -24,8 +26,10 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Program:
     """The program of a script. O(options) are those that its interpreter line gives to the shell."""
-    program = Program(source, parse(source, dialect))
-    Walker(program, options).run()
+    # sh is read as bash, so that a script with bashisms is understood; their own rule names the bashisms.
+    posix = dialect == "posix"
+    program = Program(source, parse(source, "bash" if posix else dialect))
+    Walker(program, options, posix=posix).run()
     return program
 
 
@@ -56,8 +60,9 @@ class Walker:
 
     MAX_DEPTH = 4
 
-    def __init__(self, program: Program, options: t.Sequence[str]) -> None:
+    def __init__(self, program: Program, options: t.Sequence[str], *, posix: bool) -> None:
         self.program = program
+        self.posix = posix
         self.sequence = 0
         self.pipelines = 0
         self.errexit = self.nounset = self.pipefail = False
@@ -65,6 +70,8 @@ class Walker:
         #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
         self.done: set[str] = set()
+        self.guards = Guards(program.functions)
+        self.values = Values(program, remember=False)
         #: Where each function was declared.
         self.units: dict[str, _Unit] = {}
         self._set_options(options)
@@ -75,7 +82,7 @@ class Walker:
         """Walk the file, then every function that something reached."""
         unit = _Unit(self.program.source)
         self._collect_functions(self.program.tree, unit)
-        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail, posix=self.posix)
         self.statements(self.program.statements, unit, context)
         if (
             self.program.functions
@@ -92,7 +99,7 @@ class Walker:
         if name in self.done:
             return
         self.done.add(name)
-        sites = self.program.called.get(name, [])
+        sites = [site.context for site in self.program.called.get(name, [])]
         context = Context(
             function=name,
             tested=bool(sites) and all(site.tested for site in sites),
@@ -100,10 +107,14 @@ class Walker:
             stdout=sites[0].stdout if sites and len({site.stdout for site in sites}) == 1 else "script",
             loops=sites[0].loops if len(sites) == 1 else (),
             bound=sites[0].bound if len(sites) == 1 else None,
-            background=bool(sites) and all(site.background for site in sites),
-            errexit=any(site.errexit for site in sites) if sites else self.errexit,
+            background=sites[0].background if sites and all(site.background for site in sites) else 0,
+            # bash does not take set -e into a substitution; a POSIX shell does.
+            errexit=any(site.errexit and (self.posix or not site.substituted) for site in sites)
+            if sites
+            else self.errexit,
             nounset=all(site.nounset for site in sites) if sites else self.nounset,
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
+            posix=self.posix,
         )
         self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
@@ -146,7 +157,7 @@ class Walker:
         if node.get("Negated"):
             context = dataclasses.replace(context, tested=True)
         if node.get("Background"):
-            context = dataclasses.replace(context, background=True)
+            context = dataclasses.replace(context, background=self.tick())
         redirects = node.get("Redirs") or ()
         for raw in redirects:
             context = self.redirect(raw, unit, context)
@@ -155,18 +166,37 @@ class Walker:
         kind = command["Type"]
         handler = getattr(self, "_" + _CAPITAL.sub("_", kind).lower(), None)
         if handler is not None:
+            before = self.tick()
             handler(command, unit, context, node)
+            self._note(self.program.replaced, self.guards.replaced(node), Moment(context, before))
+            self._note(self.program.guarded, self.guards.covered(node), Moment(context, before))
+            self._guard(self.guards.after(node), context)
+            if context.errexit and not context.tested:
+                self._guard(self.guards.when(node, True), context)
+
+    def _guard(self, names: t.Collection[str], context: Context) -> None:
+        """Note that variables have a value from here on."""
+        if names:
+            self._note(self.program.guarded, names, Moment(context, self.tick()))
+
+    @staticmethod
+    def _note(moments: dict[str, list[Moment]], names: t.Iterable[str], moment: Moment) -> None:
+        for name in names:
+            moments.setdefault(name, []).append(moment)
 
     def redirect(self, raw: Node, unit: _Unit, context: Context) -> Context:
         operator = raw["Op"]
         fd = (raw.get("N") or {}).get("Value", "")
+        if fd.startswith("{"):
+            self.program.declared.add(fd.strip("{}"))
         line, column = unit.place(raw)
         word = self.word(raw["Word"], unit, context, unsplit=True) if raw.get("Word") else Word((), line, column)
-        if raw.get("Hdoc"):
-            self.word(raw["Hdoc"], unit, context, unsplit=True)
-        here = Redirect(operator, fd, dataclasses.replace(word, line=line, column=column))
+        body = self.word(raw["Hdoc"], unit, context, unsplit=True) if raw.get("Hdoc") else None
+        target = dataclasses.replace(word, line=line, column=column)
+        here = Redirect(operator, fd, target, context, self.tick(), word if operator == "<<<" else body)
+        self.program.redirects.append(here)
         if operator in (">", ">>", "&>", "&>>", ">|", "<>"):
-            self.program.writes.append(Write(here.target, context, self.tick()))
+            self.program.writes.append(Write(here.target, context, self.tick(), operator))
         stdout = context.stdout
         if (operator in (">", ">>", ">|") and fd in ("", "1")) or operator in ("&>", "&>>"):
             stdout = "null" if word.literal == "/dev/null" else "file"
@@ -182,22 +212,32 @@ class Walker:
         self.statements(node.get("Stmts"), unit, context)
         self.errexit, self.nounset, self.pipefail = saved
 
-    def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        mark = self.tick()
-        self.statements(node.get("Cond"), unit, dataclasses.replace(context, tested=True))
+    def _branch(self, node: Node, context: Context, mark: int, number: int) -> Context:
+        """The context of a branch of an if or case, once what its condition makes sure of is noted."""
         inner = dataclasses.replace(context, guards=(*context.guards, mark))
-        self.statements(node.get("Then"), unit, inner)
-        if node.get("Else"):
-            self._if_clause(node["Else"], unit, context, _stmt)
+        self._guard(self.guards.branches(node)[number][0], inner)
+        return inner
+
+    def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        clause: Node | None = node
+        number = 0
+        while clause:
+            mark = self.tick()
+            self.statements(clause.get("Cond"), unit, dataclasses.replace(context, tested=True))
+            self.statements(clause.get("Then"), unit, self._branch(node, context, mark, number))
+            clause = clause.get("Else")
+            number += 1
 
     def _while_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         mark = self.tick()
         inner = dataclasses.replace(context, loops=(*context.loops, mark))
         self.statements(node.get("Cond"), unit, dataclasses.replace(inner, tested=True))
+        body = self.tick()
+        self._guard(self.guards.when_all(node.get("Cond"), not node.get("Until")), inner)
         self.statements(node.get("Do"), unit, inner)
         line, column = unit.place(node)
         text = unit.source[node["Pos"]["Offset"] : node["End"]["Offset"]].decode("utf-8", "replace")
-        self.program.loops.append(Loop(mark, line, column, context, node, text, self.tick()))
+        self.program.loops.append(Loop(mark, line, column, context, node, text, body, self.tick()))
 
     def _for_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         mark = self.tick()
@@ -212,12 +252,13 @@ class Walker:
         self.statements(node.get("Do"), unit, dataclasses.replace(context, loops=(*context.loops, mark)))
 
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        mark = self.tick()
-        self.word(node["Word"], unit, context, unsplit=True)
-        for item in node.get("Items") or ():
+        patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]
+        asks = any(_asks(node["Word"], pattern) for pattern in patterns)
+        self.word(node["Word"], unit, context, unsplit=True, probing=asks)
+        for number, item in enumerate(node.get("Items") or ()):
             for pattern in item.get("Patterns") or ():
                 self.word(pattern, unit, context, unsplit=True)
-            self.statements(item.get("Stmts"), unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+            self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number))
 
     def _binary_cmd(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         operator = node["Op"]
@@ -225,6 +266,9 @@ class Walker:
             stages = list(_stages(node))
             self.pipelines += 1
             number = self.pipelines
+            if operator == "|&":
+                place = Word((), *unit.place(node))
+                self.program.redirects.append(Redirect(operator, "", place, context, self.tick()))
             for position, stage in enumerate(stages):
                 last = position == len(stages) - 1
                 inner = dataclasses.replace(
@@ -237,7 +281,9 @@ class Walker:
             return
         mark = self.tick()
         self.statement(node["X"], unit, dataclasses.replace(context, tested=True))
-        self.statement(node["Y"], unit, dataclasses.replace(context, guards=(*context.guards, mark)))
+        inner = dataclasses.replace(context, guards=(*context.guards, mark))
+        self._guard(self.guards.when(node["X"], operator == "&&"), inner)
+        self.statement(node["Y"], unit, inner)
 
     def _func_decl(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         """A declaration runs nothing."""
@@ -247,39 +293,42 @@ class Walker:
             self.statement(node["Stmt"], unit, context)
 
     def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=True))
+        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=self.tick(), stdout="pipe"))
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("test", line, column, context, stmt))
-        self.test(node["X"], unit, context, False)
+        self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
+        self.test(node["X"], unit, context, True)
 
     def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> None:
         kind = node.get("Type")
         if kind in ("BinaryTest", "UnaryTest", "ParenTest"):
-            unary = kind == "UnaryTest" and node["Op"] in ("-z", "-n", "-v")
-            against_empty = kind == "BinaryTest" and _is_empty_word(node.get("Y"))
-            for key in ("X", "Y"):
+            # What stands alone, [[ $x ]], is asked for being empty.
+            alone = kind == "ParenTest" or node["Op"] in ("-z", "-n", "-v", "!", "&&", "||")
+            for key, other in (("X", "Y"), ("Y", "X")):
                 if node.get(key):
-                    self.test(node[key], unit, context, unary or against_empty)
+                    self.test(node[key], unit, context, alone or _asks(node[key], node.get(other)))
         else:
             self.word(node, unit, context, unsplit=True, probing=probing)
             if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
-                self.use(node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True)
+                self.use(
+                    node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True, asking=True
+                )
 
     def _arithm_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
+        self.program.tests.append(Test("arithmetic", line, column, context, self.tick(), stmt))
         self.arithmetic(node.get("X"), unit, context)
 
     def _let_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
-        self.program.tests.append(Test("arithmetic", line, column, context, stmt))
-        for expression in node.get("Exprs") or ():
+        self.program.tests.append(Test("arithmetic", line, column, context, self.tick(), stmt))
+        node["Exprs"] = [_unquoted(expression) for expression in node.get("Exprs") or ()]
+        for expression in node["Exprs"]:
             self.arithmetic(expression, unit, context)
 
-    def arithmetic(self, node: Node | None, unit: _Unit, context: Context) -> None:
-        """Names in arithmetic are variables without a dollar sign."""
+    def arithmetic(self, node: Node | None, unit: _Unit, context: Context, *, needs_text: bool = False) -> None:
+        """Names in arithmetic are variables without a dollar sign. O(needs_text): nothing in this place is a syntax error."""
         if not node:
             return
         kind = node.get("Type")
@@ -288,7 +337,9 @@ class Walker:
             if len(node["Parts"]) == 1 and re.fullmatch(r"[A-Za-z_]\w*", text):
                 self.use(text, "", True, node, unit, context, unsplit=True)
             else:
-                self.word(node, unit, context, unsplit=True)
+                word = self.word(node, unit, context, unsplit=True)
+                if needs_text and len(word.pieces) == 1:
+                    self.program.operands.append(Operand(word.pieces[0], word.line, word.column, context, self.tick()))
             return
         changed = (kind == "UnaryArithm" and node["Op"] in ("++", "--")) or (
             kind == "BinaryArithm"
@@ -299,22 +350,29 @@ class Walker:
             text = "".join(p.get("Value", "") for p in (node["X"].get("Parts") or ()) if p.get("Type") == "Lit")
             line, column = unit.place(node)
             if text:
-                self.assign(Assignment(text, None, "number", line, column, context, self.tick()))
-        for key in ("X", "Y"):
-            self.arithmetic(node.get(key), unit, context)
+                given = Assignment(text, None, "number", line, column, context, self.tick(), expression=node)
+                self.assign(given)
+        # Without a left side + and - are signs.
+        signs = kind == "BinaryArithm" and node["Op"] in ("+", "-")
+        self.arithmetic(node.get("X"), unit, context, needs_text=not signs)
+        self.arithmetic(node.get("Y"), unit, context, needs_text=True)
 
     def _decl_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         variant = node["Variant"]["Value"]
         for argument in node.get("Args") or ():
             if argument.get("Name"):
                 masked = dataclasses.replace(context, declared=True, tested=True)
+                if variant in ("local", "declare", "typeset") and context.function is not None:
+                    self.program.local.add((context.function, argument["Name"]["Value"]))
                 if argument.get("Naked") and not argument.get("Value"):
                     if variant == "export":
                         self._export(argument["Name"]["Value"])
+                    else:
+                        self.program.declared.add(argument["Name"]["Value"])
                     continue
                 self.assignment(argument, unit, masked, "declare", exported=variant == "export")
             elif argument.get("Value"):
-                self.word(argument["Value"], unit, context)
+                self.program.sets_unknown |= self.word(argument["Value"], unit, context).literal is None
 
     def _export(self, name: str) -> None:
         found = self.program.assignments.get(name)
@@ -339,7 +397,8 @@ class Walker:
             kind = "append" if kind != "array" else kind
         if node.get("Index"):
             kind = "append"
-        self.assign(Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported))
+        given = Assignment(name, value, t.cast(t.Any, kind), line, column, context, self.tick(), items, exported)
+        self.assign(dataclasses.replace(given, added=bool(node.get("Append"))))
 
     def assign(self, assignment: Assignment) -> None:
         self._note_functions((item.literal for item in assignment.items), assignment.context)
@@ -358,9 +417,12 @@ class Walker:
         *,
         probing: bool = False,
         unsplit: bool = False,
+        asking: bool = False,
     ) -> None:
         line, column = unit.place(node)
-        self.program.uses.append(Use(name, operator, quoted, line, column, context, self.tick(), probing, unsplit))
+        self.program.uses.append(
+            Use(name, operator, quoted, line, column, context, self.tick(), probing, unsplit, asking)
+        )
 
     def word(self, node: Node, unit: _Unit, context: Context, *, unsplit: bool = False, probing: bool = False) -> Word:
         line, column = unit.place(node)
@@ -409,8 +471,9 @@ class Walker:
                 )
             ]
         if kind == "ArithmExp":
+            first = len(self.program.calls)
             self.arithmetic(part.get("X"), unit, context)
-            return [Piece("number", "", quoted)]
+            return [Piece("number", "", quoted, commands=tuple(self.program.calls[first:]), expression=part.get("X"))]
         return [Piece("glob", "*", quoted)]
 
     def parameter(self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool) -> Piece:
@@ -428,15 +491,31 @@ class Walker:
             if (part.get("Repl") or {}).get(key):
                 self.word(part["Repl"][key], unit, context, unsplit=True)
         index = part.get("Index") or {}
+        element = ""
         if index.get("Type") == "Word" and index["Parts"] and index["Parts"][0].get("Value") in ("@", "*"):
             operator = operator or "[@]"
         elif index:
             self.arithmetic(index, unit, context)
-        self.use(name, operator, quoted, part, unit, context, probing=probing or operator in _PROBING, unsplit=unsplit)
+            element = "".join(p.get("Value", "") for p in index.get("Parts") or ())
+            element = element if element.isdigit() else "?"
+        self.use(
+            name,
+            operator,
+            quoted,
+            part,
+            unit,
+            context,
+            probing=probing or operator in _PROBING,
+            unsplit=unsplit,
+            asking=probing or operator in _ASKING,
+        )
         if operator in ("=", ":="):
             line, column = unit.place(part)
-            self.assign(Assignment(name, operand, "assign", line, column, context, self.tick()))
-        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand)
+            if operator == ":=":
+                # What the variable had before stays only if it is something.
+                self._guard([name], context)
+            self.assign(Assignment(name, operand, "default", line, column, context, self.tick()))
+        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand, index=element)
 
     # -- commands
 
@@ -456,23 +535,23 @@ class Walker:
         is_test = first_literal in ("[", "test")
         words = []
         for position, argument in enumerate(arguments):
-            before = arguments[position - 1]["Parts"][0].get("Value") if position else ""
-            after = arguments[position + 1] if position + 1 < len(arguments) else None
-            far = arguments[position + 2] if position + 2 < len(arguments) else None
-            probing = is_test and (
-                before in ("-z", "-n", "-v")
-                or (
-                    far is not None
-                    and after is not None
-                    and after["Parts"][0].get("Value") in ("=", "==", "!=")
-                    and _is_empty_word(far)
+            probing = is_test and _is_asked(arguments, position, first_literal == "[")
+            if probing and arguments[position - 1]["Parts"][0].get("Value") == "-v":
+                self.use(
+                    "".join(_texts(argument)),
+                    "",
+                    True,
+                    argument,
+                    unit,
+                    context,
+                    probing=True,
+                    unsplit=True,
+                    asking=True,
                 )
-                or (position == 1 and len(arguments) == (3 if first_literal == "[" else 2))
-            )
             words.append(self.word(argument, unit, context, probing=probing))
         line, column = unit.place(node)
         if is_test:
-            self.program.tests.append(Test("test", line, column, context, stmt))
+            self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
         self.call(tuple(words), line, column, context, unit, stmt, (), tuple(names), 0)
 
     def call(
@@ -493,15 +572,25 @@ class Walker:
         words = self._spread(words, context)
         path = self._command_path(words[0], context)
         name = posixpath.basename(path)
+        if name == "trap" and not any(word.shown in ("EXIT", "0") for word in words[2:]):
+            # Only at the end does its status count.
+            context = dataclasses.replace(context, tested=True)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
-        self._note_functions([call.path, *(word.literal for word in call.arguments)], context)
+        later = dataclasses.replace(context, deferred=True) if name == "trap" else context
+        self._note_functions([call.path, *(word.literal for word in call.arguments)], later)
+        dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
+        if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
+            self.program.sets_unknown = True
         if name == "set":
             self._set_options(call.texts)
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
-                    self.assign(Assignment(word.literal, None, "read", line, column, context, self.tick()))
+                    rest = name == "read" and word is call.words[-1]
+                    self.assign(
+                        Assignment(word.literal, None, "read", line, column, context, self.tick(), takes_the_rest=rest)
+                    )
         elif name in ("getopts", "printf") and len(words) > 2:
             target = words[2] if name == "getopts" or words[1].literal == "-v" else None
             if target is not None and target.literal:
@@ -509,28 +598,20 @@ class Walker:
         self._inner(call, unit, stmt, depth)
 
     def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
-        """Put the words of "${command[@]}", and of an unquoted $command, in the place of the variable."""
-        first = words[0]
-        if len(first.pieces) != 1 or first.pieces[0].kind != "variable":
-            return words
-        piece = first.pieces[0]
-        found = self._seen(piece.text, context)
-        if not found:
-            return words
-        chosen = found[-1]
-        if chosen.kind == "array" and chosen.items and piece.operator in ("[@]", ""):
-            return chosen.items + words[1:]
-        if chosen.value is not None and not piece.quoted:
-            parts = _split(chosen.value)
-            if len(parts) > 1:
-                placed = tuple(Word(p.pieces, first.line, first.column) for p in parts)
-                return placed + words[1:]
-        return words
-
-    def _seen(self, name: str, context: Context) -> list[Assignment]:
-        found = self.program.assignments.get(name, [])
-        same = [a for a in found if a.context.function == context.function]
-        return same or found
+        """The words that a command gets: those of "${command[@]}" and of an unquoted $options in the place of the variable."""
+        here = Moment(context, self.sequence + 1)
+        spread: list[Word] = []
+        for word in words:
+            piece = word.pieces[0] if len(word.pieces) == 1 else None
+            if piece is None or piece.kind != "variable" or (spread and spread[0].literal in ("[", "test")):
+                spread.append(word)
+                continue
+            ways = self.values.fields(word, here)
+            # Of several programs the likeliest; options are told only where there is no choice.
+            way = ways[-1] if not spread or len(ways) == 1 else (word,)
+            is_list = len(way) > 1 or (spread and way and way[0].shown.startswith("-"))
+            spread.extend(way if is_list else (word,))
+        return tuple(spread)
 
     def _command_path(self, word: Word, context: Context, depth: int = 4) -> str:
         """The command that a first word names, as far as it can be known."""
@@ -550,7 +631,7 @@ class Walker:
     def _variable_path(self, piece: Piece, context: Context, depth: int) -> str | None:
         if depth == 0:
             return None
-        for assignment in reversed(self._seen(piece.text, context)):
+        for assignment in reversed(self.values.assignments(piece.text, Moment(context, self.sequence + 1))):
             if assignment.value is not None and assignment.value.pieces:
                 found = self._command_path(assignment.value, assignment.context, depth - 1)
                 if found:
@@ -563,7 +644,7 @@ class Walker:
         """A function is reached when its name is called, or given to something that may call it."""
         for text in texts:
             for name in {text, *text.split()} & self.program.functions.keys() if text else ():
-                self.program.called.setdefault(name, []).append(context)
+                self.program.called.setdefault(name, []).append(Moment(context, self.sequence))
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
@@ -595,12 +676,13 @@ class Walker:
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
-        found = wrappers.inner(call, lambda word: self.program.resolve(word, call))
+        found = wrappers.inner(call, lambda word: self.values.known(word, call))
         for item in found:
             context = dataclasses.replace(
                 call.context,
                 user=item.user or call.context.user,
                 bound=item.bound if item.bound is not None else call.context.bound,
+                deferred=call.context.deferred or call.name == "trap",
             )
             if item.words:
                 again(item.words, context)
@@ -634,7 +716,19 @@ class Walker:
         self.depth += 1
         self._collect_functions(tree, unit)
         saved = self.errexit, self.nounset, self.pipefail
-        context = dataclasses.replace(outer, redirects=(), in_text=unit.line is not None)
+        same_shell = call.name in ("eval", "trap")
+        context = dataclasses.replace(
+            outer,
+            redirects=(),
+            in_text=unit.line is not None,
+            posix=outer.posix if same_shell else dialect == "posix",
+        )
+        if not same_shell:
+            # A shell of its own starts without the options of this one.
+            self.errexit = self.nounset = self.pipefail = False
+            if call.name in wrappers.SHELLS:
+                self._set_options(call.texts)
+            context = dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
             self.errexit, self.nounset, self.pipefail = saved
@@ -649,7 +743,37 @@ _HARMLESS_ALONE = word_set(
     "set shopt export source . umask [ test return dirname hostname readlink realpath pwd basename command which alias"
 )
 
+_EQUALITY = frozenset({"=", "==", "!="})
+
+#: Expansions that only tell whether a variable is there, or how long it is.
+_ASKING = frozenset({":+", "+", "#"})
+
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
+
+
+def _unquoted(expression: Node) -> Node:
+    """What let is given in quotes, as the expression that it is."""
+    parts = expression.get("Parts") or []
+    inner = parts[0].get("Parts", [parts[0]]) if len(parts) == 1 else []
+    if expression.get("Type") != "Word" or not inner or parts[0]["Type"] not in ("SglQuoted", "DblQuoted"):
+        return expression
+    if any(part["Type"] not in ("Lit", "SglQuoted") for part in inner):
+        return expression
+    try:
+        tree = parse(f"(({inner[0].get('Value', '')}))".encode(), "bash")
+        found: Node = tree["Stmts"][0]["Cmd"]["X"]
+    except (ShellSyntaxError, KeyError, IndexError):
+        return expression
+    stack: list[t.Any] = [found]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            # Its place is that of the text, not the one in what was parsed.
+            node.update({"Pos": expression["Pos"]} if "Pos" in node else {})
+            stack.extend(value for key, value in node.items() if key != "Pos")
+        elif isinstance(node, list):
+            stack.extend(node)
+    return found
 
 
 def _stages(node: Node) -> t.Iterator[Node]:
@@ -668,28 +792,52 @@ def _stages(node: Node) -> t.Iterator[Node]:
     yield node["Y"]
 
 
-def _is_empty_word(node: Node | None) -> bool:
-    if not node or "Parts" not in node:
+def _is_asked(arguments: t.Sequence[Node], position: int, is_bracket: bool) -> bool:
+    """Whether an argument of [ ] is only looked at for being set or empty."""
+    end = len(arguments) - 1 if is_bracket else len(arguments)
+    before = "".join(_texts(arguments[position - 1])) if position else ""
+    after = "".join(_texts(arguments[position + 1])) if position + 1 < end else ""
+    if before in ("-z", "-n", "-v"):
+        return True
+    if after in _EQUALITY and position + 2 < end:
+        return _asks(arguments[position], arguments[position + 2])
+    if before in _EQUALITY and position > 1:
+        return _asks(arguments[position], arguments[position - 2])
+    # [ "$x" ] and [ ! "$x" ].
+    return position == end - 1 and (position == 1 or (position == 2 and before == "!"))
+
+
+def _asks(word: Node | None, other: Node | None) -> bool:
+    """Whether a word is compared with what it would be without its variables: "$x" with "", x$x with x, ${x:-no} with no."""
+    if not word or not other or "Parts" not in word or "Parts" not in other:
         return False
-    return all(
-        part["Type"] in ("DblQuoted", "SglQuoted") and not part.get("Parts") and not part.get("Value")
-        for part in node["Parts"]
-    )
+    if not any(_is_variable(part) for part in _flat(word)) or any(_is_variable(part) for part in _flat(other)):
+        return False
+    return "".join(_texts(word)) == "".join(_texts(other))
 
 
-def _split(word: Word) -> list[Word]:
-    """A value split at the blanks of its fixed text, as an unquoted expansion is."""
-    words: list[list[Piece]] = [[]]
-    for piece in word.pieces:
-        if piece.kind not in ("text", "glob"):
-            words[-1].append(piece)
-            continue
-        for position, text in enumerate(re.split(r"\s+", piece.text)):
-            if position:
-                words.append([])
-            if text:
-                words[-1].append(dataclasses.replace(piece, text=text))
-    return [Word(tuple(pieces), word.line, word.column) for pieces in words if pieces]
+def _flat(word: Node) -> t.Iterator[Node]:
+    """The parts of a word, those in double quotes too."""
+    for part in word.get("Parts") or ():
+        if part["Type"] == "DblQuoted":
+            yield from _flat(part)
+        else:
+            yield part
+
+
+def _is_variable(part: Node) -> bool:
+    return part["Type"] not in ("Lit", "SglQuoted")
+
+
+def _texts(word: Node) -> t.Iterator[str]:
+    """The fixed texts of a word, and the defaults of its variables; NUL for what is not known."""
+    for part in _flat(word):
+        if not _is_variable(part):
+            yield part.get("Value", "")
+        elif part["Type"] != "ParamExp":
+            yield "\0"
+        elif (part.get("Exp") or {}).get("Op") in (":-", "-", ":=", "=") and part["Exp"].get("Word"):
+            yield from _texts(part["Exp"]["Word"])
 
 
 def _looked_up(piece: Piece) -> str | None:

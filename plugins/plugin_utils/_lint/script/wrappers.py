@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing as t
 
@@ -49,6 +50,14 @@ _WRAPPERS: dict[str, tuple[str, int]] = {
     "ts": ("", 0),
     "chronic": ("", 0),
     "retry": ("", 0),
+}
+
+#: The option that names the user, with its value if that is in the same word. Short ones may stand in a cluster: sudo -iu name.
+_USER_OPTION: dict[str, re.Pattern[str]] = {
+    **dict.fromkeys(("sudo", "runuser", "doas"), re.compile(r"(?:-[A-Za-z]*u|--user)(?:=(?P<value>.*))?", re.DOTALL)),
+    "setpriv": re.compile(r"--reuid(?:=(?P<value>.*))?", re.DOTALL),
+    "systemd-run": re.compile(r"--uid(?:=(?P<value>.*))?", re.DOTALL),
+    "chroot": re.compile(r"--userspec(?:=(?P<value>.*))?", re.DOTALL),
 }
 
 #: Programs that read shell themselves.
@@ -104,6 +113,17 @@ def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     return []
 
 
+def own_words(call: Call) -> tuple[Word, ...]:
+    """The command and its own words, without those of the program that it runs."""
+    if call.name == "runuser" and not call.has_option("-u", "--user"):
+        # As su has it: the user is an operand.
+        return call.words
+    if call.name in SHELLS:
+        own = itertools.takewhile(lambda word: word.shown.startswith("-"), call.arguments)
+        return (call.words[0], *own)
+    return call.words[: _own_length(call)[0]] if call.name in _WRAPPERS else call.words
+
+
 def _after(call: Call, option: str) -> Word | None:
     """The word that follows an option."""
     for word, following in zip(call.arguments, call.arguments[1:], strict=False):
@@ -124,8 +144,20 @@ def _executed_by_find(call: Call) -> list[Inner]:
 
 def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     """The command behind the options and operands of a wrapper."""
-    valued, operands = _WRAPPERS[call.name]
-    with_value = set(valued.split())
+    words = call.words
+    position, user = _own_length(call)
+    bound = None
+    if call.name == "timeout":
+        bound = (seconds(resolve(words[position]).shown) if position < len(words) else None) or 0.0
+    rest = words[position + _WRAPPERS[call.name][1] :]
+    if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
+        return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
+    return [Inner(rest, user=user, bound=bound)] if rest else []
+
+
+def _own_length(call: Call) -> tuple[int, str | None]:
+    """The number of words before the operands of a wrapper, and the user that they name."""
+    with_value = set(_WRAPPERS[call.name][0].split())
     words = call.words
     user = "root" if call.name == "sudo" else None
     position = 1
@@ -135,19 +167,17 @@ def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
             position += 1
             break
         if text.startswith("-") and text != "-":
-            if call.name in ("sudo", "runuser", "doas") and text in ("-u", "--user") and position + 1 < len(words):
+            named = _USER_OPTION[call.name].fullmatch(text) if call.name in _USER_OPTION else None
+            if named is not None and named["value"] is not None:
+                user = named["value"]
+            elif named is not None and position + 1 < len(words):
                 user = words[position + 1].shown
-            elif call.name == "sudo" and text.startswith("--user="):
-                user = text.removeprefix("--user=")
-            position += 2 if text in with_value else 1
+                position += 1
+            elif text in with_value:
+                position += 1
+            position += 1
         elif call.name in ("sudo", "env", "doas", "systemd-run") and _ASSIGNMENT.match(text):
             position += 1
         else:
             break
-    bound = None
-    if call.name == "timeout":
-        bound = (seconds(resolve(words[position]).shown) if position < len(words) else None) or 0.0
-    rest = words[position + operands :]
-    if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
-        return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
-    return [Inner(rest, user=user, bound=bound)] if rest else []
+    return position, user

@@ -13,10 +13,11 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils._conf import Entry
 
 from ...core.model import Hit, Severity, hit_at
+from ...core.nearest import nearest
 from .. import facts, lists, value_types
 from ..grammar import Pair, Statement
 from ..subject import Subject
-from ..wording import joined, nearest, shown_value
+from ..wording import joined, shown_value
 
 
 class _Use(t.NamedTuple):
@@ -57,9 +58,14 @@ def _on_line(table: str) -> str:
     return f" on a {line} line" if line else ""
 
 
+#: Lines of gres.conf may begin with NodeName, too.
+_LIKE_OTHERS = (facts.MAIN, "nodename")
+
+
 def _file_of(key: str) -> str:
     """The file of Slurm's that a key (in lower case) belongs in; empty for a key of none."""
-    return next((file for file, starts in lists.OTHER_FILES.items() if key.startswith(starts)), "")
+    starting = (file for file, starts in lists.OTHER_FILES.items() if key.startswith(starts))
+    return next(starting, "") or next((file for file, whole in lists.OTHER_KEYS.items() if key in whole), "")
 
 
 def unknown(subject: Subject) -> t.Iterator[Hit]:
@@ -77,8 +83,8 @@ def unknown(subject: Subject) -> t.Iterator[Hit]:
             said = f"{pair.key} is not a key of its own: it belongs on a {joined(lines)} line"
         elif lines:
             said = f"{pair.key} is not a key{_on_line(table)}"
-        elif not table and (file := _file_of(pair.name)):
-            said = f"{pair.key} is not a key of slurm.conf: it belongs in {file}"
+        elif table in _LIKE_OTHERS and (file := _file_of(pair.name)):
+            said = f"{pair.key} is not a key{_on_line(table) or ' of slurm.conf'}: it belongs in {file}"
         else:
             names = {
                 key: item.name
@@ -185,14 +191,6 @@ def _beside(entry: Entry, pair: Pair) -> Hit:
     return hit_at("duplicate-key", pair.place, said, severity, "write all words here")
 
 
-def managed(subject: Subject) -> t.Iterator[Hit]:
-    """managed-key."""
-    names = {key.lower() for key in subject.cluster.managed}
-    for (table, pair, _statement), _key in _known_uses(subject):
-        if not table and pair.name in names:
-            yield hit_at("managed-key", pair.place, f"{pair.key} is set by this collection")
-
-
 CHECKS = (
     unknown,
     of_another_release,
@@ -201,5 +199,4 @@ CHECKS = (
     renamed,
     twice_on_a_line,
     twice,
-    managed,
 )

@@ -14,10 +14,10 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 
 from ...core.model import Hit, Severity, hit_at
+from ...core.nearest import nearest
 from .. import value_types
 from ..grammar import Pair
 from ..subject import Subject
-from ..wording import nearest
 
 
 def _node_lines(subject: Subject) -> t.Iterator[tuple[Pair, dict[str, Pair]]]:

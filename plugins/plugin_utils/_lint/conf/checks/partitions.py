@@ -11,10 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ...core.nearest import nearest
 from .. import value_types
 from ..grammar import Pair
 from ..subject import Subject
-from ..wording import nearest
 
 
 def allowed_and_denied(subject: Subject) -> t.Iterator[Hit]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ...core.nearest import nearest
 from .. import facts, lists, value_types
 from ..grammar import Pair
 from ..subject import Subject
-from ..wording import nearest
 from .values import plain
 
 

@@ -12,10 +12,11 @@ import re
 import typing as t
 
 from ...core.model import Hit, Severity, hit_at
+from ...core.nearest import nearest
 from .. import facts, lists, value_types
 from ..grammar import Pair
 from ..subject import Subject
-from ..wording import nearest, shown
+from ..wording import shown
 
 _SHELL_VARIABLE = re.compile(r"\$(\w+|\{\w+\}|\()")
 

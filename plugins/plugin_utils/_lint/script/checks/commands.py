@@ -12,10 +12,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..model import word_set
+from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, SLURM_COMMANDS, WELL_KNOWN
 from ..program import Call
 from ..subject import Subject
-from .vocabulary import BASE_COMMANDS, SLURM_COMMANDS
 
 #: scontrol's verbs that only fold or expand a list of names, without asking the controller.
 _LOCAL_VERBS = frozenset({"hostname", "hostnames", "hostlist", "hostlistsorted"})
@@ -50,7 +49,7 @@ def _label(call: Call) -> str:
 
 
 def command_search_path(subject: Subject) -> t.Iterator[Hit]:
-    """command-search-path: the first command of no base system that is called by its bare name, or else of any."""
+    """command-search-path: the commands of no base system that are called by their bare names, or else the first of any."""
     if not subject.where.is_job or subject.where.group == "task" or subject.program.is_library:
         return
     if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
@@ -70,23 +69,26 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     bare.sort(key=lambda call: call.line)
     # With a file of functions in use, an unknown name may be one of them.
     sources = bool(subject.program.named("source", "."))
-    foreign = next(
-        (call for call in bare if call.name not in BASE_COMMANDS and (not sources or call.name in _WELL_KNOWN)), None
-    )
-    if foreign is not None:
+    foreign: dict[str, Call] = {}
+    for call in bare:
+        if call.name not in BASE_COMMANDS and (not sources or call.name in WELL_KNOWN):
+            foreign.setdefault(call.name, call)
+    if foreign:
         found_by = (
             "the PATH of our dispatcher"
             if subject.path
             else "nothing but the shell's built-in default, for Slurm sets no PATH"
         )
+        first, *others = foreign.values()
+        also = "".join(f"; {call.name} (line {call.line}) too" for call in others)
         yield hit_at(
             "command-search-path",
-            foreign,
-            f"{foreign.name} is called by its bare name and found through {found_by}",
+            first,
+            f"{first.name} is called by its bare name and found through {found_by}{also}",
             "info" if subject.path else "warning",
         )
         return
-    base = next((call for call in bare if call.name not in _SHELL_WORDS), None)
+    base = next((call for call in bare if call.name not in SHELL_WORDS), None)
     if base is not None and subject.path is None:
         yield hit_at(
             "command-search-path",
@@ -94,55 +96,6 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
             f"{base.name} is called by its bare name, and Slurm sets no PATH",
             "info",
         )
-
-
-#: Names that are programs wherever they are met.
-_WELL_KNOWN = SLURM_COMMANDS | word_set(
-    """
-    aws az beeond dcgmi docker gcloud git jq kubectl lctl lfs mysql nvidia-smi oci openstack podman psql
-    rocm-smi singularity apptainer
-    """
-)
-
-#: Built into the shells: no search at all.
-_SHELL_WORDS = word_set(
-    """
-    [ : . alias bg break builtin cd command continue declare echo eval exec exit export false fg getopts hash
-    jobs kill let local mapfile popd printf pushd pwd read readarray readonly return set shift shopt source test
-    times trap true type typeset ulimit umask unalias unset wait
-    """
-)
-
-_INSTALLERS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(
-        ("apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "tdnf"),
-        word_set("install update upgrade dist-upgrade groupinstall reinstall localinstall"),
-    ),
-    "zypper": frozenset({"install", "in", "update", "up", "refresh"}),
-    **dict.fromkeys(
-        (
-            "pip",
-            "pip3",
-            "pip2",
-            "conda",
-            "mamba",
-            "micromamba",
-            "snap",
-            "flatpak",
-            "gem",
-            "npm",
-            "cargo",
-            "go",
-            "apk",
-            "brew",
-            "spack",
-            "uv",
-        ),
-        frozenset({"install", "add", "upgrade"}),
-    ),
-    "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
-    "dpkg": frozenset({"-i", "--install"}),
-}
 
 
 def package_install(subject: Subject) -> t.Iterator[Hit]:
@@ -154,7 +107,7 @@ def package_install(subject: Subject) -> t.Iterator[Hit]:
         name = call.name
         if re.fullmatch(r"python[0-9.]*", name) and texts[:2] == ["-m", "pip"]:
             name, texts = "pip", texts[2:]
-        verbs = _INSTALLERS.get(name)
+        verbs = INSTALLERS.get(name)
         found = next((text for text in texts if text in verbs), None) if verbs else None
         if found is not None:
             yield hit_at("package-install", call, f"{name} {found} runs in {subject.where.name}")

@@ -13,9 +13,10 @@ import re
 import typing as t
 
 from ...core.model import Hit, Severity, hit_at
-from ..program import Call, Piece, Use, Word
+from ..model import word_set
+from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import ONE_WORD, is_job_id
+from .vocabulary import is_job_id, named
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -66,23 +67,11 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
         text in ("-name", "-path", "-iname", "-regex", "-user", "-uid") and "-prune" not in texts for text in texts
     )
     for word in starts:
-        resolved = subject.program.resolve(word, call)
-        fixed = resolved.literal
-        if fixed is not None:
-            if (
-                subject.where.is_job
-                and not narrowed
-                and _SHARED.match(fixed.rstrip("/") + "/")
-                and fixed.rstrip("/").count("/") <= 2
-            ):
-                yield hit_at(
-                    "unsafe-delete",
-                    call,
-                    f"find deletes everything below {fixed}, whichever job it belongs to",
-                    "error",
-                )
-                return
-            continue
+        shared = next(filter(_is_shared, subject.values.texts(word, call)), None)
+        if shared is not None and subject.where.is_job and not narrowed:
+            message = f"find deletes everything below {shared}, whichever job it belongs to"
+            yield hit_at("unsafe-delete", call, message, "error")
+            return
         hit = _unsafe(subject, call, word, "find -delete", soft=limited)
         if hit is not None:
             yield hit
@@ -93,7 +82,24 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
         and not limited
         and not _asks_for_other_jobs(subject, call)
     ):
-        yield hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+        yield hit_at("unsafe-delete", call, _of_all_jobs(call))
+
+
+def _is_shared(path: str) -> bool:
+    """Whether a path is a place of all jobs, and not one below it."""
+    bare = path.rstrip("/")
+    return _SHARED.match(bare + "/") is not None and bare.count("/") <= 2
+
+
+#: Tests of find that leave a part of the files out.
+_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links")
+
+
+def _of_all_jobs(find: Call) -> str:
+    """What a find by user deletes."""
+    tests = " ".join(f"{test} {value}" for test, value in itertools.pairwise(find.texts) if test in _NARROWING)
+    which = f"the user's files with {tests}" if tests else "every file of the user"
+    return f"deletes {which}, also those of his other jobs here"
 
 
 def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
@@ -104,13 +110,13 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
     if "xargs" in call.via and call.context.pipeline:
         numbers.add(call.context.pipeline[0])
     for piece in (word.pieces[0] for word in operands if len(word.pieces) == 1):
-        for assignment in subject.program.values(piece.text, call):
+        for assignment in subject.values.assignments(piece.text, call):
             if assignment.kind == "read" and assignment.context.pipeline:
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.named("find"):
         feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
         if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
-            return hit_at("unsafe-delete", call, "deletes every file of the user, also those of his other jobs here")
+            return hit_at("unsafe-delete", call, _of_all_jobs(other))
     return None
 
 
@@ -126,8 +132,13 @@ def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
 
 
 def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False) -> Hit | None:
-    """Whether the path of a deletion can be another one than it was meant to be."""
-    resolved = subject.program.resolve(word, call)
+    """Whether the path of a deletion can be another one than it was meant to be, in one of its forms."""
+    hits = [_unsafe_form(subject, call, word, form, action, soft) for form in subject.values.forms(word, call)]
+    found = [hit for hit in hits if hit is not None]
+    return next((hit for hit in found if hit.severity == "error"), found[0] if found else None)
+
+
+def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, action: str, soft: bool) -> Hit | None:
     segments = _segments(resolved)
     while segments and not segments[-1]:
         segments.pop()
@@ -139,20 +150,15 @@ def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool
     )
     emptied = len(body) < len(segments)
     last_segment = segments[-1] if segments else []
-    vanishing = [p for p in last_segment if p.kind == "variable" and not _never_empty(subject, p, call)]
+    vanishing = [piece for piece in last_segment if _may_vanish(subject, piece, call)]
     if (
         vanishing
         and len(last_segment) > len(vanishing)
         and all(p in vanishing or p.kind == "glob" for p in last_segment)
     ):
-        name = vanishing[0].text
+        name = named(vanishing[0])
         return hit_at("unsafe-delete", call, f"{action}: when {name} is empty, {word.shown} matches everything there")
-    unsure = [
-        piece
-        for segment in segments
-        for piece in segment
-        if piece.kind == "variable" and not _never_empty(subject, piece, call)
-    ]
+    unsure = [piece for segment in segments for piece in segment if _may_vanish(subject, piece, call)]
     for segment in segments:
         for piece, following in itertools.pairwise(segment):
             if (
@@ -168,7 +174,7 @@ def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool
                     f"{action}: {word.shown} also matches jobs whose number begins with this one's",
                     "error",
                 )
-    is_pattern = any(piece.kind == "glob" for piece in resolved.pieces)
+    is_pattern = any(piece.kind == "glob" for piece in resolved.pieces) and not _is_selected(subject, word, call)
     shared = subject.where.is_job and is_pattern and not soft and _SHARED.match(resolved.literal or "")
     if shared and not _asks_for_other_jobs(subject, call):
         return hit_at(
@@ -177,7 +183,7 @@ def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool
     if not unsure or not body:
         return None
     last = body[-1]
-    names = ", ".join(sorted({piece.text for piece in unsure}))
+    names = ", ".join(sorted({named(piece) for piece in unsure}))
     shrinks = bool(last) and all(piece in unsure for piece in last)
     starts = bool(segments[0]) and all(piece in unsure for piece in segments[0]) and (len(body) > 1 or emptied)
     if not shrinks and not starts:
@@ -225,52 +231,20 @@ def _segments(word: Word) -> list[list[Piece]]:
     return segments
 
 
-def _never_empty(subject: Subject, piece: Piece, at: Call) -> bool:
-    """Whether a variable surely has a value where it is used."""
-    if piece.operator in (":?", "?") or (
-        piece.operator in (":-", ":=", "-", "=") and piece.operand is not None and piece.operand.pieces
-    ):
-        return True
-    if piece.text.isdigit() or piece.text in (
-        "$",
-        "!",
-        "?",
-        "#",
-        "UID",
-        "EUID",
-        "BASHPID",
-        "HOSTNAME",
-        "RANDOM",
-        "SECONDS",
-        "PPID",
-    ):
-        return not piece.text.isdigit()
-    program = subject.program
-    values = program.values(piece.text, at)
-    if at.context.nounset and not values:
-        return True
-    for assignment in values:
-        if assignment.kind in ("for", "number"):
-            return True
-    if values and values[-1].value is not None:
-        for command in (c for p in values[-1].value.pieces for c in p.commands):
-            if command.name in ONE_WORD or command.name == "mktemp":
-                return True
-    for use in program.uses_of(piece.text):
-        if use.sequence < at.sequence and (use.probing or use.operator in (":?", "?", ":=")):
-            return True
-    tested = {test.line for test in program.tests}
-    # A pattern test ([[ $x =~ ^[0-9]+$ ]]) or a numeric one says that there is something.
-    return any(
-        use.sequence < at.sequence and use.line in tested and (use.probing or _requires_text(subject, use))
-        for use in program.uses_of(piece.text)
+def _may_vanish(subject: Subject, piece: Piece, at: Call) -> bool:
+    """Whether nothing may be left of a part of a path; a script that deletes is also started by hand."""
+    return piece.kind in ("variable", "command") and subject.values.piece_may_be_empty(piece, at, by_hand=True)
+
+
+def _is_selected(subject: Subject, word: Word, call: Call) -> bool:
+    """Whether something chooses among the files of a pattern that a loop goes over."""
+    loops = subject.values.loops(word, call)
+    return bool(loops) and (
+        any(len(call.context.guards) > len(loop.context.guards) for loop in loops)
+        or any(
+            other.name == "continue" and other.context.loops == call.context.loops for other in subject.program.calls
+        )
     )
-
-
-def _requires_text(subject: Subject, use: Use) -> bool:
-    lines = subject.program.source.decode("utf-8", "replace").splitlines()
-    text = lines[use.line - 1] if use.line <= len(lines) else ""
-    return bool(re.search(r"=~|-(?:eq|ne|lt|le|gt|ge)\b", text))
 
 
 CHECKS = (unsafe_delete,)

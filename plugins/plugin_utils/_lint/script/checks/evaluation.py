@@ -32,7 +32,7 @@ def eval_text(subject: Subject) -> t.Iterator[Hit]:
                 if re.fullmatch(r"-[A-Za-z]*c", text):
                     program = call.arguments[position + 1]
                     if len(program.pieces) == 1 and program.pieces[0].kind == "variable" and not _is_argument(program):
-                        known = subject.program.resolve(program, call)
+                        known = subject.values.known(program, call)
                         if known.literal is None:
                             yield hit_at("eval-text", call, f"{call.name} -c runs {_short(program.shown)}")
                     break
@@ -137,7 +137,7 @@ def _same_file(fetched: str, executed: str) -> bool:
 def _fetch_targets(subject: Subject, call: Call) -> t.Iterator[str]:
     for redirect in call.context.redirects:
         if redirect.operator in (">", ">>", ">|") and redirect.fd in ("", "1"):
-            yield subject.program.resolve(redirect.target, call).shown
+            yield subject.values.known(redirect.target, call).shown
     words = call.arguments
     for position, word in enumerate(words[:-1]):
         text = word.shown
@@ -146,21 +146,21 @@ def _fetch_targets(subject: Subject, call: Call) -> t.Iterator[str]:
             or (re.fullmatch(r"-[A-Za-z]*o", text) and call.name == "curl")
             or (re.fullmatch(r"-[A-Za-z]*O", text) and call.name == "wget")
         ):
-            target = subject.program.resolve(words[position + 1], call).shown
+            target = subject.values.known(words[position + 1], call).shown
             if target not in ("-", "/dev/null"):
                 yield target
     if (call.name == "wget" and not call.has_option("-O", "--output-document")) or (
         call.name == "curl" and call.has_option("-O", "--remote-name")
     ):
         for word in words:
-            text = subject.program.resolve(word, call).shown
+            text = subject.values.known(word, call).shown
             if "://" in text:
                 yield text.rsplit("/", 1)[-1]
 
 
 def _executed_files(subject: Subject, call: Call) -> t.Iterator[str]:
     """Files that a command executes or makes executable."""
-    words = [subject.program.resolve(word, call) for word in call.words]
+    words = [subject.values.known(word, call) for word in call.words]
     if "/" in words[0].shown:
         yield words[0].shown
         yield words[0].shown.removeprefix("./")

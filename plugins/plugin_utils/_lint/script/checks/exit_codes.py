@@ -13,295 +13,316 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..arithmetic import may_be_zero
+from ..knowledge import ROBUST
 from ..model import word_set
 from ..parser import Node
-from ..program import Call, Context, Piece
+from ..program import Assignment, Call, Context, Piece, Use
+from ..status import Origin, first_word, literal, position, steps, variable
 from ..subject import Subject
-from .vocabulary import SLURM_COMMANDS
-
-#: As a last command they fail only if the node is in trouble anyway, or on purpose.
-_ROBUST = word_set(
-    """
-    true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
-    sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
-    readonly kill tee sync sort env head tail mv cp hostname local break continue
-    """
-)
-
-_ANSWERS = word_set("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
+from ..wrappers import SHELLS
+from .failures import answers, finds_nothing, is_own_program, way_to_fail
 
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
-    """accidental-exit-code: the last command, a guess under set -e, a lock that is busy."""
+    """accidental-exit-code: the last command, a status that is passed on, set -e, a lock that is busy."""
     if subject.where.group == "init":
         return
-    program = subject.program
-    fatal = subject.where.name not in ("controller_epilog", "task_epilog")
-    calls: dict[tuple[int, int], Call] = {}
-    for call in program.calls:
-        if not call.via:
-            calls.setdefault((call.line, call.column), call)
+    found = [_last, _handed_on]
+    if subject.where.name not in ("controller_epilog", "task_epilog"):
+        found += [_arithmetic, _stopped, _busy]
     reported: set[int] = set()
-    for node, kind in () if _delegates(subject) else tails(program.statements, program.functions):
-        place = node["Pos"]["Line"], node["Pos"]["Col"]
-        if place[0] in reported:
-            continue
-        command = node.get("Cmd") or {}
-        found = calls.get((command["Pos"]["Line"], command["Pos"]["Col"])) if command else None
-        hit = _tail_hit(subject, place, kind, found, fatal, node)
-        if hit is not None:
-            reported.add(place[0])
+    for hit in itertools.chain.from_iterable(check(subject) for check in found):
+        if hit.line not in reported:
+            reported.add(hit.line)
             yield hit
-    if not fatal:
-        return
-    for test in program.tests:
-        hit_before = test.line in reported
-        if (
-            test.kind == "arithmetic"
-            and test.context.errexit
-            and not test.context.tested
-            and not hit_before
-            and _may_be_zero(test.node)
-        ):
-            reported.add(test.line)
-            yield hit_at(
-                "accidental-exit-code",
-                test,
-                "under set -e an arithmetic command that results in 0 ends the script",
-            )
-    guessed = False
-    for name, assignment in sorted(
-        ((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line
-    ):
-        context = assignment.context
-        if assignment.value is None or not context.errexit or context.tested or context.declared or guessed:
-            continue
-        risky = _risky(assignment.value.pieces, context)
-        if risky is not None:
-            # Said once a script, at the first place.
-            guessed = True
-            yield hit_at(
-                "accidental-exit-code",
-                assignment,
-                f"under set -e a failing {risky} in the value of {name} ends the script with its code",
-            )
-    for call in program.calls:
-        if (
-            call.name == "flock"
-            and call.has_option("-n", "--nonblock", "--nb")
-            and call.context.tested
-            and call.line not in reported
-        ):
-            text = program.source.decode("utf-8", "replace").splitlines()[call.line - 1]
-            if re.search(r"\|\|\s*\{?\s*exit\s+[1-9]", text):
-                reported.add(call.line)
-                yield hit_at(
-                    "accidental-exit-code",
-                    call,
-                    "a lock that somebody else holds makes the script fail",
-                )
 
 
-def _delegates(subject: Subject) -> bool:
-    """Whether the script is only a way to start one program, whose status it passes on deliberately."""
-    work = [
-        call
-        for call in subject.program.calls
-        if not call.via and not call.context.substituted and call.name not in _PREPARES
-    ]
-    return (
-        len(work) == 1
-        and not work[0].context.guards
-        and work[0].name not in _ANSWERS
-        and work[0].name not in subject.program.functions
+def _severity(subject: Subject) -> t.Any:
+    """Slurm only logs that these two failed."""
+    return "info" if subject.where.name in ("controller_epilog", "task_epilog") else None
+
+
+def _last(subject: Subject) -> t.Iterator[Hit]:
+    """What decides the status of the script by running last."""
+    for origin in subject.statuses.of_script():
+        message = _handed(subject, origin) if origin.exit is not None else _decides(subject, origin)
+        if message is not None:
+            place = position(origin.exit or origin.guarded or origin.node)
+            yield Hit("accidental-exit-code", *place, message, _severity(subject))
+
+
+def _handed_on(subject: Subject) -> t.Iterator[Hit]:
+    """A status that an exit passes on by hand."""
+    for origin in subject.statuses.handed_on():
+        message = _handed(subject, origin)
+        if message is not None and origin.exit is not None and _call_at(subject, origin.exit) is not None:
+            yield Hit("accidental-exit-code", *position(origin.exit), message, _severity(subject))
+
+
+def _call_at(subject: Subject, node: Node) -> Call | None:
+    """The command of a statement; behind wrappers such as sudo and xargs the one that they run."""
+    place = position(node["Cmd"])
+    all_here = [call for call in subject.program.calls if (call.line, call.column) == place]
+    here = [call for call in all_here if not call.context.in_text]
+    found = next((call for call in here if not call.via), None)
+    while found is not None and found.name not in ("find", "exec"):
+        inner = next((call for call in here if call.via == (*found.via, found.name)), None)
+        if inner is None:
+            break
+        found = inner
+    if found is not None and found.name in {*SHELLS, "su", "runuser"}:
+        # sh -c 'a; b': the status of b.
+        return next((call for call in reversed(all_here) if call.context.in_text and not call.via), found)
+    return found
+
+
+def _handed(subject: Subject, origin: Origin) -> str | None:
+    """Why a status must not be passed on: on a node in order the command fails too."""
+    call = _call_at(subject, origin.node)
+    reason = way_to_fail(subject, call) if call is not None else None
+    if call is None or reason is None or origin.exit is None or _looks_closer(subject, origin):
+        return None
+    words = " ".join(["exit", *(f"${name}" for name in [variable(_argument(origin.exit))] if name)])
+    return f"{words} passes on the status of {call.name} (line {call.line}), which fails when {reason}"
+
+
+def _argument(node: Node) -> Node | None:
+    arguments: list[Node] = node["Cmd"]["Args"][1:]
+    return arguments[0] if arguments else None
+
+
+def _looks_closer(subject: Subject, origin: Origin) -> bool:
+    """Whether something between a command and its exit tells one failure from another, or changes the saved status."""
+    if origin.exit is None:
+        return False
+    name = variable(_argument(origin.exit))
+    if name is None or name == "?":
+        return False
+    start, end = origin.node["End"]["Offset"], origin.exit["Pos"]["Offset"]
+    between = subject.program.source[start:end].decode("utf-8", "replace")
+    compared = (
+        rf"\b{name}\b\}}?\"?\s*(-\w\w|[!=<>]=?)\s*\"?[1-9]|\bcase\b[^\n]*\b{name}\b|\b{name}=(?!\"?\$(\?|{{\?}}))"
     )
+    return re.search(compared, between) is not None
 
 
-_PREPARES = word_set("source . export set umask cd ulimit module [ test echo logger : shopt unset")
-
-
-def _tail_hit(
-    subject: Subject, place: tuple[int, int], kind: str, call: Call | None, fatal: bool, node: Node
-) -> Hit | None:
-    severity: t.Any = None if fatal else "info"
-    command = (node.get("Cmd") or {}).get("Type")
-    if kind == "and":
-        return Hit(
-            "accidental-exit-code", *place, "the last command is A && B: when A is false, the script fails", severity
-        )
-    if command in ("TestClause", "ArithmCmd", "LetClause") or node.get("Negated"):
-        return Hit(
-            "accidental-exit-code", *place, "the last command is a test, its answer becomes the exit code", severity
-        )
-    if call is None:
+def _decides(subject: Subject, origin: Origin) -> str | None:
+    """Why the status of a last command is not the script's."""
+    node = origin.node
+    kind = node["Cmd"]["Type"]
+    call = _call_at(subject, node) if kind == "CallExpr" else None
+    if origin.guarded is not None:
+        meant = call is not None and not node.get("Negated") and (is_own_program(call) or _is_sure(call))
+        return None if meant else "the last command is A && B: when A is false, the script fails"
+    if kind in ("ArithmCmd", "LetClause") and not node.get("Negated") and not _may_be_zero(subject, node):
         return None
-    if call.name in _ANSWERS:
-        return Hit(
-            "accidental-exit-code",
-            *place,
-            f"the last command is {call.name}, its answer becomes the exit code",
-            severity,
-        )
-    if call.name in subject.program.functions or not call.name or call.context.errexit:
+    if kind in ("TestClause", "ArithmCmd", "LetClause") or node.get("Negated"):
+        return "the last command is a test, its answer becomes the exit code"
+    if call is None or not call.name or call.name in subject.program.functions:
         return None
-    words = call.words
-    name = call.name
-    if call.via == () and name in ("sudo", "timeout", "nice", "env", "nohup"):
-        inner = next((c for c in subject.program.calls if c.via[:1] == (name,) and c.line == call.line), None)
-        name = inner.name if inner is not None else name
-        words = inner.words if inner is not None else words
-    writes = any(
-        r.operator in (">", ">>", ">|", "&>", "&>>") and r.target.literal != "/dev/null" for r in call.context.redirects
-    )
-    if name in _ROBUST and not (writes and name in ("echo", "printf", "date") and _elsewhere(call)):
+    if answers(call):
+        return f"the last command is {call.name}, its answer becomes the exit code"
+    if call.context.errexit or is_own_program(call):
         return None
-    if name in ("systemctl", "service") or (
-        name in ("sed", "perl") and not any(w.shown.startswith("-i") for w in words)
+    reason = way_to_fail(subject, call)
+    if reason is not None:
+        return f"the last command is {call.name}: when {reason}, the script fails"
+    if call.name in ROBUST and not (call.name in ("echo", "printf", "date") and _writes_elsewhere(call)):
+        return None
+    if call.name in ("systemctl", "service") or (
+        call.name in ("sed", "perl") and not any(text.startswith("-i") for text in call.texts)
     ):
         return None
-    return Hit("accidental-exit-code", *place, f"the last command is {name}: when it fails, the script fails", severity)
+    return f"the last command is {call.name}: when it fails, the script fails"
 
 
-def _elsewhere(call: Call) -> bool:
+def _is_sure(call: Call) -> bool:
+    """Whether A && B is only a way to write two lines."""
+    return call.name in ROBUST - word_set("cd cat source . read") and not answers(call)
+
+
+def _writes_elsewhere(call: Call) -> bool:
     """Whether the output goes to a file below a directory that may be missing."""
     return any(
-        re.match(r"/(tmp|var/tmp|dev/shm)/", r.target.shown) and r.target.shown.count("/") > 2
+        r.operator in (">", ">>", ">|", "&>", "&>>") and re.match(r"/(tmp|var/tmp|dev/shm)/[^/]+/", r.target.shown)
         for r in call.context.redirects
     )
 
 
-def _risky(pieces: t.Iterable[Piece], context: Context) -> str | None:
+def _may_be_zero(subject: Subject, node: Node) -> bool:
+    """Whether an arithmetic command may result in 0."""
+    test = next((test for test in subject.program.tests if test.node is node), None)
+    return test is None or may_be_zero(node["Cmd"], subject.values, test)
+
+
+def _arithmetic(subject: Subject) -> t.Iterator[Hit]:
+    """An arithmetic command that results in 0 under set -e."""
+    for test in subject.program.tests:
+        context = test.context
+        if test.kind == "arithmetic" and context.errexit and not context.tested and _may_be_zero(subject, test.node):
+            message = "under set -e an arithmetic command that results in 0 ends the script"
+            yield hit_at("accidental-exit-code", test, message)
+
+
+def _stopped(subject: Subject) -> t.Iterator[Hit]:
+    """A command that fails on a node in order, under set -e."""
+    program = subject.program
+    fails_anyway = {
+        position(step.before["Cmd"])
+        for step in subject.statuses.steps
+        if step.before is not None and step.before.get("Cmd") and _fails_on_purpose(step.node)
+    }
+    for call in program.calls:
+        context = call.context
+        if not context.errexit or context.tested or context.background or context.substituted:
+            continue
+        if (call.line, call.column) in fails_anyway or {"find", "exec"} & set(call.via):
+            continue
+        reason = way_to_fail(subject, call) or finds_nothing(call)
+        if reason is not None:
+            yield hit_at("accidental-exit-code", call, f"under set -e {call.name} ends the script when {reason}")
+    said: set[str] = set()
+    for name, assignment in sorted(
+        ((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line
+    ):
+        context = assignment.context
+        if assignment.value is None or not context.errexit or context.tested or context.declared:
+            continue
+        risky = _risky(subject, assignment.value.pieces, context)
+        if risky is not None and risky not in said:
+            # Said once a command, at the first place.
+            said.add(risky)
+            message = f"under set -e a failing {risky} in the value of {name} ends the script with its code"
+            yield hit_at("accidental-exit-code", assignment, message)
+
+
+def _fails_on_purpose(node: Node) -> bool:
+    """Whether a statement is an exit with a code of its own, so that a failure right before it changes nothing."""
+    argument = _argument(node) if first_word(node) == "exit" else None
+    return argument is not None and re.fullmatch(r"[1-9]\d*", literal(argument)) is not None
+
+
+def _busy(subject: Subject) -> t.Iterator[Hit]:
+    """A lock that is busy makes the script fail."""
+    for step in subject.statuses.steps:
+        for asked, otherwise in _refusals(step.node):
+            calls = [_call_at(subject, origin.node) for origin in subject.statuses.of_statement(asked)]
+            for call in calls:
+                is_lock = call is not None and call.name == "flock" and call.has_option("-n", "--nonblock", "--nb")
+                if call is not None and is_lock and any(_fails_on_purpose(inner.node) for inner in steps(otherwise)):
+                    yield hit_at("accidental-exit-code", call, "a lock that somebody else holds makes the script fail")
+
+
+def _refusals(node: Node) -> t.Iterator[tuple[Node, t.Sequence[Node]]]:
+    """The conditions of a statement, each with what runs when it fails."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") == "BinaryCmd" and command["Op"] == "||":
+        yield command["X"], [command["Y"]]
+    elif command.get("Type") == "IfClause" and command.get("Cond"):
+        condition = command["Cond"][-1]
+        other = command.get("Else") or {}
+        yield condition, (command.get("Then") or ()) if condition.get("Negated") else (other.get("Then") or ())
+
+
+def _risky(subject: Subject, pieces: t.Iterable[Piece], context: Context) -> str | None:
     """A command in $( ) whose failure reaches the assignment, and that does fail now and then."""
     for piece in pieces:
         if piece.kind != "command" or len(piece.commands) == 0:
             continue
-        outer = [call for call in piece.commands if call.context.substituted]
-        for call in outer:
-            last = call.context.pipeline is None or call.context.pipeline[1] == call.context.pipeline[2] - 1
-            if call.context.tested and not (call.context.pipeline and context.pipefail):
+        final = next((call for call in reversed(piece.commands) if not call.via), piece.commands[-1])
+        pipeline = final.context.pipeline
+        for call in piece.commands:
+            if call is not final and (pipeline is None or (call.context.pipeline or (0,))[0] != pipeline[0]):
                 continue
-            if not last and not context.pipefail:
+            last = pipeline is None or (call.context.pipeline or pipeline)[1] == pipeline[2] - 1
+            if call.context.tested:
                 continue
-            if call.name in SLURM_COMMANDS or call.name in ("curl", "wget", "ssh", "psql", "nc"):
+            if (last or context.pipefail) and (way_to_fail(subject, call) or finds_nothing(call)):
                 return call.name
     return None
 
 
-def _may_be_zero(node: Node) -> bool:
-    expression = (node.get("Cmd") or {}).get("X") or ((node.get("Cmd") or {}).get("Exprs") or [{}])[0]
-    if expression.get("Type") == "UnaryArithm":
-        return (expression.get("Op") in ("++", "--") and bool(expression.get("Post"))) or expression.get("Op") == "--"
-    return expression.get("Type") == "BinaryArithm" and expression.get("Op") in ("-=", "=", "*=", "/=", "%=", "&=")
-
-
-def tails(
-    statements: t.Sequence[Node], functions: t.Mapping[str, Node], depth: int = 6
-) -> t.Iterator[tuple[Node, str]]:
-    """The statements whose status becomes the status of the list: (statement, V(plain) or V(and))."""
-    rest = list(statements)
-    while rest:
-        last = rest.pop()
-        command = last.get("Cmd") or {}
-        kind = command.get("Type")
-        if kind == "FuncDecl":
-            continue
-        if kind == "CallExpr" and command.get("Args"):
-            words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in command["Args"]]
-            if words[0] in ("exit", "return"):
-                if len(words) == 1 or (words[1] == "" and _is_status(command["Args"][1])):
-                    continue
-                return
-        yield from _tail(last, functions, depth)
-        return
-
-
-def _is_status(word: Node) -> bool:
-    parts = word["Parts"]
-    if len(parts) == 1 and parts[0]["Type"] == "DblQuoted":
-        parts = parts[0].get("Parts") or []
-    return len(parts) == 1 and parts[0]["Type"] == "ParamExp" and (parts[0].get("Param") or {}).get("Value") == "?"
-
-
-def _tail(node: Node, functions: t.Mapping[str, Node], depth: int) -> t.Iterator[tuple[Node, str]]:
-    command = node.get("Cmd") or {}
-    kind = command.get("Type")
-    if depth == 0 or node.get("Background") or not command:
-        return
-    if kind in ("Block", "Subshell"):
-        yield from tails(command.get("Stmts") or (), functions, depth - 1)
-    elif kind == "IfClause":
-        clause: Node | None = command
-        while clause:
-            yield from tails(clause.get("Then") or (), functions, depth - 1)
-            clause = clause.get("Else")
-    elif kind in ("WhileClause", "ForClause"):
-        yield from tails(command.get("Do") or (), functions, depth - 1)
-    elif kind == "CaseClause":
-        for item in command.get("Items") or ():
-            yield from tails(item.get("Stmts") or (), functions, depth - 1)
-    elif kind == "BinaryCmd":
-        if command["Op"] == "||":
-            yield from tails([command["Y"]], functions, depth - 1)
-        elif command["Op"] == "&&":
-            yield node, "and"
-        else:
-            yield from tails([command["Y"]], functions, depth - 1)
-    elif kind == "TimeClause" and command.get("Stmt"):
-        yield from _tail(command["Stmt"], functions, depth - 1)
-    elif kind == "CallExpr" and command.get("Args"):
-        name = _first_word(node)
-        if name in functions:
-            yield from tails([functions[name]["Body"]], functions, depth - 1)
-        else:
-            yield node, "plain"
-    elif kind in ("TestClause", "ArithmCmd", "LetClause"):
-        yield node, "plain"
-
-
-def _first_word(node: Node) -> str:
-    arguments = (node.get("Cmd") or {}).get("Args") or []
-    return "".join(p.get("Value", "") for p in arguments[0]["Parts"]) if arguments and arguments[0].get("Parts") else ""
-
-
 def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
-    """exit-code-masked: $? after something that has a status of its own; if with a pipeline into tee or logger."""
-    program = subject.program
-    yield from _masked(subject, program.statements)
-    for function in program.functions.values():
-        body = function["Body"].get("Cmd") or {}
-        yield from _masked(subject, body.get("Stmts") or ())
-
-
-def _masked(subject: Subject, statements: t.Sequence[Node]) -> t.Iterator[Hit]:
-    for before, after in itertools.pairwise(statements):
-        what = _hides(before)
-        if what and _reads_status(after):
-            yield Hit(
-                "exit-code-masked",
-                after["Pos"]["Line"],
-                after["Pos"]["Col"],
-                f"$? is the status of {what}, not of the command",
-            )
-    for node in statements:
-        command = node.get("Cmd") or {}
-        if command.get("Type") == "IfClause":
-            last = (command.get("Cond") or [{}])[-1]
+    """exit-code-masked: $? after something that has a status of its own; a condition that is another's; $? never read."""
+    for step in subject.statuses.steps:
+        what = _hides(step.before) if step.before is not None else None
+        if what and _reads_status(step.node):
+            message = f"$? is the status of {what}, not of the command"
+            yield Hit("exit-code-masked", *position(step.node), message)
+        for clause in _conditions(step.node):
+            last = (clause.get("Cond") or [{}])[-1]
             pipe = last.get("Cmd") or {}
             if (
                 pipe.get("Type") == "BinaryCmd"
                 and pipe["Op"] in ("|", "|&")
-                and _first_word(pipe["Y"]) in ("tee", "logger", "cat", "systemd-cat")
-                and not _pipefail_at(subject, node)
+                and first_word(pipe["Y"]) in ("tee", "logger", "cat", "systemd-cat")
+                and not _pipefail_at(subject, step.node)
             ):
-                yield Hit(
-                    "exit-code-masked",
-                    last["Pos"]["Line"],
-                    last["Pos"]["Col"],
-                    f"the condition is the status of {_first_word(pipe['Y'])}, not of the command before it",
-                )
-        for key in ("Then", "Do", "Stmts"):
-            if isinstance(command.get(key), list):
-                yield from _masked(subject, command[key])
+                message = f"the condition is the status of {first_word(pipe['Y'])}, not of the command before it"
+                yield Hit("exit-code-masked", *position(last), message)
+    yield from _never_read(subject)
+
+
+def _conditions(node: Node) -> t.Iterator[Node]:
+    """An if with its elif parts."""
+    clause: Node | None = node.get("Cmd") or {}
+    while clause and (clause.get("Type") == "IfClause" or clause.get("Cond")):
+        yield clause
+        clause = clause.get("Else")
+
+
+_NEVER_FAIL = word_set(": true echo printf logger date sleep set shift export unset")
+
+#: Names that say that nobody is to read them.
+_UNREAD = re.compile(r"_+|.*(unused|ignore|dummy|discard).*", re.IGNORECASE)
+
+
+def _never_read(subject: Subject) -> t.Iterator[Hit]:
+    """A status that is saved, and then lost: nobody reads the variable before the script ends or saves the next one."""
+    program = subject.program
+    places = {(saved.line, saved.column): saved for saved in subject.statuses.saved}
+    for name, assignments in program.assignments.items():
+        if _UNREAD.fullmatch(name) or any(a.exported for a in assignments):
+            continue
+        uses = program.uses_of(name)
+        for number, assignment in enumerate(assignments):
+            saved = places.get((assignment.line, assignment.column))
+            source = saved.step.before if saved is not None else None
+            if source is None or assignment.context.in_text or _is_harmless(subject, source):
+                continue
+            following = next((a for a in assignments[number + 1 :] if _replaces(a, assignment)), None)
+            if not any(_may_read(use, assignment, following) for use in uses) and not _read_elsewhere(subject, name):
+                message = f"{name} keeps the status of a command, and nothing reads it"
+                yield hit_at("exit-code-masked", assignment, message)
+
+
+def _is_harmless(subject: Subject, node: Node) -> bool:
+    """Whether only commands were asked that do not fail."""
+    calls = [_call_at(subject, origin.node) for origin in subject.statuses.of_statement(node)]
+    return bool(calls) and all(call is not None and call.name in _NEVER_FAIL for call in calls)
+
+
+def _replaces(later: Assignment, assignment: Assignment) -> bool:
+    """Whether one assignment surely comes after another and overwrites it."""
+    here, there = assignment.context, later.context
+    straight = here.guards[: len(there.guards)] == there.guards and here.loops == there.loops
+    return straight and here.function == there.function and here.substituted == there.substituted
+
+
+def _may_read(use: Use, assignment: Assignment, following: Assignment | None) -> bool:
+    """Whether a use may see the value that an assignment gave."""
+    if use.context.function != assignment.context.function or use.context.in_text or use.context.loops:
+        return True
+    return use.sequence > assignment.sequence and (following is None or use.sequence < following.sequence)
+
+
+def _read_elsewhere(subject: Subject, name: str) -> bool:
+    """Whether a place that is not seen may read a variable: a sourced file, an eval, a call that gets its name."""
+    program = subject.program
+    if program.is_library or program.named("source", ".", "eval") or any(name in c.texts for c in program.calls):
+        return True
+    return any(a.value is not None and a.value.literal == name for found in program.assignments.values() for a in found)
 
 
 def _pipefail_at(subject: Subject, node: Node) -> bool:
@@ -320,10 +341,17 @@ def _hides(node: Node) -> str | None:
     if (
         command.get("Type") == "BinaryCmd"
         and command["Op"] in ("|", "|&")
-        and _first_word(command["Y"]) in ("tee", "logger", "systemd-cat")
+        and first_word(command["Y"]) in ("tee", "logger", "systemd-cat")
     ):
-        return _first_word(command["Y"])
+        return first_word(command["Y"])
+    if first_word(node) in ("echo", "printf", "logger") and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
+        return first_word(node)
     return None
+
+
+def _is_to_nowhere(redirect: Node) -> bool:
+    """Whether a redirection cannot fail, as one into a file can."""
+    return redirect["Op"] in (">&", "<&") or literal(redirect.get("Word") or {}) == "/dev/null"
 
 
 def _reads_status(node: Node) -> bool:
@@ -335,7 +363,7 @@ def _reads_status(node: Node) -> bool:
         command.get("Type") == "CallExpr"
         and bool(command.get("Assigns"))
         and not command.get("Args")
-        and _is_status(command["Assigns"][0].get("Value") or {"Parts": []})
+        and variable(command["Assigns"][0].get("Value")) == "?"
     )
 
 
@@ -352,8 +380,8 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
         and not call.context.errexit
         and not call.context.substituted
         and not call.via
-        and call.name not in _ROBUST - {"cp", "mv", "ln", "mkdir", "chmod", "chown"}
-        and call.name not in _ANSWERS
+        and call.name not in ROBUST - word_set("cp mv ln mkdir chmod chown install tar gzip gunzip sysctl ldconfig")
+        and not answers(call)
     ]
     if len(careless) > 1 and not any(call.context.errexit for call in program.calls):
         first = careless[0]

@@ -8,20 +8,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..program import Call, Word
+from ..knowledge import LISTS_PROCESSES, LISTS_USERS_OF, MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS
+from ..program import Call
 from ..subject import Subject
-
-#: Names by which a script calls the job's owner.
-_OWNER = re.compile(
-    r"SLURM_(JOB_)?(UID|USER)\b|\b(USER|user|UID|uid|LOGNAME|username|USERNAME|job_?user|JOB_?USER|job_?uid|JOB_?UID)\b"
-)
-
-#: Asking for other jobs of the user, one way or another.
-_ASKS = frozenset({"squeue", "sacct", "scontrol", "loginctl", "sstat"})
+from .vocabulary import OWNER, asked_before, fed_by, is_other_user, origins
 
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
@@ -35,23 +31,14 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             target = _user_option(call)
             if target is not None:
                 yield _user_kill(subject, call, target)
-            elif call.name == "pkill" and call.has_option(
-                "-P", "-g", "-s", "-t", "--parent", "--pgroup", "--session", "--terminal", "--ns", "--cgroup"
-            ):
-                continue
-            elif (
-                call.context.user in (None, "root") and call.arguments and subject.where.group in ("node", "controller")
-            ):
-                yield hit_at(
-                    "kill-unscoped",
-                    call,
-                    f"{call.name} kills by name, in every job on the node",
-                    "info",
-                )
+            elif not (call.name == "pkill" and call.has_option(*PKILL_NARROWS)) and call.arguments:
+                yield from _by_name(subject, call, call.name, [call])
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):
             yield _user_kill(subject, call, " ".join(call.texts[1:]))
+        elif call.name == "systemctl" and call.texts[:1] in (["stop"], ["kill"]) and _session(call):
+            yield _user_kill(subject, call, "the user")
         elif call.name == "fuser" and call.has_option("-k", "--kill"):
-            asked = _asked_before(subject, call)
+            asked = asked_before(subject, call)
             yield hit_at(
                 "kill-unscoped",
                 call,
@@ -60,6 +47,11 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             )
         elif call.name == "kill" and not _probes(call):
             yield from _kill(subject, call)
+
+
+def _session(call: Call) -> bool:
+    """Whether a unit is all that a user runs: his slice, or his service manager."""
+    return any(re.match(r"user-.+\.slice$|user@.+", text) and text != "user-.slice" for text in call.texts)
 
 
 def _probes(call: Call) -> bool:
@@ -93,7 +85,7 @@ def _user_option(call: Call) -> str | None:
 
 def _user_kill(subject: Subject, call: Call, target: str) -> Hit:
     message = f"{call.name} kills every process of {target or 'a user'}"
-    if _asked_before(subject, call):
+    if asked_before(subject, call):
         return hit_at(
             "kill-user-processes",
             call,
@@ -103,82 +95,82 @@ def _user_kill(subject: Subject, call: Call, target: str) -> Hit:
     return hit_at("kill-user-processes", call, message + ", also in his other jobs on this node")
 
 
-def _asked_before(subject: Subject, call: Call) -> bool:
-    """Whether something before it finds out about other jobs of the user."""
-    for other in subject.program.calls:
-        if other.sequence >= call.sequence and other.context.function == call.context.function:
-            continue
-        if other.name in _ASKS and other is not call and other.texts[:1] not in (["terminate-user"], ["kill-user"]):
-            return True
-        if any(re.search(r"cgroup|uid_|slurmstepd|user_jobs|jobs_of", text) for text in (other.name, *other.texts)):
-            return True
-    return False
-
-
 def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     texts = call.texts
     if texts and texts[-1] == "-1" and len(texts) > 1:
         yield hit_at("kill-unscoped", call, "kill -1 signals every process that there is", "error")
         return
-    sources = [source for word in call.arguments for source in _pid_sources(subject, word, call)]
-    if "xargs" in call.via and call.context.pipeline is not None:
-        number = call.context.pipeline[0]
-        sources += [
-            c
-            for c in subject.program.calls
-            if c.context.pipeline and c.context.pipeline[0] == number and c.sequence < call.sequence
-        ]
-    names = {source.name for source in sources}
-    if "nvidia-smi" in names or "fuser" in names or "lsof" in names or "rocm-smi" in names:
-        if not any(_narrows(source) for source in sources):
-            yield hit_at(
-                "kill-unscoped",
-                call,
-                f"kills every process that {sorted(names & {'nvidia-smi', 'fuser', 'lsof', 'rocm-smi'})[0]} lists, also those of other jobs",
-            )
-    elif "ps" in names or "pgrep" in names:
-        lists = [source for source in sources if source.name in ("ps", "pgrep")]
-        by_user = any(source.has_option("-u", "-U", "--user", "--uid") for source in lists) or any(
-            _OWNER.search(" ".join(s.texts)) for s in sources if s.name in ("awk", "grep", "egrep")
+    stages = fed_by(subject.program, call) if "xargs" in call.via else []
+    given = [(word, command) for command in (call, *stages) for word in command.arguments]
+    sources = [
+        *stages,
+        *(source for word, at in given for piece in origins(subject, word, at) for source in piece.commands),
+    ]
+    if any(_narrows(source) for source in sources):
+        return
+    users_of = sorted({source.name for source in sources} & LISTS_USERS_OF)
+    lists = [source for source in sources if source.name in LISTS_PROCESSES]
+    if users_of:
+        yield hit_at(
+            "kill-unscoped",
+            call,
+            f"kills every process that {users_of[0]} lists, also those of other jobs",
         )
-        narrowed = any(_narrows(source) for source in sources) or any(
-            source.name == "pgrep" and any(not text.startswith("-") and "$" not in text for text in source.texts)
-            for source in lists
-        )
-        if by_user and not narrowed:
-            yield _user_kill(subject, call, "the user")
+    elif lists and _selects_user(sources) and not _selects_name(sources):
+        yield _user_kill(subject, call, "the user")
+    elif lists:
+        yield from _by_name(subject, call, f"kill with what {lists[0].name} finds", sources)
 
 
-def _narrows(source: Call) -> bool:
-    """Whether a filter asks for this job, a cgroup, a parent or a user."""
-    text = " ".join(source.texts)
-    return bool(re.search(r"SLURM_JOB_?ID|cgroup|job_?id|JOB_?ID", text)) or source.has_option(
-        "--ppid", "-g", "-P", "-s"
+def _by_name(subject: Subject, call: Call, what: str, sources: t.Sequence[Call]) -> t.Iterator[Hit]:
+    """A kill that selects by a name or a pattern alone."""
+    # Another user can end nothing but his own.
+    if is_other_user(call) or subject.where.group not in ("node", "controller"):
+        return
+    if any(_narrows(source) for source in sources) or _signal(call) in MILD_SIGNALS:
+        return
+    mild = _selects_user(sources) or asked_before(subject, call)
+    yield hit_at("kill-unscoped", call, f"{what} kills by name, in every job on the node", "info" if mild else None)
+
+
+def _signal(call: Call) -> str:
+    """The signal that is sent, without SIG."""
+    texts = call.texts
+    named = next((after for before, after in itertools.pairwise(texts) if before in ("-s", "--signal", "-n")), None)
+    named = named or next((text.removeprefix("--signal=") for text in texts if text.startswith("--signal=")), None)
+    if named is None:
+        first = texts[0] if texts else ""
+        named = first[1:] if re.fullmatch(r"-(SIG)?[A-Z0-9]{1,6}", first) and first != "-P" else "TERM"
+    return named.removeprefix("SIG")
+
+
+def _selects_user(sources: t.Iterable[Call]) -> bool:
+    return any(
+        source.has_option("-u", "-U", "--user", "--uid", "--euid")
+        if source.name in ("ps", "pgrep", "pkill", "killall", "skill")
+        else source.name in ("awk", "grep", "egrep") and OWNER.search(" ".join(source.texts))
+        for source in sources
     )
 
 
-def _pid_sources(subject: Subject, word: Word, at: Call, depth: int = 3) -> list[Call]:
-    """The commands whose output became the numbers that kill is given."""
-    found: list[Call] = []
-    for piece in word.pieces:
-        found.extend(piece.commands)
-        if piece.kind == "variable" and depth:
-            for assignment in subject.program.values(piece.text, at):
-                if assignment.value is not None:
-                    found.extend(_pid_sources(subject, assignment.value, at, depth - 1))
-                for item in assignment.items:
-                    found.extend(_pid_sources(subject, item, at, depth - 1))
-                if assignment.kind == "read" and assignment.context.pipeline is not None:
-                    number = assignment.context.pipeline[0]
-                    found.extend(
-                        c
-                        for c in subject.program.calls
-                        if c.context.pipeline and c.context.pipeline[0] == number and c.sequence < assignment.sequence
-                    )
-                for redirect in assignment.context.redirects:
-                    for inner in redirect.target.pieces:
-                        found.extend(inner.commands)
-    return found
+def _selects_name(sources: t.Iterable[Call]) -> bool:
+    """Whether pgrep or pidof was given the name of a program."""
+    return any(
+        source.name == "pidof"
+        or (source.name == "pgrep" and any(not text.startswith("-") and "$" not in text for text in source.texts))
+        for source in sources
+    )
+
+
+def _narrows(source: Call) -> bool:
+    """Whether a filter asks for this job, a cgroup, a parent or certain processes."""
+    if re.search(r"SLURM_JOB_?ID|cgroup|job_?id|JOB_?ID", " ".join(source.texts)):
+        return True
+    if source.name == "ps":
+        # -eopid: what is shown, not what is selected.
+        words = tuple(word for word in source.words if not re.match(r"-[A-Za-z]*o[a-z]", word.shown))
+        return dataclasses.replace(source, words=words).has_option(*PS_NARROWS)
+    return source.name in ("pgrep", "pkill") and source.has_option(*PKILL_NARROWS)
 
 
 CHECKS = (kill_processes,)

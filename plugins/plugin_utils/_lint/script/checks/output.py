@@ -12,9 +12,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..knowledge import BASE_COMMANDS
 from ..program import Call
 from ..subject import Subject
-from .vocabulary import BASE_COMMANDS
 
 _PROTOCOL = re.compile(r"\s*(export\s+[\w$%]|unset\s+[\w$%]|print\s)")
 
@@ -26,7 +26,7 @@ def output(subject: Subject) -> t.Iterator[Hit]:
         return
     noted = False
     for call in subject.program.calls:
-        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not _reaches_stdout(
+        if call.name not in ("env", "printenv", "set", "declare", "export", "echo", "printf") or not reaches_stdout(
             subject, call
         ):
             continue
@@ -103,7 +103,7 @@ def _stdout_moved(subject: Subject, call: Call) -> bool:
     )
 
 
-def _reaches_stdout(subject: Subject, call: Call) -> bool:
+def reaches_stdout(subject: Subject, call: Call) -> bool:
     """Whether what a command prints becomes the script's output, by way of sort and the like too."""
     context = call.context
     if context.substituted:

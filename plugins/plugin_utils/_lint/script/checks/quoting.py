@@ -13,9 +13,11 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import environment
+from ..model import word_set
 from ..program import Assignment, Call, Use, Word
 from ..subject import Subject
-from .vocabulary import HAS_DEFAULT, ONE_WORD
+from .file_names import lists_users_files
+from .vocabulary import named
 
 
 def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
@@ -32,25 +34,20 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
             yield hit_at("unquoted-user-text", use, f"${use.name} is not quoted, and {tainted[use.name]}")
     for call in program.named("[", "test"):
         for word in call.arguments:
-            if call.line in seen or len(word.pieces) != 1:
+            operator = _operator(call, word)
+            if call.line in seen or operator is None:
                 continue
-            piece = word.pieces[0]
-            if piece.kind != "variable" or piece.quoted or piece.operator in HAS_DEFAULT or not _compared(call, word):
-                continue
-            if piece.text not in compared and _may_be_empty(subject, piece.text, call):
+            name, what = _breaks_test(subject, word, call, operator)
+            if what and name not in compared:
                 # Said once a variable: such a test seldom stands alone.
-                compared.add(piece.text)
+                compared.add(name)
                 seen.add(call.line)
-                yield hit_at(
-                    "unquoted-user-text",
-                    word,
-                    f"${piece.text} is not quoted in [ ]: empty, or several words, makes the test an error",
-                )
+                yield hit_at("unquoted-user-text", word, f"{name} is not quoted in [ ]: {what}")
 
 
 def _reset(subject: Subject, use: Use) -> bool:
     """Whether the value that a use sees is one that no user decides."""
-    values = subject.program.values(use.name, use)
+    values = subject.values.assignments(use.name, use)
     return bool(values) and values[-1].value is not None and values[-1].value.literal is not None
 
 
@@ -85,59 +82,54 @@ def _user_text_command(call: Call) -> bool:
 
 
 def _lists_files(subject: Subject, assignment: Assignment) -> bool:
-    """Whether read takes the output of a find over places where users create files."""
+    """Whether read takes a list of files that users named."""
     if assignment.context.pipeline is None:
         return False
     number = assignment.context.pipeline[0]
-    for call in subject.program.calls:
-        if (
-            call.context.pipeline
-            and call.context.pipeline[0] == number
-            and call.sequence < assignment.sequence
-            and call.name == "find"
-        ):
-            return any(re.match(r"/(tmp|var/tmp|dev/shm|home|scratch)", text) for text in call.texts)
-    return False
+    return any(
+        call.context.pipeline is not None
+        and call.context.pipeline[0] == number
+        and call.sequence < assignment.sequence
+        and lists_users_files(subject, call)
+        for call in subject.program.calls
+    )
 
 
-def _compared(call: Call, word: Word) -> bool:
-    """Whether an operand stands where [ ] needs exactly one word."""
+#: Operators of [ ] with a word on each side, and those with one behind them.
+_BINARY = word_set("= == != -eq -ne -lt -le -gt -ge -ef -nt -ot")
+_OF_TEXTS = word_set("-z -n")
+_OF_FILES = word_set("-a -b -c -d -e -f -g -G -h -k -L -N -O -p -r -s -S -u -w -x")
+
+
+def _operator(call: Call, word: Word) -> str | None:
+    """The operator of [ ] that needs exactly one word where an operand stands."""
     words = list(call.arguments)
     position = next(i for i, other in enumerate(words) if other is word)
     before = words[position - 1].literal if position else None
     after = words[position + 1].literal if position + 1 < len(words) else None
-    binary = {"=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-ef", "-nt", "-ot"}
-    return before in ({"-z", "-n"} | binary) or after in binary
+    if before in _BINARY | _OF_TEXTS | _OF_FILES:
+        return before
+    return after if after in _BINARY else None
 
 
-def _may_be_empty(subject: Subject, name: str, at: Call) -> bool:
-    program = subject.program
-    values = program.values(name, at)
-    if not values:
-        variable = subject.where.variables.get(name)
-        # [ -z $x ] is right when x is empty; what Slurm sets is one word.
-        only_asks = at.texts[:1] == ["-z"]
-        return variable is not None and variable.optional and not only_asks and not _ever_probed(subject, name)
-    last = values[-1]
-    if last.kind not in ("assign", "declare") or last.value is None or len(last.value.pieces) != 1:
-        return False
-    piece = last.value.pieces[0]
-    if piece.kind != "command" or not piece.commands:
-        return False
-    if _ever_probed(subject, name):
-        return False
-    final = [
-        call
-        for call in piece.commands
-        if not call.context.pipeline or call.context.pipeline[1] == call.context.pipeline[2] - 1
-    ]
-    end = final[-1] if final else piece.commands[-1]
-    counts = end.name in ("grep", "egrep", "zgrep") and end.has_option("-c", "--count")
-    return end.name not in ONE_WORD and not counts
-
-
-def _ever_probed(subject: Subject, name: str) -> bool:
-    return any(use.probing and use.quoted for use in subject.program.uses_of(name))
+def _breaks_test(subject: Subject, word: Word, at: Call, operator: str) -> tuple[str, str]:
+    """The part of an operand that [ ] may not see as one word, and what then happens: x$a is never empty, and may be several."""
+    values = subject.values
+    for piece in word.pieces:
+        if piece.quoted or piece.kind not in ("variable", "command"):
+            continue
+        name = named(piece)
+        several = values.piece_may_be_several(piece, at)
+        if len(word.pieces) > 1:
+            if several:
+                return name, "several words make the test an error"
+        elif values.may_be_empty(word, at):
+            # [ -z ] and [ -n ] ask for one word, whichever; -z is also right for none.
+            if operator in _OF_FILES or (operator == "-n" and not several):
+                return name, f"[ {operator} ] is true when it is empty"
+            if operator != "-z" or several:
+                return name, "empty, or several words, makes the test an error"
+    return "", ""
 
 
 CHECKS = (unquoted_user_text,)

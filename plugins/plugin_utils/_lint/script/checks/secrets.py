@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..program import Call, Word
 from ..subject import Subject
 
 _SECRET_NAME = re.compile(
@@ -38,39 +39,31 @@ def _is_secret(name: str, value: str) -> bool:
 
 def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
     """secret-in-clear: passwords in assignments, URLs and options; key material anywhere."""
+    values = subject.values
     seen: set[int] = set()
+    #: A copy of a secret is said where the secret stands.
+    told: set[str] = set()
     for name, assignments in subject.program.assignments.items():
         for assignment in assignments:
-            text = assignment.value.literal if assignment.value is not None else None
-            if text is None:
-                continue
-            if _is_secret(name, text) and assignment.line not in seen:
-                seen.add(assignment.line)
-                yield hit_at("secret-in-clear", assignment, f"{name} is given a fixed value")
-            match = _URL_SECRET.search(text)
-            if match and not _PLACEHOLDER.match(match[1]) and assignment.line not in seen:
-                seen.add(assignment.line)
-                yield hit_at("secret-in-clear", assignment, f"{name} holds a URL with a password")
+            for text in values.texts(assignment.value, assignment) if assignment.value is not None else ():
+                if assignment.line in seen or any(secret in text for secret in told):
+                    continue
+                match = _URL_SECRET.search(text)
+                if _is_secret(name, text):
+                    seen.add(assignment.line)
+                    told.add(text)
+                    yield hit_at("secret-in-clear", assignment, f"{name} is given a fixed value")
+                elif match and not _PLACEHOLDER.match(match[1]):
+                    seen.add(assignment.line)
+                    told.add(match[1])
+                    yield hit_at("secret-in-clear", assignment, f"{name} holds a URL with a password")
     for call in subject.program.calls:
         for position, word in enumerate(call.arguments):
-            text = "".join(piece.text for piece in word.pieces if piece.kind in ("text", "glob"))
-            fixed = word.literal
-            match = _URL_SECRET.search(fixed or "")
-            found = None
-            if match and not _PLACEHOLDER.match(match[1]):
-                found = "a URL with a password"
-            elif (
-                call.name == "curl"
-                and fixed in ("-u", "--user")
-                and position + 1 < len(call.arguments)
-                and re.fullmatch(r"[^:$]+:[^:$]{3,}", call.arguments[position + 1].literal or "")
-            ):
-                found = "a user with a password"
-            elif call.name in ("mysql", "mysqldump", "mariadb", "ldapsearch", "sshpass") and re.fullmatch(
-                r"(-p\S{3,}|--password=\S{3,})", fixed or ""
-            ):
-                found = "a password"
-            elif re.search(r"(?i)authorization: *(bearer|basic) +[A-Za-z0-9+/_.=-]{16,}", text):
+            texts = [text for text in values.texts(word, call) if not any(secret in text for secret in told)]
+            following = call.arguments[position + 1 : position + 2]
+            found = next(filter(None, (_given_in(subject, call, text, following) for text in texts)), None)
+            fixed = "".join(piece.text for piece in word.pieces if piece.kind in ("text", "glob"))
+            if re.search(r"(?i)authorization: *(bearer|basic) +[A-Za-z0-9+/_.=-]{16,}", fixed):
                 found = "an Authorization header with its value"
             if found and call.line not in seen:
                 seen.add(call.line)
@@ -78,6 +71,22 @@ def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
     for number, line in enumerate(subject.program.source.decode("utf-8", "replace").splitlines(), 1):
         if _KEY_MATERIAL.search(line) and number not in seen:
             yield Hit("secret-in-clear", number, 1, "a key stands here")
+
+
+def _given_in(subject: Subject, call: Call, text: str, following: t.Sequence[Word]) -> str | None:
+    """The secret that an argument is, or the next one."""
+    match = _URL_SECRET.search(text)
+    if match and not _PLACEHOLDER.match(match[1]):
+        return "a URL with a password"
+    if call.name == "curl" and text in ("-u", "--user"):
+        users = [user for word in following for user in subject.values.texts(word, call)]
+        if any(re.fullmatch(r"[^:$]+:[^:$]{3,}", user) for user in users):
+            return "a user with a password"
+    if call.name in ("mysql", "mysqldump", "mariadb", "ldapsearch", "sshpass") and re.fullmatch(
+        r"(-p\S{3,}|--password=\S{3,})", text
+    ):
+        return "a password"
+    return None
 
 
 CHECKS = (secret_in_clear,)

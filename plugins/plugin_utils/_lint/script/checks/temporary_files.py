@@ -13,9 +13,10 @@ import re
 import typing as t
 
 from ...core.model import Hit
+from ..knowledge import BASE_COMMANDS
 from ..program import Assignment, Call, Point, Word
 from ..subject import Subject
-from .vocabulary import BASE_COMMANDS, is_job_id
+from .vocabulary import is_job_id
 
 _WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
 
@@ -33,13 +34,17 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     places: list[tuple[int, int, Word]] = []
     for word, line, column, point in written:
         setting = _top_setting(subject, word)
-        for resolved in program.alternatives(word, point):
+        forms = subject.values.forms(word, point)
+        if not all(_WORLD_WRITABLE.match(form.shown) for form in forms) and not subject.values.loops(word, point):
+            # Of several branches one may never run in this hook.
+            continue
+        for resolved in forms:
             places.append((setting.line, setting.column, resolved) if setting is not None else (line, column, resolved))
     for assignments in program.assignments.values():
         for assignment in assignments:
             # A name for each job, handed to a program that will write there.
             if assignment.exported and assignment.value is not None and _foreign_follows(subject, assignment):
-                resolved = program.resolve(assignment.value, assignment)
+                resolved = subject.values.known(assignment.value, assignment)
                 if any(is_job_id(subject, piece, assignment) for piece in resolved.variables):
                     places.append((assignment.line, assignment.column, resolved))
     reported: list[str] = []

@@ -12,64 +12,160 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ...core.nearest import nearest
 from .. import environment
-from ..program import Use
+from ..environment import Surroundings
+from ..model import word_set
+from ..program import Use, Word
 from ..subject import Subject
 from .vocabulary import HAS_DEFAULT
 
-#: Every name that Slurm uses in some hook; another SLURM_ name may be the site's own.
+#: Every name that Slurm uses in some hook.
 _SLURM_NAMES = frozenset(name for table in environment.VARIABLES.values() for name in table)
+
+#: What bash sets by itself, or reads.
+_SHELL_OWN = word_set(
+    """
+    BASH BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_COMMAND BASH_ENV BASH_LINENO
+    BASH_REMATCH BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO BASH_VERSION BASH_XTRACEFD COLUMNS COPROC DIRSTACK
+    EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD HISTFILE HOSTNAME HOSTTYPE IFS LINENO LINES MACHTYPE
+    MAPFILE OLDPWD OPTARG OPTERR OPTIND OSTYPE PATH PIPESTATUS PPID PROMPT_COMMAND PS1 PS2 PS3 PS4 PWD RANDOM
+    REPLY SECONDS SHELLOPTS SHLVL SRANDOM TIMEFORMAT UID _
+    """
+)
 
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
-    """variable-not-set: a name of Slurm's that the hook does not have, or has only sometimes and may not lack."""
-    where, version = subject.where, subject.slurm_version
-    if not where.is_job:
+    """variable-not-set: a name that the hook does not have, or has only sometimes and may not lack, or that nobody sets."""
+    if not subject.where.is_job:
         return
-    program = subject.program
     seen: set[str] = set()
-    for use in program.uses:
-        name = use.name
-        if name in seen or program.assignments.get(name) or use.operator in ("!", "+", ":+"):
+    for use in subject.program.uses:
+        if use.name in seen or use.operator == "!":
             continue
-        variable = where.variables.get(name)
-        if where.absent(name, version):
-            session = name in environment.SESSION_VARIABLES
-            if session and (use.operator in HAS_DEFAULT or use.probing):
-                continue
-            if not session and name not in _SLURM_NAMES and not _like_slurm(name):
-                # A name of the site's own, such as an optional SLURM_BIN.
-                continue
-            if any(other.operator in ("+", ":+") and other.sequence < use.sequence for other in program.uses_of(name)):
-                # ${x+set} asks whether it is there at all.
-                continue
-            seen.add(name)
-            if variable is not None:
-                detail = f"since {variable.since}" if variable.since > (version or "") else f"until {variable.until}"
-                yield hit_at("variable-not-set", use, f"{name} is set in {where.name} only {detail}")
-            else:
-                yield hit_at("variable-not-set", use, f"{name} is not set in {where.name}")
-        elif (
-            variable is not None
-            and variable.optional
-            and not use.probing
-            and use.operator not in HAS_DEFAULT
-            and not _guarded(subject, name, use)
-        ):
-            if use.context.nounset:
-                seen.add(name)
-                yield hit_at(
-                    "variable-not-set",
-                    use,
-                    f"{name} is set only for some jobs, and set -u ends the script without it",
-                )
-            elif where.group == "task" and name.startswith("SLURM_") and "_PER_" in name:
-                seen.add(name)
-                yield hit_at("variable-not-set", use, f"{name} is set only when the job asked for it")
+        # ${name:=word} sets what is missing; it asks for the name all the same.
+        if any(a.kind != "default" for a in subject.program.assignments.get(use.name, ())):
+            hit = _too_early(subject, use)
+        else:
+            hit = _never_here(subject, use) or _sometimes_here(subject, use) or _set_by_nobody(subject, use)
+        if hit is not None:
+            seen.add(use.name)
+            yield hit
 
 
-def _like_slurm(name: str) -> bool:
-    return bool(re.match(r"SLURM_(JOB|ARRAY|STEP|TASK|CPUS|GPUS|MEM|NTASKS)_[A-Z]+(_[A-Z]+)?$", name))
+def _never_here(subject: Subject, use: Use) -> Hit | None:
+    """A name of Slurm's, or of a login session, that this hook or this release does not have."""
+    where, version, name = subject.where, subject.slurm_version, use.name
+    if not where.absent(name, version):
+        return None
+    variable = where.variables.get(name)
+    if name in environment.SESSION_VARIABLES:
+        # sudo, su and runuser set them for the program that they run.
+        if use.operator in HAS_DEFAULT or use.probing or use.context.user is not None:
+            return None
+    elif not is_slurms(name):
+        return None
+    if use.asking and variable is None:
+        # A script that serves several hooks asks so which one it is in.
+        return hit_at(
+            "variable-not-set", use, f"{name} is never set in {where.name}; what waits for it never happens", "info"
+        )
+    if use.asking or _asked_before(subject, use):
+        return None
+    if variable is not None:
+        detail = f"since {variable.since}" if variable.since > (version or "") else f"until {variable.until}"
+        return hit_at("variable-not-set", use, f"{name} is set in {where.name} only {detail}")
+    return hit_at("variable-not-set", use, f"{name} is not set in {where.name}{_near(subject, name)}")
+
+
+def is_slurms(name: str) -> bool:
+    """Whether Slurm uses a name in some hook, or would; another SLURM_ name may be the site's own."""
+    return name in _SLURM_NAMES or bool(
+        re.match(r"SLURM_(JOB|ARRAY|STEP|TASK|CPUS|GPUS|MEM|NTASKS)_[A-Z]+(_[A-Z]+)?$", name)
+    )
+
+
+def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
+    """A name that the hook has only for some jobs, where it may not be missing."""
+    where, name = subject.where, use.name
+    variable = where.variables.get(name)
+    if variable is None or not variable.optional or use.probing or use.operator in HAS_DEFAULT:
+        return None
+    if where.absent(name, subject.slurm_version) or _guarded(subject, name, use):
+        return None
+    if use.context.nounset:
+        return hit_at(
+            "variable-not-set", use, f"{name} is set only for some jobs, and set -u ends the script without it"
+        )
+    if where.group == "task" and name.startswith("SLURM_") and "_PER_" in name:
+        return hit_at("variable-not-set", use, f"{name} is set only when the job asked for it")
+    return None
+
+
+def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
+    """A name that neither the script nor the hook sets: another spelling, or something forgotten."""
+    where, program, name = subject.where, subject.program, use.name
+    if where.group == "task" or program.is_library or use.context.user is not None:
+        # The user's environment, the caller's, a login's: any name may be there.
+        return None
+    if name in where.variables or name in environment.SESSION_VARIABLES or not _may_be_forgotten(subject, use):
+        return None
+    hint = _near(subject, name)
+    if program.sets_unknown and not (hint and name.startswith("SLURM")):
+        return None
+    if name in program.declared or any(name in call.environment or name in call.literals for call in program.calls):
+        return None
+    message = f"neither the script nor {where.name} sets {name}{hint}"
+    if any(_is_only(write.target, name) and write.target.line == use.line for write in program.writes):
+        return hit_at("variable-not-set", use, f"{message}; the redirection fails, and the command does not run")
+    # A switch such as $DEBUG may be meant for a run by hand, and ${BIN}squeue is a command without BIN too.
+    leading = [call.words[0] for call in program.calls if any(piece.text == name for piece in call.words[0].pieces[:1])]
+    is_switch = any(test.line == use.line for test in program.tests) or bool(leading)
+    is_prefix = any(len(word.pieces) > 1 for word in leading)
+    return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not hint) else None)
+
+
+def _may_be_forgotten(subject: Subject, use: Use) -> bool:
+    """Whether a use takes for granted that its variable is there."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", use.name) or use.name in _SHELL_OWN or use.name.startswith("SPANK_"):
+        return False
+    return not any(
+        other.asking or other.operator in HAS_DEFAULT or other.operator == "!"
+        for other in subject.program.uses_of(use.name)
+    )
+
+
+def _is_only(word: Word, name: str) -> bool:
+    return len(word.pieces) == 1 and word.pieces[0].kind == "variable" and word.pieces[0].text == name
+
+
+def near(name: str, where: Surroundings, version: str | None, others: t.Iterable[str] = ()) -> str:
+    """A hint at the name that was probably meant, of those that the hook or the script sets."""
+    known = {known for known, variable in where.variables.items() if variable.known_to(version)}
+    # Slurm's names resemble each other: SLURM_JOB_STDOUT is not meant for SLURM_JOB_ACCOUNT.
+    return nearest(name, sorted(known | set(others)), cutoff=0.88) if len(name) > 3 else ""
+
+
+def _near(subject: Subject, name: str) -> str:
+    return near(name, subject.where, subject.slurm_version, subject.program.assignments)
+
+
+def _too_early(subject: Subject, use: Use) -> Hit | None:
+    """A variable that is read before the script sets it for the first time."""
+    values = subject.program.assignments[use.name]
+    first = min(values, key=lambda value: value.sequence)
+    if use.sequence > first.sequence or use.line == first.line or use.name in subject.where.variables:
+        return None
+    if use.context.loops or any(c.function or c.in_text for c in (use.context, *(value.context for value in values))):
+        # What runs later may stand before.
+        return None
+    if subject.where.group == "task" or subject.program.sets_unknown or not _may_be_forgotten(subject, use):
+        return None
+    return hit_at("variable-not-set", use, f"{use.name} is read here and set only later, in line {first.line}")
+
+
+def _asked_before(subject: Subject, use: Use) -> bool:
+    return any(other.asking and other.sequence < use.sequence for other in subject.program.uses_of(use.name))
 
 
 def _guarded(subject: Subject, name: str, use: Use) -> bool:

@@ -8,57 +8,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..knowledge import Wait, waits_of
 from ..model import word_set
-from ..program import Assignment, Call, Loop
+from ..program import Assignment, Call, Loop, Word
 from ..subject import Subject
-from ..wrappers import seconds
-
-#: Command: (options that bound it, what to add, only with these first words or None).
-_NETWORK: dict[str, tuple[tuple[str, ...], str, frozenset[str] | None]] = {
-    "curl": (("-m", "--max-time", "--connect-timeout"), "--max-time 10", None),
-    "wget": (("-T", "--timeout", "--connect-timeout", "--read-timeout"), "--timeout=10 --tries=1", None),
-    "psql": ((), "PGCONNECT_TIMEOUT=5 and timeout 10", None),
-    "mysql": (("--connect-timeout", "--connect_timeout"), "--connect-timeout=5", None),
-    "mariadb": (("--connect-timeout",), "--connect-timeout=5", None),
-    "ssh": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "scp": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "sftp": ((), "-o ConnectTimeout=5 -o BatchMode=yes", None),
-    "nc": (("-w",), "-w 5", None),
-    "telnet": ((), "timeout 10", None),
-    "ldapsearch": (("-l", "-o"), "-o nettimeout=5", None),
-    "redis-cli": ((), "timeout 10", None),
-    "docker": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
-    "podman": ((), "timeout 60, or --pull=never", frozenset({"run", "pull"})),
-    "showmount": ((), "timeout 10", None),
-}
-
-#: Clients with their own, long, limits: only noted.
-_SLOW = word_set("beeond aws gcloud az oci openstack git kubectl gsutil azcopy rsync mount.nfs")
+from ..wrappers import own_words, seconds
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
-    """unbounded-wait: network clients and polling loops without a limit."""
+    """unbounded-wait: what waits for a server, a driver, a lock or a user; loops without a limit."""
     waits = bool(subject.program.named("wait"))
     for call in subject.program.calls:
         if call.context.bound is not None or (call.context.background and not waits):
             continue
-        message = _endless(call)
-        if message is not None:
-            yield hit_at("unbounded-wait", call, message)
-        elif call.name in _NETWORK and not _is_bounded(subject, call):
-            # wget has long limits of its own, which a booting host can bear and a waiting job cannot.
-            mild = call.name == "wget" and not subject.where.is_job
-            message = f"{call.name} has no time limit; add {_NETWORK[call.name][1]}"
-            yield hit_at("unbounded-wait", call, message, "info" if mild else None)
-        elif call.name in _SLOW and subject.where.is_job and call.texts:
-            message = f"{call.name} waits as long as its own defaults say; put timeout in front"
-            yield hit_at("unbounded-wait", call, message, "info")
+        wait = _wait(subject, call)
+        if wait is not None:
+            # A host that starts can bear what is only long.
+            if subject.where.is_job or not (wait.in_jobs_only or wait.severity == "info"):
+                yield hit_at("unbounded-wait", call, f"{call.name} {wait.says}; {wait.fix}", wait.severity)
         elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
-            length = seconds(subject.program.resolve(call.arguments[0], call).shown) if call.arguments else None
+            length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
                 yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
     for loop in subject.program.loops:
@@ -70,30 +44,42 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             )
 
 
-def _endless(call: Call) -> str | None:
-    """Commands that go on until they are stopped."""
-    if call.name == "sleep" and call.texts[:1] in (["infinity"], ["inf"]):
-        return "sleep infinity never ends"
-    if call.name == "tail" and call.has_option("-f", "-F", "--follow") and not call.has_option("--pid"):
-        return "tail -f never ends"
-    if call.name == "inotifywait" and not call.has_option("-t", "--timeout"):
-        return "inotifywait has no time limit; add --timeout 10"
-    if call.name == "ping" and not call.has_option("-c", "-w"):
-        return "ping never ends; add -c 1 -W 2"
-    return None
+def _wait(subject: Subject, call: Call) -> Wait | None:
+    """The way in which a call may wait without an end."""
+    return next((wait for wait in waits_of(call.name) if _waits(subject, call, wait)), None)
 
 
-def _is_bounded(subject: Subject, call: Call) -> bool:
-    """Whether an option, the environment or the kind of the call sets a limit."""
-    options, _remedy, verbs = _NETWORK[call.name]
-    operands = [text for text in call.texts if not text.startswith("-")]
-    if verbs is not None and operands[:1] and operands[0] not in verbs:
-        return True
-    if (options and call.has_option(*options)) or set(call.texts) & {"--version", "-V", "--help", "--pull=never"}:
-        return True
-    if call.name == "psql" and subject.program.assignments.get("PGCONNECT_TIMEOUT"):
-        return True
-    return re.search(r"(?i)connect_?timeout", " ".join((*call.texts, *call.environment))) is not None
+def _waits(subject: Subject, call: Call, wait: Wait) -> bool:
+    """Whether a call waits in this way, and one of its forms has no limit."""
+    return any(
+        _goes_unbounded(subject, dataclasses.replace(call, words=words), wait) for words in _forms(subject, call)
+    )
+
+
+def _forms(subject: Subject, call: Call) -> list[tuple[Word, ...]]:
+    """The words of a command, without those of a program that it runs, in every form that they can take."""
+    own = dataclasses.replace(call, words=own_words(call))
+    return [(call.words[0], *arguments) for arguments in subject.values.arguments(own)]
+
+
+def _goes_unbounded(subject: Subject, call: Call, wait: Wait) -> bool:
+    texts = call.texts
+    operands = [text for text in texts if not text.startswith("-")]
+    bounds = wait.bounds.split()
+    if call.has_option("--help", *bounds):
+        return False
+    if re.search(r"(?i)(connect|net|op)_?timeout|retry=", " ".join((*texts, *call.environment))):
+        return False
+    if wait.variable and (wait.variable in call.environment or subject.program.assignments.get(wait.variable)):
+        return False
+    # Behind an option of the whole program the verb may be the second operand.
+    verbs = operands[: 2 if texts[:1] and texts[0].startswith("-") else 1]
+    return (
+        (not wait.verbs or bool(set(verbs) & set(wait.verbs.split())))
+        and (not wait.options or call.has_option(*wait.options.split()))
+        and (not wait.operand or any(re.search(wait.operand, text) for text in operands))
+        and (wait.operands is None or len(operands) == wait.operands)
+    )
 
 
 def _inside(loop: Loop, sequence: int) -> bool:
@@ -101,21 +87,68 @@ def _inside(loop: Loop, sequence: int) -> bool:
 
 
 def _polls(subject: Subject, loop: Loop) -> bool:
-    """Whether the loop goes round until the world has changed: it sleeps, or has no condition of its own."""
+    """Whether the loop goes round until the world has changed: busily, asleep, or without a condition of its own."""
     calls = [call for call in subject.program.calls if _inside(loop, call.sequence)]
+    if any(call.name == "shift" or (call.name in _TAKES and call.context.tested) for call in calls):
+        return False
+    if _is_endless(loop) or any(c.name == "sleep" and c.context.function == loop.context.function for c in calls):
+        return True
+    return not _advances(subject, loop, calls)
+
+
+#: Each round takes the next one of something.
+_TAKES = ("read", "getopts", "mapfile", "readarray")
+
+
+def _is_endless(loop: Loop) -> bool:
+    """while true, while :, until false."""
     conditions = loop.node.get("Cond") or []
     first = (conditions[0].get("Cmd") or {}) if conditions else {}
     words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in first.get("Args") or ()]
-    endless = (words[:1] in (["true"], [":"], ["1"]) and not loop.node.get("Until")) or (
-        words[:1] == ["false"] and bool(loop.node.get("Until"))
+    return words[:1] == ["false"] if loop.node.get("Until") else words[:1] in (["true"], [":"], ["1"])
+
+
+def _advances(subject: Subject, loop: Loop, calls: t.Sequence[Call]) -> bool:
+    """Whether each round brings the loop nearer to its end by itself: it changes what its condition looks at."""
+    program = subject.program
+    span = loop.node["Cond"][0]["Pos"]["Offset"], loop.node["Cond"][-1]["End"]["Offset"]
+    start = loop.node["Pos"]["Offset"]
+    condition = loop.text.encode()[span[0] - start : span[1] - start].decode("utf-8", "replace")
+    changed = {name: [a for a in found if _inside(loop, a.sequence)] for name, found in program.assignments.items()}
+    looked_at = [name for name in changed if changed[name] and re.search(rf"(?<![\w]){re.escape(name)}\b", condition)]
+    if any(_goes_on(name, a) for name in looked_at for a in changed[name]):
+        return True
+    if looked_at:
+        return False
+    # A function, or arithmetic without a change here: what it does cannot be seen.
+    tests = [call for call in calls if call.context.tested and _in_condition(loop, call)]
+    if not tests or any(call.name in program.functions for call in tests):
+        return True
+    operands = {text for call in tests for text in call.texts if not re.fullmatch(r"-.*|\]|!?=|.", text)}
+    return any(
+        call.name in _CHANGES and operands & set(call.texts) for call in calls if not _in_condition(loop, call)
+    ) or any(call.name in _CHANGES for call in tests)
+
+
+#: They change what a later look at their operands finds.
+_CHANGES = word_set("rm rmdir mv unlink sed truncate umount swapoff dmsetup losetup")
+
+
+def _in_condition(loop: Loop, call: Call) -> bool:
+    return loop.sequence < call.sequence < loop.body
+
+
+def _goes_on(name: str, assignment: Assignment) -> bool:
+    """Whether a value is made from the one before: a counter, the rest of a list, the directory above."""
+    if assignment.kind in ("number", "append", "array", "read", "for"):
+        return True
+    value = assignment.value
+    if value is None:
+        return True
+    inside = [word for piece in value.pieces for call in piece.commands for word in call.arguments]
+    return any(piece.text == name for word in (value, *inside) for piece in word.variables) or any(
+        piece.kind == "number" for piece in value.pieces
     )
-    if words[:1] == ["read"] or any(
-        call.name in ("read", "shift", "getopts") and call.context.tested for call in calls
-    ):
-        return False
-    if any(call.name == "shift" for call in calls):
-        return False
-    return endless or any(call.name == "sleep" and call.context.function == loop.context.function for call in calls)
 
 
 def _capped(subject: Subject, loop: Loop) -> bool:
@@ -171,7 +204,7 @@ def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
 
 
 def _length(subject: Subject, call: Call) -> float | None:
-    words = [subject.program.resolve(word, call).shown for word in call.arguments]
+    words = [subject.values.known(word, call).shown for word in call.arguments]
     if call.name == "sleep" and words:
         lengths = [seconds(word) for word in words]
         return sum(length for length in lengths if length is not None) if None not in lengths else None

@@ -27,7 +27,6 @@ NodeSet=big Feature=big
 PartitionName=batch Nodes=n[1-4] Default=YES
 Prolog=/etc/mine
 """
-MANAGED = ("Prolog", "Epilog")
 
 #: rule, text, release, line, severity
 FIRES = [
@@ -73,8 +72,6 @@ FIRES = [
     ("duplicate-node", "NodeName=n[4-5] CPUs=2", "24.11", 1, "error"),
     ("duplicate-node", "NodeName=n9 CPUs=2\nNodeName=n9 CPUs=2", "24.11", 2, "error"),
     ("duplicate-node", "PartitionName=batch Nodes=n1", "24.11", 1, "error"),
-    ("managed-key", "Prolog=/etc/other", "24.11", 1, "error"),
-    ("managed-key", "EPILOG=/etc/other", "22.05", 1, "error"),
     ("invalid-value", "KillWait=soon", "24.11", 1, "error"),
     ("invalid-value", "KillWait=08", "24.11", 1, "error"),
     ("invalid-value", "KillWait=-1", "24.11", 1, "error"),
@@ -181,8 +178,6 @@ FIRES_NOT = [
     ("duplicate-key", "NodeName=n8 CPUs=1\nNodeName=n9 CPUs=1", "24.11"),
     ("duplicate-node", "NodeName=n5 CPUs=2", "24.11"),
     ("duplicate-node", "PartitionName=DEFAULT MaxTime=1\nPartitionName=DEFAULT MaxTime=2", "24.11"),
-    ("managed-key", "PrologSlurmctld=/etc/other", "24.11"),
-    ("managed-key", "#Prolog=/etc/other", "24.11"),
     ("invalid-value", "KillWait=0x1E", "24.11"),
     ("invalid-value", "KillWait=UNLIMITED", "24.11"),
     ("invalid-value", "MaxJobCount=20k", "24.11"),
@@ -240,7 +235,7 @@ FIRES_NOT = [
 def lint(text: str, version: str | None = "24.11") -> list[Finding]:
     """The findings beside a cluster's slurm.conf."""
     present = _conf.entries(PRESENT, "/etc/slurm/slurm.conf")
-    return check(text, Cluster(version=version, present=present, managed=MANAGED, partitions=["batch"]))
+    return check(text, Cluster(version=version, present=present, partitions=["batch"]))
 
 
 @pytest.mark.parametrize(("rule", "text", "version", "line", "severity"), FIRES)
@@ -285,6 +280,13 @@ def test_a_hint_names_the_nearest_key_and_word() -> None:
         ("StorageHost=db", "slurmdbd.conf"),
         ("PurgeJobAfter=12months", "slurmdbd.conf"),
         ("AutoDetect=nvml", "gres.conf"),
+        ("Name=gpu Type=a100 File=/dev/nvidia[0-3]", "gres.conf"),
+        ("File=/dev/nvidia0", "gres.conf"),
+        ("Dirs=/tmp,/dev/shm", "job_container.conf"),
+        ("InitScript=/etc/slurm/init.sh", "job_container.conf"),
+        ("LogFile=/var/log/slurmdbd.log", "slurmdbd.conf"),
+        ("RunTimeRun=runc run %n", "oci.conf"),
+        ("MountSpoolDir=/run/oci", "oci.conf"),
         ("SwitchName=s0 Nodes=n[1-2]", "topology.conf"),
         ("PMIxTimeout=300", "mpi.conf"),
     ],
@@ -293,6 +295,17 @@ def test_a_key_of_another_file_of_slurm_s_is_sent_there(line: str, file: str) ->
     finding = lint(line)[0]
     key = line.partition("=")[0]
     assert (finding.rule, finding.message) == ("unknown-key", f"{key} is not a key of slurm.conf: it belongs in {file}")
+
+
+@pytest.mark.parametrize("pair", ["Name=gpu", "File=/dev/nvidia0", "AutoDetect=nvml", "Links=0,-1"])
+def test_a_key_of_another_file_on_a_line_of_keys_is_sent_there(pair: str) -> None:
+    (said,) = (finding.message for finding in lint(f"NodeName=n9 {pair}") if finding.rule == "unknown-key")
+    assert said == f"{pair.partition('=')[0]} is not a key on a NodeName line: it belongs in gres.conf"
+
+
+@pytest.mark.parametrize("key", ["Names", "Filee", "Dir", "LogFiles", "Counter"])
+def test_a_short_key_of_another_file_counts_as_a_whole_only(key: str) -> None:
+    assert "belongs in" not in lint(f"{key}=1")[0].message
 
 
 def test_a_conflict_says_who_wins_and_where() -> None:
@@ -316,6 +329,24 @@ def test_what_is_placed_already_is_no_change() -> None:
 def test_columns_point_at_the_word() -> None:
     found = lint('KillWait=30\n  SchedulerParameters = "defer, bf_foo=1"\n')
     assert [(finding.line, finding.column) for finding in found if finding.rule == "invalid-value"] == [(2, 33)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("SchedulerParameters=\\\nbf_continue\\\n,bf_foo=30", (3, 2)),
+        ("SchedulerParameters=bf_continue,\\\ndefer,bf_foo=30", (2, 7)),
+        ("SchedulerParameters=bf_continue,bf_foo\\\n=30,defer", (1, 33)),
+        ('SchedulerParameters="defer,\\\n   bf_continue, \\\n bf_foo=1"\n', (3, 2)),
+        ("  SchedulerParameters=\\\ndefer,\\\n\\\nbf_foo=1\nKillWait=30", (4, 1)),
+        ("KillWait=30\nSchedulerParameters=default_queue_depth=\\1\\0,bf_foo=1", (2, 46)),
+        ("SchedulerParameters=defer,\\\nbf_continue # bf_foo", None),
+        ("NodeName=n9 CPUs=1 \\\nState=UNKNWON", (2, 7)),
+    ],
+)
+def test_a_word_of_a_continued_value_has_its_own_line(text: str, place: tuple[int, int] | None) -> None:
+    found = [(finding.line, finding.column) for finding in lint(text) if finding.rule == "invalid-value"]
+    assert found == ([place] if place else [])
 
 
 @pytest.mark.parametrize(
@@ -368,6 +399,44 @@ def test_include_at_the_end_of_a_file_without_a_newline() -> None:
 )
 def test_a_template_is_checked_as_far_as_it_can_be(text: str) -> None:
     assert check_file(text) == []
+
+
+def check_with_two(template: str) -> list[str]:
+    """The rules that fire on a template with a key at ONE and again at TWO."""
+    text = template.replace("ONE", "PrologFlags=Alloc").replace("TWO", "PrologFlags=Contain")
+    return [finding.rule for finding in check_file(text)]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<% if $x { -%>\nONE\n<% } else { -%>\nTWO\n<% } -%>\n",
+        "<%- if $x == 'a}' { -%>\nONE\n<%- } elsif $y { -%>\nTWO\n<%- } -%>\n",
+        "<% unless $x {%>\nONE\n<%}%>\n<% $list.each |$k, $v| { -%>\nTWO\n<% } -%>\n",
+        "<% case $x { -%>\n<% 'a', 'b': { -%>\nONE\n<% } -%>\n<% default: { -%>\nTWO\n<% } -%>\n<% } -%>\n",
+        "<% if $x { -%>\n<% if $y { $z = 1 } -%>\nONE\n<% } -%>\n<% if $y { -%>\nTWO\n<% } -%>\n",
+        "<% if @x == {} -%>\nONE\n<% else -%>\nTWO\n<% end -%>\n",
+        "<% @list.each { |x| -%>\nONE\n<% } -%>\n<% @list.each do |x| -%>\nTWO\n<% end -%>\n",
+        "{{ if .X }}\nONE\n{{ else }}\nTWO\n{{ end }}\n",
+    ],
+)
+def test_two_branches_of_a_template_are_no_duplicate(template: str) -> None:
+    assert check_with_two(template) == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<% if $x { -%>\nKillWait=30\n<% } -%>\nONE\nTWO\n",
+        "<%# { -%>\nONE\nTWO\n<% if $x { -%>\n<% } -%>\n",
+        "<% $x = { 'a' => 1 } -%>\nONE\nTWO\n",
+        "<%- | String $x, Hash $y = {} | -%>\nONE\nTWO\n<% if $x { -%>\nKillWait=30\n<% } -%>\n",
+        "ONE\n<% if $x { $y = 1 } -%>\nTWO\n<% if $x { -%>\nKillWait=30\n<% } -%>\n",
+        "KillWait=<%= $x['{'] %>\nONE\nTWO\n<% if $x { -%>\n<% } -%>\n",
+    ],
+)
+def test_a_key_twice_outside_of_the_branches_of_a_template_is_one(template: str) -> None:
+    assert check_with_two(template) == ["duplicate-key"]
 
 
 def test_a_removed_key_is_seen_in_a_template() -> None:

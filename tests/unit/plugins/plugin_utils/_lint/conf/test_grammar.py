@@ -98,7 +98,6 @@ def test_nothing_makes_the_checker_fall_over() -> None:
                 Cluster(
                     version=version,
                     present=present,
-                    managed=["Prolog"],
                     nodes=chance.choice([None, [], ["n1"]]),
                     partitions=chance.choice([None, ["p"]]),
                 ),

@@ -457,6 +457,36 @@ def test_one_script_that_shellcheck_does_not_take_is_a_finding_of_it(
     assert [finding.script for finding in found if finding.rule == "shellcheck"][:1] == ["good"]
 
 
+# ------------------------------------------------------------------------------------------ with and without dispatcher
+
+
+@pytest.mark.parametrize(
+    ("command", "held"),
+    [
+        ("/opt/m &", True),
+        ("/opt/m >/dev/null &", True),
+        ("/opt/m 2>&1 >/dev/null &", True),
+        ("/opt/m >/dev/null 2>&1 &", False),
+        ("/opt/m &>/run/m &", False),
+        ("exec >/run/log 2>&1; /opt/m &", False),
+        ("{ /opt/m; } 2>/dev/null >&2 &", False),
+        ("f() { /opt/m; }; f >/dev/null 2>&1 &", False),
+        ("(/opt/a >/dev/null 2>&1; /opt/b) &", True),
+    ],
+)
+@pytest.mark.parametrize("hook", ["worker_prolog", "task_prolog"])
+def test_slurm_waits_for_a_background_process_that_has_its_output(hook: str, command: str, held: bool) -> None:
+    text = f"#!/bin/bash\n{command}\nexit 0\n".encode()
+
+    def said(path: str | None) -> bool:
+        (found,) = (hit for hit in lint(script(text, hook), path=path) if hit.rule == "background-process")
+        return "Slurm waits for its end" in found.message
+
+    assert said(None) is held
+    # The dispatcher's pipe is not Slurm's; the task hooks have none.
+    assert said("/usr/bin") is (held and hook == "task_prolog")
+
+
 # ---------------------------------------------------------------------------------------------- missing programs
 
 

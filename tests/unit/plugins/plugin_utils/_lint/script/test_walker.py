@@ -159,27 +159,6 @@ def test_circumstances(text: str, attribute: str, expected: object) -> None:
     assert getattr(call.context, attribute) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("d=/tmp/x; rm $d", "/tmp/x"),
-        ("a=/tmp; d=$a/x; rm $d", "/tmp/x"),
-        ("d=/a; d=/b; rm $d", "/b"),
-        ("if true; then d=/a; else d=/b; fi; rm $d", "${d}"),
-        ("d=$1; rm $d/x", "${1}/x"),
-        ("d=$(mktemp); rm $d", "$(...)"),
-        ("d=x; d=$d/y; rm $d", "${d}"),
-        ("f() { local d=/in; rm $d; }; d=/out; f", "/in"),
-        ("rm ${D:-/default}", "/default"),
-        ("rm ${SLURM_TMPDIR:-/default}", "${SLURM_TMPDIR}"),
-    ],
-)
-def test_resolves_what_is_known(text: str, expected: str) -> None:
-    program = read(text)
-    (call,) = program.named("rm")
-    assert program.resolve(call.arguments[0], call).shown == expected
-
-
 def test_a_syntax_error_has_its_place() -> None:
     with pytest.raises(ShellSyntaxError) as caught:
         read("true\nif true; then\n")

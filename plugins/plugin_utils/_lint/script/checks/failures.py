@@ -1,0 +1,145 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""How commands fail: never on a node in order, as an answer, by a race, on purpose."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+
+from ..knowledge import (
+    ANSWERS,
+    ASKS_NOBODY,
+    BASE_COMMANDS,
+    DRAINS,
+    INTERPRETERS,
+    NEEDS_NO_FILE,
+    REMOTE,
+    SEARCHES,
+    SLURM_COMMANDS,
+    WAYS_TO_FAIL,
+    WELL_KNOWN,
+    WayToFail,
+)
+from ..program import Call, Word
+from ..subject import Subject
+from .vocabulary import is_job_id
+
+_CHECK = re.compile(r"\.(sh|bash|py|pl|rb)$|(?i:check|health|verif|valid|prolog|epilog)|\bnhc\b")
+
+_SYSTEM_FOLDERS = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin"})
+
+
+def answers(call: Call) -> bool:
+    """Whether its status is the answer to a question."""
+    if call.name in ("id", "ls"):
+        return any(not text.startswith("-") for text in call.texts)
+    if call.name == "command":
+        return call.has_option("-v", "-V")
+    if call.name == "kill":
+        return call.has_option("-0")
+    return call.name in ANSWERS
+
+
+def is_own_program(call: Call) -> bool:
+    """Whether it is a program or a check of the site's, whose status is meant."""
+    if call.name == "run-parts":
+        return True
+    if INTERPRETERS.fullmatch(call.name):
+        return bool(call.arguments) and not call.texts[0].startswith("-")
+    if call.name in BASE_COMMANDS or call.name in WELL_KNOWN:
+        return False
+    return posixpath.dirname(call.path) not in _SYSTEM_FOLDERS or bool(_CHECK.search(call.name))
+
+
+def way_to_fail(subject: Subject, call: Call) -> str | None:
+    """When a command fails although the node is in order; None if it does not."""
+    if call.name in SLURM_COMMANDS | REMOTE:
+        if any(ASKS_NOBODY.search(text) for text in call.texts[:2]) or DRAINS.search(" ".join(call.texts)):
+            return None
+        asked = "Slurm's daemon" if call.name in SLURM_COMMANDS else "the other side"
+        return f"{asked} is busy or away"
+    if call.name == "read" and "" in _operands_of(call, "-d"):
+        return "it meets no NUL byte, as always with -d ''"
+    for table in WAYS_TO_FAIL:
+        way = table.get(call.name)
+        if way is not None and _applies(subject, call, way):
+            return way.reason
+    return None
+
+
+def finds_nothing(call: Call) -> str | None:
+    """When a search fails whose output is wanted; None if the command is none, or if only its status is wanted."""
+    is_quiet = call.context.stdout == "null" or call.has_option("-q", "-s", "--quiet", "--silent")
+    if call.name not in SEARCHES or is_quiet:
+        return None
+    if call.name in ("which", "command", "type"):
+        # As a line of its own it is a condition of the whole script.
+        return "it finds nothing" if answers(call) and call.context.substituted else None
+    if call.name in ("diff", "cmp"):
+        return "the files differ"
+    if call.name == "ls" and not any(piece.kind == "glob" for word in call.arguments for piece in word.pieces):
+        return None
+    return "it finds nothing"
+
+
+def _operands_of(call: Call, option: str) -> set[str | None]:
+    return {after.literal for word, after in zip(call.words, call.words[1:], strict=False) if word.literal == option}
+
+
+def _applies(subject: Subject, call: Call, way: WayToFail) -> bool:
+    if way.only and not any(_given(call, word) for word in way.only):
+        return False
+    if any(_given(call, word) for word in way.unless) or (way.avoidable and call.context.guards):
+        return False
+    operands = [subject.values.known(word, call) for word in call.arguments if not word.shown.startswith("-")]
+    if way.again:
+        return bool(operands) and all(word.literal for word in operands) and not _removed(subject, call, operands)
+    if call.name == "kill":
+        return not call.has_option("-l", "-L", "-0") and not _still_there(subject, call)
+    if call.name == "find":
+        return not any(is_job_id(subject, piece, call) for word in operands[:1] for piece in word.variables)
+    return not (call.name in ("rm", "rmdir", "unlink") and operands and all(_made(subject, w, call) for w in operands))
+
+
+def _given(call: Call, word: str) -> bool:
+    return call.has_option(word) if word.startswith("-") and len(word) == 2 else word in call.texts
+
+
+def _made(subject: Subject, word: Word, at: Call) -> bool:
+    """Whether the script itself made the file, or has used it, so that it is there."""
+    program = subject.program
+    if any(call.name == "mktemp" for piece in word.pieces for call in piece.commands):
+        return True
+    shown = word.shown
+    if any(w.sequence < at.sequence and subject.values.known(w.target, w).shown == shown for w in program.writes):
+        return True
+    before = [c for c in program.calls if c.sequence < at.sequence and (c.line, c.column) != (at.line, at.column)]
+    used = [c for c in before if c.name not in NEEDS_NO_FILE and not c.context.tested]
+    return any(
+        subject.values.known(other, call).shown == shown
+        for call in used
+        for other in (*call.arguments, *(redirect.target for redirect in call.context.redirects))
+    )
+
+
+def _removed(subject: Subject, at: Call, operands: t.Sequence[Word]) -> bool:
+    """Whether the script removes a thing before it makes it anew."""
+    names = {word.literal for word in operands}
+    return any(
+        call.sequence < at.sequence and names & {subject.values.known(w, call).literal for w in call.arguments}
+        for call in subject.program.named("rm", "rmdir", "unlink", "mv", "userdel", "groupdel")
+    )
+
+
+def _still_there(subject: Subject, at: Call) -> bool:
+    """Whether a guard has just asked for the process."""
+    if not at.context.guards:
+        return False
+    asked = [c for c in subject.program.calls if at.context.guards[-1] < c.sequence < at.sequence and c.context.tested]
+    return any(c.name in ("kill", "pgrep", "ps", "pidof") or "/proc/" in " ".join(c.texts) for c in asked)

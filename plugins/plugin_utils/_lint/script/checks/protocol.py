@@ -1,0 +1,177 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""The lines that a task prolog prints, word by word as Slurm reads them (_proc_stdout in slurmstepd/task.c, 26.05).
+
+No shell reads them: the word, one blank, and the rest as it stands. The value of an export is all that follows the first =.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import typing as t
+
+from ...core.model import Hit, hit_at
+from ..knowledge import BASE_COMMANDS, FOR_COMMANDS
+from ..program import Assignment, Call, Word
+from ..subject import Subject
+from ..wrappers import SHELLS
+from .output import reaches_stdout
+
+#: Stands for what is known only when the script runs.
+_OPEN = "\0"
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def protocol(subject: Subject) -> t.Iterator[Hit]:
+    """task-protocol: a line with a word of the protocol that sets, unsets or prints something else than it seems."""
+    if subject.where.name != "task_prolog":
+        return
+    for call in subject.program.calls:
+        if call.name not in ("echo", "printf", "cat") or not reaches_stdout(subject, call):
+            continue
+        for line, text in _lines(call):
+            wrong = _wrong(text)
+            if wrong:
+                yield Hit("task-protocol", line, call.column, wrong)
+                break
+
+
+def lost_export(subject: Subject) -> t.Iterator[Hit]:
+    """task-protocol: an export that ends with the script, and that nothing in it needs."""
+    program = subject.program
+    if not subject.where.is_job or program.is_library:
+        return
+    is_task = subject.where.name == "task_prolog"
+    source = program.source.decode("utf-8", "replace")
+    if is_task and _EXPORTS_ANY.search(source):
+        return
+    for name, assignments in program.assignments.items():
+        exported = [assignment for assignment in assignments if assignment.exported]
+        if not exported or name in FOR_COMMANDS or name.startswith("LC_") or _is_needed(subject, exported[0]):
+            continue
+        if is_task and len(re.findall(rf"\bexport\s+{re.escape(name)}\b", source)) > len(exported):
+            continue
+        fix = f'; a task prolog prints the line: echo "export {name}=..."' if is_task else ""
+        yield hit_at("task-protocol", exported[0], f"export {name} ends with the script, no task gets it{fix}")
+
+
+#: An echoed export whose name is known only when the script runs.
+_EXPORTS_ANY = re.compile(r"export\s+[$%\\&]|export\s*/")
+
+
+def _is_needed(subject: Subject, assignment: Assignment) -> bool:
+    """Whether the script reads a variable itself, as no task's environment, or starts a program that may."""
+    program = subject.program
+    later = [call for call in program.calls if call.sequence > assignment.sequence]
+    programs = any(
+        call.name not in BASE_COMMANDS or call.name in SHELLS or call.name in (".", "source") for call in later
+    )
+    # In a task prolog the variable was meant for the task, also where the script makes its directory.
+    return programs or (subject.where.name != "task_prolog" and bool(program.uses_of(assignment.name)))
+
+
+def _wrong(text: str) -> str:
+    """What Slurm makes of a line, if that is not what its words say."""
+    found = re.match(r"(\s*)(export|unset|print)(\s)(.*)", text, re.DOTALL)
+    if found is None:
+        return ""
+    lead, word, blank, rest = found.groups()
+    if lead:
+        return f"the line is dropped, for it begins with a blank and not with {word}"
+    if blank != " ":
+        return f"the line is dropped: a blank, and no tab, must follow {word}"
+    return {"export": _wrong_export, "unset": _wrong_unset, "print": lambda _rest: ""}[word](rest.lstrip())
+
+
+def _wrong_unset(rest: str) -> str:
+    names = rest.split()
+    if len(names) > 1:
+        return f"Slurm unsets one name a line; {_shown(' '.join(names))} is no name, and nothing is unset"
+    return f"Slurm expands nothing, and unsets no {_shown(rest)}" if "$" in rest else ""
+
+
+def _wrong_export(rest: str) -> str:
+    name, equals, value = rest.partition("=")
+    name = name.rstrip()
+    if not equals:
+        return "" if _OPEN in rest or not rest else "the line is dropped: Slurm needs export NAME=value"
+    if _OPEN not in name and not _NAME.fullmatch(name):
+        return f"{_shown(name)} becomes the name of the variable"
+    if re.match(r"""(["']).*\1\s*$""", value):
+        return f"the quotes become a part of {_shown(name)}'s value"
+    if re.search(r"\$[A-Za-z_{(]|`", value):
+        return f"Slurm expands nothing: {_shown(name)}'s value keeps the $ as it stands"
+    for pattern, what in _IN_VALUES.items():
+        if re.search(pattern, value):
+            return f"{what} {_shown(name)}'s value"
+    return ""
+
+
+#: What a shell would take off a value, or expand in it.
+_IN_VALUES = {
+    r"^\s": "the blank behind = becomes a part of",
+    r"^~(/|$)": "no shell expands the ~ in",
+    r"^[^\s\"'=]*(\s+[A-Za-z_]\w*=\S*)+$": "one variable a line: the next one becomes a part of",
+    r";\s*(export|unset|print)\b|[^;];\s*$": "what stands behind the ; becomes a part of",
+    r"\s#\s": "the comment becomes a part of",
+}
+
+
+def _shown(text: str) -> str:
+    return text.replace(_OPEN, "$...")
+
+
+def _lines(call: Call) -> t.Iterator[tuple[int, str]]:
+    """The lines that a command prints, each with its place in the script."""
+    if call.name == "cat":
+        if all(text == "-" for text in call.texts):
+            yield from _from_here(call)
+        return
+    options = list(itertools.takewhile(lambda word: re.fullmatch(r"-[neE]+", word.shown), call.arguments))
+    words = [_text(word) for word in call.arguments[len(options) :]]
+    if call.name == "printf":
+        text = _formatted(words)
+    else:
+        escapes = call.context.posix or any("e" in option.shown for option in options)
+        text = _unescaped(" ".join(words)) if escapes else " ".join(words)
+    for line in text.split("\n"):
+        yield call.line, line
+
+
+def _from_here(call: Call) -> t.Iterator[tuple[int, str]]:
+    """The lines of a here-document."""
+    for redirect in call.context.redirects:
+        if redirect.body is not None:
+            for number, line in enumerate(_text(redirect.body).split("\n")):
+                yield redirect.body.line + number, line.lstrip("\t") if redirect.operator == "<<-" else line
+
+
+def _text(word: Word) -> str:
+    return "".join(piece.text if piece.kind in ("text", "glob") else _OPEN for piece in word.pieces)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\n", "\n").replace("\\t", "\t")
+
+
+def _formatted(words: list[str]) -> str:
+    """What printf prints: its format again and again until the words are used up."""
+    if not words or _OPEN in words[0]:
+        return ""
+    left = iter(words[1:])
+    parts = re.split(r"%[-0-9.]*[sdibquxfeg]", _unescaped(words[0]))
+    rounds = max(1, -(-(len(words) - 1) // (len(parts) - 1))) if len(parts) > 1 else 1
+    return "".join(
+        part + (next(left, "") if number < len(parts) - 1 else "")
+        for _round in range(rounds)
+        for number, part in enumerate(parts)
+    )
+
+
+CHECKS = (protocol, lost_export)

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Where a note of ShellCheck's is surely a mistake. Each hit counts only if ShellCheck, which a comment silences, says so too."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ...core.model import Hit, hit_at
+from ..program import Call
+from ..subject import Subject
+
+
+def exit_range(subject: Subject) -> t.Iterator[Hit]:
+    """SC2242 and SC2152: a code that becomes another. V(-1) fails as it was meant to: 255 in bash, 2 in dash."""
+    for call in subject.program.named("exit", "return"):
+        text = call.literals[0] if call.literals else ""
+        if re.fullmatch(r"\d+", text) and int(text) > 255:
+            becomes = f"{text} becomes {int(text) % 256}" + (", which means success" if int(text) % 256 == 0 else "")
+            number = "SC2242" if call.name == "exit" else "SC2152"
+            yield hit_at("shellcheck", call, f"{number}: codes end at 255; {becomes}", "warning")
+
+
+def redirected_in_vain(subject: Subject) -> t.Iterator[Hit]:
+    """SC2069: V(2>&1 >file) leaves the errors where stdout was. In a pipeline or $( ) just that may be meant."""
+    for call in subject.program.calls:
+        redirects = call.context.redirects
+        for position, first in enumerate(redirects):
+            to_stdout = first.operator == ">&" and first.fd == "2" and first.target.literal == "1"
+            moved = any(r.operator in (">", ">>", ">|") and r.fd in ("", "1") for r in redirects[position + 1 :])
+            if to_stdout and moved and first.context.stdout not in ("pipe", "capture"):
+                message = "SC2069: the errors go where stdout was before, not into the file; write >file 2>&1"
+                yield hit_at("shellcheck", first.target, message, "warning")
+
+
+def deletes_elsewhere(subject: Subject) -> t.Iterator[Hit]:
+    """SC2164: after a cd that failed, a relative deletion meets another directory."""
+    calls = subject.program.calls
+    for position, call in enumerate(calls):
+        if call.name not in ("cd", "pushd") or call.context.tested or call.context.errexit:
+            continue
+        for later in calls[position + 1 :]:
+            if later.name in ("cd", "pushd", "popd") or later.context.function != call.context.function:
+                break
+            if _deletes_here(later):
+                message = f"SC2164: when {call.name} fails, {later.name} deletes in the directory where the script was"
+                yield hit_at("shellcheck", call, message, "warning")
+                break
+
+
+def _deletes_here(call: Call) -> bool:
+    """Whether a command deletes what lies in the current directory."""
+    words = [word.shown for word in call.arguments]
+    if call.name == "rm":
+        operands = [word for word in words if not word.startswith("-")]
+        return any(not word.startswith(("/", "~", "$")) for word in operands)
+    return call.name == "find" and "-delete" in words and not words[0].startswith(("/", "~", "$"))
+
+
+CHECKS = (exit_range, redirected_in_vain, deletes_elsewhere)

@@ -1,0 +1,242 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
+
+"""Where a status comes from: of a list of statements, of a saved $?, of an exit that passes it on."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .parser import Node
+
+#: Deep enough for functions that call each other; a loop of calls ends here.
+_DEPTH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """A statement whose status becomes the status in question."""
+
+    node: Node
+    #: The A && B that it guards: it counts when A is false.
+    guarded: Node | None = None
+    #: The exit or return that passes it on by hand.
+    exit: Node | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A statement, and the one whose status it finds in $?."""
+
+    node: Node
+    before: Node | None
+    function: str | None
+    #: It runs only after some outcome of another command.
+    is_conditional: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A variable that keeps a status."""
+
+    name: str
+    step: Step
+    line: int
+    column: int
+
+
+class Statuses:
+    """The ways of statuses through a script. O(statements) are those of the file, O(functions) its functions."""
+
+    def __init__(self, statements: t.Sequence[Node], functions: t.Mapping[str, Node]) -> None:
+        self.functions = functions
+        self.statements = statements
+        self.steps = list(steps(statements))
+        self.saved = [saved for step in self.steps for saved in _saves(step)]
+
+    def of_script(self) -> t.Iterator[Origin]:
+        """The statements that decide the status of the script by running last."""
+        return self._of_list(self.statements, _DEPTH)
+
+    def handed_on(self) -> t.Iterator[Origin]:
+        """The statements whose status an exit passes on by hand, wherever it stands."""
+        for step in self.steps:
+            if first_word(step.node) == "exit":
+                yield from self._handed_on_by(step, _DEPTH)
+
+    def of_statement(self, node: Node) -> t.Iterator[Origin]:
+        """The statements that decide the status of a statement."""
+        return self._of(node, _DEPTH)
+
+    def _of_list(self, statements: t.Sequence[Node], depth: int) -> t.Iterator[Origin]:
+        for last in reversed(statements):
+            if (last.get("Cmd") or {}).get("Type") == "FuncDecl":
+                continue
+            if first_word(last) in ("exit", "return"):
+                arguments = last["Cmd"]["Args"][1:]
+                if not arguments or variable(arguments[0]) == "?":
+                    continue
+                return
+            yield from self._of(last, depth)
+            return
+
+    def _of(self, node: Node, depth: int) -> t.Iterator[Origin]:
+        command = node.get("Cmd") or {}
+        kind = command.get("Type")
+        if depth == 0 or node.get("Background") or not command:
+            return
+        if kind in ("Block", "Subshell"):
+            yield from self._of_list(command.get("Stmts") or (), depth - 1)
+        elif kind == "IfClause":
+            clause: Node | None = command
+            while clause:
+                yield from self._of_list(clause.get("Then") or (), depth - 1)
+                clause = clause.get("Else")
+        elif kind in ("WhileClause", "ForClause"):
+            yield from self._of_list(command.get("Do") or (), depth - 1)
+        elif kind == "CaseClause":
+            for item in command.get("Items") or ():
+                yield from self._of_list(item.get("Stmts") or (), depth - 1)
+        elif kind == "BinaryCmd":
+            if command["Op"] == "&&":
+                yield from (Origin(left, guarded=node) for left in _joined(command["X"]))
+            yield from self._of_list([command["Y"]], depth - 1)
+        elif kind == "TimeClause" and command.get("Stmt"):
+            yield from self._of(command["Stmt"], depth - 1)
+        elif kind == "CallExpr" and command.get("Args"):
+            function = self.functions.get(first_word(node))
+            if function is None:
+                yield Origin(node)
+            else:
+                yield from self._of_list([function["Body"]], depth - 1)
+                for step in self.steps:
+                    if step.function == first_word(node) and first_word(step.node) == "return":
+                        yield from self._handed_on_by(step, depth - 1)
+        elif kind == "CallExpr":
+            # x=$(command): the status of the last substitution.
+            substitutions = [s for item in command.get("Assigns") or () for s in _substitutions(item.get("Value"))]
+            if substitutions:
+                yield from self._of_list(substitutions[-1].get("Stmts") or (), depth - 1)
+        elif kind in ("TestClause", "ArithmCmd", "LetClause"):
+            yield Origin(node)
+
+    def _handed_on_by(self, step: Step, depth: int) -> t.Iterator[Origin]:
+        """The statements whose status V(exit $?) or V(exit $name) passes on."""
+        arguments = step.node["Cmd"]["Args"][1:]
+        name = variable(arguments[0]) if arguments else "?"
+        sources = [step.before] if name == "?" else [saved.step.before for saved in self._seen(name, step)]
+        for source in sources:
+            if source is not None and not source.get("Negated"):
+                for origin in self._of(source, depth):
+                    yield dataclasses.replace(origin, guarded=None, exit=step.node)
+
+    def _seen(self, name: str | None, at: Step) -> t.Iterator[Saved]:
+        """The places that may have saved the status that a variable holds here, the nearest first."""
+        place = position(at.node)
+        found = [saved for saved in self.saved if saved.name == name]
+        same = [s for s in found if s.step.function == at.function and (s.line, s.column) < place]
+        for saved in reversed(same or found):
+            yield saved
+            if not saved.step.is_conditional:
+                return
+
+
+def position(node: Node) -> tuple[int, int]:
+    """Line and column."""
+    return node["Pos"]["Line"], node["Pos"]["Col"]
+
+
+def first_word(node: Node) -> str:
+    """The fixed text of a command's name."""
+    arguments = (node.get("Cmd") or {}).get("Args") or []
+    return literal(arguments[0]) if arguments else ""
+
+
+def literal(word: Node) -> str:
+    """The fixed text of a word."""
+    return "".join(part.get("Value", "") for part in word.get("Parts") or ())
+
+
+def variable(word: Node | None) -> str | None:
+    """The variable that a word consists of: V($rc), V("${rc}"), V($?)."""
+    parts = _unquoted(word)
+    if len(parts) != 1 or parts[0]["Type"] != "ParamExp" or parts[0].get("Exp"):
+        return None
+    name: str | None = (parts[0].get("Param") or {}).get("Value")
+    return name
+
+
+def _unquoted(word: Node | None) -> list[Node]:
+    parts: list[Node] = (word or {}).get("Parts") or []
+    return (parts[0].get("Parts") or []) if len(parts) == 1 and parts[0]["Type"] == "DblQuoted" else parts
+
+
+def _substitutions(word: Node | None) -> list[Node]:
+    return [part for part in _unquoted(word) if part["Type"] == "CmdSubst"]
+
+
+def _joined(node: Node) -> t.Iterator[Node]:
+    """The commands of A && B && C."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") == "BinaryCmd" and command["Op"] == "&&":
+        yield from _joined(command["X"])
+        yield from _joined(command["Y"])
+    else:
+        yield node
+
+
+def _saves(step: Step) -> t.Iterator[Saved]:
+    """The variables that a statement puts $? into."""
+    command = step.node.get("Cmd") or {}
+    assignments = command.get("Assigns") or [] if command.get("Type") == "CallExpr" and not command.get("Args") else []
+    if command.get("Type") == "DeclClause":
+        assignments = command.get("Args") or []
+    for assignment in assignments:
+        if assignment.get("Name") and variable(assignment.get("Value")) == "?":
+            line, column = position(assignment)
+            yield Saved(assignment["Name"]["Value"], step, line, column)
+
+
+def steps(
+    statements: t.Iterable[Node] | None,
+    before: Node | None = None,
+    function: str | None = None,
+    conditional: bool = False,
+) -> t.Iterator[Step]:
+    """Every statement of a list, and those inside of it."""
+    for node in statements or ():
+        yield Step(node, before, function, conditional)
+        yield from _inside(node, before, function, conditional)
+        before = node
+
+
+def _inside(node: Node, before: Node | None, function: str | None, conditional: bool) -> t.Iterator[Step]:
+    command = node.get("Cmd") or {}
+    kind = command.get("Type")
+    if kind in ("Block", "Subshell"):
+        yield from steps(command.get("Stmts"), before, function, conditional)
+    elif kind in ("IfClause", "WhileClause"):
+        conditions: list[Node] = command.get("Cond") or []
+        asked = conditions[-1] if conditions else before
+        yield from steps(conditions, before, function, conditional)
+        for key in ("Then", "Do"):
+            yield from steps(command.get(key), asked, function, True)
+        if command.get("Else"):
+            yield from _inside({"Cmd": {"Type": "IfClause", **command["Else"]}}, asked, function, True)
+    elif kind == "ForClause":
+        yield from steps(command.get("Do"), None, function, True)
+    elif kind == "CaseClause":
+        for item in command.get("Items") or ():
+            yield from steps(item.get("Stmts"), before, function, True)
+    elif kind == "BinaryCmd" and command["Op"] in ("&&", "||"):
+        yield from steps([command["X"]], before, function, conditional)
+        yield from steps([command["Y"]], command["X"], function, True)
+    elif kind == "BinaryCmd":
+        yield from steps([command["X"]], None, function, conditional)
+        yield from steps([command["Y"]], None, function, conditional)
+    elif kind == "FuncDecl":
+        yield from steps([command["Body"]], None, command["Name"]["Value"], False)
