@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import pythons  # noqa: E402
 
 OLDEST = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"].removeprefix(">=")
+#: The oldest Python of a host.
+HOST = yaml.safe_load((ROOT / "tests/config.yml").read_text())["modules"]["python_requires"].removeprefix(">=")
 #: The newest release on the Python package index; antsibull-nox knows of later ones.
 NEWEST = "2.21"
 
@@ -70,7 +72,21 @@ def oldest(session: nox.Session) -> None:
     """What is told apart on the oldest ansible-core, in whole runs on the control node"""
     session.install(f"ansible-core=={OLDEST}", "--requirement", "tests/requirements-unit.txt")
     session.run("tools/link-collection", external=True)
-    session.run("pytest", "--numprocesses", "2", "tests/unit/plugins/action/test_secrets.py", *session.posargs)
+    told_apart = [f"tests/unit/plugins/action/test_{name}.py" for name in ("host_python", "secrets")]
+    session.run("pytest", "--numprocesses", "2", *told_apart, *session.posargs)
+
+
+# virtualenv makes no environment for a Python that old.
+@nox.session(python=str(pythons.find([HOST]).get(HOST, "")) or False, venv_backend="venv", default=False)
+def host(session: nox.Session) -> None:
+    """Unit tests of what runs on hosts, with the oldest Python of a host"""
+    if not session.python:
+        session.skip(f"this machine has no Python {HOST}")
+    # The last pytest for it. Of ansible-core only the part that modules bring along runs there.
+    session.install("pytest==8.3.5")
+    session.install("--no-deps", "--ignore-requires-python", f"ansible-core=={OLDEST}")
+    session.run("tools/link-collection", external=True)
+    session.run("pytest", "tests/unit/plugins/module_utils", *session.posargs)
 
 
 @nox.session(name="unit-too-old", python="3.11", tags=["unit"], default=False)
