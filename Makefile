@@ -101,10 +101,10 @@ unit: setup ## Unit tests (ARGS='-k name' for some)
 
 OLDEST := $(shell sed -n 's/^requires_ansible: ">=\(.*\)"/\1/p' meta/runtime.yml)
 NEWEST := 2.21
-oldest: setup ## Whole runs with the oldest ansible-core: vaulted values, and the demo on the oldest Slurm
-	@nox --session runs-$(OLDEST) -- $(ARGS)
+oldest: setup ## Whole runs with the oldest ansible-core, the demo on the oldest Slurm, and the modules' code on a host's oldest Python
+	@nox --session runs-$(OLDEST) host -- $(ARGS)
 
-newest: setup ## The same with the newest of both
+newest: setup ## Whole runs with the newest ansible-core, and the demo on the newest Slurm
 	@nox --session runs-$(NEWEST) -- $(ARGS)
 
 # One after the other; nox goes on after a failure, and ends with the outcome of each.

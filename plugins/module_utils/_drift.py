@@ -25,7 +25,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _selinux
 
-Owner = tuple[int, int]
+Owner = t.Tuple[int, int]
 ROOT: Owner = (0, 0)
 
 _KINDS: dict[str, t.Callable[[int], bool]] = {"file": stat.S_ISREG, "dir": stat.S_ISDIR, "link": stat.S_ISLNK}

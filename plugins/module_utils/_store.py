@@ -55,7 +55,7 @@ _OURS = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
 #: The number of activations in the history.
 _HISTORY = 100
 
-Manifest = dict[str, t.Any]
+Manifest = t.Dict[str, t.Any]
 
 _HOOK = _documents.matching("|".join(HOOKS), f"a hook ({', '.join(HOOKS)})")
 _SHA256 = _documents.matching("[0-9a-f]{64}", "a sha256")
@@ -113,7 +113,7 @@ class StoreError(Exception):
     """Something on this host is wrong; the message names it and the remedy."""
 
 
-class Owners(dict[str, tuple[int, int]]):
+class Owners(t.Dict[str, t.Tuple[int, int]]):
     """User and group ids of V(root) and V(slurm). Raises StoreError for V(slurm) if this host does not know the user."""
 
     def __init__(self, slurm_user: str) -> None:

@@ -114,7 +114,7 @@ class Daemon:
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
     found = Daemon()
-    monkeypatch.setattr(_connections, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(_connections, "LOOK_EVERY", 0.2)
     monkeypatch.setattr(_daemons, "sockets", lambda pid: INODES if pid == 7 else set())
     return found
 
@@ -125,7 +125,7 @@ def guard_of(daemon: Daemon) -> _connections.Guard:
 
 def watched(guard: _connections.Guard) -> None:
     with guard.watch():
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def test_what_the_kernel_cannot_close_is_not_called_closed(daemon: Daemon) -> None:
