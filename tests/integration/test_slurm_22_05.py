@@ -45,7 +45,7 @@ def controller(command: str) -> str:
 
 
 def play(variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
-    return lab("play", "site.yml", "-e", json.dumps(variables))
+    return lab("play", "site.yml", "-e", json.dumps({"slurm_restart_allowed": False, **variables}))
 
 
 @pytest.fixture(scope="module")
