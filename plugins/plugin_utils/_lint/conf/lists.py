@@ -43,7 +43,8 @@ FATAL_KEYS = {
 }
 
 #: How the keys of Slurm's other files begin (their tables in the source of 26.05: interfaces/cgroup.c, plugins/namespace/tmpfs/read_jcconf.c,
-#: slurmdbd/read_config.c, interfaces/gres.c, plugins/topology, plugins/acct_gather_*, plugins/mpi/pmix, common/oci_config.c). Asked only for keys that no slurm.conf has.
+#: slurmdbd/read_config.c, interfaces/gres.c, plugins/topology, plugins/acct_gather_*, plugins/mpi/pmix, common/oci_config.c).
+#: Asked only for keys that no slurm.conf has.
 OTHER_FILES = {
     "cgroup.conf": (
         "alloweddevicesfile", "allowedramspace", "allowedswapspace", "cgroup", "constrain", "enablecontrollers", "enableextracontrollers",
