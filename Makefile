@@ -20,9 +20,9 @@ endif
 LINTERS := ansible-lint mypy nox shellcheck ruff changelog workflows
 # The gates with a lab wait more than they work, and the scenarios leave a fourth of both cores: the rest runs beside them.
 # Galaxy's importer gives its linter three minutes, which a low priority may make too few.
-FIRST := lab-test demo-test artifact
+FIRST := lab-test demo-test oldest newest artifact
 ALONE := molecule
-BESIDE := unit oldest sanity site $(LINTERS) docs bench-smoke
+BESIDE := unit sanity site $(LINTERS) docs bench-smoke
 # The same gates as jobs of a code host; the linters are one.
 JOBS := lint $(filter-out $(LINTERS),$(FIRST) $(ALONE) $(BESIDE))
 
@@ -95,17 +95,22 @@ workflows: setup ## What a code host reads: workflows, pipelines, forms of issue
 	@python tools/jobs.py gitlab build/jobs.yml $(JOBS)
 	@$(SCHEMA) vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml build/jobs.yml
 
-.PHONY: unit oldest matrix docs site sanity build artifact package importer
+.PHONY: unit oldest newest matrix docs site sanity build artifact package importer
 unit: setup ## Unit tests (ARGS='-k name' for some)
 	@pytest --numprocesses 2 tests/unit $(ARGS)
 
-oldest: setup ## Whole runs with vaulted values on the oldest ansible-core (a minute or two)
-	@nox --session oldest -- $(ARGS)
+OLDEST := $(shell sed -n 's/^requires_ansible: ">=\(.*\)"/\1/p' meta/runtime.yml)
+NEWEST := 2.21
+oldest: setup ## Whole runs with the oldest ansible-core, the demo on the oldest Slurm, and the modules' code on a host's oldest Python
+	@nox --session runs-$(OLDEST) host -- $(ARGS)
+
+newest: setup ## Whole runs with the newest ansible-core, and the demo on the newest Slurm
+	@nox --session runs-$(NEWEST) -- $(ARGS)
 
 # One after the other; nox goes on after a failure, and ends with the outcome of each.
-MATRIX := $(shell sed -n 's/^requires_ansible: ">=\(.*\)"/\1/p' meta/runtime.yml) 2.18 2.20 2.21
-matrix: setup ## All unit tests on several ansible-cores (half an hour; not in `make test`)
-	@nox --session $(MATRIX:%=unit-%) -- $(ARGS)
+MATRIX := $(OLDEST) 2.18 2.20 $(NEWEST)
+matrix: setup ## Unit tests, sanity and whole runs on several ansible-cores (an hour; not in `make test`)
+	@nox --session $(MATRIX:%=unit-%) $(MATRIX:%=sanity-%) $(MATRIX:%=runs-%)
 
 docs: setup ## Documentation of modules, roles and docs/: form and references
 	@antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --check-extra-docs-refs .
@@ -156,19 +161,19 @@ lab-down: ## Remove the lab's cluster
 demo-down: lab-down ## Remove the cluster of the demo (its images stay for the next time)
 
 # The tests have labs of their own: the demo's cluster, and yours, stay as they are.
-lab-test demo-test molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
+lab-test demo-test oldest newest molecule: export LAB_NAME := $(or $(LAB_NAME),nodecycle-test)
 
 lab-test: lab-up ## The lab itself, our checker of slurm.conf beside Slurm, and the benchmark's part on a lab
 	@pytest tests/lab tests/integration tests/bench/test_bench_lab.py $(ARGS)
 
-demo-test: setup ## The demo, also on the newest Slurm
-	@pytest tests/demo $(ARGS)
+demo-test: setup ## The demo
+	@pytest tests/demo/test_demo.py $(ARGS)
 
 molecule: setup ## Scenarios against the lab (SCENARIO=name for one, ARGS='-k name' for some of its tests)
 	@ARGS="$(ARGS)" tools/scenarios $(SCENARIO)
 
-matrix-slurm: setup ## All scenarios on each Slurm of the lab: three times as long
-	@tools/scenarios --matrix
+matrix-slurm: setup ## All scenarios on each Slurm of the lab: three times as long (SLURM=26.05 for one)
+	@tools/scenarios --matrix $(SLURM)
 
 bench: setup ## Measure; writes the tables of docs/
 	@tests/bench/run

@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import pythons  # noqa: E402
 
 OLDEST = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["requires_ansible"].removeprefix(">=")
+#: The oldest Python of a host.
+HOST = yaml.safe_load((ROOT / "tests/config.yml").read_text())["modules"]["python_requires"].removeprefix(">=")
 #: The newest release on the Python package index; antsibull-nox knows of later ones.
 NEWEST = "2.21"
 
@@ -40,8 +42,8 @@ def python_for(core: Version, place: int) -> str:
     return str((found or wanted)[place])
 
 
-def add_core(name: str, requirement: str, python: str) -> None:
-    """The sessions that run with one ansible-core."""
+def add_core(name: str, requirement: str, python: str, slurm: str) -> None:
+    """The sessions that run with one ansible-core; its whole runs meet a Slurm of about its age."""
 
     @nox.session(name=f"unit-{name}", python=python, tags=["unit"], default=False)
     def unit(session: nox.Session) -> None:
@@ -58,19 +60,38 @@ def add_core(name: str, requirement: str, python: str) -> None:
 
     sanity.__doc__ = f"ansible-test sanity of {requirement}"
 
+    @nox.session(name=f"runs-{name}", python=python, tags=["runs"], default=False)
+    def runs(session: nox.Session) -> None:
+        session.install(requirement, "--requirement", "tests/requirements-unit.txt")
+        session.run("tools/link-collection", external=True)
+        print_version = "import ansible.release; print(ansible.release.__version__, end='')"
+        core = session.run("python", "-c", print_version, silent=True)
+        environment = {"LAB_ANSIBLE": f"{session.bin}/ansible-playbook", "ANSIBLE_CORE": str(core), "SLURM": slurm}
+        told_apart = [f"tests/unit/plugins/action/test_{part}.py" for part in ("host_python", "secrets")]
+        tests = (*told_apart, "tests/demo/test_versions.py")
+        session.run("pytest", "--numprocesses", "2", *tests, *session.posargs, env=environment)
 
-add_core(OLDEST, f"ansible-core=={OLDEST}", python_for(Version.parse(OLDEST.rpartition(".")[0]), 0))
+    runs.__doc__ = f"Whole runs with {requirement}: what ansible-cores do differently, and the demo on Slurm {slurm}"
+
+
+add_core(OLDEST, f"ansible-core=={OLDEST}", python_for(Version.parse(OLDEST.rpartition(".")[0]), 0), "22.05")
 for version in get_supported_core_versions(max_version=Version.parse(NEWEST)):
     if isinstance(version, Version):
-        add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1))
+        slurm = "26.05" if str(version) == NEWEST else "24.11"
+        add_core(str(version), f"ansible-core~={version}.0", python_for(version, -1), slurm)
 
 
-@nox.session(python=python_for(Version.parse(OLDEST.rpartition(".")[0]), 0), default=False)
-def oldest(session: nox.Session) -> None:
-    """What is told apart on the oldest ansible-core, in whole runs on the control node"""
-    session.install(f"ansible-core=={OLDEST}", "--requirement", "tests/requirements-unit.txt")
+# virtualenv makes no environment for a Python that old.
+@nox.session(python=str(pythons.find([HOST]).get(HOST, "")) or False, venv_backend="venv", default=False)
+def host(session: nox.Session) -> None:
+    """Unit tests of what runs on hosts, with the oldest Python of a host"""
+    if not session.python:
+        session.skip(f"this machine has no Python {HOST}")
+    # The last pytest for it. Of ansible-core only the part that modules bring along runs there.
+    session.install("pytest==8.3.5")
+    session.install("--no-deps", "--ignore-requires-python", f"ansible-core=={OLDEST}")
     session.run("tools/link-collection", external=True)
-    session.run("pytest", "--numprocesses", "2", "tests/unit/plugins/action/test_secrets.py", *session.posargs)
+    session.run("pytest", "tests/unit/plugins/module_utils", *session.posargs)
 
 
 @nox.session(name="unit-too-old", python="3.11", tags=["unit"], default=False)

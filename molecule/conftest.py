@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT / "lab"))
 
 from nodecycle_lab.inside import NotThereError, inside  # noqa: E402
 
+#: The release of Slurm in the lab.
+SLURM = os.environ.get("LAB_SLURM_VERSION") or "24.11"
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")
 WORKERS = ("worker1", "worker2", "worker3")
 

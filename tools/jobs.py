@@ -21,7 +21,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 #: The gates that start containers.
-IN_LAB = ("lab-test", "demo-test", "molecule")
+IN_LAB = ("lab-test", "demo-test", "oldest", "newest", "molecule")
 
 
 def output_of(*command: str) -> str:

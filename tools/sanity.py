@@ -31,7 +31,7 @@ HOME = WORK / "home"
 INTERPRETERS = WORK / "pythons"
 
 #: The oldest Python of managed hosts that the collection supports.
-OLDEST_PYTHON = (3, 9)
+OLDEST_PYTHON = (3, 8)
 
 GET_PIP = """\
 import pathlib

@@ -17,7 +17,7 @@ from .images import make_slurm, slurm_image, suite
 from .machine import prepare, write_containers_conf
 from .packages import install
 from .process import environment, own_playbook, playbook, program, run_through
-from .settings import ENGINE, ENGINES, HOSTS, INVENTORY, NAME, ROOT, SUITES, USERS, VERSION
+from .settings import ANSIBLE, ENGINE, ENGINES, HOSTS, INVENTORY, NAME, ROOT, SUITES, USERS, VERSION
 
 
 def up(*, fresh: bool = False) -> None:
@@ -117,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="lab/lab",
         description="A Slurm cluster in containers.",
-        epilog=f"Environment: LAB_SLURM_VERSION ({', '.join(SUITES)}; now {VERSION}), LAB_NAME (prefix of all names; now {NAME}), LAB_ENGINE ({', '.join(ENGINES)}; now {ENGINE}).",
+        epilog=f"Environment: LAB_SLURM_VERSION ({', '.join(SUITES)}; now {VERSION}), LAB_NAME (prefix of all names; now {NAME}), LAB_ENGINE ({', '.join(ENGINES)}; now {ENGINE}), LAB_ANSIBLE (the ansible-playbook to run; now {ANSIBLE or 'that of .venv'}).",
     )
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
 

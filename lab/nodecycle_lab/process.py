@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from .console import LabError
-from .settings import CACHE, ENGINE, NAME, ROOT, VERSION
+from .settings import ANSIBLE, CACHE, ENGINE, NAME, ROOT, VERSION
 
 #: Written by machine.py, where podman needs it.
 CONTAINERS_CONF = CACHE / "containers.conf"
@@ -71,9 +71,9 @@ def prepare_collections() -> None:
 
 
 def playbook(*arguments: str, directory: pathlib.Path = ROOT, settings: dict[str, str] | None = None) -> int:
-    """Runs ansible-playbook of the checkout, started in a directory, with more settings in its environment."""
+    """Runs ansible-playbook, started in a directory, with more settings in its environment."""
     own = ROOT / ".venv" / "bin" / "ansible-playbook"
-    command = str(own) if own.exists() else shutil.which("ansible-playbook")
+    command = ANSIBLE or (str(own) if own.exists() else shutil.which("ansible-playbook"))
     if command is None:
         raise LabError("ansible-playbook was not found. Run `make setup`, or install ansible-core 2.16 or newer.")
     prepare_collections()

@@ -19,6 +19,8 @@ NAME = os.environ.get("LAB_NAME") or "nodecycle"
 ENGINES = ("podman", "docker")
 #: The program that runs the containers.
 ENGINE = os.environ.get("LAB_ENGINE") or "podman"
+#: The ansible-playbook to run, if not that of the checkout's environment.
+ANSIBLE = os.environ.get("LAB_ANSIBLE")
 REPOSITORY = os.environ.get("LAB_REPOSITORY") or "localhost/nodecycle-lab"
 
 HOSTS = ("controller", "login", "worker1", "worker2", "worker3")

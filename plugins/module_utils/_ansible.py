@@ -103,7 +103,7 @@ def runner(module: AnsibleModule, bin_dir: str) -> Runner:
             where = f"neither in {bin_dir} nor in PATH" if bin_dir else "not in PATH"
             module.fail_json(
                 msg=f"{command[0]} is {where} on this host: Slurm is not installed here, or in another directory. "
-                "Install it (playbooks/install.yml can), set `slurm_bin_dir`, or remove the host from the group."
+                "Install it (on Debian and Ubuntu nodecycle.slurm.install can), set `slurm_bin_dir`, or remove the host from the group."
             )
         if not plain:
             plain.update({**_PLAIN, **_conf_of_controller(module)})

@@ -218,7 +218,7 @@ def fragment(hook_lines: t.Mapping[str, str], extra: str) -> str:
     return HEADER + body if body else ""
 
 
-def named(text: str) -> tuple[list[str], bool]:
+def hooks_and_lines(text: str) -> tuple[list[str], bool]:
     """The hooks whose dispatchers our file names, and whether it has lines of the user's."""
     keys = {hook.conf_key: hook.name for hook in HOOKS.values() if hook.conf_key}
     hooks, has_lines = [], bool(includes(text))

@@ -79,7 +79,7 @@ class Steps:
     def trial(self, read: _conf.Read) -> Trial:
         """A controller on the configuration that read shows. Raises NotTriedError."""
         tools = {tool: self.module.get_bin_path(tool) for tool in _trial_controller.TOOLS}
-        missing = [tool for tool, place in tools.items() if not place]
+        missing = [f"{tool} (package {_trial_controller.TOOLS[tool]})" for tool, place in tools.items() if not place]
         if missing:
             raise NotTriedError(f"this host lacks {', '.join(missing)}")
         bin_dir = self.module.params["bin_dir"]

@@ -16,7 +16,6 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
-    _conf,
     _connections,
     _daemons,
     _reason_users,
@@ -56,6 +55,7 @@ class Controller:
         self.slurm = _ansible.slurm(module)
         self._log = ""
         self._log_size = 0
+        self._port = ""
         self._began = time.time()
 
     def active(self) -> str:
@@ -68,7 +68,8 @@ class Controller:
         return parse_jobs(self.slurm.call("squeue", "-h", "-a", "-t", "all", "-o", "%A|%T"))
 
     def listen(self, keys: t.Mapping[str, list[str]]) -> None:
-        """Remember where the daemon's log ends now."""
+        """Remember where the daemon listens, and where its log ends now."""
+        self._port = (keys.get("slurmctldport") or [""])[-1]
         self._log = (keys.get("slurmctldlogfile") or [""])[-1]
         with contextlib.suppress(OSError):
             self._log_size = os.stat(self._log).st_size
@@ -81,9 +82,8 @@ class Controller:
             handle.seek(self._log_size if os.stat(self._log).st_size >= self._log_size else 0)
             text = handle.read()
         if not text and (journalctl := self._module.get_bin_path("journalctl")):
-            since = f"--since=@{int(self._began)}"
             _code, text, _err = self._module.run_command(
-                [journalctl, "-q", f"--unit={self.unit()}", since, "--output=cat"]
+                [journalctl, "-q", f"--unit={self.unit()}", f"--since=@{int(self._began)}", "--output=cat"]
             )
         return severe_lines(text)
 
@@ -106,10 +106,9 @@ class Controller:
     def _new_guard(self) -> _connections.Guard:
         """What keeps connections from holding up the daemon of this host, for a release that waits for them."""
         listens: list[int] = []
-        with contextlib.suppress(_conf.ConfError, OSError, SlurmError):
+        with contextlib.suppress(SlurmError):
             if _releases.RECONFIGURE_WAITS.holds(_releases.parse(self.slurm.cluster().version) or ()):
-                found = [e.value for e in _conf.tree(self.path, _ansible.read_text) if e.key.lower() == "slurmctldport"]
-                listens = _connections.ports(found[-1] if found else "")
+                listens = _connections.ports(self._port)
         ask = _connections.asking(self._module.get_bin_path("ss"))
         return _connections.Guard(ask, listens, lambda: _daemons.find_on(self._module, "slurmctld"))
 

@@ -39,7 +39,7 @@ _OF_SLURM_USER = ("slurmctld", "sackd")
 #: C(-f) alone, with its value, or behind other options that take none (slurmd.8, slurmctld.8, 22.05 to 26.05).
 _CONF_OPTION = re.compile(r"-[bcCDGhiMrRsvVZ]*f(.*)", re.DOTALL)
 _NAMESPACES = ("pid", "mnt")
-_DELETED = " (deleted)"
+_DELETED = re.compile(r" \(deleted\)\Z")
 
 #: The main process of a daemon's unit, 0 where there is none.
 MainPid = t.Callable[[str], int]
@@ -188,7 +188,7 @@ def _link(pid: int | str, name: str, proc: str) -> str:
 
 
 def _program(pid: str, proc: str) -> str:
-    return os.path.basename(_link(pid, "exe", proc).removesuffix(_DELETED))
+    return os.path.basename(_DELETED.sub("", _link(pid, "exe", proc)))
 
 
 def _parent(pid: str, proc: str) -> int:

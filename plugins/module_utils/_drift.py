@@ -23,7 +23,9 @@ import stat
 import tempfile
 import typing as t
 
-Owner = tuple[int, int]
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _selinux
+
+Owner = t.Tuple[int, int]
 ROOT: Owner = (0, 0)
 
 _KINDS: dict[str, t.Callable[[int], bool]] = {"file": stat.S_ISREG, "dir": stat.S_ISDIR, "link": stat.S_ISLNK}
@@ -175,6 +177,7 @@ def renew_log(path: str, owner: Owner) -> None:
             os.fchmod(descriptor, 0o640)
         finally:
             os.close(descriptor)
+        _selinux.give(path, path)
         return
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     descriptor, temporary = tempfile.mkstemp(prefix=".nodecycle-", dir=os.path.dirname(path))
@@ -183,6 +186,7 @@ def renew_log(path: str, owner: Owner) -> None:
             shutil.copyfileobj(reader, writer)
             os.fchown(writer.fileno(), *owner)
             os.fchmod(writer.fileno(), 0o640)
+        _selinux.give(temporary, path)
         os.replace(temporary, path)
     except OSError as exc:
         with contextlib.suppress(FileNotFoundError):

@@ -16,6 +16,8 @@ import stat
 import tempfile
 import typing as t
 
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _selinux
+
 #: How the names of files begin that are not yet in place.
 _TEMPORARY = ".nodecycle-"
 
@@ -171,8 +173,11 @@ def sync_dir(path: str) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
-    """Put data at path in one step: a reader sees the whole old file or the whole new one. Raises NoRoomError where it has no room."""
+def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0, label: str = "") -> None:
+    """Put data at path in one step: a reader sees the whole old file or the whole new one. Raises NoRoomError where it has no room.
+
+    label: of SELinux, where the file shall not have the policy's.
+    """
     directory = os.path.dirname(path)
     with writing(path):
         descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=directory)
@@ -183,6 +188,7 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
                 os.fchown(handle.fileno(), uid, gid)
                 os.fchmod(handle.fileno(), mode)
                 os.fsync(handle.fileno())
+            _selinux.give(temporary, path, label)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -192,10 +198,11 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
 
 
 def replace_atomic(path: str, data: bytes) -> None:
-    """Give an existing file new content; owner, mode and symbolic links stay as they are."""
+    """Give an existing file new content; owner, mode, label and symbolic links stay as they are."""
     target = os.path.realpath(path)
     present = os.stat(target)
-    write_atomic(target, data, stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid)
+    label = _selinux.label_of(target)
+    write_atomic(target, data, stat.S_IMODE(present.st_mode), present.st_uid, present.st_gid, label)
 
 
 def link_atomic(path: str, target: str) -> None:
@@ -212,6 +219,7 @@ def link_atomic(path: str, target: str) -> None:
             temporary = f"{temporary}-{os.getpid()}"
             os.symlink(target, temporary)
         try:
+            _selinux.give(temporary, path)
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
@@ -242,6 +250,7 @@ def make_dir(path: str, mode: int, uid: int = 0, gid: int = 0) -> bool:
     try:
         with writing(path):
             os.mkdir(path, mode)
+            _selinux.give(path, path)
         changed = True
     except FileExistsError:
         pass

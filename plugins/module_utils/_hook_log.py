@@ -23,7 +23,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _daemons, _
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR, RUN_DIR, STATE_DIR
 
-Record = dict[str, t.Any]
+Record = t.Dict[str, t.Any]
 
 #: The hooks whose runs are logged; the task hooks run as the job's user, who may not write our logs.
 LOGGED = [hook.name for hook in HOOKS.values() if hook.user != "job" and not hook.is_init]

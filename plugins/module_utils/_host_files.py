@@ -78,6 +78,14 @@ def init_timeouts(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
     return {**INIT_TIMEOUTS, **{hook: int(seconds) for hook, seconds in (given or {}).items()}}
 
 
+def start_of(dispatcher: str) -> list[str]:
+    """The command by which systemd starts a dispatcher.
+
+    By its shell: SELinux keeps a script below /etc that systemd starts itself in systemd's own domain, where little is allowed.
+    """
+    return ["/bin/bash", "-p", dispatcher]
+
+
 def _unit(hook: str, root: str, timeout: int) -> str:
     # Logins must find what login_init prepares, but a failing script must never lock the administrator out:
     # an order, no requirement.
@@ -91,7 +99,7 @@ After=network-online.target remote-fs.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={dispatcher_path(root, hook)}
+ExecStart={" ".join(start_of(dispatcher_path(root, hook)))}
 TimeoutStartSec={timeout}
 TimeoutStopSec={STOP_WITHIN}
 

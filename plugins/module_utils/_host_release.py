@@ -39,7 +39,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-Result = dict[str, t.Any]
+Result = t.Dict[str, t.Any]
 
 #: A node has the new configuration a second or two after the controller.
 FORGET_WITHIN = 60

@@ -64,7 +64,7 @@ class About(t.TypedDict):
 
 
 #: A host of a rollout: also its releases before and after, and our lines in its slurm.conf before.
-Host = t.TypedDict("Host", {"node": str, "kinds": list[str], "from": str, "to": str, "conf": t.Optional[Conf]})
+Host = t.TypedDict("Host", {"node": str, "kinds": t.List[str], "from": str, "to": str, "conf": t.Optional[Conf]})
 
 
 class _Commit(t.TypedDict):

@@ -77,7 +77,7 @@ def leftovers(slurm: Slurm, user: str) -> Left:
     owner = uids([user])
     if owner:
         rows = slurm.queue("%A|%T", "-n", _probe.JOB_NAME, "-u", owner)
-        jobs |= {id_: state for id_, state in rows if state == _probe.ORPHANED}
+        jobs.update((id_, state) for id_, state in rows if state == _probe.ORPHANED)
     return Left(jobs, sorted(set(inside) - set(jobs), key=int), reservation)
 
 

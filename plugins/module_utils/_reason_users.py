@@ -27,7 +27,7 @@ PATH = f"{ROLLOUT_DIR}/reason-users.json"
 NOBODY_KNOWN = "root"
 
 #: Node name to its reason, the time and the user of it.
-Users = dict[str, dict[str, str]]
+Users = t.Dict[str, t.Dict[str, str]]
 
 _SHAPE = _documents.fields(
     {

@@ -121,7 +121,7 @@ class DigestError(Exception):
     """This Python cannot name a release that has a secret."""
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _slow_digest(salt: str, content: bytes) -> str:
     try:
         return hashlib.scrypt(content, salt=salt.encode(), n=2**14, r=8, p=1).hex()
@@ -180,7 +180,7 @@ def _array(values: t.Iterable[str]) -> str:
 _SCRIPT_PATH = re.compile(r"^ *# slurm_script_path\b.*\n.*\n", re.MULTILINE)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _without_script_path(body: str) -> str:
     """The body for a host without such directories: it must not get another release because others have some."""
     return _SCRIPT_PATH.sub("", body)

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 #: Year, month and, where it is known, the number of the correction.
-Release = tuple[int, ...]
+Release = t.Tuple[int, ...]
 
 
 class Difference(t.NamedTuple):

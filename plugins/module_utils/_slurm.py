@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _releases
 
 #: (arguments, and optionally all that the environment is to have) -> (exit code, standard output, standard error)
-Runner = t.Callable[..., tuple[int, str, str]]
+Runner = t.Callable[..., t.Tuple[int, str, str]]
 
 _CONFIG_LINE = re.compile(r"^(\S+)\s*=\s*(.*?)\s*$")
 #: Who gave a reason, and when, behind it. A user's name may have an @ of its own (a directory's); a reason of slurm.conf has no user.

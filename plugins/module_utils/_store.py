@@ -24,7 +24,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _drift, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _documents, _drift, _files, _selinux
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
@@ -55,7 +55,7 @@ _OURS = re.compile(f"[0-9a-f]{{{ID_LENGTH}}}")
 #: The number of activations in the history.
 _HISTORY = 100
 
-Manifest = dict[str, t.Any]
+Manifest = t.Dict[str, t.Any]
 
 _HOOK = _documents.matching("|".join(HOOKS), f"a hook ({', '.join(HOOKS)})")
 _SHA256 = _documents.matching("[0-9a-f]{64}", "a sha256")
@@ -113,7 +113,7 @@ class StoreError(Exception):
     """Something on this host is wrong; the message names it and the remedy."""
 
 
-class Owners(dict[str, tuple[int, int]]):
+class Owners(t.Dict[str, t.Tuple[int, int]]):
     """User and group ids of V(root) and V(slurm). Raises StoreError for V(slurm) if this host does not know the user."""
 
     def __init__(self, slurm_user: str) -> None:
@@ -303,6 +303,7 @@ class Store:
                     os.chmod(temporary, 0o755)
                 self._fill(temporary, manifest, content)
                 with _files.writing(final):
+                    _selinux.give_below(temporary, final)
                     os.rename(temporary, final)
                     _files.sync_dir(self.releases)
             except OSError:

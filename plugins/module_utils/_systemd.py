@@ -74,8 +74,9 @@ class Ended:
     said: str
 
 
-def run_bounded(module: AnsibleModule, hook: str, command: list[str], limit: int) -> Ended:
+def run_bounded(module: AnsibleModule, hook: str, dispatcher: str, limit: int) -> Ended:
     """Run an init hook's dispatcher outside of the connection's own session, for so many seconds at most."""
+    command = _host_files.start_of(dispatcher)
     systemd_run = module.get_bin_path("systemd-run")
     if not systemd_run:
         timeout = module.get_bin_path("timeout", required=True)

@@ -58,7 +58,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._conf_parser impor
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Runner
 
 #: What the trial needs beside slurmctld. util-linux has the first three from 2.32 on with all that is asked of them.
-TOOLS = ("unshare", "setpriv", "mount", "ip", "timeout", "env")
+#: With the package that has them.
+TOOLS = {
+    **dict.fromkeys(("unshare", "setpriv", "mount"), "util-linux"),
+    "ip": "iproute2, on EL iproute",
+    **dict.fromkeys(("timeout", "env"), "coreutils"),
+}
 NAMESPACES = (
     *("--mount", "--propagation", "private", "--net", "--ipc", "--uts"),
     *("--pid", "--fork", "--kill-child", "--mount-proc"),

@@ -202,7 +202,6 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     _ansible.require_root(module)
-    _daemons.require_units(module)
     slurm = _ansible.slurm(module)
     try:
         cluster = slurm.cluster()

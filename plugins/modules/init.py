@@ -116,7 +116,7 @@ def run_hook(module: AnsibleModule, store: Store, manifest: Manifest, hook: str,
     """Run an init hook from the staged release. Returns the failure, or nothing."""
     store.make_state(hook)
     began = time.time()
-    ended = _systemd.run_bounded(module, hook, [store.path(manifest["id"], hook)], limit)
+    ended = _systemd.run_bounded(module, hook, store.path(manifest["id"], hook), limit)
     if not ended.code and hook not in init_pending(manifest):
         return None
     records = _hook_log.failures_of(manifest["id"], [hook])

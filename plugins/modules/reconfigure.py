@@ -169,7 +169,6 @@ def main() -> t.NoReturn:
         supports_check_mode=True,
     )
     _ansible.require_root(module)
-    _daemons.require_units(module)
     try:
         result = _reconfigure.run(module)
     except _ansible.FailedError as exc:

@@ -15,7 +15,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-OLDEST = (3, 9)
+OLDEST = (3, 8)
 
 _PROGRAM = "import platform; print(platform.python_version())"
 

@@ -50,8 +50,9 @@ def apply(report: Report, variables: list[pathlib.Path], inventories: list[pathl
     """Applies the definition, from the directory of the user's files, so that `src` and `template` find them."""
     example = [] if variables or inventories else [ROOT / "lab" / "example.yml"]
     words = [word for path in (INVENTORY, *inventories) for word in ("-i", str(path))]
-    # Each definition is to be tried as if it were the first.
-    words += ["-e", "slurm_removal_allowed=true", str(ROOT / "playbooks" / "site.yml")]
+    # Each definition is to be tried as if it were the first, and nobody else uses this cluster.
+    words += ["-e", "slurm_removal_allowed=true", "-e", "slurm_restart_allowed=true"]
+    words += [str(ROOT / "playbooks" / "site.yml")]
     words += [word for path in variables or example for word in ("-e", f"@{path}")]
     shown = (re.sub(r"^(@?)(/.*)", lambda m: m[1] + os.path.relpath(m[2]), word) for word in words)
     report.step(f"ansible-playbook {' '.join(shown)}")

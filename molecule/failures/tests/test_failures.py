@@ -87,6 +87,7 @@ def test_slurm_gives_a_hook_its_user_and_neither_path_nor_home_nor_input(lab):
     assert syslog(lab, "worker1", job) == []
 
 
+@pytest.mark.by_release
 def test_worker_prolog_drains_the_node_and_holds_the_batch_job(lab):
     with failing(lab, "worker_prolog", 3, ["worker1"]):
         job = lab.sbatch("true", "-w worker1")
@@ -131,6 +132,7 @@ def test_worker_epilog_drains_the_node_and_leaves_the_job_its_result(lab):
     assert lab.output(job) == "done\n"
 
 
+@pytest.mark.by_release
 def test_controller_prolog_requeues_the_batch_job_and_touches_no_node(lab):
     with failing(lab, "controller_prolog", 1, ["controller"]):
         job = lab.sbatch("true")
@@ -200,6 +202,7 @@ def test_without_alloc_the_prolog_runs_where_a_step_begins(lab):
     assert ran(lab, "worker2", "worker_epilog", job) == ["root"]
 
 
+@pytest.mark.by_release
 def test_with_alloc_the_prolog_runs_on_every_node_of_the_allocation(lab, request):
     definition = request.path.parent.parent / "vars/definition.yml"
     done = lab.play(

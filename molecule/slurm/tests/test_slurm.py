@@ -7,11 +7,10 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
-import os
 import shlex
 
 import pytest
-from conftest import users, wait
+from conftest import SLURM, users, wait
 
 ALL = "worker[1-3]"
 WORKERS = ("worker1", "worker2", "worker3")
@@ -173,6 +172,7 @@ def test_only_jobs_of_a_failed_launch_are_released(lab):
 # -- probe
 
 
+@pytest.mark.by_release
 def test_a_probe_goes_through_and_leaves_nothing(lab):
     running = lab.sbatch("sleep 300", "-w worker3", "-n1")
     waiting = lab.sbatch("true", "-H")
@@ -293,6 +293,7 @@ def test_what_a_killed_probe_leaves(lab):
 # -- reconfigure
 
 
+@pytest.mark.by_release
 def test_a_reconfigure_waits_for_the_job_that_is_being_prepared_and_starts_no_other(lab):
     """Otherwise 24.11 kills its PrologSlurmctld and starts it again, or forgets its launch: it would be RUNNING for ever and run nowhere."""
     lab.run("controller", "mkdir -p /tmp/slow && echo 4 >/tmp/slow/controller_prolog")
@@ -349,6 +350,7 @@ def test_a_reconfigure_that_a_busy_controller_answers_too_late_is_looked_at(lab)
     assert lab.finish(lab.sbatch("true"))["JobState"] == "COMPLETED"
 
 
+@pytest.mark.by_release
 def test_a_silent_connection_of_a_user_holds_up_no_reconfigure(lab):
     """Slurm 24.11 waits for it as long as he likes, and answers nobody; 26.05 for MessageTimeout."""
     hold = "exec 3<>/dev/tcp/controller/6817; sleep 60"
@@ -360,7 +362,7 @@ def test_a_silent_connection_of_a_user_holds_up_no_reconfigure(lab):
     finally:
         lab.run("login", "systemctl stop silent")
     assert done.get("needs") == "reconfigure", done
-    if os.environ.get("LAB_SLURM_VERSION", "24.11") >= "24.11":
+    if SLURM >= "24.11":
         assert "The run closed connections to it that sent no request: " in done["shown"]
 
 

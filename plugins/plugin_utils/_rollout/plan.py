@@ -336,8 +336,8 @@ def _removed(
             if hook not in definition["hooks"]:
                 hosts_of.setdefault(hook, []).append(host)
     said = [f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items()]
-    hooks, lines = _conf.named(fragment)
-    hooks_left, lines_left = _conf.named(definition["conf_text"])
+    hooks, lines = _conf.hooks_and_lines(fragment)
+    hooks_left, lines_left = _conf.hooks_and_lines(definition["conf_text"])
     # Of hosts that the inventory has no more, or in another group.
     said += [
         f"slurm_{hook} (no host of the inventory has it)" for hook in hooks if hook not in [*hooks_left, *hosts_of]

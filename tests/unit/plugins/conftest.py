@@ -12,7 +12,7 @@ import traceback
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _host_files, _release, _store
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _host_files, _release, _store
 
 #: The user whose group may read the controller's scripts; no id of this machine.
 SLURM = (64030, 64030)
@@ -136,6 +136,15 @@ def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ownership: Non
     monkeypatch.setattr(_host_files, "TMPFILES", str(tmp_path / "etc/tmpfiles.d/nodecycle.conf"))
     for place in ("etc/logrotate.d", "etc/tmpfiles.d", "etc/systemd/system", "var/lib", "var/log", "run"):
         (tmp_path / place).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def records(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """Where dispatchers leave their records."""
+    for name in ("STATE_DIR", "RUN_DIR", "LOG_DIR"):
+        (tmp_path / name / "worker_prolog").mkdir(parents=True)
+        monkeypatch.setattr(_hook_log, name, str(tmp_path / name))
     return tmp_path
 
 

@@ -206,7 +206,8 @@ def test_the_demo_applies_what_was_given_or_else_the_example(
 
     monkeypatch.setattr(command, "playbook", playbook)
     command.apply(report.Report(), [*map(pathlib.Path, variables)], [*map(pathlib.Path, inventories)])
-    always = (str(ROOT / "lab/inventory.yml"), "slurm_removal_allowed=true", str(ROOT / "playbooks/site.yml"))
+    allowed = ("slurm_removal_allowed=true", "slurm_restart_allowed=true")
+    always = (str(ROOT / "lab/inventory.yml"), *allowed, str(ROOT / "playbooks/site.yml"))
     rest = [word for word in called["words"] if word not in ("-i", "-e", *always)]
     assert set(always) <= set(called["words"])
     assert (rest, called["directory"]) == (words, directory)

@@ -85,7 +85,7 @@ def test_make_test_runs_every_check_and_every_test(root: pathlib.Path) -> None:
     assert gates == targets - NO_GATES
     commands = "".join(commands_of(gate, root) for gate in gates)
     sessions = set(re.findall(r"nox --session (\w+)", commands))
-    assert {"site", "importer"} <= sessions
+    assert {"site", "importer", "runs"} <= sessions
     places = {str(path.relative_to(root)) for path in (root / "tests").iterdir() if any(path.rglob("test_*.py"))}
     assert len(places) > 4
     run = commands + (root / "noxfile.py").read_text()
@@ -94,15 +94,22 @@ def test_make_test_runs_every_check_and_every_test(root: pathlib.Path) -> None:
     assert re.search(r"(?m)tools/scenarios *$", commands)
 
 
-def test_what_is_tried_on_22_05_beside_24_11(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_tried_on_other_releases_beside_24_11(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scenarios = str(root / "tools/scenarios")
     monkeypatch.delenv("THOROUGH", raising=False)
-    assert runpy.run_path(scenarios)["ALSO"] == ()
+    usual = runpy.run_path(scenarios)["ALSO"]
+    assert {(version, choice) for _name, version, choice in usual} == {("26.05", "-m by_release")}
+    marked = {
+        path.parts[-3]
+        for path in (root / "molecule").glob("*/tests/**/test_*.py")
+        if "mark.by_release" in path.read_text()
+    }
+    assert {name for name, _version, _choice in usual} == marked
     monkeypatch.setenv("THOROUGH", "yes")
-    ((scenario, version, keyword),) = runpy.run_path(scenarios)["ALSO"]
-    assert (scenario, version) == ("hostile", "22.05")
+    (also,) = set(runpy.run_path(scenarios)["ALSO"]) - set(usual)
+    assert also == ("hostile", "22.05", "-k 'test_drains or test_names'")
     found = {path.stem for path in (root / "molecule/hostile/tests").rglob("test_*.py")}
-    assert set(keyword.split(" or ")) <= found
+    assert {"test_drains", "test_names"} <= found
 
 
 def test_the_matrix_has_each_scenario_on_each_slurm_that_has_its_subject(root: pathlib.Path) -> None:
@@ -113,3 +120,4 @@ def test_the_matrix_has_each_scenario_on_each_slurm_that_has_its_subject(root: p
     every = {(name, version, "") for name in tool["names"]() for version in suites}
     assert every - set(tool["matrix"]()) == {("auth_slurm", "22.05", "")}
     assert tool["matrix"]()[0] == ("operations", "24.11", "")
+    assert {version for _name, version, _choice in tool["matrix"](["26.05"])} == {"26.05"}

@@ -17,7 +17,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _release
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _host_files, _release
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _own_files
 
@@ -64,7 +65,8 @@ class Host:
         for path in (self.state / hook, self.run_dir / hook, self.log_dir):
             path.mkdir(parents=True, exist_ok=True)
         self.hook = hook
-        return [str(self.directory / "releases" / release.id[:16] / hook)]
+        dispatcher = str(self.directory / "releases" / release.id[:16] / hook)
+        return [BASH, *_host_files.start_of(dispatcher)[1:]] if HOOKS[hook].is_init else [dispatcher]
 
     def run(self, hook: str, *scripts: Script | str, **env: str) -> subprocess.CompletedProcess[bytes]:
         command = self.place(hook, *scripts)
@@ -321,13 +323,13 @@ def test_the_path_of_a_job_hook_is_not_the_callers(host: Host) -> None:
 @pytest.mark.parametrize("hook", ["worker_init", "worker_prolog", "controller_epilog"])
 def test_the_users_directories_come_first(host: Host, hook: str) -> None:
     directories = [str(host.directory / name) for name in ("it's", "$(id) b")]
-    (command,) = host.place(hook, 'echo "$PATH"; ours', "ours; exit 3", script_path=directories)
+    command = host.place(hook, 'echo "$PATH"; ours', "ours; exit 3", script_path=directories)
     for directory, code in zip(directories, (0, 1), strict=True):
         tool = pathlib.Path(directory, "ours")
         tool.parent.mkdir()
         tool.write_bytes(sh(f"echo it is ours; exit {code}"))
         tool.chmod(0o755)
-    done = subprocess.run([command], env=SLURM, cwd="/", capture_output=True, check=False, timeout=20)
+    done = subprocess.run(command, env=SLURM, cwd="/", capture_output=True, check=False, timeout=20)
     path = ":".join([*directories, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
     assert done.stdout.decode().splitlines() == [path, "it is ours", "it is ours"]
     assert done.returncode == 3

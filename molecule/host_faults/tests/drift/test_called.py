@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from conftest import ROOT, extra
+from conftest import ROOT, SLURM, extra
 
 DEFINITION = f"--extra-vars=@{ROOT}/molecule/host_faults/vars/drift.yml"
 INCLUDES = extra({"slurm_extra_conf": "Include site.conf"})
 SITE = "/etc/slurm/site.conf"
 
 #: Since 24.05 the lines of Prolog add up.
-ADDS_UP = os.environ.get("LAB_SLURM_VERSION", "24.11") >= "24.05"
+ADDS_UP = SLURM >= "24.05"
 
 
 @pytest.fixture(autouse=True)

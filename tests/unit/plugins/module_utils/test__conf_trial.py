@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _conf_trial
+from ansible_collections.nodecycle.slurm.plugins.module_utils._trial_controller import NotTriedError
 
 ROOT = "/etc/nodecycle"
 HOOKS = {
@@ -41,3 +44,15 @@ def test_a_controller_s_hook_need_not_be_there_yet_but_the_user_s_has_to() -> No
         "PrologSlurmctld=/bin/true",
         "EpilogSlurmctld=/mine",
     ]
+
+
+def test_a_host_that_lacks_a_tool_is_told_its_package() -> None:
+    class Module:
+        params: t.ClassVar[dict[str, t.Any]] = {"path": "/etc/slurm/slurm.conf", "bin_dir": ""}
+
+        def get_bin_path(self, name: str) -> str | None:
+            return None if name in ("setpriv", "ip") else f"/usr/bin/{name}"
+
+    with pytest.raises(NotTriedError) as caught:
+        _conf_trial.Steps(t.cast("t.Any", Module())).trial(lambda _path: None)
+    assert str(caught.value) == "this host lacks setpriv (package util-linux), ip (package iproute2, on EL iproute)"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 import typing as t
 
@@ -113,7 +114,7 @@ class Daemon:
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
     found = Daemon()
-    monkeypatch.setattr(_connections, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(_connections, "LOOK_EVERY", 0.2)
     monkeypatch.setattr(_daemons, "sockets", lambda pid: INODES if pid == 7 else set())
     return found
 
@@ -124,7 +125,7 @@ def guard_of(daemon: Daemon) -> _connections.Guard:
 
 def watched(guard: _connections.Guard) -> None:
     with guard.watch():
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def test_what_the_kernel_cannot_close_is_not_called_closed(daemon: Daemon) -> None:
@@ -146,6 +147,15 @@ def test_what_was_there_from_the_beginning_is_closed_if_the_process_hangs(
     daemon.pid = pid
     guard.close_old()
     assert set(guard.closed) == closed
+
+
+def test_a_release_that_waits_for_no_connection_is_not_watched(daemon: Daemon) -> None:
+    def find() -> int:
+        pytest.fail("looked for the daemon")
+
+    before = threading.active_count()
+    with _connections.Guard(daemon.ask, [], find).watch():
+        assert threading.active_count() == before
 
 
 def test_a_later_connection_to_a_process_that_hangs_stays(daemon: Daemon) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import types
 import typing as t
 
@@ -94,20 +93,17 @@ class Host:
 
 
 @pytest.mark.parametrize(
-    ("version", "conf", "ports"),
+    ("version", "keys", "ports"),
     [
-        ("24.11.5", "SlurmctldPort=7000-7001\n", [7000, 7001]),
-        ("26.05.3", "# none\n", [6817]),
-        ("24.05.8", "SlurmctldPort=7000\n", []),
-        ("24.11.5", None, []),
-        ("", "# none\n", []),
+        ("24.11.5", {"slurmctldport": ["6000", "7000-7001"]}, [7000, 7001]),
+        ("26.05.3", {}, [6817]),
+        ("24.05.8", {"slurmctldport": ["7000"]}, []),
+        ("", {}, []),
     ],
 )
-def test_which_ports_are_guarded(tmp_path: pathlib.Path, version: str, conf: str | None, ports: list[int]) -> None:
-    """Slurm before 24.11 waits for no connection. A slurm.conf that cannot be read is told by others."""
-    path = tmp_path / "slurm.conf"
-    if conf is not None:
-        path.write_text(conf)
-    controller = _controller.Controller(t.cast("t.Any", Host()), str(path))
+def test_which_ports_are_guarded(version: str, keys: dict[str, list[str]], ports: list[int]) -> None:
+    """Slurm before 24.11 waits for no connection."""
+    controller = _controller.Controller(t.cast("t.Any", Host()), "/etc/slurm/slurm.conf")
     controller.slurm = Slurm(lambda *_call: (0, f"SLURM_VERSION           = {version}\n", ""))
+    controller.listen(keys)
     assert controller._new_guard()._ports == ports

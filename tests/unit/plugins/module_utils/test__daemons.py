@@ -42,7 +42,14 @@ def program(tmp_path: pathlib.Path, name: str) -> str:
 @contextlib.contextmanager
 def running(*command: str, uid: int = 0) -> t.Iterator[int]:
     """A process, as a user; its number."""
-    process = subprocess.Popen(command, user=uid, group=uid, extra_groups=[] if uid else None)
+
+    def become() -> None:
+        if uid:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+
+    process = subprocess.Popen(command, preexec_fn=become)
     try:
         # It may have to become what it is to be, as after C(exec -a).
         time.sleep(0.2)

@@ -43,7 +43,7 @@ def test_a_worker_gets_its_unit_drop_in_logs_and_directories(host: pathlib.Path)
     wanted = worker("worker_init")
     assert apply(wanted, OWNERS), "systemd has to read its units again"
     unit = (host / UNIT).read_text()
-    assert f"ExecStart={ROOT}/current/worker_init\n" in unit
+    assert f"ExecStart=/bin/bash -p {ROOT}/current/worker_init\n" in unit
     assert "\nWants=network-online.target\nAfter=network-online.target remote-fs.target\n" in unit
     assert os.readlink(host / LINK) == str(host / UNIT)
     drop_in = (host / DROP_IN).read_text()
@@ -102,6 +102,26 @@ def test_a_limit_that_is_none_is_refused(value: object, hook: str) -> None:
     variable = "slurm_login_init_timeout" if hook == "login_init" else "slurm_init_timeout"
     with pytest.raises(ValueError, match=f"{variable} .* whole seconds, from 1 to 86400"):
         _host_files.init_timeouts({hook: value})
+
+
+def test_a_host_without_logrotate_and_with_no_rules_of_its_own_for_run_gets_both_rules(host: pathlib.Path) -> None:
+    directories = [host / "etc/logrotate.d", host / "etc/tmpfiles.d"]
+    for directory in directories:
+        directory.rmdir()
+    umask = os.umask(0o077)
+    try:
+        apply(worker(), OWNERS)
+    finally:
+        os.umask(umask)
+    assert [(path.name, stat.S_IMODE(path.parent.stat().st_mode)) for path in map(_only, directories)] == [
+        ("nodecycle", 0o755),
+        ("nodecycle.conf", 0o755),
+    ]
+
+
+def _only(directory: pathlib.Path) -> pathlib.Path:
+    (path,) = directory.iterdir()
+    return path
 
 
 def test_logs_are_rotated_by_size_as_well(host: pathlib.Path) -> None:

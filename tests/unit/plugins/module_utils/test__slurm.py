@@ -193,7 +193,7 @@ JSON_SHAPES = [
 @pytest.mark.parametrize(("state", "flags", "reason", "changed"), JSON_SHAPES)
 def test_shapes_of_json(state: object, flags: object, reason: str, changed: object) -> None:
     item = {"name": "n1", "state": state, "state_flags": flags, "reason": reason, "reason_changed_at": changed}
-    item |= {"reason_set_by_user": "slurm", "partitions": ["batch"]}
+    item.update(reason_set_by_user="slurm", partitions=["batch"])
     assert _slurm.parse_nodes_json(json.dumps({"nodes": [item]}))["n1"] == _slurm.Node(
         "n1", "IDLE", frozenset({"DRAIN"}), ("batch",), "x", "slurm", "2026-11-22T14:40:33"
     )

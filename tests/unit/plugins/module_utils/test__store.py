@@ -612,7 +612,9 @@ class Killed:
             except BaseException:
                 os._exit(1)
             os._exit(0)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        _pid, status = os.waitpid(child, 0)
+        assert os.WIFEXITED(status), f"the step ended with {status}"
+        code = os.WEXITSTATUS(status)
         assert code in (0, self.DIED), f"the step failed with {code}"
         return code == self.DIED
 

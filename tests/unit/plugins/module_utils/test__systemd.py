@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _systemd
 
@@ -31,3 +33,27 @@ def test_whether_init_scripts_run(shown: str, runs: bool) -> None:
 
 def test_the_unit_of_a_run_is_another_than_that_of_the_boot() -> None:
     assert _systemd.apply_unit("worker_init") == "nodecycle-worker-init-apply.service"
+
+
+class Host:
+    """Of AnsibleModule what runs a command, on a host with these programs."""
+
+    def __init__(self, *programs: str) -> None:
+        self.programs = programs
+        self.words: list[str] = []
+
+    def get_bin_path(self, name: str, **_options: t.Any) -> str | None:
+        return f"/usr/bin/{name}" if name in self.programs else None
+
+    def run_command(self, words: list[str], **_options: t.Any) -> tuple[int, str, str]:
+        self.words = words
+        return 0, "", ""
+
+
+@pytest.mark.parametrize("program", ["systemd-run", "timeout"])
+def test_a_dispatcher_is_started_by_its_shell_as_at_the_boot(program: str) -> None:
+    """SELinux keeps a script below /etc that systemd itself starts in systemd's domain; a shell leaves it."""
+    host = Host(program)
+    _systemd.run_bounded(t.cast("t.Any", host), "worker_init", "/etc/nodecycle/releases/1/worker_init", 60)
+    assert host.words[0] == f"/usr/bin/{program}"
+    assert host.words[-3:] == ["/bin/bash", "-p", "/etc/nodecycle/releases/1/worker_init"]

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _trial_controller
-from ansible_collections.nodecycle.slurm.plugins.modules import conf_trial
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.conf import facts
 
 PATH = "/etc/slurm/slurm.conf"
 
@@ -52,18 +48,6 @@ def test_the_trial_has_nothing_of_the_running_controller_s() -> None:
         "SlurmctldSyslogDebug": "quiet",
         "SlurmctldHost": "first(10.0.0.1)",
     }
-
-
-def test_the_page_of_the_module_lists_each_key_that_the_trial_changes() -> None:
-    """docs/guide/slurm-conf.md sends its readers there."""
-    keys = {name: key.name for name, key in facts.table(facts.MAIN).items() if name not in facts.LINE_KEYS}
-    text = "".join(f"{key}=none\n" for name, key in keys.items() if name != "slurmctldhost")
-    files = trial({PATH: f"SlurmctldHost=first\nSlurmctldHost=second\n{text}"})
-    values = {entry.key.lower(): entry.value for entry in _conf.tree(PATH, files.get)}
-    said, _not_started = yaml.safe_load(conf_trial.DOCUMENTATION)["options"]["controller"]["description"]
-    assert sorted(re.findall(r"C\((\w+)\)", said)) == sorted(
-        key for name, key in keys.items() if values.get(name) != "none"
-    )
 
 
 def test_the_trial_keeps_the_numbers_of_the_lines() -> None:
