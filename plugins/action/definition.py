@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import pathlib
 import typing as t
 
 from ansible import constants as C  # noqa: N812
@@ -15,12 +18,13 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Di
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core, _definition, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding, LintError
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import origin_of
 
 _SECRET_CONF = Problem(
     "slurm_extra_conf",
@@ -57,7 +61,8 @@ class ActionModule(ActionBase):
         cluster = args["cluster"]
 
         problems = [*gathered.problems, *(("", problem) for problem in wrong)]
-        if self._has_secret("extra_conf", args["extra_conf"], task_vars or {}):
+        is_secret, origin = self._source("extra_conf", args["extra_conf"], task_vars or {})
+        if is_secret:
             problems.append(("", _SECRET_CONF))
             # No message below may quote it.
             settings = dataclasses.replace(settings, extra_conf="")
@@ -82,9 +87,11 @@ class ActionModule(ActionBase):
                 conf=[*_definition.entries_of(cluster), *_conf.entries(settings.extra_conf)],
                 wishes=wishes,
             )
-            findings += linters.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes)
+            findings += linters.lint_conf(settings.extra_conf, cluster=cluster, wishes=wishes, origin=origin)
         except LintError as exc:
             return {"failed": True, "msg": f"The scripts cannot be checked; no host was touched. {exc}"}
+        if args["lint_sarif"] and (wrong_file := _write_sarif(args["lint_sarif"], findings, lines)):
+            return {"failed": True, "msg": wrong_file}
         # Notes are for playbooks/validate.yml; a run shows what may hurt.
         report = Report(findings, args["lint_threshold"], mildest="warning" if cluster else "info")
         warnings = _warnings(gathered, cluster, settings.extra_conf, args["probe_timeout"])
@@ -103,13 +110,13 @@ class ActionModule(ActionBase):
         except DigestError as exc:
             return {"failed": True, "msg": f"No host was touched. {exc}."}
 
-    def _has_secret(self, option: str, value: t.Any, variables: dict[str, t.Any]) -> bool:
-        """Whether a vaulted value went into an option of this task, which is the variable of that name in the role."""
+    def _source(self, option: str, value: t.Any, variables: dict[str, t.Any]) -> tuple[bool, str]:
+        """Whether a vaulted value went into an option of this task, which is the variable of that name in the role; and its place."""
         renderer = Renderer(loader=self._loader, variables=variables)
         raw = renderer.source_of(f"slurm_{option}", value)
         if raw is None:
             raw = renderer.seen(written_option(self._task, option, value))
-        return renderer.is_secret(raw, value)
+        return renderer.is_secret(raw, value), origin_of(raw)
 
     def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
         """The release that each host is to get."""
@@ -147,6 +154,16 @@ class ActionModule(ActionBase):
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
         }
+
+
+def _write_sarif(path: str, findings: t.Sequence[Finding], problems: t.Sequence[str]) -> str:
+    """Write what was found for other programs. The reason if that is not possible."""
+    log = linters.as_sarif(findings, directory=os.getcwd(), problems=problems)
+    try:
+        pathlib.Path(path).write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        return f"No host was touched. slurm_lint_sarif: {path} cannot be written: {exc.strerror}."
+    return ""
 
 
 def _warnings(

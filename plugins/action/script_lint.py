@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError, Written
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
@@ -89,20 +89,24 @@ class ActionModule(ActionBase):
 
     def _script(self, entry: dict[str, t.Any], number: int) -> Script:
         """A script of the arguments, read from its file where it names one."""
+        written = None
         if entry["content"] is not None:
             content, origin = entry["content"].encode("utf-8", "surrogateescape"), f"scripts[{number}]"
         else:
-            content, origin = self._read(entry["src"], number), entry["src"]
+            path, content = self._read(entry["src"], number)
+            origin, text = entry["src"], content.decode("utf-8", "replace")
+            written = Written.of(path, text, text)
         name = entry["name"] or os.path.basename(entry["src"] or origin)
-        return Script(entry["hook"], name, content, origin, timeout=entry["timeout"])
+        return Script(entry["hook"], name, content, origin, timeout=entry["timeout"], written=written)
 
-    def _read(self, src: str, number: int) -> bytes:
+    def _read(self, src: str, number: int) -> tuple[str, bytes]:
+        """The path of a file and its content."""
         try:
             path = self._find_needle("files", src)
             if os.path.isdir(path):
                 raise LintError(f"scripts[{number}]: {path} is a directory, not a script")
             with open(path, "rb") as file:
-                return file.read()
+                return path, file.read()
         except AnsibleError as exc:
             raise LintError(f"scripts[{number}]: there is no file {src}: {exc}") from exc
         except OSError as exc:

@@ -96,6 +96,10 @@ options:
     type: str
     choices: [error, warning, info]
     default: error
+  lint_sarif:
+    description: A file on the control node, into which the action writes all findings and problems as SARIF 2.1.0. Empty writes none.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
@@ -118,7 +122,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: The findings of the linters, each with rule, severity, hook, script, origin, line, column, message, why, fix, host and page.
+  description: The findings of the linters, each with rule, severity, hook, script, origin, line, column, message, why, fix, host, page,
+    file, file_line and file_column.
   returned: success
   type: list
   elements: dict

@@ -137,6 +137,15 @@ findings:
     page:
       description: The address of the page that explains the rule.
       type: str
+    file:
+      description: The file that holds the script, or the variable with its text; empty if it is not known.
+      type: str
+    file_line:
+      description: The line of that file, or of the variable in it; 0 if it is not known.
+      type: int
+    file_column:
+      description: The column of that line; 0 if it is not known.
+      type: int
   sample:
     - rule: slurm-command
       severity: error
@@ -150,4 +159,7 @@ findings:
       fix: Use the SLURM_JOB_* variables of the hook.
       host: null
       page: https://github.com/nodecycle/slurm/tree/main/docs/rules/slurm-command.md
+      file: /srv/cluster/files/prolog.sh
+      file_line: 7
+      file_column: 1
 """

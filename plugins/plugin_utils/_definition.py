@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "lint_disable": {"type": "list", "elements": "str", "default": []},
     "lint_severity": {"type": "dict", "default": {}},
     "lint_threshold": {"type": "str", "choices": ["error", "warning", "info"], "default": "error"},
+    "lint_sarif": {"type": "str", "default": ""},
 }
 
 _WORKER_JOB_HOOKS = [hook.name for hook in HOOKS.values() if hook.host == "worker" and not hook.is_init]

@@ -48,6 +48,8 @@ class Rendered:
     hook: str
     spec: ScriptSpec
     script: Script
+    #: The file that it was made from; empty if its text stands in a variable.
+    file: str = ""
 
 
 _UNSAID = "the error may quote a vaulted value, so it is not shown"
@@ -111,7 +113,8 @@ class Renderer:
     def scripts(self, hook: str, value: object, where: str, node_name: str, raw: object = None) -> list[Script]:
         """The scripts of a hook that this host gets, in their order; C(raw) is what V(value) was rendered from."""
         value = _core.plain(value)
-        parser = HookParser(hook, where, origin_of)
+        # A text has a place of its own only as long as nothing is rendered in it.
+        parser = HookParser(hook, where, lambda item: origin_of(item) or origin_of(raw))
         twins = self._twins(raw, value)
         shown = self._secrets_that_everybody_sees(where, value, twins)
         specs = parser.parse(value, skip=shown)
@@ -123,7 +126,8 @@ class Renderer:
                 continue
             if script := self._script(spec, hook, twins):
                 found.append(script)
-                self.rendered.append(Rendered(hook, spec, script))
+                file = self._find(spec) if spec.source != "content" else ""
+                self.rendered.append(Rendered(hook, spec, script, file))
         return found
 
     def source(self, name: str) -> t.Any:

@@ -77,6 +77,7 @@ _NUMBER = re.compile(r"[-+]?[0-9.]+%?")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 #: One NodeName, not an expression for several (slurm.conf(5)).
 _NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_FILE = re.compile(r"[^\[{\0\n][^\0\n]*")
 _WORD = re.compile(r"[^\s\-][^\s]*")
 
 
@@ -310,6 +311,7 @@ _CHECKS: dict[str, t.Callable[[t.Any], Fault | None]] = {
     "slurm_probe_qos": _matching(_WORD, "is no QOS", "write its name"),
     "slurm_probe_gres": _matching(_WORD, "names no resources", "write them as for sbatch --gres, such as gpu:1"),
     "slurm_probe_command": _command,
+    "slurm_lint_sarif": _matching(_FILE, "is no name of a file", "write a path, such as findings.sarif"),
 }
 
 

@@ -24,6 +24,7 @@ ALLOWED = {
     "LICENSES",
     "README.md",
     "SECURITY.md",
+    "bin",
     "changelogs",
     "docs",
     "meta",
@@ -33,7 +34,7 @@ ALLOWED = {
     "roles",
 }
 MADE_BY_THE_BUILD = {"FILES.json", "MANIFEST.json"}
-WHOLE = ("meta", "playbooks", "plugins", "roles")
+WHOLE = ("bin", "meta", "playbooks", "plugins", "roles")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,16 @@ def test_size(artifact: pathlib.Path) -> None:
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_installed_playbook(user: User, playbook: str) -> None:
     user.run("ansible-playbook", "-i", "inventory.yml", f"nodecycle.slurm.{playbook}", "--syntax-check")
+
+
+def test_the_command_is_where_the_guide_says(user: User, root: pathlib.Path) -> None:
+    page = (root / "docs/guide/linting.md").read_text()
+    (path,) = re.findall(r"^    ~/(\S+)", page, re.MULTILINE)
+    (user.home / "worker_prolog.sh").write_text("#!/bin/sh\n/usr/bin/squeue -h >/dev/null\nexit 0\n")
+    (user.home / "slurm.conf").write_text("KillWait=30\n")
+    done = user.call(user.home / path, "worker_prolog.sh", "slurm.conf")
+    assert done.returncode == 1
+    assert done.stdout.startswith("worker_prolog.sh:2:1: error: squeue runs in worker_prolog [slurm-command]\n")
 
 
 def test_the_requirements_are_where_the_guide_says(user: User, root: pathlib.Path) -> None:

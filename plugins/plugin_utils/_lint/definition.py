@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
@@ -16,7 +18,8 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import 
 from .conf import engine as conf_engine
 from .conf.catalogue import RULES as CONF_RULES
 from .conf.subject import Cluster
-from .core.model import Finding, LintError
+from .core import sarif
+from .core.model import Finding, LintError, Written
 from .core.wishes import Wishes
 from .script import engine as script_engine
 from .script.catalogue import RULES as SCRIPT_RULES
@@ -37,8 +40,29 @@ def count_rules(wishes: Wishes) -> int:
     return len({**SCRIPT_RULES, **CONF_RULES}.keys() - wishes.disabled - off)
 
 
-def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishes) -> list[Finding]:
-    """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _definition's to say."""
+def as_sarif(findings: t.Sequence[Finding], *, directory: str, problems: t.Sequence[str]) -> dict[str, t.Any]:
+    """The findings of both linters as SARIF, with the problems that are no finding."""
+    return sarif.log(findings, [*SCRIPT_RULES.values(), *CONF_RULES.values()], directory=directory, problems=problems)
+
+
+def _written(file: str, origin: str, text: str) -> Written | None:
+    """Where a text stands: in a file of its own, or at the place of its variable (file:line:column). None if nobody knows."""
+    match = re.fullmatch(r"(.+?):(\d+)(?::\d+)?", origin)
+    path, line = (file, 0) if file else (match[1], int(match[2])) if match else ("", 0)
+    if not path:
+        return None
+    try:
+        whole = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        whole = ""
+    return Written.of(path, whole, text, line)
+
+
+def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishes, origin: str = "") -> list[Finding]:
+    """The findings of the lines for slurm.conf. What stands against the cluster's own lines is _definition's to say.
+
+    origin is the place of the variable (file:line:column).
+    """
     known = Cluster()
     if cluster:
         known = Cluster(
@@ -48,7 +72,7 @@ def lint_conf(text: str, *, cluster: t.Mapping[str, t.Any] | None, wishes: Wishe
             nodes=cluster["nodes"],
             partitions=cluster["partitions"],
         )
-    return wishes.within(CONF_RULES).applied(conf_engine.check(text, known))
+    return wishes.within(CONF_RULES).applied(conf_engine.check(text, known, written=_written("", origin, text)))
 
 
 def lint_scripts(
@@ -81,5 +105,6 @@ def lint_scripts(
                 timeout=script.timeout or None,
                 host=host,
                 is_secret=script.no_log,
+                written=_written(item.file, spec.origin, script.content.decode("utf-8", "replace")),
             )
     return script_engine.lint(list(scripts.values()), options=options)

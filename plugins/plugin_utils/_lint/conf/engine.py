@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ..core.model import SEVERITIES, Finding, Source
+from ..core.model import SEVERITIES, Finding, Source, Written
 from .catalogue import RULES
 from .checks import changes, combinations, keys, lines, nodes, partitions, plugins, values
 from .subject import Cluster, Subject
@@ -23,17 +23,20 @@ _CHECKS = tuple(
 )
 
 
-def check(extra: str, cluster: Cluster, *, origin: str = "slurm_extra_conf") -> list[Finding]:
+def check(
+    extra: str, cluster: Cluster, *, origin: str = "slurm_extra_conf", written: Written | None = None
+) -> list[Finding]:
     """The faults of the user's lines, which will follow those of the cluster's slurm.conf.
 
     origin is the variable that the text comes from.
     """
-    return _findings(Subject.of_lines(extra, cluster), Source(FILE, origin, origin))
+    return _findings(Subject.of_lines(extra, cluster), Source(FILE, origin, origin, written=written))
 
 
 def check_file(text: str, *, version: str | None = None, origin: str = "slurm.conf", path: str = "") -> list[Finding]:
     """The faults of a whole slurm.conf. A template (Jinja, ERB, EPP, Go) is checked as far as possible without its values."""
-    return _findings(Subject.of_file(text, version), Source(FILE, path or origin, origin))
+    written = Written.of(path, text, text) if path else None
+    return _findings(Subject.of_file(text, version), Source(FILE, path or origin, origin, written=written))
 
 
 def _findings(subject: Subject, source: Source) -> list[Finding]:

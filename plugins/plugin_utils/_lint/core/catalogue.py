@@ -33,12 +33,19 @@ class Rule:
     severity: Severity = "warning"
 
     @property
+    def summary(self) -> str:
+        """What is wrong, in a few words."""
+        return self.id.replace("-", " ").capitalize() + "."
+
+    @property
     def page(self) -> str:
         """The address of the page that explains it."""
         return f"{DOCUMENTATION}/rules/{self.PAGE.format(id=self.id)}"
 
     def finding(self, hit: Hit, source: Source, severity: Severity | None = None) -> Finding:
         """A hit with all that is known of it. severity is the rule's in this place, where it differs from its own."""
+        written = source.written
+        file_line, file_column = written.place(hit.line, hit.column) if written else (0, 0)
         return Finding(
             rule=self.id,
             severity=hit.severity or severity or self.severity,
@@ -52,6 +59,9 @@ class Rule:
             fix=hit.fix or self.fix,
             host=source.host,
             page=self.page,
+            file=written.file if written else "",
+            file_line=file_line,
+            file_column=file_column,
         )
 
 

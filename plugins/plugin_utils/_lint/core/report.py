@@ -75,6 +75,17 @@ class Report:
         return f"{told}: {stopping} {'stops' if stopping == 1 else 'stop'} the run."
 
 
+def as_lines(findings: t.Iterable[Finding]) -> t.Iterator[str]:
+    """A line for each finding, as compilers write them and editors read them, with each rule explained once."""
+    explained: set[str] = set()
+    for finding in findings:
+        place = f"{finding.file}:{finding.line}:{finding.column}"
+        yield f"{place}: {finding.severity}: {finding.message} [{finding.rule}]"
+        if finding.page not in explained:
+            explained.add(finding.page)
+            yield from _explanation(finding)
+
+
 def _explanation(finding: Finding) -> t.Iterator[str]:
     """The text that is the same for every finding of a rule. A note needs its page only."""
     if finding.severity != "info":

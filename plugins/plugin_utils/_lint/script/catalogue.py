@@ -24,6 +24,11 @@ class ScriptRule(Rule):
     #: Where the severity differs, by group of hooks: init, node, controller, task.
     by_group: t.Mapping[str, Severity] = dataclasses.field(default_factory=dict)
 
+    @property
+    def summary(self) -> str:
+        """See Rule."""
+        return self.title
+
     def severity_in(self, group: str) -> Severity:
         """How bad it is in a group of hooks."""
         return self.by_group.get(group, self.severity)

@@ -299,7 +299,7 @@ def _rank(hit: Hit) -> int:
 
 
 def _findings(script: Script, hits: t.Iterable[Hit]) -> t.Iterator[Finding]:
-    source = Source(script.hook, script.name, script.origin, script.host)
+    source = Source(script.hook, script.name, script.origin, script.host, script.written)
     group = surroundings(script.hook).group
     for hit in hits:
         rule = RULES[hit.rule]

@@ -367,21 +367,18 @@ def _counted(node: Node | None) -> Names:
 
 def _required(command: Node) -> Names:
     """The variables that a simple command demands with ${name:?}."""
-    if command.get("Type") not in ("CallExpr", "DeclClause", "TestClause"):
+    if command.get("Type") not in ("CallExpr", "DeclClause"):
         return _NONE
+    # The words alone are looked at: a node has ten times as much that tells places.
+    words = [*(command.get("Args") or ()), *(item.get("Value") or {} for item in command.get("Assigns") or ())]
+    parts = [part for word in words for part in (word.get("Value") or word).get("Parts") or ()]
     found: set[str] = set()
-    stack: list[t.Any] = [command]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            kind = node.get("Type")
-            if kind in ("CmdSubst", "ProcSubst"):
-                continue
-            if kind == "ParamExp" and (node.get("Exp") or {}).get("Op") in (":?", "?"):
-                found.add((node.get("Param") or {}).get("Value", ""))
-            stack.extend(value for value in node.values() if isinstance(value, (dict, list)))
+    while parts:
+        part = parts.pop()
+        if part["Type"] == "DblQuoted":
+            parts.extend(part.get("Parts") or ())
+        elif part["Type"] == "ParamExp" and (part.get("Exp") or {}).get("Op") in (":?", "?"):
+            found.add((part.get("Param") or {}).get("Value", ""))
     return frozenset(found)
 
 

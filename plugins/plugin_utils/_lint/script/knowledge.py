@@ -115,6 +115,42 @@ INSTALLERS: dict[str, frozenset[str]] = {
 }
 
 
+# ------------------------------------------------------------------------------------------------------------- secrets
+
+
+@dataclasses.dataclass(frozen=True)
+class SecretOption:
+    """An option whose value is a secret."""
+
+    options: frozenset[str]
+    #: The secret begins behind this character; before it stands the user's name.
+    behind: str = ""
+    #: Only in the option's own word: V(-psecret). A word after it is something else.
+    joined: bool = False
+
+
+def _secret_options(names: str, options: str, **rest: t.Any) -> dict[str, SecretOption]:
+    return dict.fromkeys(names.split(), SecretOption(word_set(options), **rest))
+
+
+#: Short options, and those of another name than their value. Source: the manual page of each command.
+SECRET_OPTIONS: dict[str, SecretOption] = {
+    **_secret_options("curl", "-u --user -U --proxy-user", behind=":"),
+    **_secret_options("lftp", "-u", behind=","),
+    **_secret_options("smbclient smbmount rpcclient net", "-U --user", behind="%"),
+    **_secret_options("openssl", "-pass -passin -passout", behind=":"),
+    **_secret_options("mysql mysqladmin mysqldump mariadb", "-p", joined=True),
+    **_secret_options("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami kadmin", "-w"),
+    **_secret_options("ipmitool mosquitto_pub mosquitto_sub zip unzip", "-P"),
+    **_secret_options("sshpass docker podman ipmipower ipmi-sensors ipmi-dcmi", "-p"),
+    **_secret_options("redis-cli", "-a"),
+    **_secret_options("snmpget snmpset snmpwalk", "-A -X"),
+}
+
+#: They read a secret from their input. Source: their manual pages.
+READS_SECRET = word_set("chpasswd kinit passwd cryptsetup")
+
+
 # ------------------------------------------------------------------------------------------------------------ failures
 # Source of this part: POSIX XCU (EXIT STATUS of each utility) and the manual pages of the others.
 

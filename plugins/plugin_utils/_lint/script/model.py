@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..core.model import Written
 from ..core.wishes import Wishes
 
 #: The PATH that the dispatcher sets for a script (not for the task hooks).
@@ -36,6 +37,8 @@ class Script:
     host: str | None = None
     #: No text of a secret script may appear in a finding.
     is_secret: bool = False
+    #: The file that it stands in, if that is known.
+    written: Written | None = None
 
 
 @dataclasses.dataclass(frozen=True)

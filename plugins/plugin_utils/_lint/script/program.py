@@ -145,7 +145,7 @@ class Call:
     #: The wrappers around it, outermost first: sudo, timeout, xargs ...
     via: tuple[str, ...] = ()
     #: VAR=value in front of it.
-    environment: tuple[str, ...] = ()
+    environment: t.Mapping[str, Word] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def arguments(self) -> tuple[Word, ...]:

@@ -521,12 +521,12 @@ class Walker:
 
     def _call_expr(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         arguments = node.get("Args") or ()
-        names = []
+        environment: dict[str, Word] = {}
         for item in node.get("Assigns") or ():
             if arguments:
-                names.append(item["Name"]["Value"])
-                if item.get("Value"):
-                    self.word(item["Value"], unit, context, unsplit=True)
+                value = item.get("Value")
+                word = self.word(value, unit, context, unsplit=True) if value else Word((), *unit.place(item))
+                environment[item["Name"]["Value"]] = word
             else:
                 self.assignment(item, unit, context, "assign")
         if not arguments:
@@ -552,7 +552,7 @@ class Walker:
         line, column = unit.place(node)
         if is_test:
             self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
-        self.call(tuple(words), line, column, context, unit, stmt, (), tuple(names), 0)
+        self.call(tuple(words), line, column, context, unit, stmt, (), environment, 0)
 
     def call(
         self,
@@ -563,7 +563,7 @@ class Walker:
         unit: _Unit,
         stmt: Node,
         via: tuple[str, ...],
-        environment: tuple[str, ...],
+        environment: t.Mapping[str, Word],
         depth: int,
     ) -> None:
         """Note a command, and the command that it runs in turn."""

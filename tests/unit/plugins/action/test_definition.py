@@ -47,7 +47,7 @@ class Run:
         action = definition.ActionModule(task, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock())
         with (
             mock.patch.object(definition, "gather", return_value=gathered),
-            mock.patch.object(action, "_has_secret", return_value=False),
+            mock.patch.object(action, "_source", return_value=(False, "")),
             mock.patch.object(action, "_outcome", return_value={}),
             mock.patch.object(definition._definition, "check_cluster", return_value=[]),
             mock.patch.object(definition._definition, "entries_of", return_value=[]),

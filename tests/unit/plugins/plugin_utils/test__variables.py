@@ -27,6 +27,7 @@ WRONG: dict[str, list[t.Any]] = {
     "slurm_extra_conf": [{"a": 1}, 5, [{"a": 1}]],
     "slurm_init_timeout": [0, "30m", 86401],
     "slurm_keep_conf_keys": [{"Prolog": 1}],
+    "slurm_lint_sarif": [["found.sarif"], {"a": 1}],
     "slurm_lint_severity": ["error", ["a"]],
     "slurm_lint_threshold": ["fatal", None, ["error"]],
     "slurm_login_init_timeout": [0, "1h"],

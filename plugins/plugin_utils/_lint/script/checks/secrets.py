@@ -12,33 +12,48 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..program import Call, Word
+from ..knowledge import READS_SECRET, SECRET_OPTIONS, SecretOption
+from ..model import word_set
+from ..program import Call, Point, Word
 from ..subject import Subject
+from .vocabulary import fed_by
 
+#: A part of a name that says that the value is a secret: DB_PASSWORD, PGPASSWORD, MYSQL_PWD, bmc_pw.
 _SECRET_NAME = re.compile(
-    r"(?i)(^|_)(pass(word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credentials?)($|_)"
+    r"(?i)(^|_)(\w*(?<!by)(?<!com)pass(word|wd|phrase)?|[a-z]*pw|(?<=_)pwd|secret|token|api_?key|access_?key|private_?key|credentials?)($|_)"
+)
+#: What such a name ends in when the secret itself stands elsewhere.
+_ABOUT_SECRET = re.compile(
+    r"(?i)(file|path|dir|url|name|type|ttl|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|ask)$"
 )
 _URL_SECRET = re.compile(r"[a-z][a-z0-9+]*://[^\s/:@'\"$]+:([^\s/@'\"]+)@")
+#: A name with a value in a longer text: a URL, a form, JSON, a mount's options, a header, a file of settings.
+_NAMED_VALUE = re.compile(r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)[\"']?\s*[=:]\s*[\"']?([^\s?&,;\"'{}$\\]+)")
+_AUTHORIZATION = re.compile(r"(?i)authorization: *(bearer|basic|token) +[A-Za-z0-9+/_.=-]{16,}")
 _KEY_MATERIAL = re.compile(
-    r"\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bxox[abpr]-[0-9A-Za-z-]{20,}|hooks\.slack\.com/services/T\w+/B\w+/\w+"
+    r"\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bglpat-[\w-]{20}|\bhvs\.[\w-]{24}"
+    r"|\bxox[abpr]-[0-9A-Za-z-]{20,}|hooks\.slack\.com/services/T\w+/B\w+/\w+|discord(app)?\.com/api/webhooks/\d+/[\w-]+"
 )
 _PLACEHOLDER = re.compile(
     r"(?i)^(x+|\*+|\.+|changeme|change_me|todo|none|null|true|false|yes|no|[<{\[(%].*|.*\.(pem|key|txt|json|conf)|[0-9]|your.*|example.*|/.*|~.*)$"
 )
 
+#: What they are given is looked for, or told.
+_NO_SECRET_GIVEN = word_set("grep egrep fgrep zgrep sed awk perl logger [ test expr")
 
-#: What such a name ends in when the secret itself stands elsewhere.
-_ABOUT_SECRET = re.compile(r"(?i)(file|path|dir|url|name|type|ttl|length|cmd|host|_id|expir\w*|header)$")
+
+def _is_value(text: str) -> bool:
+    """Whether a text may be a secret: one word that is fixed, and nothing that stands for one."""
+    return len(text) >= 4 and not re.search(r"\s|\$[{(]", text) and not _PLACEHOLDER.match(text)
 
 
 def _is_secret(name: str, value: str) -> bool:
-    if not _SECRET_NAME.search(name) or _ABOUT_SECRET.search(name):
-        return False
-    return len(value) >= 4 and " " not in value and not _PLACEHOLDER.match(value)
+    name = name.replace("-", "_")
+    return bool(_SECRET_NAME.search(name)) and not _ABOUT_SECRET.search(name) and _is_value(value)
 
 
 def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
-    """secret-in-clear: passwords in assignments, URLs and options; key material anywhere."""
+    """secret-in-clear: passwords in assignments, URLs, options and texts; key material anywhere."""
     values = subject.values
     seen: set[int] = set()
     #: A copy of a secret is said where the secret stands.
@@ -58,35 +73,67 @@ def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
                     told.add(match[1])
                     yield hit_at("secret-in-clear", assignment, f"{name} holds a URL with a password")
     for call in subject.program.calls:
-        for position, word in enumerate(call.arguments):
-            texts = [text for text in values.texts(word, call) if not any(secret in text for secret in told)]
-            following = call.arguments[position + 1 : position + 2]
-            found = next(filter(None, (_given_in(subject, call, text, following) for text in texts)), None)
-            fixed = "".join(piece.text for piece in word.pieces if piece.kind in ("text", "glob"))
-            if re.search(r"(?i)authorization: *(bearer|basic) +[A-Za-z0-9+/_.=-]{16,}", fixed):
-                found = "an Authorization header with its value"
-            if found and call.line not in seen:
-                seen.add(call.line)
-                yield hit_at("secret-in-clear", call, f"{call.name} is given {found}")
+        found = next((what for what, text in _given(subject, call) if not any(secret in text for secret in told)), None)
+        if found and call.line not in seen:
+            seen.add(call.line)
+            yield hit_at("secret-in-clear", call, f"{call.name} is given {found}")
     for number, line in enumerate(subject.program.source.decode("utf-8", "replace").splitlines(), 1):
         if _KEY_MATERIAL.search(line) and number not in seen:
             yield Hit("secret-in-clear", number, 1, "a key stands here")
 
 
-def _given_in(subject: Subject, call: Call, text: str, following: t.Sequence[Word]) -> str | None:
-    """The secret that an argument is, or the next one."""
-    match = _URL_SECRET.search(text)
-    if match and not _PLACEHOLDER.match(match[1]):
-        return "a URL with a password"
-    if call.name == "curl" and text in ("-u", "--user"):
-        users = [user for word in following for user in subject.values.texts(word, call)]
-        if any(re.fullmatch(r"[^:$]+:[^:$]{3,}", user) for user in users):
-            return "a user with a password"
-    if call.name in ("mysql", "mysqldump", "mariadb", "ldapsearch", "sshpass") and re.fullmatch(
-        r"(-p\S{3,}|--password=\S{3,})", text
+def _given(subject: Subject, call: Call) -> t.Iterator[tuple[str, str]]:
+    """The secrets that a command is given: what each is, and the text that it stands in."""
+    inputs = [redirect.body for redirect in call.context.redirects if redirect.body is not None]
+    if call.name in READS_SECRET:
+        feeding = [(word, source) for source in fed_by(subject.program, call) for word in source.arguments]
+        for text in _texts(subject, [*((word, call) for word in inputs), *feeding]):
+            if any(_is_value(part.partition(":")[2] or part) for part in text.split()):
+                yield "a password", text
+    for name, word in call.environment.items():
+        for text in subject.values.texts(word, call):
+            if _is_secret(name, text):
+                yield f"a value for {name}", text
+    if call.name in _NO_SECRET_GIVEN or (
+        call.name in ("echo", "printf") and call.context.stdout in ("script", "stderr")
     ):
-        return "a password"
-    return None
+        return
+    arguments = call.arguments
+    for position, word in enumerate(arguments):
+        for text in subject.values.texts(word, call):
+            following = list(_texts(subject, [(after, call) for after in arguments[position + 1 : position + 2]]))
+            for value in _of_option(call, text, following):
+                yield "a password", value
+    for text in _texts(subject, [(word, call) for word in (*arguments, *inputs)]):
+        match = _URL_SECRET.search(text)
+        if match and not _PLACEHOLDER.match(match[1]):
+            yield "a URL with a password", match[1]
+        if _AUTHORIZATION.search(text):
+            yield "an Authorization header with its value", text
+        for name, value in _NAMED_VALUE.findall(text):
+            if _is_secret(name, value):
+                yield f"a value for {name}", value
+
+
+def _texts(subject: Subject, words: t.Iterable[tuple[Word, Point]]) -> t.Iterator[str]:
+    for word, at in words:
+        yield from subject.values.texts(word, at)
+
+
+def _of_option(call: Call, text: str, following: t.Sequence[str]) -> t.Iterator[str]:
+    """The secret in an option's value, which stands in the same word or in the next one."""
+    known = SECRET_OPTIONS.get(call.name, SecretOption(frozenset()))
+    option, equals, value = text.partition("=")
+    short = next((o for o in known.options if len(o) == 2 and text.startswith(o) and text != o), None)
+    if short is not None:
+        option, value = short, text[2:]
+    after = [value] if equals or short is not None else [] if known.joined else following
+    for candidate in after:
+        secret = candidate.partition(known.behind)[2] if known.behind else candidate
+        if option in known.options and _is_value(secret) and not secret.startswith("-"):
+            yield secret
+        elif re.match(r"--?[A-Za-z]{2}", option) and _is_secret(option.lstrip("-"), candidate) and candidate[0] != "-":
+            yield candidate
 
 
 CHECKS = (secret_in_clear,)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import re
 import typing as t
@@ -15,7 +16,7 @@ import typing as t
 from ...core.model import Hit, hit_at
 from ..knowledge import Wait, waits_of
 from ..model import word_set
-from ..program import Assignment, Call, Loop, Word
+from ..program import Assignment, Call, Loop, Point, Word
 from ..subject import Subject
 from ..wrappers import own_words, seconds
 
@@ -82,13 +83,18 @@ def _goes_unbounded(subject: Subject, call: Call, wait: Wait) -> bool:
     )
 
 
-def _inside(loop: Loop, sequence: int) -> bool:
-    return loop.sequence < sequence < loop.end
+_Noted = t.TypeVar("_Noted", bound=Point)
+
+
+def _within(noted: t.Sequence[_Noted], loop: Loop) -> t.Sequence[_Noted]:
+    """What was noted within a loop; the walk numbers its notes in their order."""
+    first = bisect.bisect_right(noted, loop.sequence, key=lambda one: one.sequence)
+    return noted[first : bisect.bisect_left(noted, loop.end, key=lambda one: one.sequence)]
 
 
 def _polls(subject: Subject, loop: Loop) -> bool:
     """Whether the loop goes round until the world has changed: busily, asleep, or without a condition of its own."""
-    calls = [call for call in subject.program.calls if _inside(loop, call.sequence)]
+    calls = _within(subject.program.calls, loop)
     if any(call.name == "shift" or (call.name in _TAKES and call.context.tested) for call in calls):
         return False
     if _is_endless(loop) or any(c.name == "sleep" and c.context.function == loop.context.function for c in calls):
@@ -114,12 +120,10 @@ def _advances(subject: Subject, loop: Loop, calls: t.Sequence[Call]) -> bool:
     span = loop.node["Cond"][0]["Pos"]["Offset"], loop.node["Cond"][-1]["End"]["Offset"]
     start = loop.node["Pos"]["Offset"]
     condition = loop.text.encode()[span[0] - start : span[1] - start].decode("utf-8", "replace")
-    changed = {name: [a for a in found if _inside(loop, a.sequence)] for name, found in program.assignments.items()}
-    looked_at = [name for name in changed if changed[name] and re.search(rf"(?<![\w]){re.escape(name)}\b", condition)]
-    if any(_goes_on(name, a) for name in looked_at for a in changed[name]):
-        return True
-    if looked_at:
-        return False
+    names = set(re.findall(r"[A-Za-z_]\w*", condition)) & program.assignments.keys()
+    changes = [(name, a) for name in names for a in _within(program.assignments[name], loop)]
+    if changes:
+        return any(_goes_on(name, a) for name, a in changes)
     # A function, or arithmetic without a change here: what it does cannot be seen.
     tests = [call for call in calls if call.context.tested and _in_condition(loop, call)]
     if not tests or any(call.name in program.functions for call in tests):
@@ -156,17 +160,12 @@ def _capped(subject: Subject, loop: Loop) -> bool:
     program = subject.program
     if re.search(r"\bSECONDS\b|date \+%s|EPOCHSECONDS|inotifywait|\btimeout\b", loop.text):
         return True
-    changed = {
-        name
-        for name, assignments in program.assignments.items()
-        if any(
-            _inside(loop, a.sequence)
-            and (a.kind == "number" or _counts(name, a.value) or (a.kind == "append" and _is_number(a)))
-            for a in assignments
-        )
-    }
-    compared = {use.name for use in program.uses if _inside(loop, use.sequence)}
-    return bool(changed & compared) and bool(re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", loop.text))
+    counted = any(
+        a.kind == "number" or _counts(name, a.value) or (a.kind == "append" and _is_number(a))
+        for name in {use.name for use in _within(program.uses, loop)} & program.assignments.keys()
+        for a in _within(program.assignments[name], loop)
+    )
+    return counted and bool(re.search(r"-(?:eq|ne|lt|le|gt|ge)\b|\(\(|[<>]=?", loop.text))
 
 
 def _is_number(assignment: Assignment) -> bool:
