@@ -78,7 +78,7 @@ RULES: dict[str, ScriptRule] = catalogue(
         title="The script is too large to be a script.",
         why="Scripts are sent to every node and read at every job; a text of this size is usually an archive or data in the wrong place.",
         fix="Install the data as a file of its own and let the script read it.",
-        severity="error",
+        severity="warning",
     ),
     ScriptRule(
         "unknown-language",

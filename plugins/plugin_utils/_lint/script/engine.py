@@ -204,7 +204,9 @@ def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit
         for position, one in enumerate(prepared)
         if one.shellcheck_shell is not None and one.text is not None
     ]
-    batches = [texts[start : start + shellcheck.BATCH] for start in range(0, len(texts), shellcheck.BATCH)]
+    batches = [
+        [texts[index] for index in batch] for batch in shellcheck.batches(text for _place, (_shell, text) in texts)
+    ]
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         checked = [pool.submit(shellcheck.check, [text for _position, text in batch]) for batch in batches]
         own = list(pool.map(lambda one: _own_hits(one, options), prepared))
@@ -235,15 +237,22 @@ def _own_hits(one: _Prepared, options: Options) -> list[Hit]:
         return one.hits
     try:
         return [*one.hits, *_language_hits(one, one.text, options)]
-    except tools.TooLongError as exc:
-        return [*one.hits, Hit("unknown-language", 1, 1, f"the script was not analysed: {exc}", "warning")]
+    except tools.TooMuchError as exc:
+        return [*one.hits, _left_out(str(exc))]
     except LintError:
         raise
-    except RecursionError:
-        return [*one.hits, Hit("unknown-language", 1, 1, "the script is nested too deeply to be analysed")]
+    except (RecursionError, MemoryError):
+        return [*one.hits, _left_out("it is nested too deeply")]
     except Exception as exc:  # a mistake of the linter's own must not keep a cluster from being changed
         message = f"the linter itself failed on this script ({type(exc).__name__}: {exc}); please report it"
         return [*one.hits, Hit("unknown-language", 1, 1, message, "warning")]
+
+
+def _left_out(reason: str) -> Hit:
+    """What is said of a script that asks too much. It must neither end the run nor hold it up."""
+    message = f"the script was not analysed: {reason}"
+    fix = "Move data and generated parts into files of their own, or split the script; and test it by itself."
+    return Hit("unknown-language", 1, 1, message, "warning", fix)
 
 
 def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
@@ -255,7 +264,10 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
         *other_languages.check(program, text),
         *foreign_variables.check(program, text, where, options.slurm_version),
     ]
-    for line, command in other_languages.python_commands(text) if program.startswith("python") else ():
+    started = other_languages.python_commands(text) if program.startswith("python") else []
+    if len(started) > walker.Walker.MAX_TEXTS:
+        raise tools.TooMuchError(f"it starts more than {walker.Walker.MAX_TEXTS} commands")
+    for line, command in started:
         inner = _shell_hits(one.script, command.encode(), one.shebang, options)
         hits.extend(dataclasses.replace(hit, line=line, column=1) for hit in inner if hit.rule in _COMMAND_RULES)
     return hits

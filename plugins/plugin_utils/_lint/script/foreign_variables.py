@@ -71,7 +71,7 @@ def _python(text: bytes) -> list[Read]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return []
     nodes = list(ast.walk(tree))
     asked = {

@@ -75,7 +75,7 @@ def _python(text: bytes) -> t.Iterator[Hit]:
     except SyntaxError as exc:
         yield Hit("syntax-error", exc.lineno or 1, exc.offset or 1, f"Python: {exc.msg}")
         return
-    except (ValueError, RecursionError, MemoryError) as exc:
+    except ValueError as exc:
         yield Hit("syntax-error", 1, 1, f"Python: {exc}")
         return
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -126,7 +126,7 @@ def python_commands(text: bytes) -> list[tuple[int, str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return found
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
@@ -174,7 +174,9 @@ def _by_interpreter(base: str, text: bytes) -> t.Iterator[Hit]:
     text = re.sub(rb"\A#![^\n]*", b"", text) if base == "ruby" else text
     try:
         # Without variables that load code of the user's (RUBYOPT, NODE_OPTIONS, LUA_INIT ...).
-        done = tools.run([path, *_CHECKERS[base]], stdin=text, timeout=10, env={"PATH": os.environ.get("PATH", "")})
+        done = tools.run(
+            [path, *_CHECKERS[base]], seconds=2, stdin=text, timeout=10, env={"PATH": os.environ.get("PATH", "")}
+        )
     except LintError as exc:
         yield Hit("unknown-language", 1, 1, f"{base} could not check the syntax: {exc}")
         return

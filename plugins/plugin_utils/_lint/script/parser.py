@@ -18,6 +18,9 @@ from . import tools
 
 Node = dict[str, t.Any]
 
+#: Of processor time. Of a script that somebody wrote by hand, shfmt needs a hundredth; its answer grows with the square of the depth.
+SECONDS = 2
+
 #: Programs that read shell, and the dialect as shfmt calls it.
 DIALECTS = {"sh": "posix", "dash": "posix", "ash": "posix", "bash": "bash", "ksh": "mksh", "mksh": "mksh", "zsh": "zsh"}
 
@@ -59,4 +62,4 @@ def parse(source: bytes, dialect: str) -> Node:
 
 
 def _shfmt(source: bytes, dialect: str) -> subprocess.CompletedProcess[bytes]:
-    return tools.run([tools.find_tool("shfmt"), "--to-json", "-ln", dialect], stdin=source)
+    return tools.run([tools.find_tool("shfmt"), "--to-json", "-ln", dialect], seconds=SECONDS, stdin=source)

@@ -14,6 +14,7 @@ read and set. What stands in a comment, a string or a function that nobody calls
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -329,6 +330,14 @@ class Program:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
 
+    @functools.cached_property
+    def _uses_by_name(self) -> dict[str, list[Use]]:
+        """For the checks, which begin when all uses are noted."""
+        found: dict[str, list[Use]] = {}
+        for use in self.uses:
+            found.setdefault(use.name, []).append(use)
+        return found
+
     def uses_of(self, name: str) -> list[Use]:
         """Every place that reads a variable."""
-        return [use for use in self.uses if use.name == name]
+        return self._uses_by_name.get(name, [])

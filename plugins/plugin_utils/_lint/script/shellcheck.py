@@ -83,6 +83,25 @@ _MILD_BASHISMS = frozenset({3028, 3037, 3043, 3045})
 #: Files for one process: few enough that both cores have work, enough that starting costs nothing.
 BATCH = 24
 
+#: Of processor time: for a file, and for several that are not large.
+SECONDS = 3
+SECONDS_OF_A_BATCH = 30
+
+_LARGE = 32 * 1024
+_LONG_LINE = 2000
+
+
+def batches(texts: t.Iterable[bytes]) -> list[list[int]]:
+    """The positions of texts that one process checks together: none waits for one that is large or has a very long line."""
+    together: list[int] = []
+    alone: list[list[int]] = []
+    for position, text in enumerate(texts):
+        if len(text) > _LARGE or max(map(len, text.split(b"\n"))) > _LONG_LINE:
+            alone.append([position])
+        else:
+            together.append(position)
+    return [*(together[start : start + BATCH] for start in range(0, len(together), BATCH)), *alone]
+
 
 def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
     """The hits of each (interpreter, text), in the order given, from one ShellCheck process per interpreter."""
@@ -132,7 +151,9 @@ def _probe(folder: str, shell: str) -> None:
 
 def _run(shell: str, files: list[str]) -> list[dict[str, t.Any]]:
     done = tools.run(
-        [tools.find_tool("shellcheck"), "--norc", "--format=json1", f"--shell={shell}", *files], timeout=120
+        [tools.find_tool("shellcheck"), "--norc", "--format=json1", f"--shell={shell}", *files],
+        seconds=SECONDS if len(files) == 1 else SECONDS_OF_A_BATCH,
+        timeout=120,
     )
     try:
         comments: list[dict[str, t.Any]] = json.loads(done.stdout)["comments"]

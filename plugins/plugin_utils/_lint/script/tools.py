@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import typing as t
@@ -41,17 +42,30 @@ def tool_version(name: str) -> str:
     return f"{path}:{status.st_size}:{status.st_mtime_ns}"
 
 
-class TooLongError(LintError):
-    """A program did not come to an end: a matter of what it was given, not of the program."""
+class TooMuchError(LintError):
+    """The script asks too much of the linter or of one of its programs. Both work on other scripts."""
+
+
+#: Gives a program, and nothing else, seconds of processor time. Those do not depend on what else the machine does.
+_LIMITED = ("/bin/sh", "-c", 'ulimit -t "$0" && exec "$@"')
 
 
 def run(
-    arguments: list[str], *, stdin: bytes = b"", timeout: float = 60, env: t.Mapping[str, str] | None = None
+    arguments: list[str],
+    *,
+    seconds: int,
+    stdin: bytes = b"",
+    timeout: float = 60,
+    env: t.Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program without a shell; a program that hangs or cannot start is a LintError."""
+    """Run a program with a limit of processor time. One that reaches it, hangs or cannot start is a LintError.
+
+    timeout ends a program that waits for something; on a busy machine a program that works may take long.
+    """
+    name = os.path.basename(arguments[0])
     try:
-        return subprocess.run(
-            arguments,
+        done = subprocess.run(
+            [*_LIMITED, str(seconds), *arguments],
             input=stdin,
             capture_output=True,
             timeout=timeout,
@@ -60,6 +74,10 @@ def run(
             cwd="/",
         )
     except subprocess.TimeoutExpired as exc:
-        raise TooLongError(f"{os.path.basename(arguments[0])} did not end within {timeout:.0f} seconds") from exc
+        raise TooMuchError(f"{name} did not end within {timeout:.0f} seconds") from exc
     except OSError as exc:
         raise LintError(f"The script linter could not run {arguments[0]}: {exc}") from exc
+    # At the limit the kernel sends one or the other; a machine without memory sends the second, too.
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise TooMuchError(f"{name} needs more than {seconds} seconds of a processor, or too much memory")
+    return done

@@ -18,6 +18,7 @@ from .guards import Guards
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
+from .tools import TooMuchError
 from .values import Values
 
 #: The kinds of nodes are CamelCase; the methods that walk them are not.
@@ -59,12 +60,16 @@ class Walker:
     """Walks the tree once and fills the program."""
 
     MAX_DEPTH = 4
+    #: What a script may hold: commands, assignments and uses of variables; and texts that a shell of their own reads.
+    MAX_EVENTS = 20_000
+    MAX_TEXTS = 100
 
     def __init__(self, program: Program, options: t.Sequence[str], *, posix: bool) -> None:
         self.program = program
         self.posix = posix
         self.sequence = 0
         self.pipelines = 0
+        self.texts = 0
         self.errexit = self.nounset = self.pipefail = False
         self.depth = 0
         #: Functions that are reached and not walked yet, and those that are done.
@@ -133,6 +138,8 @@ class Walker:
 
     def tick(self) -> int:
         self.sequence += 1
+        if self.sequence > self.MAX_EVENTS:
+            raise TooMuchError(f"it has more than {self.MAX_EVENTS} commands and uses of variables")
         return self.sequence
 
     def _current(self, context: Context) -> Context:
@@ -708,6 +715,9 @@ class Walker:
         """Walk a text that a shell started here reads."""
         if self.depth >= self.MAX_DEPTH or not source.strip():
             return
+        self.texts += 1
+        if self.texts > self.MAX_TEXTS:
+            raise TooMuchError(f"more than {self.MAX_TEXTS} texts in it are read by a shell of their own")
         dialect = DIALECTS.get(shell, "bash")
         try:
             tree = parse(source, "bash" if dialect == "posix" else dialect)

@@ -153,7 +153,7 @@ def _near(subject: Subject, name: str) -> str:
 def _too_early(subject: Subject, use: Use) -> Hit | None:
     """A variable that is read before the script sets it for the first time."""
     values = subject.program.assignments[use.name]
-    first = min(values, key=lambda value: value.sequence)
+    first = values[0]
     if use.sequence > first.sequence or use.line == first.line or use.name in subject.where.variables:
         return None
     if use.context.loops or any(c.function or c.in_text for c in (use.context, *(value.context for value in values))):

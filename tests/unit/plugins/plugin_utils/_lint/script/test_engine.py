@@ -15,7 +15,13 @@ import pytest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding, LintError, at_or_above
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import cache, engine, tools
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import (
+    cache,
+    engine,
+    shellcheck,
+    tools,
+    walker,
+)
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 
 BAD = b"#!/bin/bash\nsqueue -h >/dev/null\nexit 0\n"
@@ -288,6 +294,112 @@ def test_a_mistake_of_the_linter_is_a_warning(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(engine, "_CHECKS", (fail,))
     (found,) = (finding for finding in lint(script()) if finding.severity == "warning")
     assert "the linter itself failed on this script (KeyError: 'Cmd')" in found.message
+
+
+# ----------------------------------------------------------------------------------------------- too much to ask
+
+
+def left_out(content: bytes) -> list[str]:
+    """The warnings about what was not analysed; the other findings are notes."""
+    found = [finding for finding in lint(script(content)) if finding.severity != "info"]
+    assert {(finding.rule, finding.severity) for finding in found} <= {("unknown-language", "warning")}
+    return [finding.message for finding in found]
+
+
+def test_a_program_gets_so_much_processor_time() -> None:
+    assert tools.run(["/bin/sh", "-c", "ulimit -t"], seconds=7).stdout == b"7\n"
+
+
+@pytest.mark.parametrize("signal", ["XCPU", "KILL"])
+def test_a_program_at_its_limit_is_a_matter_of_the_script(signal: str) -> None:
+    with pytest.raises(tools.TooMuchError, match="sh needs more than 7 seconds of a processor"):
+        tools.run(["/bin/sh", "-c", f"kill -{signal} $$"], seconds=7)
+
+
+def test_arguments_and_codes_pass_the_limit_as_they_are() -> None:
+    done = tools.run(["/bin/sh", "-c", 'printf "%s|" "$@"; cat; exit 3', "x", "a b", "$c", ""], seconds=7, stdin=b"in")
+    assert (done.stdout, done.returncode) == (b"a b|$c||in", 3)
+
+
+@pytest.mark.parametrize(("name", "said"), [("shfmt", "not analysed: shfmt"), ("shellcheck", "ShellCheck did not")])
+def test_a_script_on_which_a_program_reaches_its_limit_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, name: str, said: str
+) -> None:
+    """A stand-in: the real ones would need their seconds, of a machine that has other work."""
+    real = tools.find_tool(name)
+    # It reaches its limit on the script only, not on what tells whether the program works at all.
+    text = f'#!/bin/sh\ncase "$*" in *probe.sh) exec {real} "$@" ;; esac\nkill -XCPU $$\n'
+    (tmp_path / name).write_text(text)
+    (tmp_path / name).chmod(0o755)
+    find = tools.find_tool
+    monkeypatch.setattr(tools, "find_tool", lambda wanted: str(tmp_path / name) if wanted == name else find(wanted))
+    (message,) = left_out(b"#!/bin/bash\nlogger start\nexit 0\n")
+    assert said in message
+    assert "needs more than" in message
+
+
+def test_a_large_file_and_one_with_a_long_line_hold_up_no_other() -> None:
+    small, long, large = b"true\n", b"true;" * 500 + b"\n", b"true\n" * 8000
+    texts = [small] * 30 + [long] + [small] * 30 + [large]
+    found = shellcheck.batches(texts)
+    assert sorted(position for batch in found for position in batch) == list(range(len(texts)))
+    assert [batch for batch in found if {30, 61} & set(batch)] == [[30], [61]]
+    assert [len(batch) for batch in found] == [24, 24, 12, 1, 1]
+
+
+def test_a_file_alone_gets_less_processor_time_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    real = tools.run
+    monkeypatch.setattr(tools, "run", lambda *a, **more: (limits.append(more["seconds"]), real(*a, **more))[1])
+    shellcheck.check([("bash", b"true\n")])
+    shellcheck.check([("bash", b"true\n")] * 2)
+    assert limits == [shellcheck.SECONDS, shellcheck.SECONDS_OF_A_BATCH]
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        (b"logger a\n", 60),
+        (b"x=$y\n", 60),
+        (b": $(true)\n", 60),
+        (b"case $x in a) true ;; esac\n", 60),
+        (b"f() { true; }; f\n", 60),
+    ],
+)
+def test_a_script_with_too_many_commands_is_left_out(monkeypatch: pytest.MonkeyPatch, line: bytes, count: int) -> None:
+    monkeypatch.setattr(walker.Walker, "MAX_EVENTS", 50)
+    (message,) = left_out(b"#!/bin/bash\n" + line * count)
+    assert "it has more than 50 commands and uses of variables" in message
+    assert left_out(b"#!/bin/bash\nPATH=/bin\nlogger a\n") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"#!/bin/bash\nPATH=/bin\n" + b"".join(b"sh -c 'logger %d'\n" % number for number in range(5)),
+        b"#!/bin/bash\nPATH=/bin\n" + b"eval 'logger a'\n" * 5 + b"exit 0\n",
+        b"#!/bin/bash\nPATH=/bin\n" + b"bash <<E\nlogger a\nE\n" * 5 + b"exit 0\n",
+        b"#!/usr/bin/python3\nimport os\n" + b"os.system('logger a')\n" * 5,
+    ],
+)
+def test_a_script_that_starts_too_many_shells_is_left_out(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    monkeypatch.setattr(walker.Walker, "MAX_TEXTS", 4)
+    assert any(message.startswith("the script was not analysed: ") for message in left_out(text))
+    monkeypatch.setattr(walker.Walker, "MAX_TEXTS", 5)
+    assert not any(message.startswith("the script was not analysed: ") for message in left_out(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"#!/usr/bin/python3\nx = " + b"1 + " * 20000 + b"1\n",
+        b"#!/usr/bin/python3\nx" + b".a()" * 20000 + b"\n",
+        b"#!/bin/bash\nPATH=/bin\n" + b"if true; then\n" * 400 + b":\n" + b"fi\n" * 400,
+    ],
+)
+def test_a_script_that_is_nested_too_deeply_is_left_out(text: bytes) -> None:
+    """It may be a right one, so it is no syntax error."""
+    assert left_out(text) == ["the script was not analysed: it is nested too deeply"]
 
 
 @pytest.mark.parametrize("program", ["tclsh", "expect", "R", "awk", "made-up"])
