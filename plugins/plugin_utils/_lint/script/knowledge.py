@@ -151,6 +151,50 @@ SECRET_OPTIONS: dict[str, SecretOption] = {
 READS_SECRET = word_set("chpasswd kinit passwd cryptsetup")
 
 
+# ------------------------------------------------------------------------------------------------------------- outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where a command writes to, apart from its output. The source is its manual page."""
+
+    #: The operands that it writes to, if it has as many as O(least).
+    operands: t.Literal["none", "all", "first", "last"] = "none"
+    least: int = 1
+    #: The options whose value it writes to, and those whose value is the directory for it.
+    options: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
+    #: Only with a first argument like this: a regular expression.
+    only: str = ""
+
+
+def _outputs(names: str, *, options: str = "", directories: str = "", **rest: t.Any) -> dict[str, Output]:
+    return dict.fromkeys(names.split(), Output(options=word_set(options), directories=word_set(directories), **rest))
+
+
+OUTPUTS: t.Sequence[t.Mapping[str, Output]] = (
+    {
+        **_outputs("touch tee truncate", operands="all"),
+        **_outputs("cp mv install rsync scp", operands="last", least=2),
+        **_outputs("flock sqlite3 zip", operands="first"),
+        **_outputs("dd", options="of="),
+        **_outputs("curl", options="-o --output -D --dump-header -c --cookie-jar --trace"),
+        **_outputs("wget", options="-O --output-document -o --output-file", directories="-P --directory-prefix"),
+        **_outputs("tar", options="-f --file", only=r"-?\w*[cru]|--(create|append|update)"),
+        **_outputs("sort strace ltrace perf gcc cc", options="-o --output"),
+        **_outputs("nvidia-smi", options="-f --filename"),
+        **_outputs("ssh-keygen", options="-f"),
+        **_outputs("openssl", options="-out -keyout"),
+        **_outputs("unzip", directories="-d"),
+        **_outputs("git", operands="last", least=3, only="clone"),
+    },
+    _outputs("tar", directories="-C --directory", only=r"-?\w*x|--(extract|get)"),
+)
+
+#: Options that say it themselves, whatever the command is.
+OUTPUT_OPTIONS = word_set("--output --output-file --outfile --out --log-file --logfile")
+
+
 # ------------------------------------------------------------------------------------------------------------ failures
 # Source of this part: POSIX XCU (EXIT STATUS of each utility) and the manual pages of the others.
 

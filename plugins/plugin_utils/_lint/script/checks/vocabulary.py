@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
+from ..knowledge import OUTPUT_OPTIONS, OUTPUTS, Output
 from ..model import word_set
 from ..program import Call, Piece, Point, Program, Word
 from ..subject import Subject
@@ -93,6 +95,54 @@ def fed_by(program: Program, at: Point) -> list[Call]:
         for call in program.calls
         if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < at.sequence
     ]
+
+
+#: Options whose value is no operand.
+_VALUED = word_set("-m --mode -o --owner -g --group -S --suffix -t --types -s --size --reference -w --timeout --wait")
+
+
+_CHOSEN = {"none": slice(0), "all": slice(None), "first": slice(1), "last": slice(-1, None)}
+
+
+def operands(call: Call) -> list[Word]:
+    """The arguments that are neither options nor their values."""
+    found: list[Word] = []
+    previous = ""
+    for word in call.arguments:
+        text = word.shown
+        if not text.startswith("-") and previous not in _VALUED:
+            found.append(word)
+        previous = text
+    return found
+
+
+def written(call: Call) -> t.Iterator[Word]:
+    """The files that a command writes to, apart from redirections; V(/...) stands for a file in a directory."""
+    known = [entry for table in OUTPUTS if (entry := table.get(call.name)) is not None]
+    first = call.texts[0] if call.texts else ""
+    for output in known or [Output(options=OUTPUT_OPTIONS)]:
+        if output.only and not re.match(output.only, first):
+            continue
+        named_there = operands(call)
+        if len(named_there) >= output.least:
+            yield from named_there[_CHOSEN[output.operands]]
+        yield from call.values_of(*output.options)
+        for word in call.values_of(*output.directories):
+            yield Word((*word.pieces, Piece("text", "/...")), word.line, word.column)
+
+
+def placed(subject: Subject, word: Word, at: Point) -> Word:
+    """A relative path with the directory that the script went to before."""
+    first = word.pieces[0] if word.pieces else None
+    if first is None or first.kind != "text" or first.text.startswith(("/", "~", "&")):
+        return word
+    if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
+        return word
+    for call in reversed(subject.program.named("cd", "pushd")):
+        if call.context.function == at.context.function and call.sequence < at.sequence and call.arguments:
+            target = call.arguments[-1]
+            return dataclasses.replace(word, pieces=(*target.pieces, Piece("text", "/"), *word.pieces))
+    return word
 
 
 def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:
