@@ -62,6 +62,7 @@ RULES: dict[str, tuple[str, ...]] = {
         "kill-unscoped",
         "node-wide-action",
         "unanchored-match",
+        "unquoted-user-text",
         "unsafe-delete",
         "user-controlled-path",
         "variable-not-set",
@@ -120,6 +121,8 @@ class Counts:
 
 def neutral(text: bytes, kind: str) -> bytes:
     """A template with its instructions blanked and its values replaced by a word; lines stay where they are."""
+    # In front of a slash stands a directory, with its whole path.
+    text = re.sub(rb"(?:(?<=^)|(?<=[\s\"'=(]))(\{\{[^{}\n]*\}\}|<%=[^\n%]*%>)(?=/)", rb"/\1", text, flags=re.MULTILINE)
     if kind in ("jinja", "go"):
         # {{ ansible_managed | comment }} and the like: a line of its own is a comment or a block of text.
         text = re.sub(rb"^[ \t]*\{\{[^\n]*\}\}[ \t]*$", b"# value", text, flags=re.MULTILINE)

@@ -102,7 +102,7 @@ def _looks_closer(subject: Subject, origin: Origin) -> bool:
     start, end = origin.node["End"]["Offset"], origin.exit["Pos"]["Offset"]
     between = subject.program.source[start:end].decode("utf-8", "replace")
     compared = (
-        rf"\b{name}\b\}}?\"?\s*(-\w\w|[!=<>]=?)\s*\"?[1-9]|\bcase\b[^\n]*\b{name}\b|\b{name}=(?!\"?\$(\?|{{\?}}))"
+        rf"\b{name}\b\}}?\"?\s*(-\w\w|[!=<>]=?)\s*[\"']?[1-9]|\bcase\b[^\n]*\b{name}\b|\b{name}=(?!\"?\$(\?|{{\?}}))"
     )
     return re.search(compared, between) is not None
 
@@ -250,6 +250,9 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
         if what and _reads_status(step.node):
             message = f"$? is the status of {what}, not of the command"
             yield Hit("exit-code-masked", *position(step.node), message)
+        elif step.before is not None and _reads_status(step.node) and _ended_there(subject, step.before):
+            message = "under set -e the script has ended before this line when the command fails"
+            yield Hit("exit-code-masked", *position(step.node), message)
         for clause in _conditions(step.node):
             last = (clause.get("Cond") or [{}])[-1]
             pipe = last.get("Cmd") or {}
@@ -270,6 +273,23 @@ def _conditions(node: Node) -> t.Iterator[Node]:
     while clause and (clause.get("Type") == "IfClause" or clause.get("Cond")):
         yield clause
         clause = clause.get("Else")
+
+
+def _ended_there(subject: Subject, node: Node) -> bool:
+    """Whether set -e ends the script at a statement that fails."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") != "CallExpr" or node.get("Negated") or node.get("Background"):
+        return False
+    if command.get("Args"):
+        call = _call_at(subject, node)
+        return call is not None and call.context.errexit and not call.context.tested and first_word(node) != "set"
+    values = [
+        a for found in subject.program.assignments.values() for a in found if (a.line, a.column) == position(node)
+    ]
+    return any(
+        a.context.errexit and not a.context.tested and a.value is not None and any(p.commands for p in a.value.pieces)
+        for a in values
+    )
 
 
 _NEVER_FAIL = word_set(": true echo printf logger date sleep set shift export unset")
@@ -375,11 +395,11 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
     careless = [
         call
         for call in program.calls
-        if call.context.function is None
-        and not call.context.tested
+        if not call.context.tested
         and not call.context.errexit
         and not call.context.substituted
         and not call.via
+        and call.name not in program.functions
         and call.name not in ROBUST - word_set("cp mv ln mkdir chmod chown install tar gzip gunzip sysctl ldconfig")
         and not answers(call)
     ]
