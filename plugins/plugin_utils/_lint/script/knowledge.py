@@ -318,6 +318,8 @@ class Wait:
     operand: str = ""
     #: Only with exactly so many operands.
     operands: int | None = None
+    #: Only with more operands than these; the value of an option counts as one.
+    more_than: int = 0
     #: The limit may also stand in a variable of this name.
     variable: str = ""
     severity: Severity | None = None
@@ -550,6 +552,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
             says="waits for a server that may be away",
             fix="put timeout 30 in front",
             options="-t",
+            more_than=1,  # mount -t nfs lists what is mounted
             operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
             source="nfs(5), retry: 2 minutes, and hard",
         ),

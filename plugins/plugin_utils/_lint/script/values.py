@@ -390,7 +390,10 @@ class Values:
                 continue
             if assignment is None:
                 default = operand.pieces if operand is not None and piece.operator in ("-", "=") else ()
-                if self._outside_may_be_empty(piece, at, by_hand) and all(empty(p, at) for p in default):
+                asked = any(
+                    use.operator == "+" and use.sequence < at.sequence for use in self.program.uses_of(piece.text)
+                )
+                if not asked and self._outside_may_be_empty(piece, at, by_hand) and all(empty(p, at) for p in default):
                     return True
             elif assignment.sequence not in _seen and self._may_assign_nothing(assignment, piece, empty):
                 return True

@@ -170,6 +170,9 @@ def _narrows(source: Call) -> bool:
         # -eopid: what is shown, not what is selected.
         words = tuple(word for word in source.words if not re.match(r"-[A-Za-z]*o[a-z]", word.shown))
         return dataclasses.replace(source, words=words).has_option(*PS_NARROWS)
+    if source.name in ("awk", "gawk", "mawk"):
+        # awk -v pgid=$pgid: the script knows which processes it means.
+        return any(re.match(r"(p?pid|pgid|pgrp|sid|sess)=\$", text) for text in source.texts)
     return source.name in ("pgrep", "pkill") and source.has_option(*PKILL_NARROWS)
 
 

@@ -22,6 +22,8 @@ _NVIDIA_CHANGES = (
     r" (-r|--gpu-reset|-e|--ecc-config|-c|--compute-mode|-pl|--power-limit|-mig|--multi-instance-gpu|-l[gm]c|--lock-\w+-clocks|"
     r"-r[gm]c|--reset-\w+-clocks|-r?ac|--(reset-)?applications-clocks|-gom|--gom)[ =]"
 )
+#: Behind an option with its value: it may say which GPU.
+_OPERAND = r" -\S+ [^-\s]\S* \$[{(]\S+ "
 _AMD_CHANGES = r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) "
 
 
@@ -58,7 +60,7 @@ _ACTIONS = (
         word_set("apptainer singularity"), r" instance stop .*(-\w*a\w*|--all) ", "stops every instance of the user"
     ),
     _Action(word_set("umount"), r" (-\w*[aA]\w*|--all(-targets)?) ", "unmounts file systems that other jobs use"),
-    _Action(word_set("nvidia-smi"), _NVIDIA_CHANGES, "changes every GPU of the node", r" (-i|--id)[ =]"),
+    _Action(word_set("nvidia-smi"), _NVIDIA_CHANGES, "changes every GPU of the node", r" (-i|--id)[ =]|" + _OPERAND),
     _Action(
         word_set("rocm-smi amd-smi"), _AMD_CHANGES, "changes every GPU of the node", r" (-d|--device|-g|--gpu)[ =]"
     ),
@@ -208,7 +210,9 @@ def _meets_each_device(subject: Subject, call: Call, text: str) -> bool:
     changes = next(action.pattern for action in _ACTIONS if call.name in action.commands)
     if not re.search(changes, text) or _is_the_job_s(subject, call):
         return False
-    fixed = re.search(r" (?:-i|--id|-d|--device|-g|--gpu|-c|--cpu)[ =](\S+)", text)
+    # nvidia-smi -c is a mode.
+    selects = "-c|--cpu" if call.name == "cpupower" else "-i|--id|-d|--device|-g|--gpu"
+    fixed = re.search(rf" (?:{selects})[ =](\S+)", text)
     if fixed is not None and re.fullmatch(r"[0-9a-fA-F:.,-]+|all", fixed[1]):
         return True
     return bool(re.search(r"\b(seq|nvidia-smi|rocm-smi|amd-smi|lspci|nproc)\b", behind(subject, call.arguments, call)))

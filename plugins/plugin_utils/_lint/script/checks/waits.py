@@ -80,6 +80,7 @@ def _goes_unbounded(subject: Subject, call: Call, wait: Wait) -> bool:
         and (not wait.options or call.has_option(*wait.options.split()))
         and (not wait.operand or any(re.search(wait.operand, text) for text in operands))
         and (wait.operands is None or len(operands) == wait.operands)
+        and (not wait.more_than or len(operands) > wait.more_than)
     )
 
 
