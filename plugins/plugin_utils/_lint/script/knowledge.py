@@ -115,6 +115,18 @@ INSTALLERS: dict[str, frozenset[str]] = {
 }
 
 
+#: Options with a program for an interpreter, a shell of another user, or a database. Source: their manual pages.
+PROGRAM_OPTIONS: dict[str, str] = {
+    **dict.fromkeys(
+        ("sh", "bash", "dash", "ksh", "zsh", "su", "runuser", "python", "python2", "python3", "psql"), "-c"
+    ),
+    **dict.fromkeys(("perl", "ruby", "mysql", "mariadb"), "-e"),
+}
+
+#: Their operands from this one on are a program; options with a value come before them.
+PROGRAM_OPERANDS: dict[str, int] = {"ssh": 1, "sqlite3": 1}
+
+
 # ------------------------------------------------------------------------------------------------------------- secrets
 
 
