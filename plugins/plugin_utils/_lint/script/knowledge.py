@@ -69,8 +69,8 @@ ONE_WORD = word_set(
 MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23")
 
 #: Commands that list processes: by a look at all of them, or at those that use something.
-LISTS_PROCESSES = word_set("ps pgrep pidof")
-LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi")
+LISTS_PROCESSES = word_set("ps top pgrep pidof")
+LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi ss netstat ipcs")
 
 #: Options that select by a relation to a process, not by name. Source: pgrep(1), ps(1).
 PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")

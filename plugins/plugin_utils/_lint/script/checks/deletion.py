@@ -16,7 +16,7 @@ from ...core.model import Hit, Severity, hit_at
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import is_job_id, named
+from .vocabulary import WIPED, is_job_id, named
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -43,6 +43,8 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                 if hit is not None:
                     yield hit
                     break
+        elif call.name == "rm" and "find" not in call.via:
+            yield from _files(subject, call)
         elif call.name == "find":
             texts = call.texts
             if "-delete" in texts or (
@@ -52,6 +54,30 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                 yield from _find(subject, call)
 
 
+def _files(subject: Subject, call: Call) -> t.Iterator[Hit]:
+    """rm without -r: what a find lists, and patterns."""
+    operands = [word for word in call.arguments if not word.shown.startswith("-")]
+    hit = _from_find(subject, call, operands)
+    patterns = [word for word in operands if any(piece.kind == "glob" for piece in word.pieces)]
+    # All of a place of everybody: node-wide-action says it.
+    narrower = [w for w in patterns if not any(WIPED.search(text) for text in subject.values.texts(w, call))]
+    hits = [hit, *(_unsafe(subject, call, word, call.name) for word in narrower)]
+    yield from [hit for hit in hits if hit is not None][:1]
+
+
+def _also_others(subject: Subject, find: Call) -> str | None:
+    """A -name of find with the job's number, which also meets longer numbers."""
+    for test, word in itertools.pairwise(find.arguments):
+        if test.shown not in ("-name", "-iname", "-path", "-wholename") or not subject.where.is_job:
+            continue
+        pieces = [Piece("text", ""), *word.pieces, Piece("text", "")]
+        for before, piece, after in zip(pieces, pieces[1:], pieces[2:], strict=False):
+            open_ended = before.text.endswith("*") or after.text.startswith("*")
+            if piece.kind == "variable" and open_ended and is_job_id(subject, piece, find):
+                return word.shown
+    return None
+
+
 def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
     starts = []
     for word in call.arguments:
@@ -59,6 +85,12 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
             break
         starts.append(word)
     texts = call.texts
+    loose = _also_others(subject, call)
+    if loose is not None:
+        yield hit_at(
+            "unsafe-delete", call, f"find: {loose} also matches jobs whose number contains this one's", "error"
+        )
+        return
     limited = any(
         text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty")
         for text in texts
@@ -115,6 +147,10 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.named("find"):
         feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
+        loose = _also_others(subject, other) if feeds else None
+        if loose is not None:
+            message = f"find: {loose} also matches jobs whose number contains this one's"
+            return hit_at("unsafe-delete", call, message, "error")
         if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
             return hit_at("unsafe-delete", call, _of_all_jobs(other))
     return None

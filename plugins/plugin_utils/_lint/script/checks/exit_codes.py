@@ -423,8 +423,11 @@ def _reads_status(node: Node) -> bool:
         return _mentions_status((command.get("Cond") or [{}])[0])
     if kind in ("TestClause", "ArithmCmd") or first_word(node) in ("[", "test"):
         return _mentions_status(command)
-    given = command.get("Assigns") if kind == "CallExpr" and not command.get("Args") else None
-    given = command.get("Args") if kind == "DeclClause" else given
+    given: list[Node] = []
+    if kind == "DeclClause":
+        given = command.get("Args") or []
+    elif kind == "CallExpr" and not command.get("Args"):
+        given = command.get("Assigns") or []
     return bool(given) and variable(given[0].get("Value")) == "?"
 
 

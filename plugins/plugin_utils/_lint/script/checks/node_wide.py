@@ -16,7 +16,7 @@ from ...core.model import Hit, Severity, hit_at
 from ..model import word_set
 from ..program import Call, Point, Word
 from ..subject import Subject
-from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, origins
+from .vocabulary import JOB, OWNER, WIPED, asked_before, behind, fed_by, origins
 
 _NVIDIA_CHANGES = (
     r" (-r|--gpu-reset|-e|--ecc-config|-c|--compute-mode|-pl|--power-limit|-mig|--multi-instance-gpu|-l[gm]c|--lock-\w+-clocks|"
@@ -118,8 +118,6 @@ _FILES = (
     (r"/sys/power/|/sys/class/drm/|/sys/bus/pci/", "changes a device for every job", None),
 )
 
-_SHARED = re.compile(r"/(tmp|var/tmp|dev/shm)/+(\*|\.\*|\.\[!?\.\]\*|\{.*\})$")
-
 #: Variables by which a script finds out whether the job has the node for itself.
 _EXCLUSIVE = word_set("SLURM_JOB_EXCLUSIVE SLURM_JOB_OVERSUBSCRIBE SLURM_JOB_CPUS_PER_NODE SLURM_JOB_PARTITION")
 _CONDITION = re.compile(r"\b(case|if|elif|while|until|test)\b|\[|\(\(")
@@ -180,7 +178,7 @@ def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity
         if fixed and not _mounted_here(subject, fixed, call):
             return "unmounts what other jobs use", None
     if call.name == "rm" and not call.has_option("-r", "-R", "--recursive"):
-        shared = next((word for word in words if _SHARED.search(word)), None)
+        shared = next((word for word in words if WIPED.search(word)), None)
         if shared is not None:
             return "removes the files of every job", None
     return None

@@ -50,6 +50,10 @@ JOB = re.compile(
 )
 
 
+#: Everything in a place of everybody.
+WIPED = re.compile(r"/(tmp|var/tmp|dev/shm)/+(\*|\.\*|\.\[!?\.\]\*|\{.*\})$")
+
+
 def origins(subject: Subject, word: Word, at: Point) -> t.Iterator[Piece]:
     """Every piece that a word is made of: its own, those of what was assigned to its variables, of what its commands were given."""
     rest: list[tuple[Word, Point]] = [(word, at)]
