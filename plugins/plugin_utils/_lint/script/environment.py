@@ -182,9 +182,9 @@ class Surroundings:
         return "controller" if self.hook.host == "controller" else "node"
 
     @property
-    def is_job(self) -> bool:
-        """Whether a job is the occasion."""
-        return not self.hook.is_init
+    def is_init(self) -> bool:
+        """Whether the host only starts: no job runs on it, and systemd gives the environment."""
+        return self.hook.is_init
 
     @property
     def is_privileged(self) -> bool:
@@ -193,7 +193,7 @@ class Surroundings:
 
     def absent(self, name: str, version: str | None) -> bool:
         """Whether a name is one of Slurm's (or a session's) that this hook does not have."""
-        if not self.is_job or (name in self.variables and self.variables[name].known_to(version)):
+        if self.is_init or (name in self.variables and self.variables[name].known_to(version)):
             return False
         if name.startswith(("SLURM_", "SLURMD_")):
             return True

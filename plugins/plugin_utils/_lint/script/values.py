@@ -452,7 +452,7 @@ class Values:
             return variable.optional
         if self.where.absent(name, self.version):
             return True
-        if not self.where.is_job and name in SESSION_VARIABLES:
+        if self.where.is_init and name in SESSION_VARIABLES:
             return False
         return not self.program.sets_unknown
 

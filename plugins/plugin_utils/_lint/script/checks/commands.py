@@ -22,7 +22,7 @@ _LOCAL_VERBS = frozenset({"hostname", "hostnames", "hostlist", "hostlistsorted"}
 
 def slurm_command(subject: Subject) -> t.Iterator[Hit]:
     """slurm-command: every Slurm command that runs in a job hook."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         if call.name not in SLURM_COMMANDS:
@@ -50,7 +50,7 @@ def _label(call: Call) -> str:
 
 def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     """command-search-path: the commands of no base system that are called by their bare names, or else the first of any."""
-    if not subject.where.is_job or subject.where.group == "task" or subject.program.is_library:
+    if subject.where.is_init or subject.where.group == "task" or subject.program.is_library:
         return
     if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
         return
@@ -100,7 +100,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
 
 def package_install(subject: Subject) -> t.Iterator[Hit]:
     """package-install: a package manager that installs or updates."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         texts = call.texts

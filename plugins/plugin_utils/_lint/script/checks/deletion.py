@@ -68,7 +68,7 @@ def _files(subject: Subject, call: Call) -> t.Iterator[Hit]:
 def _also_others(subject: Subject, find: Call) -> str | None:
     """A -name of find with the job's number, which also meets longer numbers."""
     for test, word in itertools.pairwise(find.arguments):
-        if test.shown not in ("-name", "-iname", "-path", "-wholename") or not subject.where.is_job:
+        if test.shown not in ("-name", "-iname", "-path", "-wholename") or subject.where.is_init:
             continue
         pieces = [Piece("text", ""), *word.pieces, Piece("text", "")]
         for before, piece, after in zip(pieces, pieces[1:], pieces[2:], strict=False):
@@ -100,7 +100,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
     )
     for word in starts:
         shared = next(filter(_is_shared, subject.values.texts(word, call)), None)
-        if shared is not None and subject.where.is_job and not narrowed:
+        if shared is not None and not subject.where.is_init and not narrowed:
             message = f"find deletes everything below {shared}, whichever job it belongs to"
             yield hit_at("unsafe-delete", call, message, "error")
             return
@@ -109,7 +109,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
             yield hit
             return
     if (
-        subject.where.is_job
+        not subject.where.is_init
         and any(text in ("-user", "-uid") for text in texts)
         and not limited
         and not _asks_for_other_jobs(subject, call)
@@ -136,7 +136,7 @@ def _of_all_jobs(find: Call) -> str:
 
 def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
     """rm of what a find by user lists: by xargs, or in a while read loop."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return None
     numbers = set()
     if "xargs" in call.via and call.context.pipeline:
@@ -201,7 +201,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
                 piece.kind == "variable"
                 and following.kind == "glob"
                 and following.text.startswith("*")
-                and subject.where.is_job
+                and not subject.where.is_init
                 and is_job_id(subject, piece, call)
             ):
                 return hit_at(
@@ -211,7 +211,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
                     "error",
                 )
     is_pattern = any(piece.kind == "glob" for piece in resolved.pieces) and not _is_selected(subject, word, call)
-    shared = subject.where.is_job and is_pattern and not soft and _SHARED.match(resolved.literal or "")
+    shared = not subject.where.is_init and is_pattern and not soft and _SHARED.match(resolved.literal or "")
     if shared and not _asks_for_other_jobs(subject, call):
         return hit_at(
             "unsafe-delete", call, f"{action}: {resolved.shown} is shared, the pattern meets every job's files"
@@ -228,7 +228,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
         # The whole path is one variable: rm -r "" is an error message, no more.
         return None
     severity: Severity | None = None
-    if subject.where.is_job and any(
+    if not subject.where.is_init and any(
         subject.where.absent(piece.text, subject.slurm_version) and not subject.program.assignments.get(piece.text)
         for piece in unsure
     ):

@@ -22,7 +22,7 @@ from .vocabulary import OWNER, asked_before, behind, fed_by, is_other_user, orig
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
     """kill-user-processes and kill-unscoped: who dies beside the job?"""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         if call.name in ("pkill", "killall", "skill", "slay"):

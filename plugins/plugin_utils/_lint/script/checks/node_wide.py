@@ -125,7 +125,7 @@ _CONDITION = re.compile(r"\b(case|if|elif|while|until|test)\b|\[|\(\(")
 
 def node_wide_action(subject: Subject) -> t.Iterator[Hit]:
     """node-wide-action: containers, mounts, GPUs, CPUs, services and kernel settings of the whole node."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if subject.where.is_init or subject.where.group == "task":
         return
     for call in subject.program.calls:
         found = _done_to_all(subject, call)

@@ -71,7 +71,7 @@ _PASSES = word_set("dirname readlink realpath echo printf")
 
 def user_controlled_path(subject: Subject) -> t.Iterator[Hit]:
     """user-controlled-path: root writes to, gives away, deletes or runs what the job's owner can replace by a link."""
-    if not subject.where.is_job or not subject.where.is_privileged:
+    if subject.where.is_init or not subject.where.is_privileged:
         return
     gifts = list(_gifts(subject))
     worst: dict[str, Hit] = {}

@@ -37,7 +37,7 @@ _SHELL_OWN = word_set(
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     """variable-not-set: a name that the hook does not have, or has only sometimes and may not lack, or that nobody sets."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     seen: set[str] = set()
     for use in subject.program.uses:

@@ -22,7 +22,7 @@ _DRAIN_TEXT = re.compile(r"(?i)\s*(sudo\s+)?\S*scontrol\s+(-\S+\s+)*update\s.*\b
 
 def check_without_effect(subject: Subject) -> t.Iterator[Hit]:
     """check-without-effect: a fault is found, and the job starts (or the node stays in service) all the same."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if subject.where.is_init or subject.where.group == "task":
         return
     yield from _drained_and_started(subject)
     yield from _only_said(subject)

@@ -30,9 +30,9 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
         wait = _wait(subject, call)
         if wait is not None:
             # A host that starts can bear what is only long.
-            if subject.where.is_job or not (wait.in_jobs_only or wait.severity == "info"):
+            if not subject.where.is_init or not (wait.in_jobs_only or wait.severity == "info"):
                 yield hit_at("unbounded-wait", call, f"{call.name} {wait.says}; {wait.fix}", wait.severity)
-        elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
+        elif call.name == "sleep" and not subject.where.is_init and call.context.loops == ():
             length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
                 yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
