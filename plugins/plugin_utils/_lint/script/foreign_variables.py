@@ -59,7 +59,7 @@ def _wrong(read: Read, where: Surroundings, version: str | None) -> str:
         return ""
     if variable is None:
         return f"{where.name} does not set {name}{near(name, where, version)}{ends}"
-    return f"{name} is set only for some jobs{ends}" if variable.optional else ""
+    return f"{name} is set only for some {where.occasion}s{ends}" if variable.optional else ""
 
 
 #: What the shell that starts the script hands on.

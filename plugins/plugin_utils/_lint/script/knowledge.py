@@ -376,6 +376,12 @@ _GPU = Wait(
     severity="info",
     source="nvidia-smi(1); a GPU that is lost blocks the ioctl",
 )
+#: A Slurm command, where the rule slurm-command does not speak of it already.
+SLURM_WAIT = Wait(
+    says="waits while slurmctld is busy or away",
+    fix="put timeout 20 in front",
+    source="slurm.conf(5), MessageTimeout and SlurmctldTimeout: each server is tried in turn",
+)
 _PARALLEL = "the limit of a command that runs there is off by default"
 
 #: A command with the ways in which it waits; the first that fits is told.

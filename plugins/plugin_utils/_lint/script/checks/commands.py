@@ -12,12 +12,10 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, SLURM_COMMANDS, WELL_KNOWN
+from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, WELL_KNOWN
 from ..program import Call
 from ..subject import Subject
-
-#: scontrol's verbs that only fold or expand a list of names, without asking the controller.
-_LOCAL_VERBS = frozenset({"hostname", "hostnames", "hostlist", "hostlistsorted"})
+from .vocabulary import asks_slurm, only_expands, verbs
 
 
 def slurm_command(subject: Subject) -> t.Iterator[Hit]:
@@ -25,21 +23,22 @@ def slurm_command(subject: Subject) -> t.Iterator[Hit]:
     if subject.where.is_init:
         return
     for call in subject.program.calls:
-        if call.name not in SLURM_COMMANDS:
-            continue
-        texts = call.texts
-        if set(texts) & {"-V", "--version", "--help", "--usage"}:
-            continue
-        verb = [text for text in texts if not text.startswith("-")][:2]
-        if call.name == "scontrol" and len(verb) == 2 and verb[0].startswith("sh") and verb[1] in _LOCAL_VERBS:
+        if only_expands(call):
             yield hit_at(
                 "slurm-command",
                 call,
-                f"scontrol {' '.join(verb)} only expands names here; it does not ask the controller",
+                f"{call.name} {' '.join(verbs(call))} only expands names here; it does not ask the controller",
                 "info",
             )
-            continue
-        yield hit_at("slurm-command", call, f"{_label(call)} runs in {subject.where.name}")
+        elif asks_slurm(call) and not subject.where.is_health:
+            yield hit_at("slurm-command", call, f"{_label(call)} runs in {subject.where.name}")
+        elif asks_slurm(call) and verbs(call)[:1] != ["update"]:
+            yield hit_at(
+                "slurm-command",
+                call,
+                f"{_label(call)} runs in {subject.where.name}, so every node asks slurmctld at the same time",
+                fix="Look at the node itself, and ask slurmctld only when a check has failed.",
+            )
 
 
 def _label(call: Call) -> str:

@@ -26,7 +26,8 @@ from .failures import answers, finds_nothing, is_own_program, way_to_fail
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
     """accidental-exit-code: the last command, a status that is passed on, set -e, a lock that is busy."""
-    if subject.where.group == "init":
+    # Of a health check's exit code Slurm makes nothing.
+    if subject.where.is_init or subject.where.is_health:
         return
     found = [_last, _handed_on]
     if subject.where.name not in ("controller_epilog", "task_epilog"):
@@ -437,7 +438,7 @@ def _mentions_status(node: Node) -> bool:
 
 def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
     """init-without-errexit: commands that may fail, nobody looks, and the script goes on."""
-    if not subject.where.hook.is_init:
+    if not subject.where.is_init:
         return
     program = subject.program
     careless = [

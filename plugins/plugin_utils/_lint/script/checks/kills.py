@@ -145,7 +145,7 @@ def _group(subject: Subject, call: Call, given: t.Sequence[tuple[Word, Call]]) -
 def _by_name(subject: Subject, call: Call, what: str, sources: t.Sequence[Call]) -> t.Iterator[Hit]:
     """A kill that selects by a name or a pattern alone."""
     # Another user can end nothing but his own.
-    if is_other_user(call) or subject.where.group not in ("node", "controller"):
+    if is_other_user(call) or subject.where.group not in ("node", "health", "controller"):
         return
     if any(_narrows(source) for source in sources) or _signal(call) in MILD_SIGNALS:
         return

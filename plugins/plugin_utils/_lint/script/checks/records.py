@@ -149,7 +149,7 @@ def growing_file(subject: Subject) -> t.Iterator[Hit]:
         yield hit_at(
             "growing-file",
             target,
-            f"each job appends to {path}, and nothing here shortens it",
+            f"each {subject.where.occasion} appends to {path}, and nothing here shortens it",
             _severity(subject, appended, at),
         )
 

@@ -97,7 +97,9 @@ def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
         return None
     if use.context.nounset:
         return hit_at(
-            "variable-not-set", use, f"{name} is set only for some jobs, and set -u ends the script without it"
+            "variable-not-set",
+            use,
+            f"{name} is set only for some {where.occasion}s, and set -u ends the script without it",
         )
     if where.group == "task" and name.startswith("SLURM_") and "_PER_" in name:
         return hit_at("variable-not-set", use, f"{name} is set only when the job asked for it")

@@ -12,7 +12,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..knowledge import OUTPUT_OPTIONS, OUTPUTS, Output
+from ..knowledge import OUTPUT_OPTIONS, OUTPUTS, SLURM_COMMANDS, Output
 from ..model import word_set
 from ..program import Call, Piece, Point, Program, Word
 from ..subject import Subject
@@ -161,6 +161,28 @@ def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:
 def is_other_user(call: Call) -> bool:
     """Whether a command runs without root's rights, by sudo, su or runuser."""
     return call.context.user not in (None, "root", "0", "#0")
+
+
+#: scontrol's verbs that only fold or expand a list of names.
+_LOCAL_VERBS = word_set("hostname hostnames hostlist hostlistsorted")
+
+
+def verbs(call: Call) -> list[str]:
+    """The words that say what scontrol is to do."""
+    return [text for text in call.texts if not text.startswith("-")][:2]
+
+
+def only_expands(call: Call) -> bool:
+    """Whether scontrol only folds or expands a list of names, without asking the controller."""
+    found = verbs(call)
+    return call.name == "scontrol" and len(found) == 2 and found[0].startswith("sh") and found[1] in _LOCAL_VERBS
+
+
+def asks_slurm(call: Call) -> bool:
+    """Whether a command asks one of Slurm's daemons."""
+    if call.name not in SLURM_COMMANDS or only_expands(call):
+        return False
+    return not set(call.texts) & {"-V", "--version", "--help", "--usage"}
 
 
 def asked_before(subject: Subject, call: Call) -> bool:
