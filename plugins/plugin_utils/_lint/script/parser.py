@@ -45,9 +45,31 @@ def as_utf_8(source: bytes) -> bytes:
     return re.sub(r"[\udc80-\udcff]", ",", text).encode()
 
 
+#: declare -A and its kin, with the rest of the line.
+_DECLARES_MAPS = re.compile(rb"\b(?:declare|local|typeset|readonly)[ \t]+(?:-\w+[ \t]+)*-\w*A\w*[ \t]+([^\n#]*)")
+_NAME = re.compile(rb"(?<![\w/.$-])[A-Za-z_]\w*(?=[=\s;&|)]|$)")
+
+
+def _with_plain_keys(source: bytes) -> bytes:
+    """The text with keys of associative arrays that shfmt can read.
+
+    It takes each subscript for arithmetic, in which [/data] and [x.y] are errors; so a key gets letters in the place of
+    such characters. The length stays.
+    """
+    names = {name for declared in _DECLARES_MAPS.findall(source) for name in _NAME.findall(declared)}
+    if not names:
+        return source
+    element = rb"(?<![\w$])(?:\$\{[!#]?)?(?:%s)(?=\[)|(?<=[\s(])(?=\[[^][$\"'`\\\s]+\]\+?=)" % b"|".join(sorted(names))
+    return re.sub(
+        rb"(%s)\[([^][$\"'`\\\s]+)(?=\])" % element,
+        lambda match: match[1] + b"[" + (match[2] if match[2] in (b"@", b"*") else re.sub(rb"\W", b"_", match[2])),
+        source,
+    )
+
+
 def parse(source: bytes, dialect: str) -> Node:
     """The syntax tree of a text, by shfmt. Raises ShellSyntaxError, and LintError where it is shfmt that does not work."""
-    done = _shfmt(source, dialect)
+    done = _shfmt(_with_plain_keys(source), dialect)
     if done.returncode != 0:
         message = " ".join(done.stderr.decode("utf-8", "replace").split()) or f"it ended with code {done.returncode}"
         if "exceeded max depth" in message:

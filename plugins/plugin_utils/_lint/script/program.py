@@ -338,6 +338,8 @@ class Program:
         self.is_library = False
         #: Names that are declared without a value, or that a redirection sets.
         self.declared: set[str] = set()
+        #: Arrays whose subscripts are texts: declare -A.
+        self.maps: set[str] = set()
         #: Something sets variables whose names are not known: a file that it reads, eval, export "$name=x".
         self.sets_unknown = False
 

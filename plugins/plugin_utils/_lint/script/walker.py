@@ -377,10 +377,22 @@ class Walker:
         self.arithmetic(node.get("X"), unit, context, needs_text=not signs)
         self.arithmetic(node.get("Y"), unit, context, needs_text=True)
 
+    def subscript(self, name: str, index: Node, unit: _Unit, context: Context) -> None:
+        """What stands in [ ] behind an array: arithmetic, or the text that an associative one has as its key."""
+        if name not in self.program.maps:
+            self.arithmetic(index, unit, context)
+        elif index.get("Type") == "Word":
+            self.word(index, unit, context, unsplit=True)
+
     def _decl_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         variant = node["Variant"]["Value"]
+        options = "".join(
+            "".join(_texts(a["Value"])) for a in node.get("Args") or () if not a.get("Name") and a.get("Value")
+        )
         for argument in node.get("Args") or ():
             if argument.get("Name"):
+                if "A" in options and variant != "export":
+                    self.program.maps.add(argument["Name"]["Value"])
                 masked = dataclasses.replace(context, declared=True, tested=True)
                 if variant in ("local", "declare", "typeset") and context.function is not None:
                     self.program.local.add((context.function, argument["Name"]["Value"]))
@@ -515,7 +527,7 @@ class Walker:
         if index.get("Type") == "Word" and index["Parts"] and index["Parts"][0].get("Value") in ("@", "*"):
             operator = operator or "[@]"
         elif index:
-            self.arithmetic(index, unit, context)
+            self.subscript(name, index, unit, context)
             element = "".join(p.get("Value", "") for p in index.get("Parts") or ())
             element = element if element.isdigit() else "?"
         self.use(
