@@ -18,7 +18,7 @@ _NONE: Names = frozenset()
 
 #: Tests of a file: false for a name that is empty (and quoted).
 _FILE_TESTS = frozenset("-" + letter for letter in "abcdefghkprsuwxGLNOS")
-_NUMERIC = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
+NUMERIC = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
 _LEAVES_HERE = frozenset({"exit", "return", "break", "continue"})
 
 
@@ -128,9 +128,24 @@ class Guards:
         """The variables that every branch of a statement which goes on sets."""
         return self._in_every_branch(node, lambda _facts, statements: _all_set(statements))
 
+    def set_by(self, function: str) -> Names:
+        """The variables that a function sets in any case, for those who call it."""
+        body = (self.functions[function]["Body"].get("Cmd") or {}).get("Stmts") or []
+        if function in self._inside or any(_returns(node, any_status=True) for node in body):
+            return _NONE
+        self._inside.add(function)
+        called = (_literal(words[0]) for words in ((node.get("Cmd") or {}).get("Args") for node in body) if words)
+        found = _NONE.union(
+            _all_set(body),
+            *(self.replaced(node) for node in body),
+            *(self.set_by(name) for name in called if name in self.functions),
+        )
+        self._inside.discard(function)
+        return found - _local(body)
+
     def _in_every_branch(self, node: Node, names: t.Callable[[Names, t.Sequence[Node]], Names]) -> Names:
         command = node.get("Cmd") or {}
-        if command.get("Type") not in ("IfClause", "CaseClause"):
+        if not _branches(command):
             return _NONE
         ways = [names(*branch) for branch in self.branches(command) if not self.leave(branch[1])]
         return ways[0].intersection(*ways) if ways else _NONE
@@ -139,9 +154,15 @@ class Guards:
         """What holds at the beginning of each branch of an if or case, with its statements; also of the branch that is not written."""
         key = "branches", id(command)
         if key not in self._known:
-            self._known[key] = (self._cases if command["Type"] == "CaseClause" else self._ifs)(command), command
+            ways = {"CaseClause": self._cases, "IfClause": self._ifs, "BinaryCmd": self._either}[command["Type"]]
+            self._known[key] = ways(command), command
         found: list[tuple[Names, t.Sequence[Node]]] = self._known[key][0]
         return found
+
+    def _either(self, command: Node) -> list[tuple[Names, t.Sequence[Node]]]:
+        """a && b and a || b: with b, and without."""
+        both = command["Op"] == "&&"
+        return [(self.when(command["X"], both), [command["Y"]]), (self.when(command["X"], not both), ())]
 
     def _ifs(self, command: Node) -> list[tuple[Names, t.Sequence[Node]]]:
         found: list[tuple[Names, t.Sequence[Node]]] = []
@@ -212,6 +233,12 @@ def is_always(condition: t.Sequence[Node] | None) -> bool:
         return False
     words: list[Node] = (condition[0].get("Cmd") or {}).get("Args") or []
     return len(words) == 1 and _literal(words[0]) in ("true", ":")
+
+
+def _branches(command: Node) -> bool:
+    """Whether a command takes one of several ways."""
+    kind = command.get("Type")
+    return kind in ("IfClause", "CaseClause") or (kind == "BinaryCmd" and command["Op"] in ("&&", "||"))
 
 
 # ---------------------------------------------------------------------------------------------------- words and tests
@@ -319,7 +346,7 @@ def _unary(operator: str, word: Node, outcome: bool, *, must_quote: bool) -> Nam
 
 
 def _binary(operator: str, left: Node, right: Node, outcome: bool) -> Names:
-    if operator in _NUMERIC:
+    if operator in NUMERIC:
         return _measured(operator, left, right, outcome) | (_named(left) | _named(right) if outcome else _NONE)
     if operator == "=~":
         return _named(left) if outcome and not _finds_nothing(_literal(right)) else _NONE
@@ -395,6 +422,21 @@ def _required(command: Node) -> Names:
 
 def _all_set(statements: t.Iterable[Node]) -> Names:
     return _NONE.union(*(_sets(node) for node in statements))
+
+
+def _local(root: t.Any) -> Names:
+    """The variables that are a function's own."""
+    found: set[str] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, dict):
+            if node.get("Type") == "DeclClause" and node["Variant"]["Value"] in ("local", "declare", "typeset"):
+                found.update(item["Name"]["Value"] for item in node.get("Args") or () if item.get("Name"))
+            stack.extend(value for value in node.values() if isinstance(value, (dict, list)))
+    return frozenset(found)
 
 
 def _sets(node: Node) -> Names:

@@ -340,6 +340,8 @@ class Program:
         self.declared: set[str] = set()
         #: Arrays whose subscripts are texts: declare -A.
         self.maps: set[str] = set()
+        #: Variables that hold numbers only: declare -i.
+        self.integers: set[str] = set()
         #: Something sets variables whose names are not known: a file that it reads, eval, export "$name=x".
         self.sets_unknown = False
 

@@ -140,7 +140,8 @@ class Values:
             return
         sites = self.program.called.get(function, ())
         for site in sites:
-            for definition in self._ways(name, site, callers | {function}):
+            # Before the call: what the function itself sets counts from there on.
+            for definition in self._ways(name, Moment(site.context, site.sequence - 1), callers | {function}):
                 yield dataclasses.replace(definition, is_guarded=definition.is_guarded or is_guarded)
         if not sites:
             yield Definition(None, is_guarded)
@@ -546,19 +547,27 @@ class Values:
 def _last(commands: t.Sequence[Call]) -> Call | None:
     """The command whose output is that of a list of commands."""
     ends = [c for c in commands if c.context.pipeline is None or c.context.pipeline[1] == c.context.pipeline[2] - 1]
-    return (ends or list(commands))[-1] if commands else None
+    speaking = [c for c in ends if c.name not in _SAY_NOTHING]
+    return (speaking or ends or list(commands))[-1] if commands else None
+
+
+#: They are there for their status: x=$(grep -c a b || true).
+_SAY_NOTHING = word_set(": true false exit return")
+
+
+_COUNT_ON_DEMAND = word_set("grep egrep fgrep zgrep pgrep")
 
 
 def counts(call: Call) -> bool:
     """Whether a command prints a number that is not negative."""
-    if call.name in ("grep", "egrep", "fgrep", "zgrep"):
+    if call.name in _COUNT_ON_DEMAND:
         return call.has_option("-c", "--count")
     return call.name in ("wc", "nproc") or (call.name in ("awk", "gawk", "mawk") and "print NR" in " ".join(call.texts))
 
 
 def prints_one_word(call: Call) -> bool:
     """Whether a command prints exactly one word, whatever it is given."""
-    if call.name in ("grep", "egrep", "fgrep", "zgrep"):
+    if call.name in _COUNT_ON_DEMAND:
         return call.has_option("-c", "--count")
     if call.name in ("awk", "gawk", "mawk"):
         return any(_always_prints(word.shown) for word in call.arguments)

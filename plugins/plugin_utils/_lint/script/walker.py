@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from . import wrappers
-from .guards import Guards, is_always
+from .guards import NUMERIC, Guards, is_always
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
@@ -326,7 +326,10 @@ class Walker:
             # What stands alone, [[ $x ]], is asked for being empty.
             alone = kind == "ParenTest" or node["Op"] in ("-z", "-n", "-v", "!", "&&", "||")
             for key, other in (("X", "Y"), ("Y", "X")):
-                if node.get(key):
+                if node.get(key) and node["Op"] in NUMERIC and not any(_is_variable(part) for part in _flat(node[key])):
+                    # [[ rc -ne 0 ]] reads rc.
+                    self.arithmetic(node[key], unit, context)
+                elif node.get(key):
                     self.test(node[key], unit, context, alone or _asks(node[key], node.get(other)))
         else:
             self.word(node, unit, context, unsplit=True, probing=probing)
@@ -393,6 +396,8 @@ class Walker:
             if argument.get("Name"):
                 if "A" in options and variant != "export":
                     self.program.maps.add(argument["Name"]["Value"])
+                if "i" in options and variant != "export":
+                    self.program.integers.add(argument["Name"]["Value"])
                 masked = dataclasses.replace(context, declared=True, tested=True)
                 if variant in ("local", "declare", "typeset") and context.function is not None:
                     self.program.local.add((context.function, argument["Name"]["Value"]))
@@ -425,6 +430,8 @@ class Walker:
             value = self.word(node["Value"], unit, context, unsplit=True)
         else:
             value = Word((), line, column)
+        if name in self.program.integers and value is not None and value.literal is None:
+            kind = "number"
         if node.get("Append"):
             kind = "append" if kind != "array" else kind
         if node.get("Index"):
@@ -611,6 +618,8 @@ class Walker:
         self.program.calls.append(call)
         later = dataclasses.replace(context, deferred=True) if name == "trap" else context
         self._note_functions([call.path, *(word.literal for word in call.arguments)], later)
+        if name in self.program.functions and not context.background:
+            self._note(self.program.replaced, self.guards.set_by(name), Moment(context, call.sequence))
         dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
         if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
             self.program.sets_unknown = True
