@@ -111,7 +111,9 @@ class Walker:
             guards=sites[0].guards if len(sites) == 1 else (),
             stdout=sites[0].stdout if sites and len({site.stdout for site in sites}) == 1 else "script",
             loops=sites[0].loops if len(sites) == 1 else (),
-            bound=sites[0].bound if len(sites) == 1 else None,
+            bound=max((site.bound for site in sites if site.bound is not None), default=None)
+            if all(site.bound is not None for site in sites)
+            else None,
             background=sites[0].background if sites and all(site.background for site in sites) else 0,
             # bash does not take set -e into a substitution; a POSIX shell does.
             errexit=any(site.errexit and (self.posix or not site.substituted) for site in sites)
@@ -313,6 +315,8 @@ class Walker:
             self.statement(node["Stmt"], unit, context)
 
     def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+        name = "".join(_texts(node["Name"])) if node.get("Name") else "COPROC"
+        self.program.declared.update((name, f"{name}_PID"))
         self.statement(node["Stmt"], unit, dataclasses.replace(context, background=self.tick(), stdout="pipe"))
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
@@ -617,7 +621,11 @@ class Walker:
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
         later = dataclasses.replace(context, deferred=True) if name == "trap" else context
-        self._note_functions([call.path, *(word.literal for word in call.arguments)], later)
+        inner = (
+            [] if name in self.program.functions else wrappers.inner(call, lambda word: self.values.known(word, call))
+        )
+        # Where what a command runs is followed, a function counts as called there.
+        self._note_functions([call.path, *(word.literal for word in call.arguments if not inner)], later)
         if name in self.program.functions and not context.background:
             self._note(self.program.replaced, self.guards.set_by(name), Moment(context, call.sequence))
         dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
@@ -636,7 +644,7 @@ class Walker:
             target = words[2] if name == "getopts" or words[1].literal == "-v" else None
             if target is not None and target.literal:
                 self.assign(Assignment(target.literal, None, "read", line, column, context, self.tick()))
-        self._inner(call, unit, stmt, depth)
+        self._inner(call, inner, unit, stmt, depth)
 
     def _spread(self, words: tuple[Word, ...], context: Context) -> tuple[Word, ...]:
         """The words that a command gets: those of "${command[@]}" and of an unquoted $options in the place of the variable."""
@@ -705,12 +713,13 @@ class Walker:
                 break
             previous = text
 
-    def _inner(self, call: Call, unit: _Unit, stmt: Node, depth: int) -> None:
+    def _inner(self, call: Call, found: t.Sequence[wrappers.Inner], unit: _Unit, stmt: Node, depth: int) -> None:
         """Follow a command into the commands that it runs."""
 
-        def again(words: tuple[Word, ...], context: Context) -> None:
+        def again(words: tuple[Word, ...], context: Context, environment: t.Mapping[str, Word] | None = None) -> None:
             place = call.line, call.column
-            self.call(words, *place, context, unit, stmt, (*call.via, call.name), call.environment, depth + 1)
+            given = {**call.environment, **(environment or {})}
+            self.call(words, *place, context, unit, stmt, (*call.via, call.name), given, depth + 1)
 
         function = self.program.functions.get(call.name)
         if function is not None:
@@ -719,7 +728,6 @@ class Walker:
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
-        found = wrappers.inner(call, lambda word: self.values.known(word, call))
         for item in found:
             context = dataclasses.replace(
                 call.context,
@@ -728,7 +736,7 @@ class Walker:
                 deferred=call.context.deferred or call.name == "trap",
             )
             if item.words:
-                again(item.words, context)
+                again(item.words, context, item.environment)
             elif item.text.strip() and not item.text.startswith("$(...)"):
                 text = item.text.encode()
                 shell = "sh" if item.is_posix else "bash"

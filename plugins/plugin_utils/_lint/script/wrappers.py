@@ -85,6 +85,8 @@ class Inner:
     user: str | None = None
     #: Seconds after which the wrapper ends it; 0 when there is a limit that is not known.
     bound: float | None = None
+    #: The variables that the wrapper sets for it.
+    environment: t.Mapping[str, Word] = dataclasses.field(default_factory=dict)
 
 
 def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
@@ -152,7 +154,16 @@ def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     rest = words[position + _WRAPPERS[call.name][1] :]
     if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
         return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
-    return [Inner(rest, user=user, bound=bound)] if rest else []
+    given = dict(map(_given, (word for word in words[1:position] if _ASSIGNMENT.match(word.shown))))
+    return [Inner(rest, user=user, bound=bound, environment=given)] if rest else []
+
+
+def _given(word: Word) -> tuple[str, Word]:
+    """The name and the value of NAME=value."""
+    first, *rest = word.pieces
+    name, _equals, text = first.text.partition("=")
+    value = (dataclasses.replace(first, text=text), *rest) if text else tuple(rest)
+    return name, Word(value, word.line, word.column)
 
 
 def _own_length(call: Call) -> tuple[int, str | None]:

@@ -112,6 +112,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
         not subject.where.is_init
         and any(text in ("-user", "-uid") for text in texts)
         and not limited
+        and not _names_the_job(subject, call)
         and not _asks_for_other_jobs(subject, call)
     ):
         yield hit_at("unsafe-delete", call, _of_all_jobs(call))
@@ -125,6 +126,14 @@ def _is_shared(path: str) -> bool:
 
 #: Tests of find that leave a part of the files out.
 _NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links")
+
+
+def _names_the_job(subject: Subject, find: Call) -> bool:
+    """Whether a find is for names with the job's id in them."""
+    return any(
+        word.literal in _NARROWING and any(is_job_id(subject, piece, find) for piece in following.variables)
+        for word, following in itertools.pairwise(find.arguments)
+    )
 
 
 def _of_all_jobs(find: Call) -> str:
@@ -151,7 +160,8 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
         if loose is not None:
             message = f"find: {loose} also matches jobs whose number contains this one's"
             return hit_at("unsafe-delete", call, message, "error")
-        if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
+        by_user = feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _names_the_job(subject, other)
+        if by_user and not _asks_for_other_jobs(subject, call):
             return hit_at("unsafe-delete", call, _of_all_jobs(other))
     return None
 

@@ -18,7 +18,7 @@ from ..knowledge import PROGRAM_OPERANDS, PROGRAM_OPTIONS
 from ..model import word_set
 from ..program import Call, Word
 from ..subject import Subject
-from .vocabulary import fed_by
+from .vocabulary import fed_by, origins
 
 
 def eval_text(subject: Subject) -> t.Iterator[Hit]:
@@ -71,7 +71,7 @@ def _evaluated(subject: Subject) -> t.Iterator[Hit]:
     for call in subject.program.calls:
         if call.name == "eval" and call.arguments:
             kinds = {piece.kind for word in call.arguments for piece in word.pieces}
-            if kinds & {"variable", "command"} and not _only_arguments(call):
+            if kinds & {"variable", "command"} and not _only_arguments(call) and not _sets_options(subject, call):
                 # eval "$(ssh-agent)": the text is a program's, who wrote it is known.
                 message = f"eval runs {_short(' '.join(call.texts))}"
                 yield hit_at("eval-text", call, message, "info" if kinds == {"command"} and _trusted(call) else None)
@@ -93,6 +93,12 @@ def _trusted(call: Call) -> bool:
     return bool(makers) and not {maker.name for maker in makers} & word_set(
         "cat echo printf curl wget sed awk grep jq cut"
     )
+
+
+def _sets_options(subject: Subject, call: Call) -> bool:
+    """eval set -- "$options": what getopt printed is quoted for it."""
+    makers = [maker for piece in origins(subject, call.arguments[-1], call) for maker in piece.commands]
+    return call.texts[:2] == ["set", "--"] and any(maker.name == "getopt" for maker in makers)
 
 
 def _only_arguments(call: Call) -> bool:

@@ -17,7 +17,7 @@ from ...core.model import Hit, hit_at
 from ..knowledge import LISTS_PROCESSES, LISTS_USERS_OF, MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS
 from ..program import Call, Word
 from ..subject import Subject
-from .vocabulary import OWNER, asked_before, behind, fed_by, is_other_user, origins
+from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, is_other_user, origins
 
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
@@ -38,6 +38,9 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
         elif call.name == "systemctl" and call.texts[:1] in (["stop"], ["kill"]) and _session(call):
             yield _user_kill(subject, call, "the user")
         elif call.name == "fuser" and call.has_option("-k", "--kill"):
+            if JOB.search(behind(subject, call.arguments, call)):
+                # A directory or device of the job's own.
+                continue
             asked = asked_before(subject, call)
             yield hit_at(
                 "kill-unscoped",

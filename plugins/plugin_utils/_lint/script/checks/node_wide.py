@@ -24,6 +24,8 @@ _NVIDIA_CHANGES = (
 )
 #: Behind an option with its value: it may say which GPU.
 _OPERAND = r" -\S+ [^-\s]\S* \$[{(]\S+ "
+#: Subcommands that only show something; their -c is a count, their -r no reset.
+_NVIDIA_SHOWS = r" (dmon|pmon|topo|nvlink|c2c|vgpu|daemon|replay|stats|encodersessions|fbcsessions|gpm|pci) "
 _AMD_CHANGES = r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) "
 
 
@@ -164,6 +166,8 @@ def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | 
 def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity | None] | None:
     """What a command with these arguments does to everybody."""
     text = f" {' '.join(words)} "
+    if call.name == "nvidia-smi" and re.match(_NVIDIA_SHOWS, text):
+        return None
     for action in _ACTIONS:
         if call.name in action.commands and re.search(action.pattern, text) and not re.search(action.unless, text):
             narrowed = _is_the_job_s(subject, call) or _was_down(subject, call)

@@ -102,16 +102,57 @@ def _loose(subject: Subject, pattern: Word, call: Call, delimiter: str) -> str |
         if not _IDENTITY.search(named) or (piece.kind == "command" and not piece.commands):
             continue
         before = _text(pattern.pieces[:position])
+        if delimiter and not _is_in_a_pattern(call, before, delimiter):
+            # What is put in, not what is looked for.
+            continue
         if delimiter not in ("", "/"):
             # \|...|d: the first one is the delimiter, not a character.
             before = before.replace("\\" + delimiter, delimiter, 1)
-        if delimiter and delimiter in before and re.sub(r"\\.", "", before).count(delimiter) % 2 == 0:
-            # What is put in, not what is looked for.
-            continue
-        after = _text(pattern.pieces[position + 1 :])
+        # perl quotes a name by \Q and \E.
+        before = before.removesuffix("\\Q")
+        after = _text(pattern.pieces[position + 1 :]).removeprefix("\\E")
         if not _is_edge(before, _EDGE_BEFORE, delimiter, -1) or not _is_edge(after, _EDGE_AFTER, delimiter, 0):
             return f"${piece.text}" if piece.kind == "variable" else "the output of a command"
     return None
+
+
+#: What stands in front of a command of sed's: blanks, numbers of lines, the end of the command before.
+_BEFORE_COMMAND = " \t\n;{}0123456789,$!~+"
+
+
+def _is_in_a_pattern(call: Call, before: str, delimiter: str) -> bool:
+    """Whether a program of sed's, perl's or awk's is within a pattern where a text of it ends."""
+    if call.name not in ("sed", "perl"):
+        return delimiter not in before or re.sub(r"\\.", "", before).count(delimiter) % 2 == 1
+    position = 0
+    while rest := before[position:].lstrip(_BEFORE_COMMAND):
+        position = len(before) - len(rest)
+        command = rest[:2]
+        mark = (
+            command[1:]
+            if command[0] in "\\smy" and re.fullmatch(r"\W", command[1:]) and not command[1:].isspace()
+            else ""
+        )
+        if not mark and command[0] != "/":
+            if call.name == "sed" and command[0] in "aicrw":
+                return False
+            position += 1
+            continue
+        end = _closed(before, position + len(mark) + 1, mark or "/")
+        if end is None:
+            return True
+        if mark and command[0] in "sy":
+            end = _closed(before, end + 1, mark)
+            if end is None:
+                return False
+        position = end + 1
+    return False
+
+
+def _closed(text: str, start: int, delimiter: str) -> int | None:
+    """The place where a pattern ends."""
+    found = re.compile(rf"(?:\\.|[^\\{re.escape(delimiter)}])*").match(text, start)
+    return found.end() if found is not None and found.end() < len(text) else None
 
 
 def _text(pieces: t.Sequence[Piece]) -> str:

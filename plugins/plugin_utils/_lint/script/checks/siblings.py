@@ -18,6 +18,9 @@ from ..subject import Subject
 #: Run the file that they are given.
 _READERS = word_set(". source bash sh dash ksh python3 python perl")
 
+#: Options with which they run a text, or a module, instead.
+_GIVEN = {"perl": ("-e", "-E"), **dict.fromkeys(("python", "python3"), ("-c", "-m"))}
+
 #: Read a file.
 _OTHERS = word_set("cat grep awk sed cp install jq head tail")
 
@@ -43,7 +46,7 @@ def _files(call: Call) -> t.Iterator[tuple[Word, bool]]:
     """The files that a call runs (true) or reads."""
     yield call.words[0], True
     operands = [word for word in call.arguments if not word.shown.startswith("-")]
-    if call.name in _READERS and not call.has_option("-c"):
+    if call.name in _READERS and not call.has_option(*_GIVEN.get(call.name, ("-c",))):
         yield from ((word, True) for word in operands[:1])
     elif call.name in _OTHERS:
         yield from ((word, False) for word in operands)

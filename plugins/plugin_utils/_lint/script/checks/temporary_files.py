@@ -15,7 +15,7 @@ from ...core.model import Hit
 from ..knowledge import BASE_COMMANDS
 from ..program import Assignment, Call, Point, Word
 from ..subject import Subject
-from .vocabulary import is_job_id, operands, placed, written
+from .vocabulary import is_job_id, is_other_user, operands, placed, written
 
 _WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
 
@@ -24,7 +24,12 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     """predictable-temp-file: a name that anybody can guess, below /tmp, /var/tmp or /dev/shm."""
     program = subject.program
     found: list[tuple[Word, int, int, Point]] = [(w.target, w.target.line, w.target.column, w) for w in program.writes]
-    found += [(word, call.line, call.column, call) for call in program.calls for word in _written_by(call)]
+    found += [
+        (word, call.line, call.column, call)
+        for call in program.calls
+        if not is_other_user(call)
+        for word in _written_by(call)
+    ]
     places: list[tuple[int, int, Word]] = []
     for word, line, column, point in found:
         setting = _top_setting(subject, word)
@@ -42,12 +47,13 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
                 if any(is_job_id(subject, piece, assignment) for piece in resolved.variables):
                     places.append((assignment.line, assignment.column, resolved))
     reported: list[str] = []
+    made = _made_first(subject)
     for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
         text = resolved.shown
         directory = _WORLD_WRITABLE.match(text)
         if directory is None or not _predictable(resolved):
             continue
-        if any(text == other or text.startswith(other.rstrip("/") + "/") for other in reported):
+        if any(text == other or text.startswith(other.rstrip("/") + "/") for other in (*reported, *made)):
             continue
         reported.append(text)
         yield Hit(
@@ -84,6 +90,17 @@ def _written_by(call: Call) -> list[Word]:
     if call.name == "chown" or (call.name == "sed" and call.has_option("-i", "--in-place")):
         return named[1:]
     return named[-1:] if call.name == "install" else list(written(call))
+
+
+def _made_first(subject: Subject) -> list[str]:
+    """Directories that the script itself makes: mkdir without -p fails when somebody was there first."""
+    return [
+        subject.values.known(word, call).shown
+        for call in subject.program.named("mkdir")
+        if not _written_by(call)
+        for word in call.arguments
+        if word.shown.startswith(("/", "$"))
+    ]
 
 
 def _predictable(word: Word) -> bool:

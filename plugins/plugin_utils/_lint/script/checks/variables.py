@@ -147,7 +147,7 @@ def near(name: str, where: Surroundings, version: str | None, others: t.Iterable
     """A hint at the name that was probably meant, of those that the hook or the script sets."""
     known = {known for known, variable in where.variables.items() if variable.known_to(version)}
     # Slurm's names resemble each other: SLURM_JOB_STDOUT is not meant for SLURM_JOB_ACCOUNT.
-    return nearest(name, sorted(known | set(others)), cutoff=0.88) if len(name) > 3 else ""
+    return nearest(name, sorted((known | set(others)) - {name}), cutoff=0.88) if len(name) > 3 else ""
 
 
 def _near(subject: Subject, name: str) -> str:

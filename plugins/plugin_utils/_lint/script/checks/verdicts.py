@@ -29,7 +29,6 @@ def check_without_effect(subject: Subject) -> t.Iterator[Hit]:
     yield from _drained_and_started(subject)
     yield from _only_said(subject)
     yield from _wrong_status(subject)
-    yield from _dropped_status(subject)
     if subject.where.is_health:
         yield from _only_failed(subject)
     else:
@@ -243,27 +242,6 @@ def _wrong_status(subject: Subject) -> t.Iterator[Hit]:
                 "$! is the number of the last process in the background, and there is none; the status is $?",
                 fix="Write $?, or better: if ! command; then ...",
             )
-
-
-def _dropped_status(subject: Subject) -> t.Iterator[Hit]:
-    """A status that is kept in a variable which nobody reads."""
-    program = subject.program
-    if program.named("eval", "source", ".") or any(use.operator == "!" for use in program.uses):
-        return
-    for name, assignments in program.assignments.items():
-        kept = [a for a in assignments if a.value is not None and [p.text for p in a.value.pieces] == ["?"]]
-        if (
-            kept
-            and not program.uses_of(name)
-            and not any(a.exported for a in assignments)
-            and not _named_in_text(subject, name)
-        ):
-            yield hit_at("check-without-effect", kept[0], f"the status is kept in {name}, and nothing reads it")
-
-
-def _named_in_text(subject: Subject, name: str) -> bool:
-    text = subject.program.source.decode("utf-8", "replace")
-    return bool(re.search(rf"\$\{{?{name}\b", text))
 
 
 def _counts(subject: Subject) -> t.Iterator[Hit]:

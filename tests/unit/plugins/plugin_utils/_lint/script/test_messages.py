@@ -56,6 +56,10 @@ def test_a_deletion_by_user_says_which_files(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            'ls "x.${SLURM_RESTART_COUNT:=0}"',
+            "SLURM_RESTART_COUNT is not set in worker_epilog; did you mean SLURM_JOB_RESTART_COUNT?",
+        ),
         ('scratch=/x\nls "$scrach"', "neither the script nor worker_epilog sets scrach; did you mean scratch?"),
         ('Limit=3\nls "$limit"', "neither the script nor worker_epilog sets limit; did you mean Limit?"),
         (
