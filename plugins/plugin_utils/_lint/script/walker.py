@@ -330,7 +330,11 @@ class Walker:
             # What stands alone, [[ $x ]], is asked for being empty.
             alone = kind == "ParenTest" or node["Op"] in ("-z", "-n", "-v", "!", "&&", "||")
             for key, other in (("X", "Y"), ("Y", "X")):
-                if node.get(key) and node["Op"] in NUMERIC and not any(_is_variable(part) for part in _flat(node[key])):
+                if (
+                    node.get(key)
+                    and node.get("Op") in NUMERIC
+                    and not any(_is_variable(part) for part in _flat(node[key]))
+                ):
                     # [[ rc -ne 0 ]] reads rc.
                     self.arithmetic(node[key], unit, context)
                 elif node.get(key):
