@@ -158,7 +158,9 @@ def _too_early(subject: Subject, use: Use) -> Hit | None:
     """A variable that is read before the script sets it for the first time."""
     values = subject.program.assignments[use.name]
     first = values[0]
-    if use.sequence > first.sequence or use.line == first.line or use.name in subject.where.variables:
+    # x=$x reads it within the assignment.
+    is_within = (use.line, use.column) >= (first.line, first.column)
+    if use.sequence > first.sequence or is_within or use.name in subject.where.variables:
         return None
     if subject.values.assignments(use.name, use) or any(c.in_text for c in (use.context, *(v.context for v in values))):
         # What runs later may stand before.
