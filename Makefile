@@ -67,7 +67,7 @@ mypy: setup ## Python: types of plugins/, tools/ and every script
 	@MYPYPATH=.cache/collections mypy --python-version 3.10 --package $(PACKAGE).modules --package $(PACKAGE).module_utils \
 		| $(SHORT_PATHS)
 	@tools/scripts python | MYPYPATH=tools:lab xargs --null mypy --scripts-are-modules noxfile.py tools
-	@MYPYPATH=tests/bench:.cache/collections mypy $$(git ls-files 'tests/bench/*.py')
+	@MYPYPATH=tests/bench:.cache/collections:tests/unit/plugins/plugin_utils/_lint/script mypy $$(git ls-files 'tests/bench/*.py')
 
 shellcheck: setup ## Shell: shellcheck and shfmt over each file with a shell's first line
 	@tools/scripts sh | xargs --null shellcheck --external-sources

@@ -10,16 +10,16 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import SEVERITIES, LintError, Written
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.environment import KNOWN_HOOKS
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
 
 _SCRIPT: dict[str, t.Any] = {
-    "hook": {"type": "str", "required": True, "choices": list(HOOKS)},
+    "hook": {"type": "str", "required": True, "choices": list(KNOWN_HOOKS)},
     "name": {"type": "str"},
     "content": {"type": "str"},
     "src": {"type": "path"},

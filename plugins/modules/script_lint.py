@@ -28,7 +28,7 @@ options:
     required: true
     suboptions:
       hook:
-        description: The hook that runs the script.
+        description: The hook that runs the script. V(worker_health) is Slurm's HealthCheckProgram, which this collection does not place.
         type: str
         required: true
         choices:
@@ -41,6 +41,7 @@ options:
           - controller_epilog
           - task_prolog
           - task_epilog
+          - worker_health
       name:
         description: The script's name in the findings; by default the file name of O(scripts[].src).
         type: str

@@ -16,8 +16,6 @@ import re
 import sys
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-
 from .conf import engine as conf_engine
 from .conf import facts
 from .conf.catalogue import RULES as CONF_RULES
@@ -27,13 +25,16 @@ from .core.report import as_lines
 from .core.wishes import Wishes
 from .script import engine as script_engine
 from .script.catalogue import RULES as SCRIPT_RULES
+from .script.environment import HEALTH, KNOWN_HOOKS
 from .script.model import Options, Script
 
 #: What stands in the place of a hook for a slurm.conf.
 CONF = conf_engine.FILE
 
 _RULES = {**SCRIPT_RULES, **CONF_RULES}
-_HOOK_IN_NAME = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(HOOKS)})(?![a-z0-9])")
+_HOOK_IN_NAME = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(KNOWN_HOOKS)})(?![a-z0-9])")
+#: How sites call their HealthCheckProgram. nhc.conf is no script.
+_HEALTH_IN_NAME = re.compile(r"(?<![a-z0-9])(?:(?:node|slurm|worker)_health(?:_?check)?|nhc)(?![a-z0-9])(?!.*\.conf$)")
 _CONF_NAME = re.compile(r"slurm[^/]*\.conf(?:\.(?:j2|erb|epp|tmpl))?")
 _TEMPLATES = (".j2", ".jinja", ".erb", ".epp", ".tmpl")
 
@@ -41,8 +42,9 @@ DESCRIPTION = "Lint scripts for Slurm's hooks (prolog, epilog, init) and slurm.c
 EPILOG = f"""\
 The hook of a script is told by --hook, or by the name of the file or of a directory above it: worker_prolog.sh,
 40-worker-prolog-scratch, worker_prolog.d/10-scratch. A file slurm.conf, or slurm*.conf, is linted as one.
+nhc, node_health_check.sh and their like are for {HEALTH} (HealthCheckProgram).
 
-hooks: {", ".join(HOOKS)}
+hooks: {", ".join(KNOWN_HOOKS)}
 
 exit code: 0 nothing at or above the threshold; 1 a finding at or above it; 2 a file or an option that cannot be used.
 """
@@ -56,7 +58,8 @@ def kind_of(path: str) -> str:
             return match[0]
         if part is parts[-1] and _CONF_NAME.fullmatch(part):
             return CONF
-    return ""
+    # An nhc may also run in a prolog; then a name above says so.
+    return HEALTH if parts and _HEALTH_IN_NAME.search(parts[-1].replace("-", "_")) else ""
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -146,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE")
-    add("--hook", choices=[*HOOKS, CONF], metavar="HOOK", help="the hook of all files, or slurm.conf")
+    add("--hook", choices=[*KNOWN_HOOKS, CONF], metavar="HOOK", help="the hook of all files, or slurm.conf")
     add(
         "--slurm-version", type=_release, metavar="24.11", help="the oldest Slurm of the cluster; any that is supported"
     )

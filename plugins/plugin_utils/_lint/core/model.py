@@ -87,7 +87,7 @@ def _start(lines: t.Sequence[str], text: t.Sequence[str], variable: int) -> int 
         pairs = list(zip(lines[start:], text, strict=False))
         # A template fills in some lines; the text of the next script has other ones.
         same = sum(there.strip() == wanted.strip() for there, wanted in pairs)
-        if pairs[0][0].strip() == pairs[0][1].strip() and 2 * same >= len(text):
+        if pairs[0][0].strip() == pairs[0][1].strip() and 2 * same > len(text):
             return start
     return None
 

@@ -21,7 +21,7 @@ class ScriptRule(Rule):
 
     #: What is wrong, as a short sentence; stands in for the message of a secret script.
     title: str
-    #: Where the severity differs, by group of hooks: init, node, controller, task.
+    #: Where the severity differs, by group of hooks: init, health, node, controller, task.
     by_group: t.Mapping[str, Severity] = dataclasses.field(default_factory=dict)
 
     @property
@@ -94,7 +94,7 @@ RULES: dict[str, ScriptRule] = catalogue(
         "start on a thousand nodes this is a thousand requests at once. When the controller is busy or away, the script hangs or fails.",
         fix="Use the SLURM_JOB_* variables of the hook. Leave draining to the exit code or to HealthCheckProgram.",
         severity="warning",
-        by_group={"node": "error"},
+        by_group={"node": "error", "health": "info"},
     ),
     ScriptRule(
         "command-search-path",

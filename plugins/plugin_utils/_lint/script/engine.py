@@ -13,8 +13,6 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-
 from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
@@ -53,7 +51,7 @@ from .checks import (
     verdicts,
     waits,
 )
-from .environment import surroundings
+from .environment import HEALTH_TIMEOUT, KNOWN_HOOKS, Surroundings, surroundings
 from .model import Options, Script
 from .shebang import Shebang, read_shebang
 from .subject import Subject
@@ -147,8 +145,8 @@ def lint(scripts: t.Sequence[Script], *, options: Options | None = None, cache_p
 
 def _validate(scripts: t.Iterable[Script], options: Options) -> None:
     for script in scripts:
-        if script.hook not in HOOKS:
-            raise LintError(f"'{script.hook}' is not a hook; the hooks are {', '.join(HOOKS)}")
+        if script.hook not in KNOWN_HOOKS:
+            raise LintError(f"'{script.hook}' is not a hook; the hooks are {', '.join(KNOWN_HOOKS)}")
     options.wishes.require_known(RULES)
 
 
@@ -168,7 +166,17 @@ def _key(script: Script, options: Options, version: str) -> str:
 def _timeout(script: Script, options: Options) -> int | None:
     if script.timeout is not None:
         return script.timeout
-    return options.prolog_epilog_timeout if surroundings(script.hook).group in ("node", "controller") else None
+    where = surroundings(script.hook)
+    if where.is_health:
+        return HEALTH_TIMEOUT
+    return options.prolog_epilog_timeout if where.group in ("node", "controller") else None
+
+
+def _path(where: Surroundings, options: Options) -> str | None:
+    """PATH when a script of a hook starts."""
+    if where.group == "task":
+        return "the user's"
+    return options.path if where.is_placed else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,9 +290,8 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
     if not program.statements:
         return [Hit("script-empty", 1, 1, "no command stands in the script", "info")]
     where = surroundings(script.hook)
-    path = options.path if where.group != "task" else "the user's"
     values = Values(program, where, options.slurm_version)
-    subject = Subject(program, where, options.slurm_version, path, _timeout(script, options), values)
+    subject = Subject(program, where, options.slurm_version, _path(where, options), _timeout(script, options), values)
     return [hit for check in _CHECKS for hit in check(subject)]
 
 

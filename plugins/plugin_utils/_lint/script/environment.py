@@ -7,7 +7,7 @@
 """The environment of a script when Slurm (or systemd) starts it: variables, user, search path, meaning of stdout and status.
 
 Facts: slurm.conf(5), prolog_epilog.html and the source of Slurm 22.05 to 26.05 (prep_script_slurmd.c,
-prep_script_slurmctld.c), checked against the environment seen in 22.05.8, 24.11.5 and 26.05.5.
+prep_script_slurmctld.c; run_script_health_check in slurmd.c), checked against the environment seen in 22.05.8, 24.11.5 and 26.05.5.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, Hook
+
+#: Slurm's HealthCheckProgram. slurmd starts it on each node, at its own start and every HealthCheckInterval.
+HEALTH = "worker_health"
+
+#: The hooks that the linter knows: those that this collection places scripts for, and HEALTH.
+KNOWN_HOOKS: dict[str, Hook] = {**HOOKS, HEALTH: Hook(HEALTH, "worker", "root", "HealthCheckProgram")}
+
+#: Seconds after which slurmd kills HealthCheckProgram. Fixed before 26.05, the default of HealthCheckTimeout since.
+HEALTH_TIMEOUT = 60
 
 #: The oldest release that the collection supports.
 OLDEST = "22.05"
@@ -131,7 +140,10 @@ _TASK = [
     ),
 ]
 
-#: The variables of each hook of a job.
+# slurmctld may send its own view of the node along; only then the last one is there.
+_HEALTH = [*_SHELL, *_all("SLURMD_NODENAME"), *_all("SLURM_NODE_IS_HEALTHY", since="26.05", optional=True)]
+
+#: The variables of each hook that Slurm starts.
 VARIABLES: dict[str, dict[str, Variable]] = {
     "worker_prolog": _table(_NODE),
     "worker_epilog": _table(_NODE, _EXIT),
@@ -139,6 +151,7 @@ VARIABLES: dict[str, dict[str, Variable]] = {
     "controller_epilog": _table(_CONTROLLER, _EXIT),
     "task_prolog": _table(_TASK),
     "task_epilog": _table(_TASK),
+    HEALTH: _table(_HEALTH),
 }
 
 #: Names that any login session has, and none of Slurm's daemons gives to a script.
@@ -174,17 +187,34 @@ class Surroundings:
 
     @property
     def group(self) -> str:
-        """The kind of hook: V(init), V(node), V(controller) or V(task)."""
+        """The kind of hook: V(init), V(health), V(node), V(controller) or V(task)."""
         if self.hook.is_init:
             return "init"
+        if self.name == HEALTH:
+            return "health"
         if self.hook.user == "job":
             return "task"
         return "controller" if self.hook.host == "controller" else "node"
 
     @property
-    def is_job(self) -> bool:
-        """Whether a job is the occasion."""
-        return not self.hook.is_init
+    def is_init(self) -> bool:
+        """Whether the host only starts: no job runs on it, and systemd gives the environment."""
+        return self.hook.is_init
+
+    @property
+    def is_health(self) -> bool:
+        """Whether it looks after the node, whatever jobs are there: Slurm ignores its exit code, so it drains by itself."""
+        return self.group == "health"
+
+    @property
+    def occasion(self) -> str:
+        """What the script runs once for, as a message says it."""
+        return "run" if self.is_init or self.is_health else "job"
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether this collection places its scripts, and starts them with its dispatcher."""
+        return self.name in HOOKS
 
     @property
     def is_privileged(self) -> bool:
@@ -193,7 +223,7 @@ class Surroundings:
 
     def absent(self, name: str, version: str | None) -> bool:
         """Whether a name is one of Slurm's (or a session's) that this hook does not have."""
-        if not self.is_job or (name in self.variables and self.variables[name].known_to(version)):
+        if self.is_init or (name in self.variables and self.variables[name].known_to(version)):
             return False
         if name.startswith(("SLURM_", "SLURMD_")):
             return True
@@ -202,4 +232,4 @@ class Surroundings:
 
 def surroundings(hook: str) -> Surroundings:
     """The facts of a hook; an unknown name is a KeyError."""
-    return Surroundings(HOOKS[hook], VARIABLES.get(hook, {}))
+    return Surroundings(KNOWN_HOOKS[hook], VARIABLES.get(hook, {}))

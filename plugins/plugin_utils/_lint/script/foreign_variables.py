@@ -34,7 +34,7 @@ class Read:
 
 def check(program: str, text: bytes, where: Surroundings, version: str | None) -> t.Iterator[Hit]:
     """The variables that a hook does not have, or not for each job."""
-    if not where.is_job or where.group == "task":
+    if where.is_init or where.group == "task":
         return
     reads = _python(text) if program.startswith("python") else _perl(text) if program.startswith("perl") else []
     seen: set[str] = set()
@@ -59,7 +59,7 @@ def _wrong(read: Read, where: Surroundings, version: str | None) -> str:
         return ""
     if variable is None:
         return f"{where.name} does not set {name}{near(name, where, version)}{ends}"
-    return f"{name} is set only for some jobs{ends}" if variable.optional else ""
+    return f"{name} is set only for some {where.occasion}s{ends}" if variable.optional else ""
 
 
 #: What the shell that starts the script hands on.

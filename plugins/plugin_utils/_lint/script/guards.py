@@ -148,6 +148,8 @@ class Guards:
         clause: Node | None = command
         failed = _NONE
         while clause is not None and clause.get("Cond"):
+            if is_always(clause["Cond"]):
+                return [*found, (failed, clause.get("Then") or ())]
             found.append((failed | self.when_all(clause["Cond"], True), clause.get("Then") or ()))
             failed |= self.when_all(clause["Cond"], False)
             clause = clause.get("Else")
@@ -204,6 +206,14 @@ class Guards:
         return False
 
 
+def is_always(condition: t.Sequence[Node] | None) -> bool:
+    """Whether a condition is true whatever happens."""
+    if not condition or len(condition) != 1 or condition[0].get("Negated"):
+        return False
+    words: list[Node] = (condition[0].get("Cmd") or {}).get("Args") or []
+    return len(words) == 1 and _literal(words[0]) in ("true", ":")
+
+
 # ---------------------------------------------------------------------------------------------------- words and tests
 
 
@@ -236,11 +246,12 @@ def _name(word: Node, *, quoted: bool = False) -> str | None:
 
 
 def _plain(part: Node) -> str | None:
-    """The name of $name, ${name} and ${name:-}."""
+    """The name of $name, ${name}, ${name:-} and ${name:+text}."""
     expansion = part.get("Exp") or {}
     if any(part.get(key) for key in ("Length", "Excl", "Names", "Repl", "Slice", "Index")):
         return None
-    if expansion and (expansion.get("Word") or expansion.get("Op") not in ("-", ":-", ":?", "?")):
+    is_asked = expansion.get("Op") == ":+" and bool(_literal(expansion.get("Word") or {}))
+    if expansion and not is_asked and (expansion.get("Word") or expansion.get("Op") not in ("-", ":-", ":?", "?")):
         return None
     name: str = (part.get("Param") or {}).get("Value", "")
     return name

@@ -69,8 +69,8 @@ ONE_WORD = word_set(
 MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23")
 
 #: Commands that list processes: by a look at all of them, or at those that use something.
-LISTS_PROCESSES = word_set("ps pgrep pidof")
-LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi")
+LISTS_PROCESSES = word_set("ps top pgrep pidof")
+LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi ss netstat ipcs")
 
 #: Options that select by a relation to a process, not by name. Source: pgrep(1), ps(1).
 PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")
@@ -115,6 +115,18 @@ INSTALLERS: dict[str, frozenset[str]] = {
 }
 
 
+#: Options with a program for an interpreter, a shell of another user, or a database. Source: their manual pages.
+PROGRAM_OPTIONS: dict[str, str] = {
+    **dict.fromkeys(
+        ("sh", "bash", "dash", "ksh", "zsh", "su", "runuser", "python", "python2", "python3", "psql"), "-c"
+    ),
+    **dict.fromkeys(("perl", "ruby", "mysql", "mariadb"), "-e"),
+}
+
+#: Their operands from this one on are a program; options with a value come before them.
+PROGRAM_OPERANDS: dict[str, int] = {"ssh": 1, "sqlite3": 1}
+
+
 # ------------------------------------------------------------------------------------------------------------- secrets
 
 
@@ -149,6 +161,50 @@ SECRET_OPTIONS: dict[str, SecretOption] = {
 
 #: They read a secret from their input. Source: their manual pages.
 READS_SECRET = word_set("chpasswd kinit passwd cryptsetup")
+
+
+# ------------------------------------------------------------------------------------------------------------- outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where a command writes to, apart from its output. The source is its manual page."""
+
+    #: The operands that it writes to, if it has as many as O(least).
+    operands: t.Literal["none", "all", "first", "last"] = "none"
+    least: int = 1
+    #: The options whose value it writes to, and those whose value is the directory for it.
+    options: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
+    #: Only with a first argument like this: a regular expression.
+    only: str = ""
+
+
+def _outputs(names: str, *, options: str = "", directories: str = "", **rest: t.Any) -> dict[str, Output]:
+    return dict.fromkeys(names.split(), Output(options=word_set(options), directories=word_set(directories), **rest))
+
+
+OUTPUTS: t.Sequence[t.Mapping[str, Output]] = (
+    {
+        **_outputs("touch tee truncate", operands="all"),
+        **_outputs("cp mv install rsync scp", operands="last", least=2),
+        **_outputs("flock sqlite3 zip", operands="first"),
+        **_outputs("dd", options="of="),
+        **_outputs("curl", options="-o --output -D --dump-header -c --cookie-jar --trace"),
+        **_outputs("wget", options="-O --output-document -o --output-file", directories="-P --directory-prefix"),
+        **_outputs("tar", options="-f --file", only=r"-?\w*[cru]|--(create|append|update)"),
+        **_outputs("sort strace ltrace perf gcc cc", options="-o --output"),
+        **_outputs("nvidia-smi", options="-f --filename"),
+        **_outputs("ssh-keygen", options="-f"),
+        **_outputs("openssl", options="-out -keyout"),
+        **_outputs("unzip", directories="-d"),
+        **_outputs("git", operands="last", least=3, only="clone"),
+    },
+    _outputs("tar", directories="-C --directory", only=r"-?\w*x|--(extract|get)"),
+)
+
+#: Options that say it themselves, whatever the command is.
+OUTPUT_OPTIONS = word_set("--output --output-file --outfile --out --log-file --logfile")
 
 
 # ------------------------------------------------------------------------------------------------------------ failures
@@ -274,6 +330,8 @@ class Wait:
     operand: str = ""
     #: Only with exactly so many operands.
     operands: int | None = None
+    #: Only with more operands than these; the value of an option counts as one.
+    more_than: int = 0
     #: The limit may also stand in a variable of this name.
     variable: str = ""
     severity: Severity | None = None
@@ -317,6 +375,12 @@ _GPU = Wait(
     fix="put timeout 30 in front",
     severity="info",
     source="nvidia-smi(1); a GPU that is lost blocks the ioctl",
+)
+#: A Slurm command, where the rule slurm-command does not speak of it already.
+SLURM_WAIT = Wait(
+    says="waits while slurmctld is busy or away",
+    fix="put timeout 20 in front",
+    source="slurm.conf(5), MessageTimeout and SlurmctldTimeout: each server is tried in turn",
 )
 _PARALLEL = "the limit of a command that runs there is off by default"
 
@@ -506,6 +570,7 @@ WAITS: dict[str, tuple[Wait, ...]] = {
             says="waits for a server that may be away",
             fix="put timeout 30 in front",
             options="-t",
+            more_than=1,  # mount -t nfs lists what is mounted
             operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
             source="nfs(5), retry: 2 minutes, and hard",
         ),

@@ -139,10 +139,17 @@ def python_commands(text: bytes) -> list[tuple[int, str]]:
             continue
         first = node.args[0]
         if isinstance(first, (ast.List, ast.Tuple)):
-            found.append((node.lineno, " ".join(_quoted(_text(element)) for element in first.elts)))
+            command = " ".join(_quoted(_text(element)) for element in first.elts)
+            found.append((node.lineno, f"timeout 1 {command}" if _is_bounded(node) else command))
         elif _text(first) != "$x":
-            found.append((node.lineno, _text(first)))
+            command = _text(first)
+            found.append((node.lineno, f"timeout 1 sh -c {_quoted(command)}" if _is_bounded(node) else command))
     return found
+
+
+def _is_bounded(node: ast.Call) -> bool:
+    """Whether subprocess ends the command: subprocess.run(..., timeout=20)."""
+    return any(keyword.arg == "timeout" and ast.unparse(keyword.value) != "None" for keyword in node.keywords)
 
 
 def _text(node: ast.expr) -> str:

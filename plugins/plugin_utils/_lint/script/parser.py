@@ -50,6 +50,8 @@ def parse(source: bytes, dialect: str) -> Node:
     done = _shfmt(source, dialect)
     if done.returncode != 0:
         message = " ".join(done.stderr.decode("utf-8", "replace").split()) or f"it ended with code {done.returncode}"
+        if "exceeded max depth" in message:
+            raise tools.TooMuchError("it is nested too deeply")
         match = _PLACE.match(message)
         if match is not None:
             line, column = (int(number) if number.isdigit() else 1 for number in match.groups()[:2])

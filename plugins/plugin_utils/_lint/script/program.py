@@ -58,6 +58,13 @@ class Word:
             return "".join(piece.text for piece in self.pieces)
         return None
 
+    def without(self, length: int) -> Word:
+        """The word without its first characters, which are fixed text."""
+        first = self.pieces[0]
+        return dataclasses.replace(
+            self, pieces=(dataclasses.replace(first, text=first.text[length:]), *self.pieces[1:])
+        )
+
     @property
     def shown(self) -> str:
         """The text with $name and $(...) where it is not fixed."""
@@ -177,6 +184,20 @@ class Call:
                 ):
                     return True
         return False
+
+    def values_of(self, *names: str) -> list[Word]:
+        """The values of options: V(--long x), V(--long=x), V(-s x), V(-xs x), V(-sx), and V(of=x) for V(of=)."""
+        found: list[Word] = []
+        for position, word in enumerate(self.arguments):
+            text = word.shown
+            for name in names:
+                joined = name if name.endswith("=") else name + "=" if name.startswith("--") else name
+                is_cluster = len(name) == 2 and re.fullmatch(r"-[A-Za-z]*" + re.escape(name[1]), text)
+                if text == name or is_cluster:
+                    found += self.arguments[position + 1 : position + 2]
+                elif text.startswith(joined) and len(name) != 1 and word.pieces[0].text.startswith(joined):
+                    found.append(word.without(len(joined)))
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

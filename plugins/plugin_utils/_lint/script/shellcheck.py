@@ -43,6 +43,7 @@ _DROPPED = frozenset(
         2187,
         2312,
         2320,
+        2328,
     }
 )
 
@@ -52,6 +53,7 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
         2070,
         2077,
         2078,
+        2095,
         2104,
         2105,
         2144,
@@ -60,7 +62,6 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
         2215,
         2216,
         2217,
-        2254,
         2256,
         2261,
         2276,
@@ -69,10 +70,10 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
         2283,
         2286,
         2288,
+        2327,
     ),
     "warning",
 )
-del _RAISED[2254]
 
 #: The same fact as a rule of our own.
 _OURS: dict[int, str] = {2319: "exit-code-masked"}

@@ -118,9 +118,9 @@ class Statuses:
                         yield from self._handed_on_by(step, depth - 1)
         elif kind == "CallExpr":
             # x=$(command): the status of the last substitution.
-            substitutions = [s for item in command.get("Assigns") or () for s in _substitutions(item.get("Value"))]
-            if substitutions:
-                yield from self._of_list(substitutions[-1].get("Stmts") or (), depth - 1)
+            found = [s for item in command.get("Assigns") or () for s in substitutions(item.get("Value"))]
+            if found:
+                yield from self._of_list(found[-1].get("Stmts") or (), depth - 1)
         elif kind in ("TestClause", "ArithmCmd", "LetClause"):
             yield Origin(node)
 
@@ -175,7 +175,8 @@ def _unquoted(word: Node | None) -> list[Node]:
     return (parts[0].get("Parts") or []) if len(parts) == 1 and parts[0]["Type"] == "DblQuoted" else parts
 
 
-def _substitutions(word: Node | None) -> list[Node]:
+def substitutions(word: Node | None) -> list[Node]:
+    """The command substitutions that a word is made of."""
     return [part for part in _unquoted(word) if part["Type"] == "CmdSubst"]
 
 

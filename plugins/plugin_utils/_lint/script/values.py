@@ -13,6 +13,7 @@ from outside) stays in the word as the piece that it is.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import itertools
 import re
@@ -51,8 +52,15 @@ _FOLLOWED = frozenset({"assign", "declare", "default", "append"})
 
 _NONE: frozenset[int] = frozenset()
 
+#: An assignment, the moment at which it counts, and whether it replaces the value.
+_Event = tuple[Moment, Assignment, bool]
+
 #: Whether a part of a word may be empty at a point, once these assignments were followed.
 _Question = t.Callable[[Piece, Point, frozenset[int]], bool]
+
+
+def _latest_first(event: _Event) -> int:
+    return -event[0].sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +91,7 @@ class Values:
         self.where = where
         self.version = version
         self._definitions: dict[tuple[str, int, str | None], list[Definition]] | None = {} if remember else None
+        self._remembered: dict[tuple[str, str | None], list[_Event]] | None = {} if remember else None
 
     # -- where a value comes from
 
@@ -103,7 +112,10 @@ class Values:
         function = at.context.function
         moment = Moment(at.context, _END if at.context.deferred else at.sequence)
         found: list[Definition] = []
-        for place, assignment, is_sure in self._events(name, function):
+        events = self._events(name, function)
+        # A later one counts only where a loop comes back to the use.
+        first = 0 if moment.context.loops else bisect.bisect_right(events, -moment.sequence, key=_latest_first)
+        for place, assignment, is_sure in events[first:]:
             again = place.sequence >= moment.sequence
             if again and not set(place.context.loops) & set(moment.context.loops):
                 continue
@@ -135,10 +147,18 @@ class Values:
             for _place, assignment, _is_sure in self._events(name, None):
                 yield Definition(assignment, is_guarded)
 
-    def _events(self, name: str, function: str | None) -> list[tuple[Moment, Assignment, bool]]:
-        """The assignments to a variable that a function makes or lets others make, latest first; whether each replaces the value."""
+    def _events(self, name: str, function: str | None) -> list[_Event]:
+        """The assignments to a variable that a function makes or lets others make, latest first."""
+        if self._remembered is None:
+            return self._collected(name, function)
+        key = name, function
+        if key not in self._remembered:
+            self._remembered[key] = self._collected(name, function)
+        return self._remembered[key]
+
+    def _collected(self, name: str, function: str | None) -> list[_Event]:
         program = self.program
-        found: list[tuple[Moment, Assignment, bool]] = []
+        found: list[_Event] = []
         for assignment in program.assignments.get(name, ()):
             # What is added to a value has it in it; a default or a single element replaces nothing.
             is_sure = assignment.added or assignment.kind not in ("append", "default")
@@ -152,7 +172,7 @@ class Values:
                         once = site.context if len(program.called[own]) == 1 else Context()
                         always = is_sure and _surrounds(assignment.context, once)
                         found.append((site, assignment, always))
-        return sorted(found, key=lambda event: event[0].sequence, reverse=True)
+        return sorted(found, key=_latest_first)
 
     def _is_guarded(self, name: str, since: Point, at: Point) -> bool:
         """Whether a test, or a way out, stands between an assignment and its use."""
@@ -390,7 +410,10 @@ class Values:
                 continue
             if assignment is None:
                 default = operand.pieces if operand is not None and piece.operator in ("-", "=") else ()
-                if self._outside_may_be_empty(piece, at, by_hand) and all(empty(p, at) for p in default):
+                asked = any(
+                    use.operator == "+" and use.sequence < at.sequence for use in self.program.uses_of(piece.text)
+                )
+                if not asked and self._outside_may_be_empty(piece, at, by_hand) and all(empty(p, at) for p in default):
                     return True
             elif assignment.sequence not in _seen and self._may_assign_nothing(assignment, piece, empty):
                 return True
@@ -449,7 +472,7 @@ class Values:
             return variable.optional
         if self.where.absent(name, self.version):
             return True
-        if not self.where.is_job and name in SESSION_VARIABLES:
+        if self.where.is_init and name in SESSION_VARIABLES:
             return False
         return not self.program.sets_unknown
 

@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from . import wrappers
-from .guards import Guards
+from .guards import Guards, is_always
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, parse
 from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
@@ -121,6 +121,7 @@ class Walker:
             pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
             posix=self.posix,
         )
+        self.errexit, self.nounset, self.pipefail = context.errexit, context.nounset, context.pipefail
         self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
     def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
@@ -144,11 +145,8 @@ class Walker:
 
     def _current(self, context: Context) -> Context:
         """The context with the shell options as they are now."""
-        if context.function is None and (context.errexit, context.nounset, context.pipefail) != (
-            self.errexit,
-            self.nounset,
-            self.pipefail,
-        ):
+        now = self.errexit, self.nounset, self.pipefail
+        if (context.errexit, context.nounset, context.pipefail) != now:
             return dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
         return context
 
@@ -231,6 +229,9 @@ class Walker:
         while clause:
             mark = self.tick()
             self.statements(clause.get("Cond"), unit, dataclasses.replace(context, tested=True))
+            if is_always(clause.get("Cond")):
+                self.statements(clause.get("Then"), unit, context)
+                break
             self.statements(clause.get("Then"), unit, self._branch(node, context, mark, number))
             clause = clause.get("Else")
             number += 1
@@ -286,11 +287,23 @@ class Walker:
                 )
                 self.statement(stage, unit, inner)
             return
+        self._condition(node, unit, context)
+
+    def _condition(self, node: Node, unit: _Unit, context: Context) -> Context:
+        """Both sides of A && B or A || B. Returns the context of B."""
         mark = self.tick()
-        self.statement(node["X"], unit, dataclasses.replace(context, tested=True))
-        inner = dataclasses.replace(context, guards=(*context.guards, mark))
-        self._guard(self.guards.when(node["X"], operator == "&&"), inner)
+        left, is_and = node["X"], node["Op"] == "&&"
+        command = left.get("Cmd") or {}
+        guards = context.guards
+        if is_and and command.get("Type") == "BinaryCmd" and command["Op"] == "&&" and not left.get("Negated"):
+            # Behind A && B, both ran.
+            guards = self._condition(command, unit, dataclasses.replace(context, tested=True)).guards
+        else:
+            self.statement(left, unit, dataclasses.replace(context, tested=True))
+        inner = dataclasses.replace(self._current(context), guards=(*guards, mark))
+        self._guard(self.guards.when(left, is_and), inner)
         self.statement(node["Y"], unit, inner)
+        return inner
 
     def _func_decl(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         """A declaration runs nothing."""
@@ -680,6 +693,8 @@ class Walker:
 
         function = self.program.functions.get(call.name)
         if function is not None:
+            for texts in _options_of(function):
+                self._set_options(texts)
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
@@ -874,6 +889,14 @@ def _runs_its_arguments(function: Node) -> bool:
         elif isinstance(node, list):
             stack.extend(node)
     return False
+
+
+def _options_of(function: Node) -> t.Iterator[list[str]]:
+    """The arguments of each set that a call of a function runs whatever happens."""
+    for stmt in (function["Body"].get("Cmd") or {}).get("Stmts") or ():
+        words = ["".join(_texts(word)) for word in (stmt.get("Cmd") or {}).get("Args") or () if "Parts" in word]
+        if words[:1] == ["set"]:
+            yield words[1:]
 
 
 def _is_all_arguments(word: Node) -> bool:

@@ -20,7 +20,7 @@ from .vocabulary import origins
 def background_process(subject: Subject) -> t.Iterator[Hit]:
     """background-process: what Slurm waits for, or kills, when the hook ends."""
     program = subject.program
-    if not subject.where.is_job or any(not call.context.background for call in program.named("wait")):
+    if subject.where.is_init or any(not call.context.background for call in program.named("wait")):
         return
     processes: dict[int, list[Call]] = {}
     for call in program.calls:

@@ -12,34 +12,33 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, SLURM_COMMANDS, WELL_KNOWN
+from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, WELL_KNOWN
 from ..program import Call
 from ..subject import Subject
-
-#: scontrol's verbs that only fold or expand a list of names, without asking the controller.
-_LOCAL_VERBS = frozenset({"hostname", "hostnames", "hostlist", "hostlistsorted"})
+from .vocabulary import asks_slurm, only_expands, verbs
 
 
 def slurm_command(subject: Subject) -> t.Iterator[Hit]:
     """slurm-command: every Slurm command that runs in a job hook."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
-        if call.name not in SLURM_COMMANDS:
-            continue
-        texts = call.texts
-        if set(texts) & {"-V", "--version", "--help", "--usage"}:
-            continue
-        verb = [text for text in texts if not text.startswith("-")][:2]
-        if call.name == "scontrol" and len(verb) == 2 and verb[0].startswith("sh") and verb[1] in _LOCAL_VERBS:
+        if only_expands(call):
             yield hit_at(
                 "slurm-command",
                 call,
-                f"scontrol {' '.join(verb)} only expands names here; it does not ask the controller",
+                f"{call.name} {' '.join(verbs(call))} only expands names here; it does not ask the controller",
                 "info",
             )
-            continue
-        yield hit_at("slurm-command", call, f"{_label(call)} runs in {subject.where.name}")
+        elif asks_slurm(call) and not subject.where.is_health:
+            yield hit_at("slurm-command", call, f"{_label(call)} runs in {subject.where.name}")
+        elif asks_slurm(call) and verbs(call)[:1] != ["update"]:
+            yield hit_at(
+                "slurm-command",
+                call,
+                f"{_label(call)} runs in {subject.where.name}, so every node asks slurmctld at the same time",
+                fix="Look at the node itself, and ask slurmctld only when a check has failed.",
+            )
 
 
 def _label(call: Call) -> str:
@@ -50,7 +49,7 @@ def _label(call: Call) -> str:
 
 def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     """command-search-path: the commands of no base system that are called by their bare names, or else the first of any."""
-    if not subject.where.is_job or subject.where.group == "task" or subject.program.is_library:
+    if subject.where.is_init or subject.where.group == "task" or subject.program.is_library:
         return
     if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
         return
@@ -100,7 +99,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
 
 def package_install(subject: Subject) -> t.Iterator[Hit]:
     """package-install: a package manager that installs or updates."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         texts = call.texts

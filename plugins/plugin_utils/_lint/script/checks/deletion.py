@@ -16,7 +16,7 @@ from ...core.model import Hit, Severity, hit_at
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import is_job_id, named
+from .vocabulary import WIPED, is_job_id, named
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -43,6 +43,8 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                 if hit is not None:
                     yield hit
                     break
+        elif call.name == "rm" and "find" not in call.via:
+            yield from _files(subject, call)
         elif call.name == "find":
             texts = call.texts
             if "-delete" in texts or (
@@ -52,6 +54,30 @@ def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
                 yield from _find(subject, call)
 
 
+def _files(subject: Subject, call: Call) -> t.Iterator[Hit]:
+    """rm without -r: what a find lists, and patterns."""
+    operands = [word for word in call.arguments if not word.shown.startswith("-")]
+    hit = _from_find(subject, call, operands)
+    patterns = [word for word in operands if any(piece.kind == "glob" for piece in word.pieces)]
+    # All of a place of everybody: node-wide-action says it.
+    narrower = [w for w in patterns if not any(WIPED.search(text) for text in subject.values.texts(w, call))]
+    hits = [hit, *(_unsafe(subject, call, word, call.name) for word in narrower)]
+    yield from [hit for hit in hits if hit is not None][:1]
+
+
+def _also_others(subject: Subject, find: Call) -> str | None:
+    """A -name of find with the job's number, which also meets longer numbers."""
+    for test, word in itertools.pairwise(find.arguments):
+        if test.shown not in ("-name", "-iname", "-path", "-wholename") or subject.where.is_init:
+            continue
+        pieces = [Piece("text", ""), *word.pieces, Piece("text", "")]
+        for before, piece, after in zip(pieces, pieces[1:], pieces[2:], strict=False):
+            open_ended = before.text.endswith("*") or after.text.startswith("*")
+            if piece.kind == "variable" and open_ended and is_job_id(subject, piece, find):
+                return word.shown
+    return None
+
+
 def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
     starts = []
     for word in call.arguments:
@@ -59,6 +85,12 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
             break
         starts.append(word)
     texts = call.texts
+    loose = _also_others(subject, call)
+    if loose is not None:
+        yield hit_at(
+            "unsafe-delete", call, f"find: {loose} also matches jobs whose number contains this one's", "error"
+        )
+        return
     limited = any(
         text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty")
         for text in texts
@@ -68,7 +100,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
     )
     for word in starts:
         shared = next(filter(_is_shared, subject.values.texts(word, call)), None)
-        if shared is not None and subject.where.is_job and not narrowed:
+        if shared is not None and not subject.where.is_init and not narrowed:
             message = f"find deletes everything below {shared}, whichever job it belongs to"
             yield hit_at("unsafe-delete", call, message, "error")
             return
@@ -77,7 +109,7 @@ def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
             yield hit
             return
     if (
-        subject.where.is_job
+        not subject.where.is_init
         and any(text in ("-user", "-uid") for text in texts)
         and not limited
         and not _asks_for_other_jobs(subject, call)
@@ -104,7 +136,7 @@ def _of_all_jobs(find: Call) -> str:
 
 def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
     """rm of what a find by user lists: by xargs, or in a while read loop."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return None
     numbers = set()
     if "xargs" in call.via and call.context.pipeline:
@@ -115,6 +147,10 @@ def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.named("find"):
         feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
+        loose = _also_others(subject, other) if feeds else None
+        if loose is not None:
+            message = f"find: {loose} also matches jobs whose number contains this one's"
+            return hit_at("unsafe-delete", call, message, "error")
         if feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _asks_for_other_jobs(subject, call):
             return hit_at("unsafe-delete", call, _of_all_jobs(other))
     return None
@@ -165,7 +201,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
                 piece.kind == "variable"
                 and following.kind == "glob"
                 and following.text.startswith("*")
-                and subject.where.is_job
+                and not subject.where.is_init
                 and is_job_id(subject, piece, call)
             ):
                 return hit_at(
@@ -175,7 +211,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
                     "error",
                 )
     is_pattern = any(piece.kind == "glob" for piece in resolved.pieces) and not _is_selected(subject, word, call)
-    shared = subject.where.is_job and is_pattern and not soft and _SHARED.match(resolved.literal or "")
+    shared = not subject.where.is_init and is_pattern and not soft and _SHARED.match(resolved.literal or "")
     if shared and not _asks_for_other_jobs(subject, call):
         return hit_at(
             "unsafe-delete", call, f"{action}: {resolved.shown} is shared, the pattern meets every job's files"
@@ -192,7 +228,7 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
         # The whole path is one variable: rm -r "" is an error message, no more.
         return None
     severity: Severity | None = None
-    if subject.where.is_job and any(
+    if not subject.where.is_init and any(
         subject.where.absent(piece.text, subject.slurm_version) and not subject.program.assignments.get(piece.text)
         for piece in unsure
     ):

@@ -8,17 +8,66 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from .. import environment
+from ..knowledge import PROGRAM_OPERANDS, PROGRAM_OPTIONS
 from ..model import word_set
 from ..program import Call, Word
 from ..subject import Subject
+from .vocabulary import fed_by
 
 
 def eval_text(subject: Subject) -> t.Iterator[Hit]:
-    """eval-text: eval, or sh -c, of something that is not fixed."""
+    """eval-text: eval, or sh -c, of something that is not fixed; text of a user in any program that is put together."""
+    told: set[int] = set()
+    for hit in itertools.chain(_evaluated(subject), _put_together(subject)):
+        if hit.line not in told:
+            told.add(hit.line)
+            yield hit
+
+
+def _put_together(subject: Subject) -> t.Iterator[Hit]:
+    """A program with text of a user in it: for a shell, another host, Python, a database."""
+    for call in subject.program.calls:
+        for word, at in _programs(subject, call):
+            name = _user_text(subject, word, at)
+            if name is not None:
+                yield hit_at(
+                    "eval-text", call, f"the text of ${name} becomes a part of the program that {call.name} runs"
+                )
+                break
+
+
+def _programs(subject: Subject, call: Call) -> t.Iterator[tuple[Word, Call]]:
+    """The texts that a command runs as a program."""
+    option = PROGRAM_OPTIONS.get(call.name)
+    if option is not None:
+        yield from ((word, call) for word in call.values_of(option)[:1])
+    named = [word for word in call.arguments if not word.shown.startswith("-") and "=" not in word.shown.split(" ")[0]]
+    if call.name in PROGRAM_OPERANDS:
+        yield from ((word, call) for word in named[PROGRAM_OPERANDS[call.name] :])
+    if call.name in _INTERPRETERS and not named:
+        yield from ((r.body, call) for r in call.context.redirects if r.body is not None)
+        for source in fed_by(subject.program, call):
+            if source.name in ("echo", "printf"):
+                yield from ((word, source) for word in source.arguments)
+
+
+def _user_text(subject: Subject, word: Word, at: Call) -> str | None:
+    """The variable of a word whose text a user decides, and that nothing quotes or cleans."""
+    for form in subject.values.forms(word, at):
+        for piece in form.variables:
+            plain = piece.operator in ("", ":-", "-", ":?", "?", ":=")
+            if piece.text in environment.USER_TEXT and plain and not subject.values.assignments(piece.text, at):
+                return piece.text
+    return None
+
+
+def _evaluated(subject: Subject) -> t.Iterator[Hit]:
     for call in subject.program.calls:
         if call.name == "eval" and call.arguments:
             kinds = {piece.kind for word in call.arguments for piece in word.pieces}

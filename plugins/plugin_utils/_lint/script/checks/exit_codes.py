@@ -18,7 +18,7 @@ from ..knowledge import ROBUST
 from ..model import word_set
 from ..parser import Node
 from ..program import Assignment, Call, Context, Piece, Use
-from ..status import Origin, first_word, literal, position, steps, variable
+from ..status import Origin, first_word, literal, position, steps, substitutions, variable
 from ..subject import Subject
 from ..wrappers import SHELLS
 from .failures import answers, finds_nothing, is_own_program, way_to_fail
@@ -26,7 +26,8 @@ from .failures import answers, finds_nothing, is_own_program, way_to_fail
 
 def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
     """accidental-exit-code: the last command, a status that is passed on, set -e, a lock that is busy."""
-    if subject.where.group == "init":
+    # Of a health check's exit code Slurm makes nothing.
+    if subject.where.is_init or subject.where.is_health:
         return
     found = [_last, _handed_on]
     if subject.where.name not in ("controller_epilog", "task_epilog"):
@@ -102,7 +103,7 @@ def _looks_closer(subject: Subject, origin: Origin) -> bool:
     start, end = origin.node["End"]["Offset"], origin.exit["Pos"]["Offset"]
     between = subject.program.source[start:end].decode("utf-8", "replace")
     compared = (
-        rf"\b{name}\b\}}?\"?\s*(-\w\w|[!=<>]=?)\s*\"?[1-9]|\bcase\b[^\n]*\b{name}\b|\b{name}=(?!\"?\$(\?|{{\?}}))"
+        rf"\b{name}\b\}}?\"?\s*(-\w\w|[!=<>]=?)\s*[\"']?[1-9]|\bcase\b[^\n]*\b{name}\b|\b{name}=(?!\"?\$(\?|{{\?}}))"
     )
     return re.search(compared, between) is not None
 
@@ -247,20 +248,17 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
     """exit-code-masked: $? after something that has a status of its own; a condition that is another's; $? never read."""
     for step in subject.statuses.steps:
         what = _hides(step.before) if step.before is not None else None
-        if what and _reads_status(step.node):
+        if what and _reads_status(step.node) and not (step.before and _pipefail_at(subject, step.before)):
             message = f"$? is the status of {what}, not of the command"
             yield Hit("exit-code-masked", *position(step.node), message)
-        for clause in _conditions(step.node):
-            last = (clause.get("Cond") or [{}])[-1]
-            pipe = last.get("Cmd") or {}
-            if (
-                pipe.get("Type") == "BinaryCmd"
-                and pipe["Op"] in ("|", "|&")
-                and first_word(pipe["Y"]) in ("tee", "logger", "cat", "systemd-cat")
-                and not _pipefail_at(subject, step.node)
-            ):
-                message = f"the condition is the status of {first_word(pipe['Y'])}, not of the command before it"
-                yield Hit("exit-code-masked", *position(last), message)
+        elif step.before is not None and _reads_status(step.node) and _ended_there(subject, step.before):
+            message = "under set -e the script has ended before this line when the command fails"
+            yield Hit("exit-code-masked", *position(step.node), message)
+        for asked in _asked(step.node):
+            what = _never_fails(asked)
+            if what is not None and not _pipefail_at(subject, step.node):
+                message = f"the condition is the status of {what}, not of the command before it"
+                yield Hit("exit-code-masked", *position(asked), message)
     yield from _never_read(subject)
 
 
@@ -270,6 +268,63 @@ def _conditions(node: Node) -> t.Iterator[Node]:
     while clause and (clause.get("Type") == "IfClause" or clause.get("Cond")):
         yield clause
         clause = clause.get("Else")
+
+
+def _ended_there(subject: Subject, node: Node) -> bool:
+    """Whether set -e ends the script at a statement that fails."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") != "CallExpr" or node.get("Negated") or node.get("Background"):
+        return False
+    if command.get("Args"):
+        call = _call_at(subject, node)
+        return call is not None and call.context.errexit and not call.context.tested and first_word(node) != "set"
+    values = [
+        a for found in subject.program.assignments.values() for a in found if (a.line, a.column) == position(node)
+    ]
+    return any(
+        a.context.errexit and not a.context.tested and a.value is not None and any(p.commands for p in a.value.pieces)
+        for a in values
+    )
+
+
+def _asked(node: Node) -> t.Iterator[Node]:
+    """The statements whose status decides: conditions of an if, the left side of ||."""
+    yield from ((clause.get("Cond") or [{}])[-1] for clause in _conditions(node))
+    command = node.get("Cmd") or {}
+    if command.get("Type") == "BinaryCmd" and command["Op"] == "||" and first_word(command["Y"]) not in ("true", ":"):
+        yield command["X"]
+
+
+#: They take all that they are given, and have no failure to tell.
+_SINKS = word_set("tee logger cat systemd-cat")
+_FILTERS = _SINKS | word_set("head tail cut tr sort uniq wc column nl sed")
+
+
+def _never_fails(node: Node) -> str | None:
+    """What ends with success whatever happened in it: local x=$(command), command | logger."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") == "DeclClause":
+        return _declares(command)
+    return _ends_in(node, _SINKS)
+
+
+def _declares(command: Node) -> str | None:
+    """A declaration with the output of a command in it."""
+    for argument in command.get("Args") or ():
+        parts = (argument.get("Value") or {}).get("Parts") or []
+        inner = parts[0].get("Parts") or parts if parts and parts[0]["Type"] == "DblQuoted" else parts
+        if any(part["Type"] == "CmdSubst" for part in inner):
+            return str(command["Variant"]["Value"])
+    return None
+
+
+def _ends_in(node: Node, names: frozenset[str]) -> str | None:
+    """The last command of a pipeline, if it is one of some, and something before it may fail."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") != "BinaryCmd" or command["Op"] not in ("|", "|&"):
+        return None
+    last = first_word(command["Y"])
+    return last if last in names and first_word(command["X"]) not in ("echo", "printf", "cat") else None
 
 
 _NEVER_FAIL = word_set(": true echo printf logger date sleep set shift export unset")
@@ -331,22 +386,30 @@ def _pipefail_at(subject: Subject, node: Node) -> bool:
 
 
 def _hides(node: Node) -> str | None:
+    """What a statement leaves in $? instead of the status that was wanted."""
     command = node.get("Cmd") or {}
-    if command.get("Type") == "DeclClause":
-        for argument in command.get("Args") or ():
-            parts = (argument.get("Value") or {}).get("Parts") or []
-            inner = parts[0].get("Parts") or parts if parts and parts[0]["Type"] == "DblQuoted" else parts
-            if any(part["Type"] == "CmdSubst" for part in inner):
-                return str(command["Variant"]["Value"])
-    if (
-        command.get("Type") == "BinaryCmd"
-        and command["Op"] in ("|", "|&")
-        and first_word(command["Y"]) in ("tee", "logger", "systemd-cat")
+    kind = command.get("Type")
+    if node.get("Background"):
+        return "the start in the background"
+    if kind == "DeclClause":
+        return _declares(command)
+    if kind == "BinaryCmd":
+        if command["Op"] == "||" and first_word(command["Y"]) in ("true", ":"):
+            return first_word(command["Y"])
+        return _ends_in(node, _SINKS)
+    if kind == "CallExpr" and not command.get("Args"):
+        lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
+        return _ends_in(lists[-1][-1], _FILTERS) if lists else None
+    if first_word(node) in ("echo", "printf", "logger", "sleep", "true", ":") and all(
+        _is_to_nowhere(r) for r in node.get("Redirs") or ()
     ):
-        return first_word(command["Y"])
-    if first_word(node) in ("echo", "printf", "logger") and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
         return first_word(node)
     return None
+
+
+def _substituted(command: Node) -> list[Node]:
+    """The substitutions of an assignment's value."""
+    return [part for item in command.get("Assigns") or () for part in substitutions(item.get("Value"))]
 
 
 def _is_to_nowhere(redirect: Node) -> bool:
@@ -356,30 +419,36 @@ def _is_to_nowhere(redirect: Node) -> bool:
 
 def _reads_status(node: Node) -> bool:
     command = node.get("Cmd") or {}
-    if command.get("Type") == "IfClause":
-        conditions = command.get("Cond") or [{}]
-        return "'?'" in repr(conditions[0]) and "'Param': {" in repr(conditions[0])
-    return (
-        command.get("Type") == "CallExpr"
-        and bool(command.get("Assigns"))
-        and not command.get("Args")
-        and variable(command["Assigns"][0].get("Value")) == "?"
-    )
+    kind = command.get("Type")
+    if kind == "IfClause":
+        return _mentions_status((command.get("Cond") or [{}])[0])
+    if kind in ("TestClause", "ArithmCmd") or first_word(node) in ("[", "test"):
+        return _mentions_status(command)
+    given: list[Node] = []
+    if kind == "DeclClause":
+        given = command.get("Args") or []
+    elif kind == "CallExpr" and not command.get("Args"):
+        given = command.get("Assigns") or []
+    return bool(given) and variable(given[0].get("Value")) == "?"
+
+
+def _mentions_status(node: Node) -> bool:
+    return "'?'" in repr(node) and "'Param': {" in repr(node)
 
 
 def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
     """init-without-errexit: commands that may fail, nobody looks, and the script goes on."""
-    if not subject.where.hook.is_init:
+    if not subject.where.is_init:
         return
     program = subject.program
     careless = [
         call
         for call in program.calls
-        if call.context.function is None
-        and not call.context.tested
+        if not call.context.tested
         and not call.context.errexit
         and not call.context.substituted
         and not call.via
+        and call.name not in program.functions
         and call.name not in ROBUST - word_set("cp mv ln mkdir chmod chown install tar gzip gunzip sysctl ldconfig")
         and not answers(call)
     ]

@@ -15,14 +15,14 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from ..knowledge import LISTS_PROCESSES, LISTS_USERS_OF, MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS
-from ..program import Call
+from ..program import Call, Word
 from ..subject import Subject
-from .vocabulary import OWNER, asked_before, fed_by, is_other_user, origins
+from .vocabulary import OWNER, asked_before, behind, fed_by, is_other_user, origins
 
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
     """kill-user-processes and kill-unscoped: who dies beside the job?"""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         if call.name in ("pkill", "killall", "skill", "slay"):
@@ -98,6 +98,9 @@ def _user_kill(subject: Subject, call: Call, target: str) -> Hit:
 def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     texts = call.texts
     if texts and texts[-1] == "-1" and len(texts) > 1:
+        if is_other_user(call):
+            yield hit_at("kill-user-processes", call, "kill -1 kills every process of the user, also in his other jobs")
+            return
         yield hit_at("kill-unscoped", call, "kill -1 signals every process that there is", "error")
         return
     stages = fed_by(subject.program, call) if "xargs" in call.via else []
@@ -106,6 +109,10 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         *stages,
         *(source for word, at in given for piece in origins(subject, word, at) for source in piece.commands),
     ]
+    group = _group(subject, call, given)
+    if group is not None:
+        yield hit_at(*group)
+        return
     if any(_narrows(source) for source in sources):
         return
     users_of = sorted({source.name for source in sources} & LISTS_USERS_OF)
@@ -122,10 +129,23 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         yield from _by_name(subject, call, f"kill with what {lists[0].name} finds", sources)
 
 
+def _group(subject: Subject, call: Call, given: t.Sequence[tuple[Word, Call]]) -> tuple[str, Call, str] | None:
+    """What a kill of a cgroup's members is, where the group holds more than this job."""
+    inputs = [redirect.target for redirect in call.context.redirects if redirect.operator == "<"]
+    text = " ".join(behind(subject, [word], at) for word, at in (*given, *((target, call) for target in inputs)))
+    if not re.search(r"cgroup.*(\.procs|/tasks)", text) or re.search(r"(?i)job_?id", text):
+        return None
+    if re.search(r"/uid_|/user-", text):
+        return "kill-user-processes", call, "the cgroup holds every process of the user, also those of his other jobs"
+    if re.search(r"job_\*|/\*|slurmstepd\.scope/cgroup", text):
+        return "kill-unscoped", call, "the cgroups are those of every job on the node"
+    return None
+
+
 def _by_name(subject: Subject, call: Call, what: str, sources: t.Sequence[Call]) -> t.Iterator[Hit]:
     """A kill that selects by a name or a pattern alone."""
     # Another user can end nothing but his own.
-    if is_other_user(call) or subject.where.group not in ("node", "controller"):
+    if is_other_user(call) or subject.where.group not in ("node", "health", "controller"):
         return
     if any(_narrows(source) for source in sources) or _signal(call) in MILD_SIGNALS:
         return
@@ -147,7 +167,7 @@ def _signal(call: Call) -> str:
 def _selects_user(sources: t.Iterable[Call]) -> bool:
     return any(
         source.has_option("-u", "-U", "--user", "--uid", "--euid")
-        if source.name in ("ps", "pgrep", "pkill", "killall", "skill")
+        if source.name in ("ps", "top", "pgrep", "pkill", "killall", "skill")
         else source.name in ("awk", "grep", "egrep") and OWNER.search(" ".join(source.texts))
         for source in sources
     )
@@ -170,6 +190,9 @@ def _narrows(source: Call) -> bool:
         # -eopid: what is shown, not what is selected.
         words = tuple(word for word in source.words if not re.match(r"-[A-Za-z]*o[a-z]", word.shown))
         return dataclasses.replace(source, words=words).has_option(*PS_NARROWS)
+    if source.name in ("awk", "gawk", "mawk"):
+        # awk -v pgid=$pgid: the script knows which processes it means.
+        return any(re.match(r"(p?pid|pgid|pgrp|sid|sess)=\$", text) for text in source.texts)
     return source.name in ("pgrep", "pkill") and source.has_option(*PKILL_NARROWS)
 
 

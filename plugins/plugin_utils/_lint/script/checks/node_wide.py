@@ -16,12 +16,14 @@ from ...core.model import Hit, Severity, hit_at
 from ..model import word_set
 from ..program import Call, Point, Word
 from ..subject import Subject
-from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, origins
+from .vocabulary import JOB, OWNER, WIPED, asked_before, behind, fed_by, origins
 
 _NVIDIA_CHANGES = (
     r" (-r|--gpu-reset|-e|--ecc-config|-c|--compute-mode|-pl|--power-limit|-mig|--multi-instance-gpu|-l[gm]c|--lock-\w+-clocks|"
     r"-r[gm]c|--reset-\w+-clocks|-r?ac|--(reset-)?applications-clocks|-gom|--gom)[ =]"
 )
+#: Behind an option with its value: it may say which GPU.
+_OPERAND = r" -\S+ [^-\s]\S* \$[{(]\S+ "
 _AMD_CHANGES = r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) "
 
 
@@ -58,7 +60,7 @@ _ACTIONS = (
         word_set("apptainer singularity"), r" instance stop .*(-\w*a\w*|--all) ", "stops every instance of the user"
     ),
     _Action(word_set("umount"), r" (-\w*[aA]\w*|--all(-targets)?) ", "unmounts file systems that other jobs use"),
-    _Action(word_set("nvidia-smi"), _NVIDIA_CHANGES, "changes every GPU of the node", r" (-i|--id)[ =]"),
+    _Action(word_set("nvidia-smi"), _NVIDIA_CHANGES, "changes every GPU of the node", r" (-i|--id)[ =]|" + _OPERAND),
     _Action(
         word_set("rocm-smi amd-smi"), _AMD_CHANGES, "changes every GPU of the node", r" (-d|--device|-g|--gpu)[ =]"
     ),
@@ -116,8 +118,6 @@ _FILES = (
     (r"/sys/power/|/sys/class/drm/|/sys/bus/pci/", "changes a device for every job", None),
 )
 
-_SHARED = re.compile(r"/(tmp|var/tmp|dev/shm)/+(\*|\.\*|\.\[!?\.\]\*|\{.*\})$")
-
 #: Variables by which a script finds out whether the job has the node for itself.
 _EXCLUSIVE = word_set("SLURM_JOB_EXCLUSIVE SLURM_JOB_OVERSUBSCRIBE SLURM_JOB_CPUS_PER_NODE SLURM_JOB_PARTITION")
 _CONDITION = re.compile(r"\b(case|if|elif|while|until|test)\b|\[|\(\(")
@@ -125,7 +125,7 @@ _CONDITION = re.compile(r"\b(case|if|elif|while|until|test)\b|\[|\(\(")
 
 def node_wide_action(subject: Subject) -> t.Iterator[Hit]:
     """node-wide-action: containers, mounts, GPUs, CPUs, services and kernel settings of the whole node."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if subject.where.is_init or subject.where.group == "task":
         return
     for call in subject.program.calls:
         found = _done_to_all(subject, call)
@@ -178,7 +178,7 @@ def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity
         if fixed and not _mounted_here(subject, fixed, call):
             return "unmounts what other jobs use", None
     if call.name == "rm" and not call.has_option("-r", "-R", "--recursive"):
-        shared = next((word for word in words if _SHARED.search(word)), None)
+        shared = next((word for word in words if WIPED.search(word)), None)
         if shared is not None:
             return "removes the files of every job", None
     return None
@@ -208,7 +208,9 @@ def _meets_each_device(subject: Subject, call: Call, text: str) -> bool:
     changes = next(action.pattern for action in _ACTIONS if call.name in action.commands)
     if not re.search(changes, text) or _is_the_job_s(subject, call):
         return False
-    fixed = re.search(r" (?:-i|--id|-d|--device|-g|--gpu|-c|--cpu)[ =](\S+)", text)
+    # nvidia-smi -c is a mode.
+    selects = "-c|--cpu" if call.name == "cpupower" else "-i|--id|-d|--device|-g|--gpu"
+    fixed = re.search(rf" (?:{selects})[ =](\S+)", text)
     if fixed is not None and re.fullmatch(r"[0-9a-fA-F:.,-]+|all", fixed[1]):
         return True
     return bool(re.search(r"\b(seq|nvidia-smi|rocm-smi|amd-smi|lspci|nproc)\b", behind(subject, call.arguments, call)))

@@ -22,7 +22,7 @@ _PROTOCOL = re.compile(r"\s*(export\s+[\w$%]|unset\s+[\w$%]|print\s)")
 def output(subject: Subject) -> t.Iterator[Hit]:
     """stdout-noise and task-protocol."""
     where = subject.where
-    if not where.is_job:
+    if where.is_init:
         return
     noted = False
     for call in subject.program.calls:
@@ -87,7 +87,7 @@ def output(subject: Subject) -> t.Iterator[Hit]:
             )
     for call in subject.program.named("set"):
         if (
-            where.is_job
+            not where.is_init
             and any(re.fullmatch(r"-[a-wyzA-Z]*x[a-z]*", text) for text in call.texts)
             and call.context.function is None
         ):

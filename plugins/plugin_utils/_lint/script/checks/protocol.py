@@ -16,10 +16,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, FOR_COMMANDS
+from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, INTERPRETERS
 from ..program import Assignment, Call, Word
 from ..subject import Subject
-from ..wrappers import SHELLS
 from .output import reaches_stdout
 
 #: Stands for what is known only when the script runs.
@@ -45,7 +44,8 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
 def lost_export(subject: Subject) -> t.Iterator[Hit]:
     """task-protocol: an export that ends with the script, and that nothing in it needs."""
     program = subject.program
-    if not subject.where.is_job or program.is_library:
+    # After the job no task is left that could be meant.
+    if not subject.where.name.endswith("_prolog") or program.is_library:
         return
     is_task = subject.where.name == "task_prolog"
     source = program.source.decode("utf-8", "replace")
@@ -69,11 +69,22 @@ def _is_needed(subject: Subject, assignment: Assignment) -> bool:
     """Whether the script reads a variable itself, as no task's environment, or starts a program that may."""
     program = subject.program
     later = [call for call in program.calls if call.sequence > assignment.sequence]
-    programs = any(
-        call.name not in BASE_COMMANDS or call.name in SHELLS or call.name in (".", "source") for call in later
+    if any(
+        call.name not in BASE_COMMANDS or INTERPRETERS.fullmatch(call.name) or call.name in (".", "source")
+        for call in later
+    ):
+        return True
+    if subject.where.name != "task_prolog":
+        return bool(program.uses_of(assignment.name))
+    # The variable was meant for the task, also where the script makes its directory; unless a line hands its value on.
+    return any(
+        call.name in ("echo", "printf") and reaches_stdout(subject, call) and assignment.name in _names(call.arguments)
+        for call in later
     )
-    # In a task prolog the variable was meant for the task, also where the script makes its directory.
-    return programs or (subject.where.name != "task_prolog" and bool(program.uses_of(assignment.name)))
+
+
+def _names(words: t.Iterable[Word]) -> set[str]:
+    return {piece.text for word in words for piece in word.variables}
 
 
 def _wrong(text: str) -> str:

@@ -30,7 +30,7 @@ _IN_PLACE = {"sed": ("-i", "--in-place"), "perl": ("-i",)}
 
 def unanchored_match(subject: Subject) -> t.Iterator[Hit]:
     """unanchored-match: lines are removed from a file by a name or number that is also part of others."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     for call in subject.program.calls:
         for pattern, delimiter in _patterns(subject, call):
@@ -138,7 +138,7 @@ _SHORTENS = frozenset(
 
 def growing_file(subject: Subject) -> t.Iterator[Hit]:
     """growing-file: each job appends a line to a file that something reads as a whole, and nothing takes it out."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if subject.where.is_init or subject.where.group == "task":
         return
     reported: set[str] = set()
     for target, at, appended in _appends(subject):
@@ -149,7 +149,7 @@ def growing_file(subject: Subject) -> t.Iterator[Hit]:
         yield hit_at(
             "growing-file",
             target,
-            f"each job appends to {path}, and nothing here shortens it",
+            f"each {subject.where.occasion} appends to {path}, and nothing here shortens it",
             _severity(subject, appended, at),
         )
 

@@ -24,11 +24,13 @@ _SECRET_NAME = re.compile(
 )
 #: What such a name ends in when the secret itself stands elsewhere.
 _ABOUT_SECRET = re.compile(
-    r"(?i)(file|path|dir|url|name|type|ttl|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|ask)$"
+    r"(?i)(file|path|dir|url|name|type|ttl|seconds|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|ask)$"
 )
 _URL_SECRET = re.compile(r"[a-z][a-z0-9+]*://[^\s/:@'\"$]+:([^\s/@'\"]+)@")
 #: A name with a value in a longer text: a URL, a form, JSON, a mount's options, a header, a file of settings.
-_NAMED_VALUE = re.compile(r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)[\"']?\s*[=:]\s*[\"']?([^\s?&,;\"'{}$\\]+)")
+_NAMED_VALUE = re.compile(
+    r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)"
+)
 _AUTHORIZATION = re.compile(r"(?i)authorization: *(bearer|basic|token) +[A-Za-z0-9+/_.=-]{16,}")
 _KEY_MATERIAL = re.compile(
     r"\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bglpat-[\w-]{20}|\bhvs\.[\w-]{24}"

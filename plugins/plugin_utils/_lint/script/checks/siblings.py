@@ -29,7 +29,7 @@ def file_not_placed(subject: Subject) -> t.Iterator[Hit]:
             continue
         for word, is_run in _files(call):
             shown = next((form.shown for form in subject.values.forms(word, call) if _is_beside(form)), "")
-            if shown and not _looked_for(subject, word, call):
+            if shown and subject.where.is_placed and not _looked_for(subject, word, call):
                 message = f"{_last(word)} is expected beside the script, but the script is placed alone"
                 yield hit_at("file-not-placed", call, message)
                 break

@@ -12,8 +12,11 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from .. import status
 from ..program import Call
 from ..subject import Subject
+
+_WAYS_OUT = frozenset({"exit", "return", "break", "continue"})
 
 
 def exit_range(subject: Subject) -> t.Iterator[Hit]:
@@ -62,4 +65,25 @@ def _deletes_here(call: Call) -> bool:
     return call.name == "find" and "-delete" in words and not words[0].startswith(("/", "~", "$"))
 
 
-CHECKS = (exit_range, redirected_in_vain, deletes_elsewhere)
+def never_runs(subject: Subject) -> t.Iterator[Hit]:
+    """SC2317: work behind an exit. A function is declared to be called, which ShellCheck does not always see."""
+    for step in subject.statuses.steps:
+        is_work = (step.node.get("Cmd") or {}).get("Type") != "FuncDecl" and status.first_word(
+            step.node
+        ) not in _WAYS_OUT
+        if step.before is not None and status.first_word(step.before) == "exit" and is_work:
+            yield Hit("shellcheck", *status.position(step.node), "SC2317: nothing behind exit runs", "warning")
+
+
+def expands_too_early(subject: Subject) -> t.Iterator[Hit]:
+    """SC2064: a trap in double quotes with a variable that gets its value later: what the trap runs has nothing in its place."""
+    program = subject.program
+    for call in program.named("trap"):
+        for piece in call.arguments[0].variables if call.arguments and not call.context.loops else ():
+            values = program.assignments.get(piece.text, [])
+            if values and all(value.sequence > call.sequence for value in values) and not call.context.function:
+                message = f"SC2064: {piece.text} has no value yet when the trap is set; write the trap in single quotes"
+                yield hit_at("shellcheck", call, message, "warning")
+
+
+CHECKS = (exit_range, redirected_in_vain, deletes_elsewhere, never_runs, expands_too_early)

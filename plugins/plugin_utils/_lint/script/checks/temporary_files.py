@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import typing as t
 
@@ -16,25 +15,20 @@ from ...core.model import Hit
 from ..knowledge import BASE_COMMANDS
 from ..program import Assignment, Call, Point, Word
 from ..subject import Subject
-from .vocabulary import is_job_id
+from .vocabulary import is_job_id, operands, placed, written
 
 _WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
-
-#: Commands that write to (or change) what they name: all operands, or the last one only.
-_WRITES_ALL = frozenset({"touch", "tee", "truncate"})
 
 
 def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     """predictable-temp-file: a name that anybody can guess, below /tmp, /var/tmp or /dev/shm."""
     program = subject.program
-    written: list[tuple[Word, int, int, Point]] = [
-        (w.target, w.target.line, w.target.column, w) for w in program.writes
-    ]
-    written += [(word, call.line, call.column, call) for call in program.calls for word in _written_by(call)]
+    found: list[tuple[Word, int, int, Point]] = [(w.target, w.target.line, w.target.column, w) for w in program.writes]
+    found += [(word, call.line, call.column, call) for call in program.calls for word in _written_by(call)]
     places: list[tuple[int, int, Word]] = []
-    for word, line, column, point in written:
+    for word, line, column, point in found:
         setting = _top_setting(subject, word)
-        forms = subject.values.forms(word, point)
+        forms = subject.values.forms(placed(subject, word, point), point)
         if not all(_WORLD_WRITABLE.match(form.shown) for form in forms) and not subject.values.loops(word, point):
             # Of several branches one may never run in this hook.
             continue
@@ -50,8 +44,8 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     reported: list[str] = []
     for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
         text = resolved.shown
-        found = _WORLD_WRITABLE.match(text)
-        if found is None or not _predictable(resolved):
+        directory = _WORLD_WRITABLE.match(text)
+        if directory is None or not _predictable(resolved):
             continue
         if any(text == other or text.startswith(other.rstrip("/") + "/") for other in reported):
             continue
@@ -60,7 +54,7 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
             "predictable-temp-file",
             line,
             column,
-            f"{text} can be guessed, and everybody may write to {found[1]}",
+            f"{text} can be guessed, and everybody may write to {directory[1]}",
         )
 
 
@@ -82,29 +76,21 @@ def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
 
 
 def _written_by(call: Call) -> list[Word]:
-    operands = [word for word in call.arguments if not word.shown.startswith("-")]
+    named = operands(call)
     if call.name == "mkdir":
         # Without -p mkdir fails when somebody was there first: the safe way, if the failure is looked at.
         looked_at = call.context.tested or call.context.errexit
-        return operands if call.has_option("-p", "--parents") or not looked_at else []
-    if call.name == "chown":
-        return operands[1:]
-    if call.name in _WRITES_ALL:
-        return operands
-    if call.name == "sed" and call.has_option("-i", "--in-place"):
-        return operands[1:]
-    if call.name in ("curl", "wget"):
-        option = "-o" if call.name == "curl" else "-O"
-        return [after for word, after in itertools.pairwise(call.arguments) if word.literal == option]
-    if call.name in ("cp", "mv", "install") and len(operands) > 1:
-        return operands[-1:]
-    return []
+        return named if call.has_option("-p", "--parents") or not looked_at else []
+    if call.name == "chown" or (call.name == "sed" and call.has_option("-i", "--in-place")):
+        return named[1:]
+    return named[-1:] if call.name == "install" else list(written(call))
 
 
 def _predictable(word: Word) -> bool:
     for piece in word.pieces:
         if piece.kind == "command" and any(
-            call.name in ("mktemp", "uuidgen", "openssl", "shuf", "head") for call in piece.commands
+            call.name in ("uuidgen", "openssl", "shuf", "head") or (call.name == "mktemp" and not call.has_option("-u"))
+            for call in piece.commands
         ):
             return False
         if piece.kind == "variable" and piece.text in ("RANDOM", "SRANDOM"):

@@ -17,20 +17,16 @@ from .. import environment
 from ..model import word_set
 from ..program import Call, Piece, Point, Word, Write
 from ..subject import Subject
-from .vocabulary import OWNER, is_other_user, origins, sources
+from .vocabulary import OWNER, is_other_user, operands, origins, placed, sources, written
 
 #: Commands that change what they name: which operands (a slice), and whether a link at the end is followed.
 _CHANGES: dict[str, tuple[slice, bool]] = {
     **dict.fromkeys(("chown", "chgrp", "chmod"), (slice(1, None), True)),
-    **dict.fromkeys(("touch", "tee", "truncate"), (slice(None), True)),
-    **dict.fromkeys(("cp", "mv", "install", "rsync", "setfacl"), (slice(-1, None), True)),
+    **dict.fromkeys(("install", "setfacl"), (slice(-1, None), True)),
     **dict.fromkeys(("mkdir", "rm", "rmdir", "unlink", "shred"), (slice(None), False)),
     **dict.fromkeys(("ln", "mount"), (slice(-1, None), False)),
 }
 _RUNS = word_set("source . sh bash dash ksh zsh python python3 perl ruby")
-
-#: Options whose value is no operand.
-_VALUED = word_set("-m --mode -o --owner -g --group -S --suffix -t --types -s --size --reference")
 
 _HOME = re.compile(r"(/[\w.-]+)*/homes?\d*$|/(users|u|run/user)\d*$")
 _SHARED = re.compile(r"/(tmp|var/tmp|dev/shm)/.")
@@ -61,13 +57,21 @@ _CHOSEN = "the job's owner chose"
 #: The depth where all of a path is the user's.
 _ANY = 9
 
+#: Commands whose output is what stands in a file.
+_PASSES_ON = word_set("cat grep egrep sed awk head tail cut tr sort")
+
+#: They look for a file, or do something to one that is there.
+_NEEDS_IT = word_set(
+    "[ test . source eval chmod chown ls stat rm cat grep egrep sed awk head tail cut sort readlink realpath logger"
+)
+
 #: Commands whose output is a path that they were given.
 _PASSES = word_set("dirname readlink realpath echo printf")
 
 
 def user_controlled_path(subject: Subject) -> t.Iterator[Hit]:
     """user-controlled-path: root writes to, gives away, deletes or runs what the job's owner can replace by a link."""
-    if not subject.where.is_job or not subject.where.is_privileged:
+    if subject.where.is_init or not subject.where.is_privileged:
         return
     gifts = list(_gifts(subject))
     worst: dict[str, Hit] = {}
@@ -96,7 +100,7 @@ def _all_touched(subject: Subject) -> t.Iterator[tuple[Call | Write, Word, str, 
 
 def _touched(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str, bool, Severity | None]]:
     """What a command changes or runs: the path, what happens to it, whether a link is followed, how bad it is."""
-    operands = _operands(call)
+    named = operands(call)
     if "find" in call.via:
         # chown by find: each name may be a link by now, and chown follows it.
         if call.name in ("chown", "chgrp", "chmod") and not call.has_option("-h", "--no-dereference"):
@@ -111,62 +115,35 @@ def _touched(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str, bool, 
         if call.name in ("chown", "chgrp"):
             follows = not call.has_option("-h", "--no-dereference") and (not recursive or call.has_option("-H", "-L"))
         deletes = call.name in ("rm", "rmdir", "unlink", "shred", "mkdir", "ln", "mount")
-        for word in operands[chosen]:
+        for word in named[chosen]:
             yield word, f"runs {call.name} on", follows, "warning" if deletes else None
     elif call.name in _RUNS:
-        if operands and not call.has_option("-c"):
-            yield operands[0], "runs", True, None
+        if named and not call.has_option("-c"):
+            yield named[0], "runs", True, None
         for redirect in call.context.redirects:
             if redirect.operator == "<":
                 yield redirect.target, "runs", True, None
-    elif call.name == "dd":
-        for word in operands:
-            if word.shown.startswith("of="):
-                yield _without(word, 3), "writes to", True, None
     elif call.path == "" or "/" in call.path:
         # The command itself is a file of the user's.
         yield call.words[0], "runs", True, None
-
-
-def _operands(call: Call) -> list[Word]:
-    found: list[Word] = []
-    previous = ""
-    for word in call.arguments:
-        text = word.shown
-        if not text.startswith("-") and previous not in _VALUED:
-            found.append(word)
-        previous = text
-    return found
-
-
-def _without(word: Word, length: int) -> Word:
-    first = word.pieces[0]
-    return dataclasses.replace(word, pieces=(dataclasses.replace(first, text=first.text[length:]), *word.pieces[1:]))
+    for word in written(call):
+        yield word, "writes to", True, None
+    if call.name in ("eval", ".", "source"):
+        # eval "$(cat file)", source <(grep x file): it runs what stands in the file.
+        for source in (source for word in call.arguments for piece in word.pieces for source in piece.commands):
+            if source.name in _PASSES_ON:
+                yield from ((word, "runs", True, None) for word in operands(source))
 
 
 def _control(subject: Subject, word: Word, at: Point, gifts: t.Sequence[_Gift]) -> _Control | None:
     """The user's power over a path, None where he has none."""
-    for resolved in subject.values.forms(_placed(subject, word, at), at):
+    for resolved in subject.values.forms(placed(subject, word, at), at):
         found = _chosen(subject, resolved, at) or _below_home(subject, resolved, at) or _below_gift(resolved, at, gifts)
         if found is None and isinstance(at, Call) and (at.name in _RUNS or at.words[0] is word):
             found = _below_shared(subject, resolved, at)
         if found is not None:
             return found
     return None
-
-
-def _placed(subject: Subject, word: Word, at: Point) -> Word:
-    """A relative path behind the directory that the script went to before."""
-    first = word.pieces[0] if word.pieces else None
-    if first is None or first.kind != "text" or first.text.startswith(("/", "~", "&")):
-        return word
-    if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
-        return word
-    for call in reversed(subject.program.named("cd", "pushd")):
-        if call.context.function == at.context.function and call.sequence < at.sequence and call.arguments:
-            target = call.arguments[-1]
-            return dataclasses.replace(word, pieces=(*target.pieces, Piece("text", "/"), *word.pieces))
-    return word
 
 
 def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control | None:
@@ -243,7 +220,8 @@ def _below_shared(subject: Subject, word: Word, at: Call) -> _Control | None:
         return None
     program = subject.program
     written = {subject.values.known(write.target, write).shown for write in program.writes}
-    named = {subject.values.known(w, call).shown for call in program.calls if call is not at for w in call.arguments}
+    others = [call for call in program.calls if call is not at and call.name not in _NEEDS_IT]
+    named = {subject.values.known(word, call).shown for call in others for word in call.arguments}
     return None if text in written | named else _Control("every user may put a file of that name there", _ANY)
 
 
@@ -255,17 +233,17 @@ def _gifts(subject: Subject) -> t.Iterator[_Gift]:
     """The directories that the script gives to the job's owner."""
     program = subject.program
     for call in program.calls:
-        operands = _operands(call)
-        if call.name == "chown" and len(operands) > 1 and _is_owner(subject, operands[0], at=call):
-            given = operands[1:]
+        named = operands(call)
+        if call.name == "chown" and len(named) > 1 and _is_owner(subject, named[0], at=call):
+            given = named[1:]
         elif (
             call.name == "install"
             and call.has_option("-d", "--directory")
             and _is_owner(subject, *call.arguments, at=call)
         ):
-            given = operands
+            given = named
         elif call.name == "setfacl" and re.search(r"u(ser)?:\$\{\w+\}:\w*w", " ".join(call.texts)):
-            given = operands[-1:]
+            given = named[-1:]
         else:
             continue
         for word in given:

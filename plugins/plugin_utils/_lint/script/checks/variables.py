@@ -37,7 +37,7 @@ _SHELL_OWN = word_set(
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     """variable-not-set: a name that the hook does not have, or has only sometimes and may not lack, or that nobody sets."""
-    if not subject.where.is_job:
+    if subject.where.is_init:
         return
     seen: set[str] = set()
     for use in subject.program.uses:
@@ -67,9 +67,11 @@ def _never_here(subject: Subject, use: Use) -> Hit | None:
         return None
     if use.asking and variable is None:
         # A script that serves several hooks asks so which one it is in.
-        return hit_at(
-            "variable-not-set", use, f"{name} is never set in {where.name}; what waits for it never happens", "info"
+        is_elsewhere = name in _SLURM_NAMES or name in environment.SESSION_VARIABLES
+        message = (
+            f"{name} is never set in {where.name if is_elsewhere else 'any hook'}; what waits for it never happens"
         )
+        return hit_at("variable-not-set", use, message, "info" if is_elsewhere else None)
     if use.asking or _asked_before(subject, use):
         return None
     if variable is not None:
@@ -95,7 +97,9 @@ def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
         return None
     if use.context.nounset:
         return hit_at(
-            "variable-not-set", use, f"{name} is set only for some jobs, and set -u ends the script without it"
+            "variable-not-set",
+            use,
+            f"{name} is set only for some {where.occasion}s, and set -u ends the script without it",
         )
     if where.group == "task" and name.startswith("SLURM_") and "_PER_" in name:
         return hit_at("variable-not-set", use, f"{name} is set only when the job asked for it")
@@ -156,7 +160,7 @@ def _too_early(subject: Subject, use: Use) -> Hit | None:
     first = values[0]
     if use.sequence > first.sequence or use.line == first.line or use.name in subject.where.variables:
         return None
-    if use.context.loops or any(c.function or c.in_text for c in (use.context, *(value.context for value in values))):
+    if subject.values.assignments(use.name, use) or any(c.in_text for c in (use.context, *(v.context for v in values))):
         # What runs later may stand before.
         return None
     if subject.where.group == "task" or subject.program.sets_unknown or not _may_be_forgotten(subject, use):

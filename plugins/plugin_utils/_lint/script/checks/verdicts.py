@@ -12,6 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..knowledge import BASE_COMMANDS, SLURM_COMMANDS, WELL_KNOWN
+from ..model import word_set
 from ..parser import Node
 from ..program import Assignment, Call, Word
 from ..subject import Subject
@@ -22,13 +24,16 @@ _DRAIN_TEXT = re.compile(r"(?i)\s*(sudo\s+)?\S*scontrol\s+(-\S+\s+)*update\s.*\b
 
 def check_without_effect(subject: Subject) -> t.Iterator[Hit]:
     """check-without-effect: a fault is found, and the job starts (or the node stays in service) all the same."""
-    if not subject.where.is_job or subject.where.group == "task":
+    if subject.where.is_init or subject.where.group == "task":
         return
     yield from _drained_and_started(subject)
     yield from _only_said(subject)
     yield from _wrong_status(subject)
     yield from _dropped_status(subject)
-    yield from _counts(subject)
+    if subject.where.is_health:
+        yield from _only_failed(subject)
+    else:
+        yield from _counts(subject)
 
 
 # ------------------------------------------------------------------------------------------------- drain, then exit 0
@@ -175,7 +180,7 @@ def _only_said(subject: Subject) -> t.Iterator[Hit]:
             continue
         if call.context.stdout in ("pipe", "capture") or (call.context.stdout == "file" and not _is_a_log(call)):
             continue
-        if not _fails_after(subject, call):
+        if subject.where.is_health or not _fails_after(subject, call):
             yield hit_at("check-without-effect", call, f"{call.name} only shows the command, nothing drains the node")
 
 
@@ -183,6 +188,41 @@ def _is_a_log(call: Call) -> bool:
     return any(
         "log" in redirect.target.shown or redirect.target.shown == "/dev/stderr" for redirect in call.context.redirects
     )
+
+
+# ------------------------------------------------------------------------------------------------- failed, not drained
+
+
+def _only_failed(subject: Subject) -> t.Iterator[Hit]:
+    """A health check that only fails: Slurm ignores its exit code, and nothing in it drains the node or tells somebody."""
+    program = subject.program
+    if program.is_library or any(_may_act(subject, call) for call in program.calls):
+        return
+    for call in program.named("exit"):
+        words = [subject.values.known(word, call) for word in call.arguments[:1]]
+        if words and words[0].literal != "0":
+            yield hit_at(
+                "check-without-effect",
+                call,
+                "Slurm ignores the exit code of a health check, and nothing here drains the node",
+                fix='Drain the node: timeout 20 scontrol update nodename="$SLURMD_NODENAME" state=drain reason="...".',
+            )
+            return
+
+
+#: Other answers to a fault than a drain: a message to somebody, as Slurm's manual says, or the end of the node or its slurmd.
+_ANSWERS = word_set("mail mailx sendmail curl wget nc ssh pkill killall reboot shutdown poweroff halt")
+_STOPS = word_set("stop kill reboot poweroff halt")
+
+
+def _may_act(subject: Subject, call: Call) -> bool:
+    """Whether a command answers the fault, or may do so: a program of the site's, a sourced file."""
+    if call.name in subject.program.functions:
+        return False
+    if call.name in ("systemctl", "service"):
+        return bool(_STOPS & set(call.texts))
+    known = call.name in BASE_COMMANDS or call.name in WELL_KNOWN
+    return not known or call.name in SLURM_COMMANDS | _ANSWERS or call.name in ("source", ".", "eval")
 
 
 # ------------------------------------------------------------------------------------------------- the wrong number

@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
+from ..knowledge import OUTPUT_OPTIONS, OUTPUTS, SLURM_COMMANDS, Output
 from ..model import word_set
 from ..program import Call, Piece, Point, Program, Word
 from ..subject import Subject
@@ -46,6 +48,10 @@ OWNER = re.compile(
 JOB = re.compile(
     r"(?i)job_?id|SLURM_(JOB|STEP)_GPUS|(CUDA|ROCR)_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK|cpuset|cpus_allowed"
 )
+
+
+#: Everything in a place of everybody.
+WIPED = re.compile(r"/(tmp|var/tmp|dev/shm)/+(\*|\.\*|\.\[!?\.\]\*|\{.*\})$")
 
 
 def origins(subject: Subject, word: Word, at: Point) -> t.Iterator[Piece]:
@@ -95,6 +101,54 @@ def fed_by(program: Program, at: Point) -> list[Call]:
     ]
 
 
+#: Options whose value is no operand.
+_VALUED = word_set("-m --mode -o --owner -g --group -S --suffix -t --types -s --size --reference -w --timeout --wait")
+
+
+_CHOSEN = {"none": slice(0), "all": slice(None), "first": slice(1), "last": slice(-1, None)}
+
+
+def operands(call: Call) -> list[Word]:
+    """The arguments that are neither options nor their values."""
+    found: list[Word] = []
+    previous = ""
+    for word in call.arguments:
+        text = word.shown
+        if not text.startswith("-") and previous not in _VALUED:
+            found.append(word)
+        previous = text
+    return found
+
+
+def written(call: Call) -> t.Iterator[Word]:
+    """The files that a command writes to, apart from redirections; V(/...) stands for a file in a directory."""
+    known = [entry for table in OUTPUTS if (entry := table.get(call.name)) is not None]
+    first = call.texts[0] if call.texts else ""
+    for output in known or [Output(options=OUTPUT_OPTIONS)]:
+        if output.only and not re.match(output.only, first):
+            continue
+        named_there = operands(call)
+        if len(named_there) >= output.least:
+            yield from named_there[_CHOSEN[output.operands]]
+        yield from call.values_of(*output.options)
+        for word in call.values_of(*output.directories):
+            yield Word((*word.pieces, Piece("text", "/...")), word.line, word.column)
+
+
+def placed(subject: Subject, word: Word, at: Point) -> Word:
+    """A relative path with the directory that the script went to before."""
+    first = word.pieces[0] if word.pieces else None
+    if first is None or first.kind != "text" or first.text.startswith(("/", "~", "&")):
+        return word
+    if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
+        return word
+    for call in reversed(subject.program.named("cd", "pushd")):
+        if call.context.function == at.context.function and call.sequence < at.sequence and call.arguments:
+            target = call.arguments[-1]
+            return dataclasses.replace(word, pieces=(*target.pieces, Piece("text", "/"), *word.pieces))
+    return word
+
+
 def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:
     """The names of the variables and the texts of the commands that words are made of, for a search."""
     found: list[str] = []
@@ -107,6 +161,28 @@ def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:
 def is_other_user(call: Call) -> bool:
     """Whether a command runs without root's rights, by sudo, su or runuser."""
     return call.context.user not in (None, "root", "0", "#0")
+
+
+#: scontrol's verbs that only fold or expand a list of names.
+_LOCAL_VERBS = word_set("hostname hostnames hostlist hostlistsorted")
+
+
+def verbs(call: Call) -> list[str]:
+    """The words that say what scontrol is to do."""
+    return [text for text in call.texts if not text.startswith("-")][:2]
+
+
+def only_expands(call: Call) -> bool:
+    """Whether scontrol only folds or expands a list of names, without asking the controller."""
+    found = verbs(call)
+    return call.name == "scontrol" and len(found) == 2 and found[0].startswith("sh") and found[1] in _LOCAL_VERBS
+
+
+def asks_slurm(call: Call) -> bool:
+    """Whether a command asks one of Slurm's daemons."""
+    if call.name not in SLURM_COMMANDS or only_expands(call):
+        return False
+    return not set(call.texts) & {"-V", "--version", "--help", "--usage"}
 
 
 def asked_before(subject: Subject, call: Call) -> bool:

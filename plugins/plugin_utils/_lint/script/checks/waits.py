@@ -14,11 +14,12 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import Wait, waits_of
+from ..knowledge import SLURM_WAIT, Wait, waits_of
 from ..model import word_set
 from ..program import Assignment, Call, Loop, Point, Word
 from ..subject import Subject
 from ..wrappers import own_words, seconds
+from .vocabulary import asks_slurm
 
 
 def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
@@ -29,10 +30,17 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             continue
         wait = _wait(subject, call)
         if wait is not None:
+            if subject.where.is_health:
+                # The kill takes the whole script, and with it the drain.
+                yield hit_at(
+                    "unbounded-wait",
+                    call,
+                    f"{call.name} {wait.says}; slurmd kills a check that hangs, and the node stays in service; {wait.fix}",
+                )
             # A host that starts can bear what is only long.
-            if subject.where.is_job or not (wait.in_jobs_only or wait.severity == "info"):
+            elif not subject.where.is_init or not (wait.in_jobs_only or wait.severity == "info"):
                 yield hit_at("unbounded-wait", call, f"{call.name} {wait.says}; {wait.fix}", wait.severity)
-        elif call.name == "sleep" and subject.where.is_job and call.context.loops == ():
+        elif call.name == "sleep" and subject.where.occasion == "job" and call.context.loops == ():
             length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
                 yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
@@ -47,6 +55,8 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
 
 def _wait(subject: Subject, call: Call) -> Wait | None:
     """The way in which a call may wait without an end."""
+    if subject.where.is_health and asks_slurm(call):
+        return SLURM_WAIT
     return next((wait for wait in waits_of(call.name) if _waits(subject, call, wait)), None)
 
 
@@ -80,6 +90,7 @@ def _goes_unbounded(subject: Subject, call: Call, wait: Wait) -> bool:
         and (not wait.options or call.has_option(*wait.options.split()))
         and (not wait.operand or any(re.search(wait.operand, text) for text in operands))
         and (wait.operands is None or len(operands) == wait.operands)
+        and (not wait.more_than or len(operands) > wait.more_than)
     )
 
 

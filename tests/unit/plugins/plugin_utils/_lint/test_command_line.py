@@ -19,6 +19,7 @@ import pytest
 import yaml
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import command_line
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.environment import KNOWN_HOOKS
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 COMMAND = ROOT / "bin/nodecycle-lint"
@@ -70,6 +71,19 @@ def site(tmp_path: pathlib.Path) -> Site:
         ("etc/slurm.conf", "slurm.conf"),
         ("slurm-gpu.conf.epp", "slurm.conf"),
         ("worker_prolog.d/slurm.conf", "slurm.conf"),
+        ("worker_health.sh", "worker_health"),
+        ("worker_health_gpu.sh", "worker_health"),
+        ("worker-health.d/10-mounts", "worker_health"),
+        ("sbin/nhc", "worker_health"),
+        ("lbnl-nhc.sh", "worker_health"),
+        ("node-health-check", "worker_health"),
+        ("slurm_healthcheck.py", "worker_health"),
+        ("worker_healthcheck", "worker_health"),
+        ("worker_prolog.d/10-nhc", "worker_prolog"),
+        ("worker_epilog_node_health.sh", "worker_epilog"),
+        ("nhc.conf", ""),
+        ("nhc/gpu.sh", ""),
+        ("healthcheck.sh", ""),
         ("prolog.sh", ""),
         ("coworker_prolog.sh", ""),
         ("worker_prologue.sh", ""),
@@ -197,6 +211,40 @@ def test_a_time_limit_is_that_of_the_scripts(site: Site) -> None:
     assert "wait-exceeds-timeout" not in site.run("--timeout", "60", "worker_prolog").stdout
 
 
+HEALTH_CHECK = """\
+#!/bin/bash
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+drain() { %sscontrol update nodename="$SLURMD_NODENAME" state=drain reason="$1"; }
+mountpoint -q /home || drain "/home is not mounted"
+%s nvidia-smi -L >/dev/null || drain "no answer from the GPU"
+"""
+
+
+@pytest.mark.parametrize(
+    ("bounds", "arguments", "rules"),
+    [
+        (("timeout 20 ", "timeout 20"), ["--hook", "worker_health", "check"], set()),
+        (("timeout 20 ", "timeout 20"), ["nhc"], set()),
+        (("", "timeout 20"), ["--hook", "worker_health", "check"], {"unbounded-wait"}),
+        (("timeout 20 ", "timeout 90"), ["nhc"], {"wait-exceeds-timeout"}),
+        (("timeout 20 ", "timeout 90"), ["--timeout", "120", "nhc"], set()),
+        (("timeout 20 ", "timeout 20"), ["--hook", "worker_epilog", "nhc"], {"slurm-command", "accidental-exit-code"}),
+    ],
+)
+def test_a_health_check_may_drain_within_its_limits(
+    site: Site, bounds: tuple[str, str], arguments: list[str], rules: set[str]
+) -> None:
+    site.write({"nhc": HEALTH_CHECK % bounds, "check": HEALTH_CHECK % bounds})
+    done = site.run("--format", "json", *arguments)
+    # Of the drain not even a note is right.
+    found = {f["rule"] for f in json.loads(done.stdout) if f["severity"] != "info" or f["rule"] == "slurm-command"}
+    assert (found, done.stderr) == (rules, "")
+
+
+def test_a_health_check_is_the_linter_s_alone() -> None:
+    assert KNOWN_HOOKS.keys() - HOOKS.keys() == {"worker_health"}
+
+
 def test_it_needs_no_ansible(site: Site) -> None:
     site.write({"ansible/__init__.py": "raise SystemExit('imported')\n", "worker_prolog": GOOD})
     assert site.run("worker_prolog", PYTHONPATH=str(site.home)).returncode == 0
@@ -205,7 +253,7 @@ def test_it_needs_no_ansible(site: Site) -> None:
 def test_help_names_every_hook_and_every_code(site: Site) -> None:
     done = site.run("--help")
     assert done.returncode == 0
-    assert all(hook in done.stdout for hook in HOOKS)
+    assert all(hook in done.stdout for hook in KNOWN_HOOKS)
     assert re.search(r"exit code: 0 .*; 1 .*; 2 ", done.stdout)
 
 
@@ -239,7 +287,7 @@ def test_the_example_of_the_guide_is_one_of_pre_commit(site: Site) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.parametrize("name", [*HOOKS, *(name.replace("_", "-") for name in HOOKS)])
+@pytest.mark.parametrize("name", [*KNOWN_HOOKS, *(name.replace("_", "-") for name in KNOWN_HOOKS)])
 @pytest.mark.parametrize("form", ["{}", "{}.sh", "files/{}.d/10-x", "files/10-{}-x.py"])
 def test_pre_commit_offers_each_hook(name: str, form: str) -> None:
     path = form.format(name)
@@ -258,6 +306,12 @@ def test_pre_commit_offers_each_hook(name: str, form: str) -> None:
         ("coworker_prolog.sh", False),
         ("worker_prologue.sh", False),
         ("cgroup.conf", False),
+        ("files/nhc", True),
+        ("files/node-healthcheck.sh", True),
+        ("files/slurm_health_check", True),
+        ("nhc/gpu.sh", False),
+        ("etc/nhc.conf", False),
+        ("docker/healthcheck.sh", False),
     ],
 )
 def test_pre_commit_offers_what_the_command_takes(path: str, is_offered: bool) -> None:

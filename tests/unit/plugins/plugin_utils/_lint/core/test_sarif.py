@@ -182,8 +182,14 @@ INVENTORY = "slurm_worker_prolog:\n  - name: scratch\n    content: |\n      #!/b
         (INVENTORY, TEXT, 3, 1, {"startLine": 4, "startColumn": 9}),
         (INVENTORY, TEXT, 1, 2, {"startLine": 5, "startColumn": 9}),
         (INVENTORY, TEXT, 4, 2, {"startLine": 5, "startColumn": 9}),
-        # The same first line, and another script below it.
-        (f"s: {TEXT!r}\n" + INVENTORY.replace("squeue", "a\n      b\n      c"), TEXT, 1, 2, {"startLine": 1}),
+        # Another script below it, which has two of its lines in the same places.
+        (
+            "s: ...\n" + INVENTORY.replace("squeue", "a\n      exit 0\n      b"),
+            "#!/bin/sh\nlogger x\nexit 0\n",
+            1,
+            3,
+            {"startLine": 1},
+        ),
         # A template made another text of it, or the file cannot be read: the variable's own place.
         (INVENTORY.replace("squeue", "{{ command }}"), TEXT, 3, 2, {"startLine": 3}),
         (INVENTORY.replace("squeue", "time squeue"), TEXT, 3, 2, {"startLine": 3}),

@@ -395,6 +395,8 @@ def test_a_script_that_starts_too_many_shells_is_left_out(monkeypatch: pytest.Mo
         b"#!/usr/bin/python3\nx = " + b"1 + " * 20000 + b"1\n",
         b"#!/usr/bin/python3\nx" + b".a()" * 20000 + b"\n",
         b"#!/bin/bash\nPATH=/bin\n" + b"if true; then\n" * 400 + b":\n" + b"fi\n" * 400,
+        # shfmt has a limit of its own.
+        b"#!/bin/bash\nPATH=/bin\n: " + b"$(" * 3000 + b"true" + b")" * 3000 + b"\n",
     ],
 )
 def test_a_script_that_is_nested_too_deeply_is_left_out(text: bytes) -> None:

@@ -6,56 +6,36 @@
 
 from __future__ import annotations
 
-import pathlib
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.catalogue import RULES
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import DISPATCHER_PATH, Options, Script
-
-CASES: dict[str, dict[str, t.Any]] = yaml.safe_load(
-    pathlib.Path(__file__).with_name("cases.yml").read_text(encoding="utf-8")
-)
+from lint_cases import CASES, EXAMPLES, Case, findings_in
 
 
 def of(kind: str) -> list[t.Any]:
-    """The cases of one kind, each with a name that tells its place."""
-    return [
-        pytest.param(rule, entry, id=f"{rule}-{number}")
-        for rule, entries in CASES.items()
-        for number, entry in enumerate(entries[kind])
-    ]
+    """The cases of one kind."""
+    return [pytest.param(case, id=case.name) for case in CASES if case.kind == kind]
 
 
-def findings(rule: str, entry: dict[str, t.Any]) -> list[Finding]:
-    """The linter's findings of one rule in a case."""
-    text = entry["script"] * entry.get("repeat", 1)
-    content = text.encode() if entry.get("raw") else b"#!/bin/bash\n" + text.encode()
-    options = Options(slurm_version=entry.get("slurm_version"), path=CASES[rule].get("path", DISPATCHER_PATH))
-    script = Script(entry["hook"], "case", content, timeout=entry.get("timeout"))
-    return [finding for finding in engine.lint([script], options=options, cache_path=None) if finding.rule == rule]
+def findings(case: Case) -> list[Finding]:
+    """Those that decide about a case."""
+    return case.counting(findings_in({case.name: (case, case.content)})[case.name])
 
 
-#: Rules that only note something: for their near misses not even a note is right.
-NOTES = {"unknown-language", "init-without-errexit"}
-
-
-@pytest.mark.parametrize(("rule", "entry"), of("fires"))
-def test_fires(rule: str, entry: dict[str, t.Any]) -> None:
-    wanted = (entry["severity"],) if "severity" in entry else ("error", "warning")
-    lines = [finding.line for finding in findings(rule, entry) if finding.severity in wanted]
+@pytest.mark.parametrize("case", of("fires"))
+def test_fires(case: Case) -> None:
+    lines = [finding.line for finding in findings(case)]
     assert lines
-    assert entry.get("line", lines[0]) in lines
+    assert case.entry.get("line", lines[0]) in lines
 
 
-@pytest.mark.parametrize(("rule", "entry"), of("silent"))
-def test_stays_silent(rule: str, entry: dict[str, t.Any]) -> None:
-    assert [f for f in findings(rule, entry) if f.severity != "info" or rule in NOTES] == []
+@pytest.mark.parametrize("case", of("silent"))
+def test_stays_silent(case: Case) -> None:
+    assert findings(case) == []
 
 
 def test_every_rule_has_two_cases_of_each_kind() -> None:
-    assert set(CASES) == set(RULES)
-    assert all(len(entries["fires"]) >= 2 and len(entries["silent"]) >= 2 for entries in CASES.values())
+    assert set(EXAMPLES) == set(RULES)
+    assert all(len(entries["fires"]) >= 2 and len(entries["silent"]) >= 2 for entries in EXAMPLES.values())

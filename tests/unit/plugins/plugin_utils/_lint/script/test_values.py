@@ -225,3 +225,16 @@ def test_may_be_empty_when_it_is_started_by_hand(text: str, by_hand: bool) -> No
 def test_may_be_several_words(text: str, several: bool) -> None:
     values, call = asked(text)
     assert values.may_be_several(call.arguments[0], call) == several
+
+
+def test_the_assignments_of_a_name_are_collected_once_for_all_its_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the time grows with the square of their number."""
+    values, _call = asked("x=a\n" + "x=$x/b; ask $x\n" * 30)
+    collected: list[str] = []
+    real = Values._collected
+    monkeypatch.setattr(
+        Values, "_collected", lambda self, name, *more: (collected.append(name), real(self, name, *more))[1]
+    )
+    for call in values.program.named("ask"):
+        values.forms(call.words[1], call)
+    assert collected == ["x"]
