@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 import yaml
-from conftest import HOSTS, WORKERS, Lab, Traffic, wait
+from conftest import HOSTS, SLURM, WORKERS, Lab, Traffic, wait
 
 FAULTS = yaml.safe_load((pathlib.Path(__file__).parent / "faults.yml").read_text())
 FRAGMENT = "/etc/slurm/nodecycle.conf"
@@ -30,10 +30,11 @@ REFUSALS = {
 
 
 def cases(kind: str) -> list[t.Any]:
-    """The faults of a kind."""
+    """The faults of a kind that are one in this release."""
     return [
         pytest.param(fault, id=fault["fault"], marks=[pytest.mark.thorough] if fault.get("is_thorough") else [])
         for fault in FAULTS[kind]
+        if fault.get("since", "") <= SLURM
     ]
 
 
