@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .parser import Node
+from .parser import Node, nodes
 
 Names = frozenset[str]
 _NONE: Names = frozenset()
@@ -463,13 +463,7 @@ def _returns(node: Node, *, any_status: bool) -> bool:
 
 def _calls(root: Node, name: str) -> t.Iterator[list[Node]]:
     """The words of each call of a command in a statement."""
-    stack: list[t.Any] = [root]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            words = node.get("Args") if node.get("Type") == "CallExpr" else None
-            if words and _literal(words[0]) == name:
-                yield words
-            stack.extend(value for value in node.values() if isinstance(value, (dict, list)))
+    for node in nodes(root):
+        words = node.get("Args") if node.get("Type") == "CallExpr" else None
+        if words and _literal(words[0]) == name:
+            yield words

@@ -67,6 +67,22 @@ def _with_plain_keys(source: bytes) -> bytes:
     )
 
 
+#: Most of what a node has; nothing that runs lies there.
+_PLACES = frozenset({"Pos", "End", "ValuePos", "ValueEnd", "Position"})
+
+
+def nodes(root: t.Any, *, but: str = "") -> t.Iterator[Node]:
+    """Every node of a part of the tree, without those of one type and what lies in them."""
+    stack = [root]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, list):
+            stack.extend(part)
+        elif isinstance(part, dict) and (not but or part.get("Type") != but):
+            yield part
+            stack.extend(value for key, value in part.items() if key not in _PLACES and isinstance(value, (dict, list)))
+
+
 def parse(source: bytes, dialect: str) -> Node:
     """The syntax tree of a text, by shfmt. Raises ShellSyntaxError, and LintError where it is shfmt that does not work."""
     done = _shfmt(_with_plain_keys(source), dialect)

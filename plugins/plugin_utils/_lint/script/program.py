@@ -293,6 +293,8 @@ class Moment:
 
     context: Context
     sequence: int
+    #: Where the statement ends that begins here: it says nothing of what stands in it.
+    end: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

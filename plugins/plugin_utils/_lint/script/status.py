@@ -55,7 +55,7 @@ class Statuses:
     def __init__(self, statements: t.Sequence[Node], functions: t.Mapping[str, Node]) -> None:
         self.functions = functions
         self.statements = statements
-        self.steps = list(steps(statements))
+        self.steps = _entered(list(steps(statements)), functions)
         self.saved = [saved for step in self.steps for saved in _saves(step)]
 
     def of_script(self) -> t.Iterator[Origin]:
@@ -103,7 +103,7 @@ class Statuses:
                 yield from self._of_list(item.get("Stmts") or (), depth - 1)
         elif kind == "BinaryCmd":
             if command["Op"] == "&&":
-                yield from (Origin(left, guarded=node) for left in _joined(command["X"]))
+                yield from (Origin(left, guarded=node) for left in _joined(command["X"]) if not _cannot_fail(left))
             yield from self._of_list([command["Y"]], depth - 1)
         elif kind == "TimeClause" and command.get("Stmt"):
             yield from self._of(command["Stmt"], depth - 1)
@@ -158,7 +158,8 @@ def first_word(node: Node) -> str:
 
 def literal(word: Node) -> str:
     """The fixed text of a word."""
-    return "".join(part.get("Value", "") for part in word.get("Parts") or ())
+    parts = word.get("Parts") or ()
+    return "".join(literal(part) if part["Type"] == "DblQuoted" else part.get("Value", "") for part in parts)
 
 
 def variable(word: Node | None) -> str | None:
@@ -188,6 +189,39 @@ def _joined(node: Node) -> t.Iterator[Node]:
         yield from _joined(command["Y"])
     else:
         yield node
+
+
+def _cannot_fail(node: Node) -> bool:
+    """Whether a statement only gives variables values without a command in them."""
+    command = node.get("Cmd") or {}
+    assignments = command.get("Assigns") or ()
+    is_plain = command.get("Type") == "CallExpr" and bool(assignments) and not command.get("Args")
+    return is_plain and not any(substitutions(item.get("Value")) for item in assignments)
+
+
+def _entered(found: list[Step], functions: t.Mapping[str, Node]) -> list[Step]:
+    """The steps, of which the first of a function that is called once finds in $? what its call finds there."""
+    sites: dict[str, list[Step]] = {}
+    for step in found:
+        sites.setdefault(first_word(step.node), []).append(step)
+    entries: dict[int, Node | None] = {}
+    for name, function in functions.items():
+        here = sites.get(name, [])
+        if len(here) == 1:
+            entries.update((id(node), here[0].before) for node in _first_of(function["Body"]))
+    return [dataclasses.replace(step, before=entries.get(id(step.node), step.before)) for step in found]
+
+
+def _first_of(node: Node) -> t.Iterator[Node]:
+    """A statement, and those inside of it that nothing runs before."""
+    yield node
+    command = node.get("Cmd") or {}
+    key = {"Block": "Stmts", "Subshell": "Stmts", "IfClause": "Cond", "WhileClause": "Cond"}.get(
+        command.get("Type", "")
+    )
+    inner = (command.get(key) or [])[:1] if key else [command["X"]] if command.get("Type") == "BinaryCmd" else []
+    for first in inner:
+        yield from _first_of(first)
 
 
 def _saves(step: Step) -> t.Iterator[Saved]:

@@ -182,6 +182,7 @@ class Values:
     def _lies_between(self, moments: t.Mapping[str, list[Moment]], name: str, since: Point, at: Point) -> bool:
         return any(
             since.sequence < moment.sequence <= at.sequence
+            and moment.end <= at.sequence
             and moment.context.function == at.context.function
             and (not moment.context.substituted or at.context.substituted)
             and (_surrounds(moment.context, at.context) or _surrounds(moment.context, since.context))

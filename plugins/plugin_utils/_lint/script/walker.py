@@ -16,7 +16,7 @@ import typing as t
 from . import wrappers
 from .guards import NUMERIC, Guards, is_always
 from .model import word_set
-from .parser import DIALECTS, Node, ShellSyntaxError, parse
+from .parser import DIALECTS, Node, ShellSyntaxError, nodes, parse
 from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
 from .tools import TooMuchError
 from .values import Values
@@ -128,16 +128,10 @@ class Walker:
 
     def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
         """Note every function, wherever it is declared."""
-        stack = [tree]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, dict):
-                if node.get("Type") == "FuncDecl" and node.get("Name"):
-                    self.program.functions[node["Name"]["Value"]] = node
-                    self.units[node["Name"]["Value"]] = unit
-                stack.extend(node.values())
-            elif isinstance(node, list):
-                stack.extend(node)
+        for node in nodes(tree):
+            if node.get("Type") == "FuncDecl" and node.get("Name"):
+                self.program.functions[node["Name"]["Value"]] = node
+                self.units[node["Name"]["Value"]] = unit
 
     def tick(self) -> int:
         self.sequence += 1
@@ -175,8 +169,9 @@ class Walker:
         if handler is not None:
             before = self.tick()
             handler(command, unit, context, node)
-            self._note(self.program.replaced, self.guards.replaced(node), Moment(context, before))
-            self._note(self.program.guarded, self.guards.covered(node), Moment(context, before))
+            whole = Moment(context, before, self.sequence)
+            self._note(self.program.replaced, self.guards.replaced(node), whole)
+            self._note(self.program.guarded, self.guards.covered(node), whole)
             self._guard(self.guards.after(node), context)
             if context.errexit and not context.tested:
                 self._guard(self.guards.when(node, True), context)
@@ -822,15 +817,9 @@ def _unquoted(expression: Node) -> Node:
         found: Node = tree["Stmts"][0]["Cmd"]["X"]
     except (ShellSyntaxError, KeyError, IndexError):
         return expression
-    stack: list[t.Any] = [found]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            # Its place is that of the text, not the one in what was parsed.
-            node.update({"Pos": expression["Pos"]} if "Pos" in node else {})
-            stack.extend(value for key, value in node.items() if key != "Pos")
-        elif isinstance(node, list):
-            stack.extend(node)
+    for node in nodes(found):
+        # Its place is that of the text, not the one in what was parsed.
+        node.update({"Pos": expression["Pos"]} if "Pos" in node else {})
     return found
 
 
@@ -909,18 +898,12 @@ def _looked_up(piece: Piece) -> str | None:
 
 def _runs_its_arguments(function: Node) -> bool:
     """Whether a function runs "$@" as a command."""
-    stack: list[t.Any] = [function["Body"]]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            if node.get("Type") == "CallExpr" and node.get("Args"):
-                words = node["Args"]
-                lead = 1 if len(words) > 1 and words[0]["Parts"][0].get("Value") in ("eval", "exec", "sudo") else 0
-                if _is_all_arguments(words[lead]):
-                    return True
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
+    for node in nodes(function["Body"]):
+        if node.get("Type") == "CallExpr" and node.get("Args"):
+            words = node["Args"]
+            lead = 1 if len(words) > 1 and words[0]["Parts"][0].get("Value") in ("eval", "exec", "sudo") else 0
+            if _is_all_arguments(words[lead]):
+                return True
     return False
 
 

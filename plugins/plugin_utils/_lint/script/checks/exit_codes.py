@@ -273,6 +273,8 @@ def _conditions(node: Node) -> t.Iterator[Node]:
 def _ended_there(subject: Subject, node: Node) -> bool:
     """Whether set -e ends the script at a statement that fails."""
     command = node.get("Cmd") or {}
+    if command.get("Type") == "Block":
+        return _ended_there(subject, command["Stmts"][-1])
     if command.get("Type") != "CallExpr" or node.get("Negated") or node.get("Background"):
         return False
     if command.get("Args"):
@@ -338,16 +340,15 @@ def _never_read(subject: Subject) -> t.Iterator[Hit]:
     program = subject.program
     places = {(saved.line, saved.column): saved for saved in subject.statuses.saved}
     for name, assignments in program.assignments.items():
-        if _UNREAD.fullmatch(name) or any(a.exported for a in assignments):
+        if _UNREAD.fullmatch(name) or any(a.exported or a.context.substituted for a in assignments):
             continue
         uses = program.uses_of(name)
-        for number, assignment in enumerate(assignments):
+        for assignment in assignments:
             saved = places.get((assignment.line, assignment.column))
             source = saved.step.before if saved is not None else None
             if source is None or assignment.context.in_text or _is_harmless(subject, source):
                 continue
-            following = next((a for a in assignments[number + 1 :] if _replaces(a, assignment)), None)
-            if not any(_may_read(use, assignment, following) for use in uses) and not _read_elsewhere(subject, name):
+            if not any(_may_read(subject, use, assignment) for use in uses) and not _read_elsewhere(subject, name):
                 message = f"{name} keeps the status of a command, and nothing reads it"
                 yield hit_at("exit-code-masked", assignment, message)
 
@@ -358,18 +359,9 @@ def _is_harmless(subject: Subject, node: Node) -> bool:
     return bool(calls) and all(call is not None and call.name in _NEVER_FAIL for call in calls)
 
 
-def _replaces(later: Assignment, assignment: Assignment) -> bool:
-    """Whether one assignment surely comes after another and overwrites it."""
-    here, there = assignment.context, later.context
-    straight = here.guards[: len(there.guards)] == there.guards and here.loops == there.loops
-    return straight and here.function == there.function and here.substituted == there.substituted
-
-
-def _may_read(use: Use, assignment: Assignment, following: Assignment | None) -> bool:
+def _may_read(subject: Subject, use: Use, assignment: Assignment) -> bool:
     """Whether a use may see the value that an assignment gave."""
-    if use.context.function != assignment.context.function or use.context.in_text or use.context.loops:
-        return True
-    return use.sequence > assignment.sequence and (following is None or use.sequence < following.sequence)
+    return use.context.in_text or assignment in subject.values.assignments(use.name, use)
 
 
 def _read_elsewhere(subject: Subject, name: str) -> bool:

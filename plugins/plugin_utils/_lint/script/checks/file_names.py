@@ -16,6 +16,7 @@ from .. import environment
 from ..model import word_set
 from ..program import Assignment, Call, Piece, Point, Word
 from ..subject import Subject
+from .vocabulary import last_cd
 
 #: Directories where users give no names to files; what lies below is the system's, or root's.
 _SYSTEM = re.compile(
@@ -144,10 +145,10 @@ def _of_users(subject: Subject, call: Call, places: t.Sequence[Word]) -> bool:
 def _users_choose(subject: Subject, call: Call, place: Word | None) -> bool:
     shown = subject.values.known(place, call).shown if place is not None else "."
     if not shown.startswith(("/", "${")):
-        stands = [c for c in subject.program.named("cd", "pushd") if c.sequence < call.sequence and c.arguments]
-        if not stands:
+        stands = last_cd(subject, call)
+        if stands is None or not stands.arguments:
             return False
-        shown = subject.values.known(stands[-1].arguments[0], stands[-1]).shown
+        shown = subject.values.known(stands.arguments[0], stands).shown
     if shown.startswith("${"):
         name = re.split(r"\W", shown[2:])[0]
         return name in environment.USER_TEXT or bool(_OF_USERS.search(name))

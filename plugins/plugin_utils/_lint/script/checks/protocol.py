@@ -68,7 +68,7 @@ _EXPORTS_ANY = re.compile(r"export\s+[$%\\&]|export\s*/")
 def _is_needed(subject: Subject, assignment: Assignment) -> bool:
     """Whether the script reads a variable itself, as no task's environment, or starts a program that may."""
     program = subject.program
-    later = [call for call in program.calls if call.sequence > assignment.sequence]
+    later = [c for c in program.calls if c.sequence > assignment.sequence and c.name not in program.functions]
     if any(
         call.name not in BASE_COMMANDS or INTERPRETERS.fullmatch(call.name) or call.name in (".", "source")
         for call in later

@@ -8,13 +8,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import status
-from ..program import Call
+from ..guards import Guards
+from ..program import Call, Moment
 from ..subject import Subject
+from .vocabulary import last_cd
 
 _WAYS_OUT = frozenset({"exit", "return", "break", "continue"})
 
@@ -43,17 +46,11 @@ def redirected_in_vain(subject: Subject) -> t.Iterator[Hit]:
 
 def deletes_elsewhere(subject: Subject) -> t.Iterator[Hit]:
     """SC2164: after a cd that failed, a relative deletion meets another directory."""
-    calls = subject.program.calls
-    for position, call in enumerate(calls):
-        if call.name not in ("cd", "pushd") or call.context.tested or call.context.errexit:
-            continue
-        for later in calls[position + 1 :]:
-            if later.name in ("cd", "pushd", "popd") or later.context.function != call.context.function:
-                break
-            if _deletes_here(later):
-                message = f"SC2164: when {call.name} fails, {later.name} deletes in the directory where the script was"
-                yield hit_at("shellcheck", call, message, "warning")
-                break
+    for later in filter(_deletes_here, subject.program.calls):
+        call = last_cd(subject, later)
+        if call is not None and not call.context.tested and not call.context.errexit:
+            message = f"SC2164: when {call.name} fails, {later.name} deletes in the directory where the script was"
+            yield hit_at("shellcheck", call, message, "warning")
 
 
 def _deletes_here(call: Call) -> bool:
@@ -67,21 +64,21 @@ def _deletes_here(call: Call) -> bool:
 
 def never_runs(subject: Subject) -> t.Iterator[Hit]:
     """SC2317: work behind an exit. A function is declared to be called, which ShellCheck does not always see."""
+    guards = Guards(subject.program.functions)
     for step in subject.statuses.steps:
-        is_work = (step.node.get("Cmd") or {}).get("Type") != "FuncDecl" and status.first_word(
-            step.node
-        ) not in _WAYS_OUT
-        if step.before is not None and status.first_word(step.before) == "exit" and is_work:
-            yield Hit("shellcheck", *status.position(step.node), "SC2317: nothing behind exit runs", "warning")
+        is_declaration = (step.node.get("Cmd") or {}).get("Type") == "FuncDecl"
+        is_work = not is_declaration and status.first_word(step.node) not in _WAYS_OUT
+        if step.before is not None and guards.leaves(step.before) and is_work:
+            yield Hit("shellcheck", *status.position(step.node), "SC2317: the script never gets here", "warning")
 
 
 def expands_too_early(subject: Subject) -> t.Iterator[Hit]:
     """SC2064: a trap in double quotes with a variable that gets its value later: what the trap runs has nothing in its place."""
     program = subject.program
     for call in program.named("trap"):
-        for piece in call.arguments[0].variables if call.arguments and not call.context.loops else ():
-            values = program.assignments.get(piece.text, [])
-            if values and all(value.sequence > call.sequence for value in values) and not call.context.function:
+        for piece in call.arguments[0].variables if call.arguments else ():
+            now = Moment(dataclasses.replace(call.context, deferred=False), call.sequence)
+            if program.assignments.get(piece.text) and not subject.values.assignments(piece.text, now):
                 message = f"SC2064: {piece.text} has no value yet when the trap is set; write the trap in single quotes"
                 yield hit_at("shellcheck", call, message, "warning")
 

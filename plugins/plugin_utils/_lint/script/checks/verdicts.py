@@ -14,8 +14,9 @@ import typing as t
 from ...core.model import Hit, hit_at
 from ..knowledge import BASE_COMMANDS, SLURM_COMMANDS, WELL_KNOWN
 from ..model import word_set
-from ..parser import Node
+from ..parser import Node, nodes
 from ..program import Assignment, Call, Word
+from ..status import first_word, literal
 from ..subject import Subject
 
 _DRAIN = re.compile(r"(?i)\bstate=[\"']?(drain|down|fail)")
@@ -131,7 +132,7 @@ def _may_fail(subject: Subject, statements: t.Sequence[Node], seen: set[str]) ->
     """Whether some exit or return in statements has, or may have, another code than 0; or the last of them is an answer."""
     for node in statements:
         for command in _commands(node):
-            words = ["".join(part.get("Value", "") for part in word["Parts"]) for word in command["Args"]]
+            words = [literal(word) for word in command["Args"]]
             name = words[0]
             if name in ("exit", "return") and words[1:] != ["0"]:
                 # Without a number it is the status of the command before it: scontrol's, which is 0.
@@ -144,27 +145,12 @@ def _may_fail(subject: Subject, statements: t.Sequence[Node], seen: set[str]) ->
                 if _may_fail(subject, [subject.program.functions[name]["Body"]], seen):
                     return True
     last = (statements[-1].get("Cmd") or {}) if statements else {}
-    return last.get("Type") in ("TestClause", "ArithmCmd") or _first(last) in ("[", "test")
-
-
-def _first(command: Node) -> str:
-    arguments = command.get("Args") or [{"Parts": []}]
-    return "".join(part.get("Value", "") for part in arguments[0].get("Parts") or ())
+    return last.get("Type") in ("TestClause", "ArithmCmd") or first_word({"Cmd": last}) in ("[", "test")
 
 
 def _commands(node: t.Any) -> t.Iterator[Node]:
     """The simple commands in a part of the tree, without the functions that it declares."""
-    stack = [node]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, dict):
-            if part.get("Type") == "FuncDecl":
-                continue
-            if part.get("Type") == "CallExpr" and part.get("Args"):
-                yield part
-            stack.extend(part.values())
-        elif isinstance(part, list):
-            stack.extend(part)
+    yield from (part for part in nodes(node, but="FuncDecl") if part.get("Type") == "CallExpr" and part.get("Args"))
 
 
 # ------------------------------------------------------------------------------------------------- said, not done

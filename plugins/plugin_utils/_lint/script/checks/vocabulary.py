@@ -142,11 +142,24 @@ def placed(subject: Subject, word: Word, at: Point) -> Word:
         return word
     if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
         return word
-    for call in reversed(subject.program.named("cd", "pushd")):
-        if call.context.function == at.context.function and call.sequence < at.sequence and call.arguments:
-            target = call.arguments[-1]
-            return dataclasses.replace(word, pieces=(*target.pieces, Piece("text", "/"), *word.pieces))
-    return word
+    call = last_cd(subject, at)
+    if call is None or not call.arguments:
+        return word
+    return dataclasses.replace(word, pieces=(*call.arguments[-1].pieces, Piece("text", "/"), *word.pieces))
+
+
+def last_cd(subject: Subject, at: Point) -> Call | None:
+    """The cd that chose the directory at a point; none if nothing did, or if popd went back."""
+    found: Call | None = None
+    function = at.context.function
+    for call in subject.program.named("cd", "pushd", "popd"):
+        if call.context.function == function and call.sequence < at.sequence:
+            found = call
+    if found is None:
+        sites = subject.program.called.get(function, []) if function is not None else []
+        is_once = len(sites) == 1 and sites[0].context.function != function
+        return last_cd(subject, sites[0]) if is_once else None
+    return found if found.name != "popd" else None
 
 
 def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:

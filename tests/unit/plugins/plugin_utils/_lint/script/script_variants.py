@@ -129,9 +129,11 @@ def renamed(text: Text, chance: random.Random) -> bytes | None:
         if role == "Exported":
             exported.add(node["Value"])
     edits: list[Edit] = []
+    # A rule may ask which name was meant.
+    others = {name.lower()[:4] for name in places.keys() - own}
     for name in sorted(own - exported):
         every = re.findall(rb"(?<![A-Za-z0-9_])" + name.encode() + rb"(?![A-Za-z0-9_])", text.source)
-        if _KEPT.fullmatch(name) or len(every) != len(set(places[name])):
+        if _KEPT.fullmatch(name) or name.lower()[:4] in others or len(every) != len(set(places[name])):
             continue
         new = chance.choice((f"our_{name}", f"{name}_here", "quux"))
         new = (new.upper() if name.isupper() else new) + str(len(edits))
@@ -342,6 +344,9 @@ def _around(
     kinds = {(node.get("Cmd") or {}).get("Type") for node in text.statements}
     # A file of functions alone is a library.
     if not chunks or kinds == {"FuncDecl"} or (for_function and _BOUND_TO_FILE.search(text.source)):
+        return None
+    if before != b"{\n" and re.search(rb"\$\{?(\?|PIPESTATUS)", text.source[slice(*chunks[0])]):
+        # It would be the status of the condition, or of the declaration.
         return None
     start, stop = chunks[0][0], chunks[-1][1]
     inside = text.source[start:stop].rstrip(b"\n") + b"\n"
