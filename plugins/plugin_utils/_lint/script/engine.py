@@ -267,6 +267,8 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
     program = one.shebang.program
     if program in parser.DIALECTS:
         return _shell_hits(one.script, text, one.shebang, options)
+    if len(text) > other_languages.MAX_BYTES:
+        raise tools.TooMuchError(f"it has more than {other_languages.MAX_BYTES // 1024} KiB of {program or 'text'}")
     where = surroundings(one.script.hook)
     hits = [
         *other_languages.check(program, text),

@@ -19,6 +19,9 @@ import warnings
 from ..core.model import Hit, LintError
 from . import tools
 
+#: Our own look at Python takes seconds above this.
+MAX_BYTES = 256 * 1024
+
 #: Interpreter: how it parses a program that it reads from standard input, and nothing else. Only those are here of which that is
 #: known: ruby(1) -c "without executing" (BEGIN blocks are compiled only), php(1) -l, luac(1) -p (luac has no interpreter),
 #: node(1) --check (compiles). Each was tried with programs that leave a trace as early as the language allows (ruby 3.3,

@@ -18,6 +18,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes 
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import (
     cache,
     engine,
+    other_languages,
     shellcheck,
     tools,
     walker,
@@ -387,6 +388,13 @@ def test_a_script_that_starts_too_many_shells_is_left_out(monkeypatch: pytest.Mo
     assert any(message.startswith("the script was not analysed: ") for message in left_out(text))
     monkeypatch.setattr(walker.Walker, "MAX_TEXTS", 5)
     assert not any(message.startswith("the script was not analysed: ") for message in left_out(text))
+
+
+def test_a_large_script_in_another_language_is_left_out() -> None:
+    rest = b"x = 1\n" * (other_languages.MAX_BYTES // 6)
+    assert left_out(b"#!/usr/bin/python3\n" + rest[:-120]) == []
+    (message,) = left_out(b"#!/usr/bin/python3\n" + rest)
+    assert message == "the script was not analysed: it has more than 256 KiB of python3"
 
 
 @pytest.mark.parametrize(
