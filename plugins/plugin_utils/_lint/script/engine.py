@@ -274,7 +274,7 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
         *other_languages.check(program, text),
         *foreign_variables.check(program, text, where, options.slurm_version),
     ]
-    started = other_languages.python_commands(text) if program.startswith("python") else []
+    started = other_languages.commands(program, text)
     if len(started) > walker.Walker.MAX_TEXTS:
         raise tools.TooMuchError(f"it starts more than {walker.Walker.MAX_TEXTS} commands")
     for line, command in started:

@@ -15,7 +15,7 @@ import typing as t
 import warnings
 
 from ..core.model import Hit, hit_at
-from . import environment
+from . import environment, other_languages
 from .checks.variables import is_slurms, near
 from .environment import Surroundings
 
@@ -130,8 +130,7 @@ _PERL_ASKS = re.compile(r"""(?:exists|defined|if|unless)\s*\(?\s*!?\s*\$ENV\{\s*
 
 def _perl(text: bytes) -> list[Read]:
     """What a Perl script takes from %ENV, as far as a look at its lines tells; perl itself is not started."""
-    lines = text.decode("utf-8", "replace").split("\n__END__")[0].splitlines()
-    code = [re.sub(r"(^|\s)#.*", "", line) for line in lines]
+    code = other_languages.perl_lines(text)
     known = {name for line in code for name in _PERL_ASKS.findall(line)}
     found = [
         Read(match[2], number, match.start() + 1, False, bool(match[3]))

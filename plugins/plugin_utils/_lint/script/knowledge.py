@@ -60,7 +60,7 @@ WELL_KNOWN = SLURM_COMMANDS | word_set(
 #: Their output is one word, whatever happens. Source: coreutils and util-linux.
 ONE_WORD = word_set(
     """
-    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath readlink tty whoami arch
+    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath tty whoami arch
     getconf seq sum logname cksum md5sum sha256sum
     """
 )
@@ -267,6 +267,7 @@ WAYS_TO_FAIL: t.Sequence[t.Mapping[str, WayToFail]] = (
         **_ways("rm unlink", "the file is gone", unless="-f --force", avoidable=True),
         **_ways("rmdir", "the directory is gone or not empty", unless="--ignore-fail-on-non-empty"),
         **_ways("umount", "it is busy or not mounted", avoidable=True),
+        **_ways("fusermount fusermount3", "it is busy or not mounted", only="-u", avoidable=True),
         **_ways("find", "a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),
         **_ways("rmmod", "the module is in use or not loaded", avoidable=True),
         **_ways("modprobe", "the module is in use or not loaded", only="-r --remove", avoidable=True),
@@ -441,6 +442,21 @@ WAITS: dict[str, tuple[Wait, ...]] = {
     "telnet": (Wait(fix="put timeout 10 in front", source="telnet(1)"),),
     "ldapsearch": (Wait(fix="add -o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
     "redis-cli": (Wait(fix="put timeout 10 in front", bounds="-t --version", source="redis-cli: no limit of its own"),),
+    **dict.fromkeys(
+        ("apptainer", "singularity"),
+        (
+            Wait(
+                fix="put timeout 300 in front",
+                verbs="pull build",
+                source="apptainer pull, apptainer build: no limit for a registry",
+            ),
+        ),
+    ),
+    "enroot": (Wait(fix="put timeout 300 in front", verbs="import", source="enroot import: as long as the registry"),),
+    **dict.fromkeys(
+        ("sshfs", "lftp", "smbclient"), (Wait(fix="put timeout 30 in front", source="their manual pages"),)
+    ),
+    "openssl": (Wait(fix="put timeout 10 in front", verbs="s_client", source="openssl-s_client(1): no limit"),),
     "showmount": (Wait(fix="put timeout 10 in front", source="showmount(8)"),),
     "kinit": (Wait(fix="put timeout 10 in front", severity="info", source="krb5.conf(5): retries each server"),),
     # Many nodes at once.

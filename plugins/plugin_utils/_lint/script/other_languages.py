@@ -155,6 +155,56 @@ def _is_bounded(node: ast.Call) -> bool:
     return any(keyword.arg == "timeout" and ast.unparse(keyword.value) != "None" for keyword in node.keywords)
 
 
+#: What Perl starts: system and exec with what they are given, and the text between backticks.
+_PERL_STARTS = re.compile(
+    r"""\b(?:system|exec)\b\s*\(?(?P<given>(?:\s*[,.]?\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\$ENV\{[^}]*\}|\$\w+))+)|`(?P<shell>[^`]*)`|\bqx\{(?P<quoted>[^}]*)\}"""
+)
+_PERL_PARTS = re.compile(r"""([,.])|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\$ENV\{[^}]*\}|\$\w+)""")
+
+
+def perl_commands(text: bytes) -> list[tuple[int, str]]:
+    """The commands that a Perl script starts, as far as a look at its lines tells: (line, shell text)."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(perl_lines(text), 1):
+        for match in _PERL_STARTS.finditer(line):
+            shell = match["shell"] or match["quoted"] or _perl_words(match["given"] or "")
+            found.append((number, re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", shell)))
+    return found
+
+
+def perl_lines(text: bytes) -> list[str]:
+    """The lines of a Perl script, without comments, documentation and what follows its end."""
+    lines = text.decode("utf-8", "replace").split("\n__END__")[0].splitlines()
+    is_code = True
+    code = []
+    for line in lines:
+        if re.match(r"=[a-z]", line):
+            is_code = line.startswith("=cut")
+            line = ""
+        code.append(re.sub(r"(^|\s)#.*", "", line) if is_code else "")
+    return code
+
+
+def _perl_words(given: str) -> str:
+    """What a shell would have to read: a list of words, or one text that is put together."""
+    words = [""]
+    for separator, double, single, variable in _PERL_PARTS.findall(given):
+        if separator == ",":
+            words.append("")
+        elif separator != ".":
+            words[-1] += double or single or variable
+    return (
+        words[0] if len(words) == 1 else " ".join(_quoted(word) if "$" not in word else f'"{word}"' for word in words)
+    )
+
+
+def commands(program: str, text: bytes) -> list[tuple[int, str]]:
+    """The commands that a script in another language starts, as far as they are known: (line, shell text)."""
+    if program.startswith("python"):
+        return python_commands(text)
+    return perl_commands(text) if program == "perl" else []
+
+
 def _text(node: ast.expr) -> str:
     """A string as far as it is fixed, V($x) for the rest: f"a {b}", "a %s" % b, "a" + b, "a {}".format(b)."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):

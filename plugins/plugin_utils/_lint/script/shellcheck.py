@@ -62,6 +62,7 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
         2215,
         2216,
         2217,
+        2252,
         2256,
         2261,
         2276,

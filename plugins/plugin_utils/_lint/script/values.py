@@ -574,6 +574,9 @@ def prints_one_word(call: Call) -> bool:
         return any(_always_prints(word.shown) for word in call.arguments)
     if call.name == "systemctl":
         return bool({"is-active", "is-enabled", "is-failed"} & set(call.texts))
+    if call.name == "readlink":
+        # Without -f it prints nothing for what is no link.
+        return call.has_option("-f", "-m", "--canonicalize", "--canonicalize-missing")
     return call.name in ONE_WORD
 
 

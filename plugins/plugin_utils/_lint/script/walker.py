@@ -240,6 +240,9 @@ class Walker:
         body = self.tick()
         self._guard(self.guards.when_all(node.get("Cond"), not node.get("Until")), inner)
         self.statements(node.get("Do"), unit, inner)
+        self._note_loop(node, unit, context, mark, body)
+
+    def _note_loop(self, node: Node, unit: _Unit, context: Context, mark: int, body: int) -> None:
         line, column = unit.place(node)
         text = unit.source[node["Pos"]["Offset"] : node["End"]["Offset"]].decode("utf-8", "replace")
         self.program.loops.append(Loop(mark, line, column, context, node, text, body, self.tick()))
@@ -254,7 +257,11 @@ class Walker:
         else:
             for key in ("Init", "Cond", "Post"):
                 self.arithmetic(loop.get(key), unit, context)
+        body = self.tick()
         self.statements(node.get("Do"), unit, dataclasses.replace(context, loops=(*context.loops, mark)))
+        if loop["Type"] != "WordIter" and not loop.get("Cond"):
+            # for ((;;)) ends from inside only, as while true does.
+            self._note_loop(node, unit, context, mark, body)
 
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]

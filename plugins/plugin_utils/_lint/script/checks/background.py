@@ -20,8 +20,9 @@ from .vocabulary import origins
 def background_process(subject: Subject) -> t.Iterator[Hit]:
     """background-process: what Slurm waits for, or kills, when the hook ends."""
     program = subject.program
-    if subject.where.is_init or any(not call.context.background for call in program.named("wait")):
+    if subject.where.is_init:
         return
+    waits = [call.sequence for call in program.named("wait") if not call.context.background]
     processes: dict[int, list[Call]] = {}
     for call in program.calls:
         # The output of a coprocess is the script's to read.
@@ -30,7 +31,8 @@ def background_process(subject: Subject) -> t.Iterator[Hit]:
     for number, calls in processes.items():
         first = min(calls, key=lambda call: call.sequence)
         names = {call.name for call in calls}
-        if names & DETACHES or "kill" in names or _is_ended(subject, number):
+        is_awaited = any(sequence > first.sequence for sequence in waits)
+        if is_awaited or names & DETACHES or _is_guard(subject, calls) or _is_ended(subject, number):
             continue
         # What a function does has the redirections of its call.
         outer = [call for call in calls if call.context.function == first.context.function]
@@ -53,6 +55,17 @@ def background_process(subject: Subject) -> t.Iterator[Hit]:
                 first,
                 f"{first.name or 'a command'} stays in the background, and Slurm kills it when the hook ends",
             )
+
+
+def _is_guard(subject: Subject, calls: t.Sequence[Call]) -> bool:
+    """Whether a process in the background ends the script, or what it started: (sleep 20; kill $$) &."""
+    return any(
+        piece.kind == "variable" and piece.text in ("$", "PPID", "BASHPID", "!")
+        for call in calls
+        if call.name == "kill"
+        for word in call.arguments
+        for piece in origins(subject, word, call)
+    )
 
 
 def _is_ended(subject: Subject, number: int) -> bool:

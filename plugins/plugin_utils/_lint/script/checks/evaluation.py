@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+import posixpath
 import re
 import typing as t
 
@@ -18,7 +19,7 @@ from ..knowledge import PROGRAM_OPERANDS, PROGRAM_OPTIONS
 from ..model import word_set
 from ..program import Call, Word
 from ..subject import Subject
-from .vocabulary import fed_by, origins
+from .vocabulary import fed_by, operands, origins, placed
 
 
 def eval_text(subject: Subject) -> t.Iterator[Hit]:
@@ -125,6 +126,8 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     """download-and-run: what curl or wget brought is executed."""
     calls = subject.program.calls
     fetched: dict[str, Call] = {}
+    #: Directories with what was brought: cloned, or unpacked from it.
+    trees: dict[str, Call] = {}
     stages: dict[int, Call] = {}
     for call in calls:
         if call.name in _FETCHERS:
@@ -132,6 +135,15 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                 stages[call.context.pipeline[0]] = call
             for target in _fetch_targets(subject, call):
                 fetched[target] = call
+        elif call.name == "git" and call.texts[:1] == ["clone"] and not _is_release(subject, call):
+            trees[_cloned(subject, call)] = call
+        elif call.name in ("tar", "unzip"):
+            archives = [
+                fetched[text] for word in call.arguments for text in subject.values.texts(word, call) if text in fetched
+            ]
+            folders = call.values_of("-C", "--directory", "-d")
+            if archives and folders:
+                trees[subject.values.known(folders[-1], call).shown] = archives[0]
         elif call.name in _INTERPRETERS:
             if (
                 call.context.pipeline is not None
@@ -163,7 +175,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                     fetcher,
                     f"eval runs what {fetcher.name} brings",
                 )
-    if not fetched:
+    if not fetched and not trees:
         return
     verified = {call.name for call in calls} & word_set(
         "sha256sum sha512sum md5sum gpg gpgv cosign sha1sum minisign openssl"
@@ -174,12 +186,30 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     for call in calls:
         for target in _executed_files(subject, call):
             origin = fetched.get(target) or next((c for f, c in fetched.items() if _same_file(f, target)), None)
+            origin = origin or next((c for folder, c in trees.items() if target.startswith(folder + "/")), None)
             if origin is not None and origin is not call and origin.sequence not in reported:
                 reported.add(origin.sequence)
                 runner = f"{call.name or call.path}, line {call.line}"
                 yield hit_at(
                     "download-and-run", origin, f"the file that {origin.name} brings is executed later ({runner})"
                 )
+
+
+def _is_release(subject: Subject, clone: Call) -> bool:
+    """Whether somebody chose what is cloned: a tag with a number, a commit that is checked out."""
+    branches = [subject.values.known(word, clone).shown for word in clone.values_of("-b", "--branch")]
+    return any(re.search(r"[\d$]", branch) for branch in branches) or any(
+        other.sequence > clone.sequence and {"checkout", "reset", "verify-commit", "verify-tag"} & set(other.texts)
+        for other in subject.program.named("git")
+    )
+
+
+def _cloned(subject: Subject, call: Call) -> str:
+    """The directory that git clone makes."""
+    named = [subject.values.known(word, call).shown for word in operands(call)]
+    source = next((text for text in named[1:] if ":" in text or "/" in text), "")
+    after = named[named.index(source) + 1 :] if source else []
+    return after[0].rstrip("/") if after else posixpath.basename(source.rstrip("/")).removesuffix(".git")
 
 
 def _same_file(fetched: str, executed: str) -> bool:
@@ -217,6 +247,7 @@ def _executed_files(subject: Subject, call: Call) -> t.Iterator[str]:
     """Files that a command executes or makes executable."""
     words = [subject.values.known(word, call) for word in call.words]
     if "/" in words[0].shown:
+        yield subject.values.known(placed(subject, call.words[0], call), call).shown.replace("/./", "/")
         yield words[0].shown
         yield words[0].shown.removeprefix("./")
     if call.name in _INTERPRETERS:

@@ -76,6 +76,8 @@ def way_to_fail(subject: Subject, call: Call) -> str | None:
 def finds_nothing(call: Call) -> str | None:
     """When a search fails whose output is wanted; None if the command is none, or if only its status is wanted."""
     is_quiet = call.context.stdout == "null" or call.has_option("-q", "-s", "--quiet", "--silent")
+    if call.name == "systemctl" and call.context.substituted and {"is-active", "is-enabled"} & set(call.texts):
+        return "the unit is not"
     if call.name not in SEARCHES or is_quiet:
         return None
     if call.name in ("which", "command", "type"):
@@ -99,6 +101,8 @@ def _applies(subject: Subject, call: Call, way: WayToFail) -> bool:
         return False
     operands = [subject.values.known(word, call) for word in call.arguments if not word.shown.startswith("-")]
     if way.again:
+        # What a link leads to may differ.
+        operands = operands[-1:] if call.name == "ln" else operands
         return bool(operands) and all(word.literal for word in operands) and not _removed(subject, call, operands)
     if call.name == "kill":
         return not call.has_option("-l", "-L", "-0") and not _still_there(subject, call)

@@ -43,6 +43,7 @@ class _Action:
 
 
 _CONTAINERS = word_set("docker podman nerdctl")
+_WIPES = "wipes a disk of the node"
 _ENDS = "ends every job on the node"
 
 _ACTIONS = (
@@ -54,13 +55,25 @@ _ACTIONS = (
     _Action(word_set("ipmitool"), r" power (off|cycle|reset|soft) ", _ENDS, severity="error"),
     _Action(
         _CONTAINERS,
-        r" (system|container|volume|pod) prune | image prune .*(-a|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
+        r" (system|container|volume|pod) prune | image prune .*(-\w*a\w*|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
         "also meets the containers of other jobs",
         r" --filter[ =]",
     ),
     _Action(
         word_set("apptainer singularity"), r" instance stop .*(-\w*a\w*|--all) ", "stops every instance of the user"
     ),
+    _Action(
+        word_set("crictl"), r" (rm|rmp|stop|stopp|rmi) .*(-\w*a\w*|--all) ", "also meets the containers of other jobs"
+    ),
+    _Action(
+        word_set("mkfs mkfs.ext2 mkfs.ext3 mkfs.ext4 mkfs.xfs mkfs.btrfs mke2fs mkswap blkdiscard"),
+        r" /dev/(?!loop|ram)",
+        _WIPES,
+    ),
+    _Action(word_set("wipefs"), r" (-\w*[ao]\w*|--all|--offset) .*/dev/", _WIPES),
+    _Action(word_set("nvme"), r"^ (format|sanitize) ", _WIPES),
+    _Action(word_set("sgdisk"), r" (-\w*[Zz]\w*|--zap(-all)?) ", _WIPES),
+    _Action(word_set("ifdown"), "", "changes the network of every job"),
     _Action(word_set("umount"), r" (-\w*[aA]\w*|--all(-targets)?) ", "unmounts file systems that other jobs use"),
     _Action(word_set("nvidia-smi"), _NVIDIA_CHANGES, "changes every GPU of the node", r" (-i|--id)[ =]|" + _OPERAND),
     _Action(
@@ -168,8 +181,9 @@ def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity
     text = f" {' '.join(words)} "
     if call.name == "nvidia-smi" and re.match(_NVIDIA_SHOWS, text):
         return None
+    name = "service" if re.match(r"/etc/(rc\.d/)?init\.d/", call.path) else call.name
     for action in _ACTIONS:
-        if call.name in action.commands and re.search(action.pattern, text) and not re.search(action.unless, text):
+        if name in action.commands and re.search(action.pattern, text) and not re.search(action.unless, text):
             narrowed = _is_the_job_s(subject, call) or _was_down(subject, call)
             return None if narrowed else (action.what, action.severity)
     if call.name in ("nvidia-smi", "rocm-smi", "amd-smi", "cpupower") and _meets_each_device(subject, call, text):
@@ -177,7 +191,7 @@ def _done(subject: Subject, call: Call, words: list[str]) -> tuple[str, Severity
     for action in _LISTED:
         if call.name in action.commands and re.search(action.pattern, text) and _all_are_listed(subject, call):
             return action.what, None
-    if call.name == "umount":
+    if call.name == "umount" or (call.name in ("fusermount", "fusermount3") and call.has_option("-u")):
         fixed = [word for word in words if re.fullmatch(r"/[\w./-]*", word)]
         if fixed and not _mounted_here(subject, fixed, call):
             return "unmounts what other jobs use", None

@@ -82,15 +82,24 @@ def _is_kept(subject: Subject, call: Call) -> bool:
     operands = [word for word in call.arguments if not word.shown.startswith("-")]
     sources = fed_by(subject.program, call)
     reads = len(operands) > 1 or any(redirect.operator == "<" for redirect in call.context.redirects)
-    if not reads and not any(source.name == "cat" for source in sources):
+    if not reads and not any(source.name == "cat" or _saves(source) for source in sources):
         return False
     return call.context.stdout == "file" or any(
         other.context.pipeline
         and call.context.pipeline
         and other.context.pipeline[0] == call.context.pipeline[0]
-        and (other.context.stdout == "file" or other.name in ("sponge", "tee"))
+        and (other.context.stdout == "file" or other.name in ("sponge", "tee") or _restores(other))
         for other in subject.program.calls
     )
+
+
+def _saves(call: Call) -> bool:
+    """Whether a command prints a list of which another one makes it anew: iptables-save, crontab -l."""
+    return call.name.endswith("-save") or (call.name == "crontab" and call.has_option("-l"))
+
+
+def _restores(call: Call) -> bool:
+    return call.name.endswith("-restore") or (call.name == "crontab" and not call.has_option("-l", "-r"))
 
 
 def _loose(subject: Subject, pattern: Word, call: Call, delimiter: str) -> str | None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...core.model import Hit, hit_at
@@ -16,7 +17,7 @@ from ..program import Call, Piece, Word
 from ..subject import Subject
 
 #: Run the file that they are given.
-_READERS = word_set(". source bash sh dash ksh python3 python perl")
+_READERS = word_set(". source run-parts bash sh dash ksh python3 python perl")
 
 #: Options with which they run a text, or a module, instead.
 _GIVEN = {"perl": ("-e", "-E"), **dict.fromkeys(("python", "python3"), ("-c", "-m"))}
@@ -31,8 +32,10 @@ def file_not_placed(subject: Subject) -> t.Iterator[Hit]:
         if call.via and call.via[-1] in ("find", "chroot"):
             continue
         for word, is_run in _files(call):
-            shown = next((form.shown for form in subject.values.forms(word, call) if _is_beside(form)), "")
-            if shown and subject.where.is_placed and not _looked_for(subject, word, call):
+            listed = [item for loop in subject.values.loops(word, call) for item in loop.items]
+            form = next((form for form in (*subject.values.forms(word, call), *listed) if _is_beside(form)), None)
+            shown = form is not None
+            if form is not None and subject.where.is_placed and not _looked_for(subject, word, call, form):
                 message = f"{_last(word)} is expected beside the script, but the script is placed alone"
                 yield hit_at("file-not-placed", call, message)
                 break
@@ -81,16 +84,31 @@ def _is_relative(subject: Subject, word: Word, call: Call) -> bool:
     if path.startswith(("/", "~")) or not path or (by_name and "/" not in path):
         return False
     chosen = any(other.name in ("cd", "pushd") and other.sequence < call.sequence for other in subject.program.calls)
-    return not chosen and not _looked_for(subject, word, call)
+    return not chosen and not _looked_for(subject, word, call, word)
 
 
-def _looked_for(subject: Subject, word: Word, call: Call) -> bool:
-    """Whether the script asks for the file before it takes it."""
-    program, names = subject.program, {piece.text for piece in word.variables}
+def _looked_for(subject: Subject, word: Word, call: Call, form: Word) -> bool:
+    """Whether the script asks for the file, or for its directory, before it takes it."""
+    program = subject.program
+    lines = program.source.decode("utf-8", "replace").split("\n")
     tested = {test.line for test in program.tests if test.line <= call.line}
-    return any(use.line in tested and use.name in names for use in program.uses) or any(
-        other.sequence < call.sequence and word.shown in other.texts for other in program.named("[", "test")
-    )
+    own = {piece.text for piece in word.variables}
+    names = own | {piece.text for piece in form.variables}
+    wanted = _names(word) or ["$"]
+    return any(
+        use.line in tested
+        and (
+            (use.name in own and any(name in lines[use.line - 1] for name in wanted))
+            or (use.name in names and any(name in lines[use.line - 1] for name in _names(form)))
+        )
+        for use in program.uses
+    ) or any(other.sequence < call.sequence and word.shown in other.texts for other in program.named("[", "test"))
+
+
+def _names(word: Word) -> list[str]:
+    """The fixed names of a path."""
+    fixed = "".join(piece.text if piece.kind == "text" else "/" for piece in word.pieces)
+    return [name for name in re.split(r"[/*]+", fixed) if len(name) > 1]
 
 
 def _last(word: Word) -> str:

@@ -215,6 +215,6 @@ def _asks(call: Call) -> bool:
     verbs = [text for text in call.texts if not text.startswith("-")][:1]
     if call.name == "scontrol":
         return verbs in (["show"], ["listpids"], ["pidinfo"])
-    return call.name in ("squeue", "sacct", "sstat") or (
-        call.name == "loginctl" and verbs not in (["terminate-user"], ["kill-user"])
-    )
+    if call.name == "loginctl":
+        return not verbs or re.match(r"list-|show-|\w+-status$", verbs[0]) is not None
+    return call.name in ("squeue", "sacct", "sstat")

@@ -44,6 +44,11 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
                 yield hit_at("unbounded-wait", call, f"every job waits {length:g} s here", "info")
+    for redirect in subject.program.redirects:
+        is_free = redirect.context.bound is None and not redirect.context.background
+        if is_free and redirect.target.shown.startswith("/dev/tcp/"):
+            message = "the shell connects without a time limit; put timeout 5 bash -c around it"
+            yield hit_at("unbounded-wait", redirect.target, message)
     for loop in subject.program.loops:
         if loop.context.bound is None and _polls(subject, loop) and not _capped(subject, loop):
             yield hit_at(
@@ -118,9 +123,11 @@ _TAKES = ("read", "getopts", "mapfile", "readarray")
 
 
 def _is_endless(loop: Loop) -> bool:
-    """while true, while :, until false."""
+    """while true, while :, until false, for ((;;))."""
     conditions = loop.node.get("Cond") or []
-    first = (conditions[0].get("Cmd") or {}) if conditions else {}
+    if not conditions:
+        return True
+    first = conditions[0].get("Cmd") or {}
     words = ["".join(p.get("Value", "") for p in word["Parts"]) for word in first.get("Args") or ()]
     return words[:1] == ["false"] if loop.node.get("Until") else words[:1] in (["true"], [":"], ["1"])
 
