@@ -157,7 +157,8 @@ def _is_bounded(node: ast.Call) -> bool:
 
 #: What Perl starts: system and exec with what they are given, and the text between backticks.
 _PERL_STARTS = re.compile(
-    r"""\b(?:system|exec)\b\s*\(?(?P<given>(?:\s*[,.]?\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\$ENV\{[^}]*\}|\$\w+))+)|`(?P<shell>[^`]*)`|\bqx\{(?P<quoted>[^}]*)\}"""
+    r"""\b(?:system|exec)\b\s*\(?(?P<given>(?:\s*[,.]?\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\$ENV\{[^}]*\}|\$\w+))+)"""
+    r"""|`(?P<shell>[^`]*)`|\bqx\{(?P<quoted>[^}]*)\}"""
 )
 _PERL_PARTS = re.compile(r"""([,.])|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\$ENV\{[^}]*\}|\$\w+)""")
 
