@@ -13,7 +13,7 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLURM, CORE = os.environ["SLURM"], os.environ["ANSIBLE_CORE"]
-NAME = f"{os.environ.get('LAB_NAME') or 'nodecycle-test'}-{SLURM.replace('.', '-')}"
+NAME = f"{os.environ.get('LAB_NAME') or 'nodecycle-test'}-demo-{SLURM.replace('.', '-')}"
 #: make has told the outer call's options in the environment.
 OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SLURM", "LAB_SLURM_VERSION")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OUTER}
