@@ -121,12 +121,17 @@ class Guards:
     def covered(self, node: Node) -> Names:
         """The variables that every branch of a statement which goes on either tests or sets."""
         return self._in_every_branch(
-            node, lambda facts, statements: facts | self.after_all(statements) | _all_set(statements)
+            node, lambda facts, statements: facts | self.after_all(statements) | self._set_in(statements)
         )
 
     def replaced(self, node: Node) -> Names:
         """The variables that every branch of a statement which goes on sets."""
-        return self._in_every_branch(node, lambda _facts, statements: _all_set(statements))
+        key = "replaced", id(node)
+        if key not in self._known:
+            found = self._in_every_branch(node, lambda _facts, statements: self._set_in(statements))
+            self._known[key] = found, node
+        names: Names = self._known[key][0]
+        return names
 
     def set_by(self, function: str) -> Names:
         """The variables that a function sets in any case, for those who call it."""
@@ -134,14 +139,19 @@ class Guards:
         if function in self._inside or any(_returns(node, any_status=True) for node in body):
             return _NONE
         self._inside.add(function)
-        called = (_literal(words[0]) for words in ((node.get("Cmd") or {}).get("Args") for node in body) if words)
-        found = _NONE.union(
-            _all_set(body),
-            *(self.replaced(node) for node in body),
-            *(self.set_by(name) for name in called if name in self.functions),
-        )
+        found = self._set_in(body)
         self._inside.discard(function)
         return found - _local(body)
+
+    def _set_in(self, statements: t.Sequence[Node]) -> Names:
+        """The variables that a list of statements sets in any case."""
+        commands = (node.get("Cmd") or {} for node in statements if not node.get("Background"))
+        called = (_literal(words[0]) for words in (command.get("Args") for command in commands) if words)
+        return _NONE.union(
+            _all_set(statements),
+            *(self.replaced(node) for node in statements),
+            *(self.set_by(name) for name in called if name in self.functions),
+        )
 
     def _in_every_branch(self, node: Node, names: t.Callable[[Names, t.Sequence[Node]], Names]) -> Names:
         command = node.get("Cmd") or {}
@@ -154,7 +164,12 @@ class Guards:
         """What holds at the beginning of each branch of an if or case, with its statements; also of the branch that is not written."""
         key = "branches", id(command)
         if key not in self._known:
-            ways = {"CaseClause": self._cases, "IfClause": self._ifs, "BinaryCmd": self._either}[command["Type"]]
+            ways = {
+                "CaseClause": self._cases,
+                "IfClause": self._ifs,
+                "BinaryCmd": self._either,
+                "ForClause": lambda loop: [(_NONE, _first_round(loop["Do"]))],
+            }[command["Type"]]
             self._known[key] = ways(command), command
         found: list[tuple[Names, t.Sequence[Node]]] = self._known[key][0]
         return found
@@ -238,7 +253,26 @@ def is_always(condition: t.Sequence[Node] | None) -> bool:
 def _branches(command: Node) -> bool:
     """Whether a command takes one of several ways."""
     kind = command.get("Type")
+    if kind == "ForClause":
+        return _goes_round(command["Loop"])
     return kind in ("IfClause", "CaseClause") or (kind == "BinaryCmd" and command["Op"] in ("&&", "||"))
+
+
+def _goes_round(loop: Node) -> bool:
+    """Whether a for loop has an item in any case."""
+    return any(
+        (_literal(item) and "$?" not in _literal(item)) or re.fullmatch(r"seq (1 )?[1-9]\d*", _spelled(item))
+        for item in loop.get("Items") or ()
+    )
+
+
+def _spelled(word: Node) -> str:
+    """The command of a word that is $(command a b), as text."""
+    parts = word.get("Parts") or [{}]
+    statements = parts[0].get("Stmts") or []
+    if len(parts) != 1 or parts[0].get("Type") != "CmdSubst" or len(statements) != 1:
+        return ""
+    return " ".join(map(_literal, (statements[0].get("Cmd") or {}).get("Args") or ()))
 
 
 # ---------------------------------------------------------------------------------------------------- words and tests
@@ -424,19 +458,15 @@ def _all_set(statements: t.Iterable[Node]) -> Names:
     return _NONE.union(*(_sets(node) for node in statements))
 
 
-def _local(root: t.Any) -> Names:
+def _local(body: t.Any) -> Names:
     """The variables that are a function's own."""
-    found: set[str] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            if node.get("Type") == "DeclClause" and node["Variant"]["Value"] in ("local", "declare", "typeset"):
-                found.update(item["Name"]["Value"] for item in node.get("Args") or () if item.get("Name"))
-            stack.extend(value for value in node.values() if isinstance(value, (dict, list)))
-    return frozenset(found)
+    return frozenset(
+        item["Name"]["Value"]
+        for node in nodes(body)
+        if node.get("Type") == "DeclClause" and node["Variant"]["Value"] in ("local", "declare", "typeset")
+        for item in node.get("Args") or ()
+        if item.get("Name")
+    )
 
 
 def _sets(node: Node) -> Names:
@@ -447,8 +477,26 @@ def _sets(node: Node) -> Names:
     if command.get("Type") == "DeclClause":
         return frozenset(item["Name"]["Value"] for item in command.get("Args") or () if item.get("Name"))
     if command.get("Type") == "BinaryCmd" and command["Op"] in ("&&", "||"):
-        return _sets(command["X"])
+        # x=0 && break || x=1 sets it either way.
+        either = _sets_when_done(command["X"]) & _sets(command["Y"]) if command["Op"] == "||" else _NONE
+        return _sets(command["X"]) | either
     return _NONE
+
+
+def _sets_when_done(node: Node) -> Names:
+    """The variables that a && b has set where all of it was done."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") == "BinaryCmd" and command["Op"] == "&&":
+        return _sets_when_done(command["X"]) | _sets_when_done(command["Y"])
+    return _sets(node)
+
+
+def _first_round(body: t.Sequence[Node]) -> t.Sequence[Node]:
+    """The statements of a loop that run in any case: up to the first that may leave it."""
+    for number, node in enumerate(body):
+        if any(True for name in ("break", "continue", "return") for _words in _calls(node, name)):
+            return body[: number + 1]
+    return body
 
 
 def _is_return(node: Node) -> bool:

@@ -138,6 +138,10 @@ class Context:
     posix: bool = False
 
 
+#: Their options are words behind one dash: -pl is no -p -l.
+_ONE_DASH = frozenset({"nvidia-smi", "find"})
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """A command that runs."""
@@ -179,6 +183,7 @@ class Call:
                         return True
                 elif text == name or (
                     len(name) == 2
+                    and self.name not in _ONE_DASH
                     and re.match(r"-[A-Za-z0-9]*" + re.escape(name[1]), text)
                     and not text.startswith("--")
                 ):

@@ -536,7 +536,7 @@ class Values:
     def _says_several(self, commands: t.Sequence[Call], seen: frozenset[int]) -> bool:
         last = _last(commands)
         if last is None or last.name not in ("echo", "printf"):
-            return last is None or not prints_one_word(last)
+            return last is None or not (prints_one_word(last) or _finds_one(last))
         words = [word for word in last.arguments if not re.fullmatch(r"-[neE]+", word.shown)]
         mark = seen | {last.sequence}
         return last.sequence not in seen and any(
@@ -572,12 +572,33 @@ def prints_one_word(call: Call) -> bool:
         return call.has_option("-c", "--count")
     if call.name in ("awk", "gawk", "mawk"):
         return any(_always_prints(word.shown) for word in call.arguments)
+    if call.name == "curl":
+        return _tells_one_word(call)
     if call.name == "systemctl":
         return bool({"is-active", "is-enabled", "is-failed"} & set(call.texts))
     if call.name == "readlink":
         # Without -f it prints nothing for what is no link.
         return call.has_option("-f", "-m", "--canonicalize", "--canonicalize-missing")
     return call.name in ONE_WORD
+
+
+def _tells_one_word(call: Call) -> bool:
+    """curl -o file -w '%{http_code}': it prints 000 even where it fails."""
+    formats = [
+        after.shown
+        for word, after in itertools.pairwise(call.arguments)
+        if re.fullmatch(r"-[A-Za-z]*w|--write-out", word.shown)
+    ]
+    is_quiet = call.has_option("-o", "--output") and not call.has_option("-i", "--include", "-v", "--verbose")
+    return is_quiet and any(re.fullmatch(r"[^\s$]*%\{\w+\}[^\s$]*?(\\n)?", text) for text in formats)
+
+
+def _finds_one(call: Call) -> bool:
+    """which name, command -v name: the path of one program, or nothing."""
+    names = [text for text in call.texts if not text.startswith("-")]
+    return len(names) == 1 and (
+        (call.name == "which" and not call.has_option("-a")) or (call.name == "command" and call.has_option("-v"))
+    )
 
 
 #: An expression of awk's that has a text whatever was read: a number, a sum, a length, a text.

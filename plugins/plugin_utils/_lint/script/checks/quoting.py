@@ -127,8 +127,10 @@ def _breaks_test(subject: Subject, word: Word, at: Call, operator: str) -> tuple
             # [ -z ] and [ -n ] ask for one word, whichever; -z is also right for none.
             if operator in _OF_FILES or (operator == "-n" and not several):
                 return name, f"[ {operator} ] is true when it is empty"
-            if operator != "-z" or several:
+            if operator != "-z":
                 return name, "empty, or several words, makes the test an error"
+            if several:
+                return name, "several words make the test an error"
     return "", ""
 
 

@@ -149,7 +149,7 @@ def placed(subject: Subject, word: Word, at: Point) -> Word:
 
 
 def last_cd(subject: Subject, at: Point) -> Call | None:
-    """The cd that chose the directory at a point; none if nothing did, or if popd has undone it."""
+    """The cd that chose the directory at a point; none if nothing did, or if popd left it again."""
     found: Call | None = None
     function = at.context.function
     for call in subject.program.named("cd", "pushd", "popd"):

@@ -111,7 +111,7 @@ def _within(noted: t.Sequence[_Noted], loop: Loop) -> t.Sequence[_Noted]:
 def _polls(subject: Subject, loop: Loop) -> bool:
     """Whether the loop goes round until the world has changed: busily, asleep, or without a condition of its own."""
     calls = _within(subject.program.calls, loop)
-    if any(call.name == "shift" or (call.name in _TAKES and call.context.tested) for call in calls):
+    if any(call.name == "shift" or (_takes(call) and call.context.tested) for call in calls):
         return False
     if _is_endless(loop) or any(c.name == "sleep" and c.context.function == loop.context.function for c in calls):
         return True
@@ -120,6 +120,13 @@ def _polls(subject: Subject, loop: Loop) -> bool:
 
 #: Each round takes the next one of something.
 _TAKES = ("read", "getopts", "mapfile", "readarray")
+
+
+def _takes(call: Call) -> bool:
+    """Whether a command takes the next lines of its input (or the next option)."""
+    if call.name == "head":
+        return all(re.fullmatch(r"-.*|\d+", text) for text in call.texts)
+    return call.name in _TAKES
 
 
 def _is_endless(loop: Loop) -> bool:

@@ -78,6 +78,19 @@ def test_a_variable_that_nobody_sets(text: str, said: str) -> None:
     assert messages("variable-not-set", text + "\nexit 0\n") == [said]
 
 
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("[ $x = up ]", "empty, or several words, makes the test an error"),
+        ("[ -z $x ]", "several words make the test an error"),
+        ("[ -n $y ]", "[ -n ] is true when it is empty"),
+    ],
+)
+def test_a_test_says_how_it_breaks(test: str, said: str) -> None:
+    text = f"x=$(cat /etc/x)\ny=$(command -v x)\nif {test}; then ls; fi\nexit 0\n"
+    assert [message.partition(": ")[2] for message in messages("unquoted-user-text", text)] == [said]
+
+
 @pytest.mark.skipif(shutil.which("dash") is None, reason="the claims are about dash")
 @pytest.mark.parametrize(
     ("text", "status", "claim"),
