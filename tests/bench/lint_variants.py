@@ -17,7 +17,7 @@ import sys
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "unit/plugins/plugin_utils/_lint/script"))
-from lint_cases import CASES, Case, findings_in
+from lint_cases import OWN_CASES, Case, findings_in
 from script_variants import KINDS, variants
 
 
@@ -25,11 +25,11 @@ def main() -> int:
     """Print the table; 1 when a variant changes a verdict."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=1, help="how often each way is taken (%(default)s)")
-    parser.add_argument("--rule", choices=sorted({case.rule for case in CASES}))
+    parser.add_argument("--rule", choices=sorted({case.rule for case in OWN_CASES}))
     parser.add_argument("--verbose", action="store_true", help="show each variant that changes a verdict")
     arguments = parser.parse_args()
 
-    cases = [case for case in CASES if arguments.rule in (None, case.rule)]
+    cases = [case for case in OWN_CASES if arguments.rule in (None, case.rule)]
     kinds: dict[str, str] = {}
     texts: dict[str, tuple[Case, bytes]] = {}
     for case, seed in itertools.product(cases, range(arguments.seeds)):

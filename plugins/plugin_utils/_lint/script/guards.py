@@ -244,10 +244,19 @@ class Guards:
 
 def is_always(condition: t.Sequence[Node] | None) -> bool:
     """Whether a condition is true whatever happens."""
-    if not condition or len(condition) != 1 or condition[0].get("Negated"):
+    return bool(condition) and all(cannot_fail(node) for node in condition or ())
+
+
+def cannot_fail(node: Node) -> bool:
+    """Whether a statement does no more than true, or only gives variables values without a command in them."""
+    command = node.get("Cmd") or {}
+    if command.get("Type") != "CallExpr" or node.get("Negated") or node.get("Redirs"):
         return False
-    words: list[Node] = (condition[0].get("Cmd") or {}).get("Args") or []
-    return len(words) == 1 and _literal(words[0]) in ("true", ":")
+    words: list[Node] = command.get("Args") or []
+    if words:
+        return len(words) == 1 and _literal(words[0]) in ("true", ":")
+    kinds = {part.get("Type") for part in nodes(command.get("Assigns"))}
+    return not kinds & {"CmdSubst", "ProcSubst", "ArithmExp"} and not _required(command)
 
 
 def _branches(command: Node) -> bool:

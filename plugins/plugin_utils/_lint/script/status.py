@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .guards import cannot_fail, is_always
 from .parser import Node
 
 #: Deep enough for functions that call each other; a loop of calls ends here.
@@ -103,7 +104,7 @@ class Statuses:
                 yield from self._of_list(item.get("Stmts") or (), depth - 1)
         elif kind == "BinaryCmd":
             if command["Op"] == "&&":
-                yield from (Origin(left, guarded=node) for left in _joined(command["X"]) if not _cannot_fail(left))
+                yield from (Origin(left, guarded=node) for left in _joined(command["X"]) if not cannot_fail(left))
             yield from self._of_list([command["Y"]], depth - 1)
         elif kind == "TimeClause" and command.get("Stmt"):
             yield from self._of(command["Stmt"], depth - 1)
@@ -191,14 +192,6 @@ def _joined(node: Node) -> t.Iterator[Node]:
         yield node
 
 
-def _cannot_fail(node: Node) -> bool:
-    """Whether a statement only gives variables values without a command in them."""
-    command = node.get("Cmd") or {}
-    assignments = command.get("Assigns") or ()
-    is_plain = command.get("Type") == "CallExpr" and bool(assignments) and not command.get("Args")
-    return is_plain and not any(substitutions(item.get("Value")) for item in assignments)
-
-
 def _entered(found: list[Step], functions: t.Mapping[str, Node]) -> list[Step]:
     """The steps, of which the first of a function that is called once finds in $? what its call finds there."""
     sites: dict[str, list[Step]] = {}
@@ -209,7 +202,18 @@ def _entered(found: list[Step], functions: t.Mapping[str, Node]) -> list[Step]:
         here = sites.get(name, [])
         if len(here) == 1:
             entries.update((id(node), here[0].before) for node in _first_of(function["Body"]))
-    return [dataclasses.replace(step, before=entries.get(id(step.node), step.before)) for step in found]
+    before = [(step, entries.get(id(step.node), step.before)) for step in found]
+    return [dataclasses.replace(step, before=_last_of(node) if node is not None else None) for step, node in before]
+
+
+def _last_of(node: Node) -> Node:
+    """The statement whose status a statement has, where that is plain."""
+    command = node.get("Cmd") or {}
+    inner = command.get("Stmts") if command.get("Type") == "Block" else None
+    if command.get("Type") == "IfClause" and is_always(command.get("Cond")):
+        inner = command.get("Then")
+    is_plain = not node.get("Negated") and not node.get("Background") and not node.get("Redirs")
+    return _last_of(inner[-1]) if inner and is_plain else node
 
 
 def _first_of(node: Node) -> t.Iterator[Node]:

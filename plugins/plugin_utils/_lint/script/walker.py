@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from . import wrappers
-from .guards import NUMERIC, Guards, is_always
+from .guards import NUMERIC, Guards, cannot_fail, is_always
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, nodes, parse
 from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
@@ -169,7 +169,7 @@ class Walker:
         if handler is not None:
             before = self.tick()
             handler(command, unit, context, node)
-            whole = Moment(context, before, self.sequence)
+            whole = Moment(context, before, self.tick())
             self._note(self.program.replaced, self.guards.replaced(node), whole)
             self._note(self.program.guarded, self.guards.covered(node), whole)
             self._guard(self.guards.after(node), context)
@@ -299,6 +299,10 @@ class Walker:
         left, is_and = node["X"], node["Op"] == "&&"
         command = left.get("Cmd") or {}
         guards = context.guards
+        if is_and and cannot_fail(left):
+            self.statement(left, unit, context)
+            self.statement(node["Y"], unit, context)
+            return context
         if is_and and command.get("Type") == "BinaryCmd" and command["Op"] == "&&" and not left.get("Negated"):
             # Behind A && B, both ran.
             guards = self._condition(command, unit, dataclasses.replace(context, tested=True)).guards

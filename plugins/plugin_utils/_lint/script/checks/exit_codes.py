@@ -273,8 +273,6 @@ def _conditions(node: Node) -> t.Iterator[Node]:
 def _ended_there(subject: Subject, node: Node) -> bool:
     """Whether set -e ends the script at a statement that fails."""
     command = node.get("Cmd") or {}
-    if command.get("Type") == "Block":
-        return _ended_there(subject, command["Stmts"][-1])
     if command.get("Type") != "CallExpr" or node.get("Negated") or node.get("Background"):
         return False
     if command.get("Args"):

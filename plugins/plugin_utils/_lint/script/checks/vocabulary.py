@@ -149,17 +149,20 @@ def placed(subject: Subject, word: Word, at: Point) -> Word:
 
 
 def last_cd(subject: Subject, at: Point) -> Call | None:
-    """The cd that chose the directory at a point; none if nothing did, or if popd left it again."""
-    found: Call | None = None
-    function = at.context.function
+    """The cd that chose the directory at a point; none if nothing did, or if popd undid it."""
+    function, called = at.context.function, subject.program.called
+    found: list[tuple[int, Call]] = []
     for call in subject.program.named("cd", "pushd", "popd"):
-        if call.context.function == function and call.sequence < at.sequence:
-            found = call
-    if found is None:
-        sites = subject.program.called.get(function, []) if function is not None else []
-        is_once = len(sites) == 1 and sites[0].context.function != function
-        return last_cd(subject, sites[0]) if is_once else None
-    return found if found.name != "popd" else None
+        inside = call.context.function
+        # One in a function counts where the function is called.
+        sites = [call] if inside == function else called.get(inside, []) if inside is not None else []
+        found.extend((site.sequence, call) for site in sites if site.context.function == function)
+    last = max((entry for entry in found if entry[0] < at.sequence), key=lambda entry: entry[0], default=None)
+    if last is not None:
+        return last[1] if last[1].name != "popd" else None
+    sites = called.get(function, []) if function is not None else []
+    is_once = len(sites) == 1 and sites[0].context.function != function
+    return last_cd(subject, sites[0]) if is_once else None
 
 
 def behind(subject: Subject, words: t.Iterable[Word], at: Point) -> str:

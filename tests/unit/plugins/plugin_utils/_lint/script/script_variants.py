@@ -30,7 +30,7 @@ MAX_BYTES = 20_000
 #: Names that mean something to a program, or that say what their value is.
 _KEPT = re.compile(
     r"(?i)(SLURM|CUDA|LD_|LC_|BASH|SSH_|DEBIAN|PYTHON|XDG_|HTTPS?_).*|(PATH|IFS|ENV|HOME|TMPDIR|TMP|TEMP|LANG|USER|LOGNAME"
-    r"|SHELL|PWD|OLDPWD|OPTARG|OPTIND|REPLY|PS[0-9]|TERM|MAIL|DISPLAY|HOSTNAME|UID|EUID|GID|_).*|.*(pass|token|secret|key|cred|auth).*"
+    r"|SHELL|PWD|OLDPWD|OPTARG|OPTIND|REPLY|PS[0-9]|TERM|MAIL|DISPLAY|HOSTNAME|UID|EUID|GID|_).*|.*(pass|pw|token|secret|key|cred|auth).*"
 )
 
 #: What a whole script has, and a function not; or what a text around it would change.
