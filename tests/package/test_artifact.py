@@ -24,7 +24,6 @@ ALLOWED = {
     "LICENSES",
     "README.md",
     "SECURITY.md",
-    "bin",
     "changelogs",
     "docs",
     "meta",
@@ -32,9 +31,10 @@ ALLOWED = {
     "plugins",
     "requirements.txt",
     "roles",
+    "scripts",
 }
 MADE_BY_THE_BUILD = {"FILES.json", "MANIFEST.json"}
-WHOLE = ("bin", "meta", "playbooks", "plugins", "roles")
+WHOLE = ("meta", "playbooks", "plugins", "roles", "scripts")
 
 
 @pytest.fixture(scope="module")

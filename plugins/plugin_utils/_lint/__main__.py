@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What bin/nodecycle-lint starts: the collection under its name, wherever it lies and without Ansible."""
+"""What scripts/nodecycle-lint starts: the collection under its name, wherever it lies and without Ansible."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import comma
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.environment import KNOWN_HOOKS
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
-COMMAND = ROOT / "bin/nodecycle-lint"
+COMMAND = ROOT / "scripts/nodecycle-lint"
 
 GOOD = "#!/bin/sh\nlogger start\nexit 0\n"
 WARNING = "#!/bin/sh\n/bin/chmod 777 /scratch/x\nexit 0\n"

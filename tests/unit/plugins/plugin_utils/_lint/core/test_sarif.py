@@ -79,7 +79,9 @@ def check_form(value: t.Any, form: t.Any) -> None:
         for name, item in value.items():
             check_form(item, properties[name])
     else:
-        assert type(value) is form, (value, form)
+        # bool is an int, too.
+        assert isinstance(value, form), (value, form)
+        assert form is bool or not isinstance(value, bool), (value, form)
         assert value != "", form
 
 
