@@ -100,7 +100,7 @@ unit: setup ## Unit tests (ARGS='-k name' for some)
 	@pytest --numprocesses 2 tests/unit $(ARGS)
 
 OLDEST := $(shell sed -n 's/^requires_ansible: ">=\(.*\)"/\1/p' meta/runtime.yml)
-NEWEST := 2.21
+NEWEST := $(shell sed -n 's/^NEWEST = "\(.*\)"/\1/p' noxfile.py)
 oldest: setup ## Whole runs with the oldest ansible-core, the demo on the oldest Slurm, and the modules' code on a host's oldest Python
 	@nox --session runs-$(OLDEST) host -- $(ARGS)
 

@@ -7,18 +7,15 @@ Each run goes on with the cluster of the one before it.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import subprocess
 import typing as t
 
+import demo_calls
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-#: make has told the outer call's options in the environment.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-ENVIRONMENT["LAB_NAME"] = f"{os.environ.get('LAB_NAME') or 'nodecycle-test'}-demo"
+ENVIRONMENT = demo_calls.environment(demo_calls.lab_name("demo"))
 
 WORKERS = ["worker1", "worker2", "worker3"]
 JOBS = {"batch", "interactive", "gpu", "3-nodes", "array [1]", "array [2]", "array [3]"}
@@ -43,9 +40,7 @@ OWN = {
 
 
 def call(*words: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words, cwd=ROOT, env=ENVIRONMENT, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    return demo_calls.call(ENVIRONMENT, *words)
 
 
 def inside(host: str, *words: str) -> str:

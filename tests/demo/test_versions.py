@@ -11,22 +11,18 @@ import pathlib
 import re
 import subprocess
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import demo_calls
+
 SLURM, CORE = os.environ["SLURM"], os.environ["ANSIBLE_CORE"]
-NAME = f"{os.environ.get('LAB_NAME') or 'nodecycle-test'}-demo-{SLURM.replace('.', '-')}"
-#: make has told the outer call's options in the environment.
-OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SLURM", "LAB_SLURM_VERSION")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OUTER}
-#: So that ansible-playbook tells its version.
-VERBOSE = {"ANSIBLE_VERBOSITY": "2"}
+NAME = demo_calls.lab_name(f"demo-{SLURM.replace('.', '-')}")
+#: make is told the release by a word of its own, and ansible-playbook tells its version.
+ENVIRONMENT = demo_calls.environment(NAME, without=("SLURM", "LAB_SLURM_VERSION"), ANSIBLE_VERBOSITY="2")
 #: A machine with cgroup v1 needs it for the newest Slurm.
 UNIFIED = pathlib.Path("/sys/fs/cgroup/unified")
 
 
 def make(target: str) -> subprocess.CompletedProcess[str]:
-    words = ["make", target, f"SLURM={SLURM}"]
-    environment = {**ENVIRONMENT, **VERBOSE, "LAB_NAME": NAME}
-    return subprocess.run(words, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    return demo_calls.call(ENVIRONMENT, "make", target, f"SLURM={SLURM}")
 
 
 def test_the_demo_of_the_readme() -> None:

@@ -5,47 +5,20 @@ and which applies a page of keys only when it is restarted."""
 
 from __future__ import annotations
 
-import json
-import os
-import pathlib
-import subprocess
 import time
 import typing as t
 
 import pytest
+from lab_calls import Lab
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    **os.environ,
-    "LAB_NAME": f"{os.environ.get('LAB_NAME') or 'nodecycle'}-22-05",
-    "LAB_SLURM_VERSION": "22.05",
-    "ANSIBLE_NOCOLOR": "1",
-    "COLUMNS": "10000",
-}
+LAB = Lab("22-05", {"slurm_restart_allowed": False}, LAB_SLURM_VERSION="22.05")
+lab, play = LAB.call, LAB.play
 #: Slurm's commands do not notice it. Our own checker would, so its rule is off.
 BAD = {"slurm_extra_conf": "PartitionName=night Nodes=worker[1-9]\n", "slurm_lint_disable": ["undefined-node"]}
 
 
-def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(ROOT / "lab/lab"), *arguments],
-        check=False,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-
-
 def controller(command: str) -> str:
-    done = lab("exec", "controller", "sh", "-c", command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def play(variables: dict[str, t.Any]) -> subprocess.CompletedProcess[str]:
-    return lab("play", "site.yml", "-e", json.dumps({"slurm_restart_allowed": False, **variables}))
+    return LAB.inside("controller", command)
 
 
 @pytest.fixture(scope="module")

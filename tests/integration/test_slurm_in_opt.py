@@ -5,21 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import re
-import subprocess
 import typing as t
 
 import pytest
+from lab_calls import Lab
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    **os.environ,
-    "LAB_NAME": f"{os.environ.get('LAB_NAME') or 'nodecycle'}-opt",
-    "ANSIBLE_NOCOLOR": "1",
-    "COLUMNS": "10000",
-}
 WORKERS = ("worker1", "worker2", "worker3")
 HOSTS = ("controller", "login", *WORKERS)
 #: What the guide says for such a cluster.
@@ -29,6 +20,8 @@ SITE = {
     "slurm_slurmctld_unit": "site-slurmctld",
     "slurm_slurmd_unit": "site-slurmd",
 }
+LAB = Lab("opt", SITE)
+lab, inside, play = LAB.call, LAB.inside, LAB.play
 #: Nothing is left at the places of Debian's packages. slurmd looks for slurmstepd where it was built to be, so it is told.
 MOVE = r"""
 set -eu
@@ -56,28 +49,6 @@ done
 sed -i '/^ExecStart=/s,$, -d /opt/slurm/sbin/slurmstepd,' /etc/systemd/system/site-slurmd.service 2>/dev/null || true
 systemctl daemon-reload
 """
-
-
-def lab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(ROOT / "lab/lab"), *arguments],
-        check=False,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=600,
-    )
-
-
-def inside(host: str, command: str, *options: str) -> str:
-    done = lab("exec", *options, host, "sh", "-c", command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def play(variables: dict[str, t.Any], playbook: str = "site.yml") -> subprocess.CompletedProcess[str]:
-    return lab("play", playbook, "-e", json.dumps({**SITE, **variables}))
 
 
 @pytest.fixture(scope="module")

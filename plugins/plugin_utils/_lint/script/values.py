@@ -38,8 +38,8 @@ _DEFAULTS = (":-", "-", ":=", "=")
 #: Expansions that leave the value as it is.
 _AS_IT_IS = ("", "[@]", ":?", "?", *_DEFAULTS)
 
-#: Variables that the shell itself sets.
-_SHELL_OWN = word_set(
+#: Variables that the shell itself sets, which are never empty.
+SHELL_SETS = word_set(
     """
     $ ! ? # - _ 0 UID EUID BASHPID HOSTNAME HOSTTYPE MACHTYPE OSTYPE RANDOM SRANDOM SECONDS PPID PWD SHLVL IFS OPTIND
     LINENO REPLY OPTARG MAPFILE BASH_REMATCH COLUMNS LINES BASH BASH_VERSION BASH_VERSINFO BASH_SOURCE BASH_SUBSHELL BASH_COMMAND FUNCNAME PIPESTATUS
@@ -463,7 +463,7 @@ class Values:
     def _outside_may_be_empty(self, piece: Piece, at: Point, by_hand: bool) -> bool:
         """Whether a variable that the script does not set may be empty."""
         name = piece.text
-        if name in _SHELL_OWN or at.context.nounset:
+        if name in SHELL_SETS or at.context.nounset:
             return False
         if by_hand:
             return True
@@ -498,10 +498,6 @@ class Values:
         return last.sequence in seen or all(
             self.piece_may_be_empty(piece, last, by_hand=by_hand, _seen=mark) for word in words for piece in word.pieces
         )
-
-    def may_be_several(self, word: Word, at: Point) -> bool:
-        """Whether the shell may make several words of one, because something in it is not quoted."""
-        return any(self.piece_may_be_several(piece, at) for piece in word.pieces if not piece.quoted)
 
     def piece_may_be_several(self, piece: Piece, at: Point, _seen: frozenset[int] = _NONE) -> bool:
         """Whether a part of a word may be several words where it is not quoted."""

@@ -42,3 +42,15 @@ def ansible(root: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Ans
         )
 
     return run
+
+
+@pytest.fixture
+def inventory(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The inventory of a controller and a worker that are this machine."""
+    path = tmp_path / "inventory.yml"
+    path.write_text("""
+slurm_controller: {hosts: {ctl: }}
+slurm_worker: {hosts: {w1: }}
+all: {vars: {ansible_connection: local}}
+""")
+    return path

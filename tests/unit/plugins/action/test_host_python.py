@@ -16,11 +16,6 @@ from ansible.release import __version__ as CORE  # noqa: N812
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _host_python
 from ansible_test._util.target.common import constants
 
-INVENTORY = """
-slurm_controller: {hosts: {ctl: }}
-slurm_worker: {hosts: {w1: }}
-all: {vars: {ansible_connection: local}}
-"""
 #: The oldest Python of a host that this ansible-core itself takes.
 CORE_NEEDS = (3, 9) if tuple(map(int, CORE.split(".")[:2])) >= (2, 20) else (3, 8)
 #: Each module that runs on a host, with what it cannot do without.
@@ -45,13 +40,6 @@ CALLS: dict[str, dict[str, t.Any]] = {
 SOME = ("cluster_info", "journal", "release")
 #: What Python or Ansible's wrapper says of itself.
 TRACES = "Traceback|MODULE FAILURE|Module result deserialization|No start of json|not subscriptable|has no attribute|SyntaxError"
-
-
-@pytest.fixture
-def inventory(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "inventory.yml"
-    path.write_text(INVENTORY)
-    return path
 
 
 @pytest.fixture

@@ -13,21 +13,9 @@ import pytest
 import yaml
 from ansible.release import __version__ as CORE  # noqa: N812
 
-INVENTORY = """
-slurm_controller: {hosts: {ctl: }}
-slurm_worker: {hosts: {w1: }}
-all: {vars: {ansible_connection: local}}
-"""
 #: The oldest that this collection takes is the same in all of these places.
 NEEDED = "2.16"
 IS_OLD = tuple(map(int, CORE.split(".")[:2])) < tuple(map(int, NEEDED.split(".")))
-
-
-@pytest.fixture
-def inventory(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "inventory.yml"
-    path.write_text(INVENTORY)
-    return path
 
 
 @pytest.fixture
