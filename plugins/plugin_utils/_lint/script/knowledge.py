@@ -4,716 +4,888 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the rules know of commands, each fact with its source. A check asks here and keeps no list of commands itself.
+"""What the rules know of commands: one table, a row a command, each row with its source.
 
-The commands of a base system are in base_commands.json, which tools/base-commands writes from packages.
+A check asks here and keeps no list of commands itself. facts.py says what kinds of facts there are. The commands of a base system are
+in base_commands.json, which tools/base-commands writes from packages.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import re
 import typing as t
 
-from ..core.model import Severity
+from .facts import Action, Change, Facts, Is, Output, SecretOption, Wait, WayToFail
 from .model import word_set
 from .wrappers import SHELLS
 
-#: Source: the manual pages of Slurm 26.05, section 1.
-SLURM_COMMANDS = word_set(
-    """
-    sacct sacctmgr salloc sattach sbatch sbcast scancel scontrol scrontab scrun sdiag sgather sinfo sjobexitmod
-    sjstat smail sprio squeue sreport srun sshare sstat strigger sview
-    """
+#: How a script calls the job's owner, once variables of its own are followed.
+OWNER = r"SLURM_JOB_(USER|UID)\b"
+
+
+def _row(names: str, source: str, traits: Is = Is.NOTHING, **facts: t.Any) -> tuple[list[str], Facts]:
+    return names.split(), Facts(source=source, traits=traits, **facts)
+
+
+def _table(*rows: tuple[list[str], Facts]) -> dict[str, Facts]:
+    found = [(name, facts) for names, facts in rows for name in names]
+    table = dict(found)
+    if len(table) != len(found):
+        raise ValueError("a command has two rows")
+    return table
+
+
+# ---------------------------------------------------------------------------------------------- what several rows say
+
+_BRIEFLY = "put timeout 10 in front"
+_SHORTLY = "put timeout 20 in front"
+_HALF_A_MINUTE = "put timeout 30 in front"
+_A_MINUTE = "put timeout 60 in front"
+_SSH = "add -o ConnectTimeout=5 -o BatchMode=yes"
+_ENDLESS = "never ends"
+_OWN_LIMITS = "waits as long as its own defaults say"
+_SERVER = "waits for a server that may be away"
+_BOARD = "waits for a board's controller that may be hung"
+_PARALLEL = "the limit of a command that runs there is off by default"
+_CLOUD = Wait(says=_OWN_LIMITS, fix="put timeout in front", severity="info")
+_GPU = Wait(says="hangs with its driver", fix=_HALF_A_MINUTE, severity="info")
+
+_NO_LOGIN = "start no login shell, or put timeout 30 in front"
+_PROFILE = "reads the profile of a login, which may wait for a server"
+
+
+def _login(options: str) -> tuple[Wait, ...]:
+    owners = "reads the profile of the job's owner, who can make it wait for ever"
+    return (
+        Wait(says=owners, fix=_NO_LOGIN, options=options, operand=OWNER),
+        Wait(says=_PROFILE, fix=_NO_LOGIN, options=options, severity="info"),
+    )
+
+
+_ENDS = "ends every job on the node"
+_WIPES = "wipes a disk of the node"
+_CONTAINERS = "also meets the containers of other jobs"
+_SERVICE = "meets every job that uses the service"
+_SHARED_MEMORY = "removes the shared memory of every job"
+_EVERY_GPU = "changes every GPU of the node"
+_CPUS = "changes the CPUs of other jobs"
+_KERNEL = "changes the kernel for every job"
+_NETWORK = "changes the network of every job"
+_DRIVER_GONE = "takes a driver from every job"
+
+_MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
+
+
+# ---------------------------------------------------------------------------------------------------------- the table
+
+#: A row a command, or a few commands that share all that is known of them.
+COMMANDS: dict[str, Facts] = _table(
+    # ------------------------------------------------------------------------------------------------- the shell's own
+    _row(
+        """
+        alias bg bind builtin caller compgen complete compopt coproc dirs disown enable false fc fg function hash help history
+        jobs let logout popd pushd select shopt suspend time times typeset ulimit unalias
+        """,
+        "bash(1), SHELL BUILTIN COMMANDS",
+        Is.BUILTIN,
+    ),
+    _row(": export set shift true unset", "bash(1)", Is.BUILTIN | Is.NEVER_FAILS),
+    _row("break continue declare exec local readonly trap umask wait", "bash(1)", Is.BUILTIN | Is.STEADY),
+    _row("exit return", "bash(1)", Is.BUILTIN | Is.STEADY | Is.ONLY_LOOKS),
+    _row("pwd", "POSIX, pwd", Is.BUILTIN | Is.STEADY | Is.ONE_WORD),
+    _row("cd", "POSIX, cd", Is.BUILTIN | Is.NEEDS_ITS_FILE),
+    _row(". source", "POSIX, dot", Is.BUILTIN | Is.SOURCES | Is.NEEDS_ITS_FILE),
+    _row("eval", "POSIX, eval", Is.BUILTIN | Is.MAKES_NONE),
+    _row("[ test", "POSIX, test", Is.BUILTIN | Is.ANSWERS | Is.ONLY_LOOKS | Is.NEEDS_NONE | Is.LOOKS_FOR),
+    _row("[[", "bash(1), Compound Commands", Is.BUILTIN | Is.ANSWERS | Is.ONLY_LOOKS),
+    _row("command type", "POSIX, command, type", Is.BUILTIN | Is.ANSWERS | Is.SEARCHES),
+    _row("read", "POSIX, read", Is.BUILTIN | Is.NEEDS_ITS_FILE | Is.TAKES_NEXT | Is.ONLY_LOOKS),
+    _row("getopts mapfile readarray", "bash(1)", Is.BUILTIN | Is.TAKES_NEXT),
+    _row("echo printf", "POSIX, echo, printf", Is.BUILTIN | Is.NEVER_FAILS | Is.PRINTS | Is.ONLY_LOOKS),
+    _row("kill", "POSIX, kill", Is.BUILTIN | Is.STEADY, fails=(WayToFail("the process is gone"),)),
+    # -------------------------------------------------------------------------------------------- shells and languages
+    _row(
+        "sh bash ksh zsh",
+        "bash(1), INVOCATION",
+        Is.SHELL,
+        program="-c",
+        waits=(Wait(says=_PROFILE, fix=_NO_LOGIN, options="-l --login", severity="info"),),
+    ),
+    _row("dash", "dash(1)", Is.SHELL, program="-c"),
+    _row("python", "python(1), -c, -m", Is.LANGUAGE, program="-c", no_file="-m"),
+    _row("perl", "perlrun(1), -e, -i", Is.LANGUAGE | Is.LESSENS | Is.LOOKS_FOR, program="-e -E"),
+    _row("ruby", "ruby(1), -e", Is.LANGUAGE, program="-e"),
+    _row("Rscript lua node php", "their manual pages", Is.LANGUAGE),
+    # ------------------------------------------------------------------------------------------------- files and their text
+    _row("cat", "POSIX, cat", Is.NEEDS_ITS_FILE | Is.PASSES_LINES | Is.SINK),
+    _row("tac", "tac(1)", Is.STEADY | Is.PASSES_LINES),
+    _row(
+        "sort",
+        "POSIX, sort",
+        Is.STEADY | Is.PASSES_LINES | Is.MUTE,
+        writes=(Output(options="-o --output"),),
+    ),
+    _row("uniq", "POSIX, uniq", Is.STEADY | Is.PASSES_LINES | Is.MUTE),
+    _row("head", "POSIX, head; it reads /dev/urandom, too", Is.STEADY | Is.PASSES_LINES | Is.MUTE | Is.RANDOM),
+    _row("nl", "POSIX, nl", Is.STEADY | Is.MUTE),
+    _row("column", "column(1)", Is.MUTE),
+    _row("cut tr", "POSIX, cut, tr", Is.STEADY | Is.REWRITES | Is.MUTE),
+    _row("awk", "POSIX, awk", Is.STEADY | Is.REWRITES | Is.LOOKS_FOR),
+    _row("jq", "jq(1)", Is.REWRITES),
+    _row("sed", "sed(1), -i", Is.PASSES_LINES | Is.MUTE | Is.LESSENS | Is.LOOKS_FOR),
+    _row("grep egrep fgrep zgrep", "grep(1), zgrep(1)", Is.ANSWERS | Is.SEARCHES | Is.PASSES_LINES | Is.LOOKS_FOR),
+    _row("cmp diff which", "diff(1), cmp(1), which(1)", Is.ANSWERS | Is.SEARCHES),
+    _row("wc", "POSIX, wc", Is.STEADY | Is.MUTE | Is.ONE_WORD | Is.ONLY_LOOKS),
+    _row("paste env free lsblk lscpu uptime", "their manual pages", Is.STEADY),
+    _row("tee", "POSIX, tee", Is.STEADY | Is.SINK, writes=(Output("all"),)),
+    _row("systemd-cat", "systemd-cat(1)", Is.SINK),
+    _row(
+        "logger",
+        "logger(1)",
+        Is.NEVER_FAILS | Is.SINK | Is.ONLY_LOOKS | Is.NEEDS_NONE | Is.LOOKS_FOR,
+    ),
+    _row("ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS),
+    _row("stat", "stat(1)", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS),
+    _row("basename", "POSIX, basename", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS),
+    _row("dirname realpath", "dirname(1), realpath(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
+    _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),
+    _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS),
+    _row("file", "POSIX, file", Is.ONLY_LOOKS),
+    _row("findmnt", "findmnt(8)", Is.SEARCHES),
+    _row("mountpoint getent", "mountpoint(1), getent(1)", Is.ANSWERS),
+    _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),)),
+    _row("truncate", "truncate(1)", Is.STEADY | Is.LESSENS, writes=(Output("all"),)),
+    _row(
+        "mkdir",
+        "POSIX, mkdir",
+        Is.PREPARES,
+        changes=Change("all"),
+        fails=(WayToFail("it exists already", unless="-p --parents", avoidable=True, again=True),),
+    ),
+    _row(
+        "mkfifo mknod", "POSIX, mkfifo; mknod(1)", fails=(WayToFail("it exists already", avoidable=True, again=True),)
+    ),
+    _row(
+        "ln",
+        "POSIX, ln",
+        Is.PREPARES,
+        changes=Change("last"),
+        fails=(WayToFail("it exists already", unless="-f --force", avoidable=True, again=True),),
+    ),
+    _row("cp", "POSIX, cp", Is.PREPARES | Is.COPIES | Is.LESSENS, writes=(Output("last", least=2),)),
+    _row(
+        "install",
+        "install(1)",
+        Is.PREPARES | Is.COPIES | Is.LESSENS,
+        changes=Change("last", follows=True),
+        writes=(Output("last", least=2),),
+    ),
+    _row("mv", "POSIX, mv", Is.PREPARES | Is.LESSENS, writes=(Output("last", least=2),)),
+    _row(
+        "chmod chown",
+        "POSIX, chmod, chown",
+        Is.PREPARES | Is.MAKES_NONE,
+        changes=Change("behind the first", follows=True),
+    ),
+    _row("chgrp", "POSIX, chgrp", Is.STEADY, changes=Change("behind the first", follows=True)),
+    _row("setfacl", "setfacl(1)", changes=Change("last", follows=True)),
+    _row(
+        "rm",
+        "POSIX, rm",
+        Is.STEADY | Is.DELETES | Is.LESSENS,
+        changes=Change("all"),
+        fails=(WayToFail("the file is gone", unless="-f --force", avoidable=True),),
+    ),
+    _row(
+        "unlink",
+        "unlink(1)",
+        Is.DELETES | Is.LESSENS,
+        changes=Change("all"),
+        fails=(WayToFail("the file is gone", unless="-f --force", avoidable=True),),
+    ),
+    _row(
+        "rmdir",
+        "POSIX, rmdir",
+        Is.DELETES | Is.LESSENS,
+        changes=Change("all"),
+        fails=(WayToFail("the directory is gone or not empty", unless="--ignore-fail-on-non-empty"),),
+    ),
+    _row("shred", "shred(1)", Is.DELETES | Is.LESSENS, changes=Change("all")),
+    _row(
+        "find",
+        "find(1)",
+        fails=(WayToFail("a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),),
+    ),
+    _row("ed logrotate sponge", "ed(1), logrotate(8), sponge(1)", Is.LESSENS),
+    _row("gzip gunzip", "gzip(1)", Is.PREPARES),
+    _row(
+        "tar",
+        "tar(1)",
+        Is.PREPARES,
+        writes=(
+            Output(options="-f --file", only=r"-?\w*[cru]|--(create|append|update)"),
+            Output(directories="-C --directory", only=r"-?\w*x|--(extract|get)"),
+        ),
+    ),
+    _row("zip", "zip(1), -P", secret=SecretOption("-P"), writes=(Output("first"),)),
+    _row("unzip", "unzip(1), -d, -P", secret=SecretOption("-P"), writes=(Output(directories="-d"),)),
+    _row("dd", "POSIX, dd", writes=(Output(options="of="),)),
+    _row("strace ltrace perf gcc cc", "their manual pages, -o", writes=(Output(options="-o --output"),)),
+    _row("make", "make(1)", Is.CARRIES_OUT),
+    _row("mktemp seq", "mktemp(1), seq(1)", Is.STEADY | Is.ONE_WORD),
+    _row("expr", "POSIX, expr", Is.ONE_WORD | Is.LOOKS_FOR, fails=(WayToFail("its result is 0 or empty"),)),
+    _row("date", "POSIX, date", Is.NEVER_FAILS | Is.ONE_WORD),
+    _row("hostname logname nproc uname whoami", "their manual pages", Is.STEADY | Is.ONE_WORD),
+    _row("arch cksum getconf sum tty", "their manual pages", Is.ONE_WORD),
+    _row("md5sum sha256sum", "md5sum(1), sha256sum(1)", Is.ONE_WORD | Is.VERIFIES),
+    _row("cosign gpg gpgv minisign sha1sum sha512sum", "their manual pages", Is.VERIFIES),
+    _row("shuf uuidgen", "shuf(1), uuidgen(1)", Is.RANDOM),
+    # ------------------------------------------------------------------------------------------ processes, locks and time
+    _row("ps", "POSIX, ps", Is.STEADY | Is.LISTS_PROCESSES),
+    _row(
+        "top",
+        "top(1), -n",
+        Is.LISTS_PROCESSES,
+        waits=(Wait(says=_ENDLESS, fix="add -n 1", bounds="-n -bn1 -v -h"),),
+    ),
+    _row("pgrep pidof", "pgrep(1), pidof(8)", Is.ANSWERS | Is.SEARCHES | Is.LISTS_PROCESSES),
+    _row("pkill killall skill", "pkill(1), killall(1), skill(1)", Is.KILLS, fails=(WayToFail("no process matches"),)),
+    _row("slay", "slay(1)", Is.KILLS),
+    _row(
+        "fuser",
+        "fuser(1)",
+        Is.SEARCHES | Is.LISTS_USERS_OF,
+        fails=(WayToFail("nobody uses it", only="-k --kill"),),
+    ),
+    _row(
+        "lsof",
+        "lsof(8), BLOCKS AND TIMEOUTS",
+        Is.SEARCHES | Is.LISTS_USERS_OF,
+        waits=(
+            Wait(
+                says="hangs when any mounted server is away",
+                fix="add -b -w",
+                bounds="-b -p -i -v",
+                operands=0,
+                severity="info",
+            ),
+        ),
+    ),
+    _row("ss netstat", "ss(8), netstat(8), -p", Is.LISTS_USERS_OF),
+    _row(
+        "ipcs",
+        "ipcs(1), -p",
+        Is.LISTS_USERS_OF,
+        lists="",
+    ),
+    _row(
+        "ipcrm",
+        "ipcrm(1), --all",
+        fails=(WayToFail("it is gone"),),
+        acts=(
+            Action(_SHARED_MEMORY, r" (-a|--all)"),
+            Action(_SHARED_MEMORY, r" (-[msq]|--(shmem|semaphore|queue)-id) ", is_listed=True),
+        ),
+    ),
+    _row(
+        "systemd-run at batch daemonize start-stop-daemon", "systemd-run(1), at(1), start-stop-daemon(8)", Is.DETACHES
+    ),
+    _row("unshare nsenter chroot", "unshare(1), nsenter(1), chroot(8)", Is.ELSEWHERE),
+    _row(
+        "flock",
+        "flock(1)",
+        writes=(Output("first"),),
+        fails=(WayToFail("somebody else holds the lock", only="-n --nonblock --nb -w --wait --timeout"),),
+        waits=(
+            Wait(
+                says="waits for the lock as long as another process holds it",
+                fix="add -w 30",
+                bounds="-n --nonblock --nb -w --timeout --wait -u --unlock -V --version",
+                severity="info",
+            ),
+        ),
+    ),
+    _row(
+        "sleep", "sleep(1)", Is.NEVER_FAILS, waits=(Wait(says=_ENDLESS, fix="name a number", operand="^inf(inity)?$"),)
+    ),
+    _row("renice sync", "renice(1), sync(1)", Is.STEADY),
+    _row(
+        "tmux",
+        "tmux(1)",
+        fails=(WayToFail("there is no session", only="kill-session kill-server", avoidable=True),),
+    ),
+    _row(
+        "tail",
+        "tail(1), --follow",
+        Is.STEADY | Is.PASSES_LINES | Is.MUTE,
+        waits=(Wait(says=_ENDLESS, fix="put timeout 10 in front", options="-f -F --follow", bounds="--pid"),),
+    ),
+    _row(
+        "watch", "watch(1)", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, bounds="-g --chgexit -e --errexit -v --version"),)
+    ),
+    _row(
+        "inotifywait",
+        "inotifywait(1), --timeout",
+        waits=(Wait(fix="add --timeout 10", bounds="-t --timeout"),),
+    ),
+    _row("journalctl", "journalctl(1), --follow", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-f --follow"),)),
+    _row(
+        "dmesg",
+        "dmesg(1), --follow",
+        Is.STEADY,
+        waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-w --follow -W --follow-new"),),
+    ),
+    _row(
+        "vmstat iostat mpstat",
+        "vmstat(8), iostat(1), mpstat(1): an interval without a count",
+        waits=(Wait(says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$"),),
+    ),
+    # --------------------------------------------------------------------------------------------------- users and logins
+    _row("id", "POSIX, id", Is.STEADY | Is.ANSWERS | Is.ONE_WORD),
+    _row("groups printenv", "groups(1), printenv(1)", Is.STEADY),
+    _row(
+        "su runuser",
+        "su(1), runuser(1), --login",
+        program="-c",
+        waits=_login("- -l --login"),
+    ),
+    _row("sudo", "sudo(8), --login", waits=_login("-i --login")),
+    _row(
+        "loginctl",
+        "loginctl(1)",
+        fails=(
+            WayToFail(
+                "the user has no session",
+                only="terminate-user kill-user terminate-session kill-session",
+                avoidable=True,
+            ),
+        ),
+    ),
+    _row(
+        "gpasswd", "gpasswd(1)", fails=(WayToFail("the user is not in the group", only="-d --delete", avoidable=True),)
+    ),
+    _row(
+        "useradd groupadd",
+        "useradd(8), groupadd(8)",
+        fails=(WayToFail("it exists already", unless="-f", avoidable=True, again=True),),
+    ),
+    _row("userdel groupdel", "userdel(8), groupdel(8)", Is.LESSENS, fails=(WayToFail("it is gone", avoidable=True),)),
+    _row("crontab", "POSIX, crontab", fails=(WayToFail("the user has no crontab", only="-r -l"),)),
+    _row("chpasswd passwd cryptsetup", "chpasswd(8), passwd(1), cryptsetup(8)", Is.READS_SECRET),
+    _row("mail mailx sendmail", "mailx(1), sendmail(8)", Is.TELLS),
+    # ----------------------------------------------------------------------------------------------------------- packages
+    _row("apt apt-get aptitude yum dnf microdnf tdnf", "apt-get(8), dnf(8)", installs=_MANAGERS),
+    _row("zypper", "zypper(8)", installs="install in update up refresh"),
+    _row(
+        "pip conda mamba micromamba snap flatpak gem npm cargo go apk brew spack uv",
+        "their manual pages",
+        installs="install add upgrade",
+    ),
+    _row("rpm", "rpm(8)", Is.CARRIES_OUT, installs="-i -U -ivh -Uvh -F --install --upgrade"),
+    _row("dpkg", "dpkg(1)", Is.CARRIES_OUT, installs="-i --install"),
+    _row("ansible-playbook chef-client chef-solo cinc-client puppet", "their manual pages", Is.CARRIES_OUT),
+    # -------------------------------------------------------------------------------------------------------------- Slurm
+    _row(
+        """
+        sacctmgr salloc sattach sbatch sbcast scancel scontrol scrontab scrun sdiag sgather sinfo sjobexitmod sjstat smail
+        sprio sreport srun sshare strigger sview
+        """,
+        "the manual pages of Slurm 26.05, section 1",
+        Is.SLURM,
+    ),
+    _row("sacct squeue sstat", "the manual pages of Slurm 26.05, section 1", Is.SLURM | Is.LISTS_JOBS),
+    # ---------------------------------------------------------------------------------------------------------- containers
+    _row(
+        "docker podman nerdctl",
+        "docker-run(1), docker-wait(1), docker-events(1), docker-logs(1), podman-run(1), podman-stats(1): a pull has no limit",
+        secret=SecretOption("-p"),
+        fails=(WayToFail("the container is gone", only="rm stop kill", unless="-f --force --ignore", avoidable=True),),
+        waits=(
+            Wait(
+                fix="put timeout 60 in front, or add --pull=never",
+                bounds="--pull=never",
+                verbs="run pull create build push",
+            ),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, verbs="wait attach"),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, verbs="events stats", bounds="--until --no-stream --stream"),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, verbs="logs", options="-f --follow"),
+        ),
+        acts=(
+            Action(
+                _CONTAINERS,
+                r" (system|container|volume|pod) prune | image prune .*(-\w*a\w*|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
+                unless=r" --filter[ =]",
+            ),
+            Action(_CONTAINERS, r" (stop|kill|rm|restart|pause) ", is_listed=True),
+        ),
+        lists=r"^ ((container )?(ps|ls|list)|container list) ",
+    ),
+    _row(
+        "apptainer singularity",
+        "apptainer pull, apptainer build: no limit for a registry; apptainer instance stop",
+        waits=(Wait(fix="put timeout 300 in front", verbs="pull build"),),
+        acts=(Action("stops every instance of the user", r" instance stop .*(-\w*a\w*|--all) "),),
+    ),
+    _row(
+        "enroot",
+        "enroot import: as long as the registry; enroot remove",
+        waits=(Wait(fix="put timeout 300 in front", verbs="import"),),
+        acts=(Action("also removes the containers of other jobs", r" remove ", is_listed=True),),
+        lists=r"^ list ",
+    ),
+    _row(
+        "crictl",
+        "crictl rm, crictl stopp",
+        acts=(Action(_CONTAINERS, r" (rm|rmp|stop|stopp|rmi) .*(-\w*a\w*|--all) "),),
+    ),
+    _row("ctr docker-compose", "their own help"),
+    _row(
+        "kubectl",
+        "kubectl drain, delete, rollout status: --timeout=0s, no limit; --request-timeout=0, no limit; wait: 30 s",
+        Is.ASKS_REMOTE,
+        waits=(
+            Wait(fix="add --timeout=60s", bounds="--timeout --dry-run", verbs="drain delete"),
+            Wait(
+                fix="add --timeout=60s",
+                bounds="--timeout --watch=false -w=false",
+                verbs="rollout",
+                operand="^status$",
+            ),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, verbs="attach port-forward proxy"),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, options="-w --watch"),
+            Wait(says=_ENDLESS, fix=_A_MINUTE, verbs="logs", options="-f --follow"),
+            Wait(fix=_A_MINUTE, verbs="exec run cp"),
+            Wait(
+                says=_OWN_LIMITS,
+                fix="add --request-timeout=10s",
+                bounds="--request-timeout --timeout --client --dry-run",
+                severity="info",
+            ),
+        ),
+    ),
+    _row("helm", "helm(1)"),
+    # ---------------------------------------------------------------------------------------------- clients of the network
+    _row(
+        "curl",
+        "curl(1), --max-time: none",
+        Is.FETCHES | Is.TELLS | Is.ASKS_REMOTE,
+        secret=SecretOption("-u --user -U --proxy-user", behind=":"),
+        writes=(Output(options="-o --output -D --dump-header -c --cookie-jar --trace"),),
+        waits=(Wait(fix="add --max-time 10", bounds="-m --max-time --connect-timeout -V --version"),),
+    ),
+    _row(
+        "wget",
+        "wget(1): 20 tries of 900 s",
+        Is.FETCHES | Is.TELLS | Is.ASKS_REMOTE,
+        writes=(Output(options="-O --output-document -o --output-file", directories="-P --directory-prefix"),),
+        waits=(
+            Wait(
+                fix="add --timeout=10 --tries=1",
+                bounds="-T --timeout --connect-timeout --read-timeout -V --version",
+                in_jobs_only=True,
+            ),
+        ),
+    ),
+    _row("aria2c", "aria2c(1)", Is.FETCHES),
+    _row(
+        "ssh",
+        "ssh_config(5), ConnectTimeout: the kernel's limit",
+        Is.TELLS | Is.ASKS_REMOTE | Is.ELSEWHERE,
+        program_operand=1,
+        waits=(Wait(fix=_SSH, bounds="-V -G"),),
+    ),
+    _row("scp", "scp(1), ConnectTimeout", Is.ASKS_REMOTE, writes=(Output("last", least=2),), waits=(Wait(fix=_SSH),)),
+    _row("sftp", "sftp(1), ConnectTimeout", Is.ASKS_REMOTE, waits=(Wait(fix=_SSH),)),
+    _row("sshpass", "sshpass(1), -p", secret=SecretOption("-p")),
+    _row("ssh-keygen", "ssh-keygen(1), -f", writes=(Output(options="-f"),)),
+    _row(
+        "rsync",
+        "rsync(1), --timeout: 0, none",
+        writes=(Output("last", least=2),),
+        waits=(
+            Wait(
+                fix="add --timeout=10",
+                bounds="--timeout --contimeout -V --version",
+                operand=r"^(?!/)[^/\s]*[^/\\\s]:|^rsync://",
+            ),
+        ),
+    ),
+    _row(
+        "git",
+        "git-clone(1): as long as the server",
+        writes=(Output("last", least=3, only="clone"),),
+        waits=(_CLOUD,),
+    ),
+    _row("nc", "nc(1), -w: none", Is.TELLS | Is.ASKS_REMOTE, waits=(Wait(fix="add -w 5", bounds="-w"),)),
+    _row("ncat", "ncat(1), -w: none", Is.ASKS_REMOTE, waits=(Wait(fix="add -w 5", bounds="-w --wait"),)),
+    _row("socat", "socat(1), -T: off", waits=(Wait(fix="add -T 10 and connect-timeout=5", bounds="-T -V"),)),
+    _row("telnet", "telnet(1)", waits=(Wait(fix=_BRIEFLY),)),
+    _row("ping", "ping(8), -c", waits=(Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V"),)),
+    _row("tcpdump", "tcpdump(8), -c", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, bounds="-r -D --version"),)),
+    _row(
+        "openssl",
+        "openssl-s_client(1): no limit; openssl-passphrase-options(1)",
+        Is.RANDOM | Is.VERIFIES,
+        secret=SecretOption("-pass -passin -passout", behind=":"),
+        writes=(Output(options="-out -keyout"),),
+        waits=(Wait(fix=_BRIEFLY, verbs="s_client"),),
+    ),
+    _row("sshfs", "sshfs(1)", waits=(Wait(fix=_HALF_A_MINUTE),)),
+    _row("lftp", "lftp(1), -u", secret=SecretOption("-u", behind=","), waits=(Wait(fix=_HALF_A_MINUTE),)),
+    _row(
+        "smbclient", "smbclient(1), -U", secret=SecretOption("-U --user", behind="%"), waits=(Wait(fix=_HALF_A_MINUTE),)
+    ),
+    _row("smbmount rpcclient net", "rpcclient(1), net(8), -U", secret=SecretOption("-U --user", behind="%")),
+    _row("showmount", "showmount(8)", waits=(Wait(fix=_BRIEFLY),)),
+    _row(
+        "ldapsearch",
+        "ldapsearch(1), nettimeout: none; -w",
+        Is.ASKS_REMOTE,
+        secret=SecretOption("-w"),
+        waits=(Wait(fix="add -o nettimeout=5", bounds="-l -o -VV"),),
+    ),
+    _row("ldapadd ldapmodify ldapdelete ldapwhoami kadmin", "ldapmodify(1), kadmin(1), -w", secret=SecretOption("-w")),
+    _row(
+        "kinit",
+        "krb5.conf(5): it tries each server again",
+        Is.READS_SECRET,
+        waits=(Wait(fix=_BRIEFLY, severity="info"),),
+    ),
+    _row(
+        "psql",
+        "libpq, connect_timeout: none",
+        Is.ASKS_REMOTE,
+        program="-c",
+        waits=(
+            Wait(
+                fix="put PGCONNECT_TIMEOUT=5 and timeout 10 in front",
+                variable="PGCONNECT_TIMEOUT",
+                bounds="-V --version",
+            ),
+        ),
+    ),
+    _row(
+        "mysql mariadb",
+        "mysql(1), connect_timeout, -p, -e",
+        Is.ASKS_REMOTE,
+        program="-e",
+        secret=SecretOption("-p", joined=True),
+        waits=(Wait(fix="add --connect-timeout=5", bounds="--connect-timeout --connect_timeout -V --version"),),
+    ),
+    _row("mysqladmin mysqldump", "mysqladmin(1), mysqldump(1), -p", secret=SecretOption("-p", joined=True)),
+    _row("sqlite3", "sqlite3(1)", program_operand=1, writes=(Output("first"),)),
+    _row(
+        "redis-cli",
+        "redis-cli: no limit of its own; -a",
+        secret=SecretOption("-a"),
+        waits=(Wait(fix=_BRIEFLY, bounds="-t --version"),),
+    ),
+    _row("mosquitto_pub mosquitto_sub", "mosquitto_pub(1), -P", secret=SecretOption("-P")),
+    _row("snmpget snmpset snmpwalk", "snmpcmd(1), -A, -X", secret=SecretOption("-A -X")),
+    _row("aws az gcloud oci openstack gsutil", "their own pages: 60 s and more a try", Is.ASKS_REMOTE, waits=(_CLOUD,)),
+    _row("azcopy", "its own pages", waits=(_CLOUD,)),
+    _row("consul influx rclone s3cmd vault", "their own pages"),
+    # ---------------------------------------------------------------------------------------------------- many nodes at once
+    _row("pdsh", f"pdsh(1), -u: {_PARALLEL}", Is.ASKS_REMOTE, waits=(Wait(fix="add -u 10", bounds="-u -V"),)),
+    _row("rpdcp pdcp dsh psh", "rpdcp(1), pdcp(1), dsh(1), xCAT's psh(1): no limit", waits=(Wait(fix=_HALF_A_MINUTE),)),
+    _row(
+        "clush",
+        f"clush(1), command_timeout: {_PARALLEL}",
+        Is.ASKS_REMOTE,
+        waits=(Wait(fix="add -u 10", bounds="-u --command_timeout --version"),),
+    ),
+    _row("xdsh", f"xdsh(1), -t: {_PARALLEL}", waits=(Wait(fix="add -t 10", bounds="-t --timeout -V --version"),)),
+    _row(
+        "parallel-ssh pssh",
+        "parallel-ssh(1), pssh(1), -t: 0, none",
+        waits=(Wait(fix="add -t 10", bounds="-t --timeout"),),
+    ),
+    _row("rsh", "rsh(1)", waits=(Wait(fix=_BRIEFLY),)),
+    _row("salt", "salt(1), -t: it asks again while a job runs", waits=(Wait(fix=_HALF_A_MINUTE, severity="info"),)),
+    # ---------------------------------------------------------------------------------------------- the board's controller
+    _row(
+        "ipmitool",
+        "ipmitool(1), -N and -R: for the network only; -P; power",
+        secret=SecretOption("-P"),
+        waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V -h"),),
+        acts=(Action(_ENDS, r" power (off|cycle|reset|soft) ", severity="error"),),
+    ),
+    _row(
+        "ipmi-sensors ipmipower",
+        "ipmi-sensors(8), ipmipower(8), -p",
+        secret=SecretOption("-p"),
+        waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V --version"),),
+    ),
+    _row("ipmi-dcmi", "ipmi-dcmi(8), -p", secret=SecretOption("-p")),
+    _row("ipmiutil", "ipmiutil(8)", waits=(Wait(says=_BOARD, fix=_SHORTLY),)),
+    _row("rpower", "xCAT's rpower(1)", waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V --version"),)),
+    # ------------------------------------------------------------------------------------------------- GPUs and their fabric
+    _row(
+        "nvidia-smi",
+        "nvidia-smi(1); a GPU that is lost blocks the ioctl",
+        Is.LISTS_USERS_OF,
+        writes=(Output(options="-f --filename"),),
+        waits=(
+            Wait(says=_ENDLESS, fix=_HALF_A_MINUTE, options="-l --loop -lms --loop-ms"),
+            Wait(says=_ENDLESS, fix="add -c 1", bounds="-c --count", verbs="dmon pmon daemon"),
+            _GPU,
+        ),
+        acts=(
+            Action(
+                _EVERY_GPU,
+                # Some subcommands only show something; their -c is a count, their -r no reset.
+                r"^(?! (dmon|pmon|topo|nvlink|c2c|vgpu|daemon|replay|stats|encodersessions|fbcsessions|gpm|pci) ).*"
+                r" (-r|--gpu-reset|-e|--ecc-config|-c|--compute-mode|-pl|--power-limit|-mig|--multi-instance-gpu|-l[gm]c|"
+                r"--lock-\w+-clocks|-r[gm]c|--reset-\w+-clocks|-r?ac|--(reset-)?applications-clocks|-gom|--gom)[ =]",
+                # What stands behind an option with its value may say which GPU.
+                unless=r" -\S+ [^-\s]\S* \$[{(]\S+ ",
+                device="-i|--id",
+            ),
+        ),
+    ),
+    _row(
+        "dcgmi",
+        "DCGM, diag: -r 2 takes minutes, -r 3 longer; dmon",
+        waits=(
+            Wait(says="takes minutes", fix="put timeout 300 in front", verbs="diag"),
+            Wait(says=_ENDLESS, fix="add -c 1", bounds="-c --count -l --list", verbs="dmon"),
+            _GPU,
+        ),
+    ),
+    _row(
+        "rocm-smi amd-smi",
+        "rocm-smi and amd-smi: set, reset",
+        Is.LISTS_USERS_OF,
+        waits=(_GPU,),
+        acts=(Action(_EVERY_GPU, r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) ", device="-d|--device|-g|--gpu"),),
+    ),
+    _row("rocminfo xpu-smi hl-smi", "their own help", waits=(_GPU,)),
+    _row(
+        "ibstat ibstatus mlxconfig mst nv-hostengine nvidia-cuda-mps-control nvidia-persistenced",
+        "their manual pages",
+    ),
+    # -------------------------------------------------------------------------------------------------- file systems, disks
+    _row(
+        "mount",
+        "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all",
+        changes=Change("last"),
+        waits=(
+            Wait(
+                says=_SERVER,
+                fix=_HALF_A_MINUTE,
+                options="-t",
+                more_than=1,  # mount -t nfs lists what is mounted
+                operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
+            ),
+            Wait(says=_SERVER, fix=_HALF_A_MINUTE, operand=r"^(?!/)[^\s/=,]+:/|^//[^/]+/|@(tcp|o2ib)\d*:/"),
+            Wait(
+                says=_SERVER,
+                fix=_HALF_A_MINUTE,
+                bounds="-l --help -V --version -o --bind --move",
+                operands=1,
+                severity="info",
+            ),
+            Wait(says="waits for servers that may be away", fix=_HALF_A_MINUTE, bounds="--fake", options="-a --all"),
+        ),
+    ),
+    _row(
+        "mount.nfs mount.nfs4 mount.cifs mount.lustre", "nfs(5), retry", waits=(Wait(says=_SERVER, fix=_HALF_A_MINUTE),)
+    ),
+    _row(
+        "umount",
+        "umount(8), --all",
+        Is.LESSENS,
+        fails=(WayToFail("it is busy or not mounted", avoidable=True),),
+        acts=(Action("unmounts file systems that other jobs use", r" (-\w*[aA]\w*|--all(-targets)?) "),),
+    ),
+    _row(
+        "fusermount",
+        "fusermount(1), -u",
+        fails=(WayToFail("it is busy or not mounted", only="-u", avoidable=True),),
+    ),
+    _row(
+        "df",
+        "df(1): statfs() of each mount",
+        Is.STEADY,
+        waits=(
+            Wait(
+                says="hangs when any mounted server is away",
+                fix="add --local",
+                bounds="-l --local -x --exclude-type -t --type --version",
+                operands=0,
+                severity="info",
+            ),
+        ),
+    ),
+    _row("beeond", "BeeOND: it starts a file system on all nodes", waits=(_CLOUD,)),
+    _row(
+        """
+        beegfs beegfs-ctl beegfs-fsck lctl lfs lnetctl mmgetstate mmlscluster mmlsfs mmlsmount mmmount mmumount
+        """,
+        "the manuals of BeeGFS, Lustre and IBM Storage Scale",
+    ),
+    _row(
+        "losetup",
+        "losetup(8)",
+        Is.LESSENS,
+        fails=(WayToFail("the device is gone", only="-d --detach", avoidable=True),),
+    ),
+    _row("dmsetup", "dmsetup(8)", Is.LESSENS),
+    _row(
+        "mkfs mkfs.ext2 mkfs.ext3 mkfs.ext4 mkfs.xfs mkfs.btrfs mke2fs mkswap blkdiscard",
+        "mkfs(8), mkswap(8), blkdiscard(8)",
+        acts=(Action(_WIPES, r" /dev/(?!loop|ram)"),),
+    ),
+    _row("wipefs", "wipefs(8)", acts=(Action(_WIPES, r" (-\w*[ao]\w*|--all|--offset) .*/dev/"),)),
+    _row("nvme", "nvme-format(1), nvme-sanitize(1)", acts=(Action(_WIPES, r"^ (format|sanitize) "),)),
+    _row("sgdisk", "sgdisk(8), --zap", acts=(Action(_WIPES, r" (-\w*[Zz]\w*|--zap(-all)?) "),)),
+    _row(
+        "swapoff",
+        "swapoff(8), --all",
+        Is.LESSENS,
+        fails=(WayToFail("the device is not in use", avoidable=True),),
+        acts=(Action("moves what every job has in swap", r" (-\w*a\w*|--all) "),),
+    ),
+    # ---------------------------------------------------------------------------------------------- the system of the node
+    _row(
+        "reboot poweroff halt shutdown",
+        "systemctl(1), shutdown(8)",
+        Is.ENDS_NODE,
+        acts=(Action(_ENDS, unless=r" (-c|-k|--help|-w|--wtmp-only) ", severity="error"),),
+    ),
+    _row("init telinit", "telinit(8)", acts=(Action(_ENDS, r"^ [016] ", severity="error"),)),
+    _row(
+        "systemctl",
+        "systemctl(1)",
+        acts=(
+            Action(_ENDS, r"^ (--?[a-z]\S* )*(reboot|poweroff|halt|kexec|isolate|rescue) ", severity="error"),
+            Action(
+                _SERVICE,
+                r"^ (--?[a-z]\S* )*(stop|restart|try-restart|reload-or-restart|force-reload|kill|disable|mask) (?!.*\.slice )",
+                unless=r" (--user|-M|--machine)[ =]| --?h",
+            ),
+            Action(_ENDS, r" (stop|kill) .*(system|user|machine)\.slice ", severity="error"),
+        ),
+    ),
+    _row(
+        "service",
+        "service(8)",
+        acts=(Action(_SERVICE, r" (stop|restart|force-reload|condrestart|try-restart) "),),
+    ),
+    _row(
+        "rmmod",
+        "rmmod(8)",
+        fails=(WayToFail("the module is in use or not loaded", avoidable=True),),
+        acts=(Action(_DRIVER_GONE),),
+    ),
+    _row(
+        "modprobe",
+        "modprobe(8), --remove",
+        fails=(WayToFail("the module is in use or not loaded", only="-r --remove", avoidable=True),),
+        acts=(Action(_DRIVER_GONE, r" (-\w*r\w*|--remove) "),),
+    ),
+    _row(
+        "sysctl",
+        "sysctl(8), --write",
+        Is.PREPARES,
+        acts=(Action(_KERNEL, r" (-\w*w\w*|--write) | [\w.-]+\.[\w.-]+="),),
+    ),
+    _row("ldconfig", "ldconfig(8)", Is.PREPARES),
+    _row("udevadm", "udevadm(8), monitor", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, verbs="monitor"),)),
+    _row(
+        "chcpu",
+        "chcpu(8)",
+        acts=(Action("takes CPUs from other jobs", r" (-[edcg]|--(enable|disable|configure|deconfigure)) "),),
+    ),
+    _row("cpupower", "cpupower(1)", acts=(Action(_CPUS, r" (frequency-set|idle-set|set) ", device="-c|--cpu"),)),
+    _row("x86_energy_perf_policy", "x86_energy_perf_policy(8)", acts=(Action(_CPUS, r" [^- ]", device="-c|--cpu"),)),
+    _row("tuned-adm", "tuned-adm(8)", acts=(Action(_KERNEL, r" (profile|off|auto_profile) "),)),
+    _row("ifdown", "ifdown(8)", acts=(Action(_NETWORK),)),
+    _row(
+        "iptables ip6tables",
+        "iptables(8), --flush, --delete",
+        fails=(WayToFail("the rule is not there", only="-D --delete", avoidable=True),),
+        acts=(Action(_NETWORK, r" (-F|--flush) "),),
+    ),
+    _row("nft", "nft(8), flush", acts=(Action(_NETWORK, r" (-F|--flush|flush (ruleset|table|chain)) "),)),
+    _row(
+        "ip",
+        "ip(8), ip-link(8)",
+        fails=(
+            WayToFail("it is not there", only="del delete", avoidable=True),
+            WayToFail("it exists already", only="add", avoidable=True, again=True),
+        ),
+        acts=(Action(_NETWORK, r" link .*\bdown "),),
+    ),
 )
 
-#: Built into the shells: no search at all. Source: bash(1), SHELL BUILTIN COMMANDS.
-SHELL_WORDS = word_set(
-    """
-    [ [[ : . alias bg bind break builtin caller cd command compgen complete compopt continue coproc declare dirs disown echo enable
-    eval exec exit export false fc fg function getopts hash help history jobs kill let local logout mapfile popd printf pushd
-    pwd read readarray readonly return select set shift shopt source suspend test time times trap true type typeset
-    ulimit umask unalias unset wait
-    """
-)
+
+# ---------------------------------------------------------------------------------------------------------- questions
+
+_NOTHING = Facts()
+
+
+def facts(name: str) -> Facts:
+    """What is known of a command; python3.11 is a python."""
+    return COMMANDS.get(name) or COMMANDS.get(name.rstrip("0123456789.")) or _NOTHING
+
+
+def has_facts(name: str) -> bool:
+    """Whether the table has a command: it is a program of its own, also where a sourced file may declare functions."""
+    return facts(name) is not _NOTHING
+
+
+def is_a(name: str, traits: Is) -> bool:
+    """Whether a command is one of some kinds."""
+    return bool(facts(name).traits & traits)
+
+
+def names(traits: Is) -> frozenset[str]:
+    """The commands of some kinds."""
+    return frozenset(name for name, row in COMMANDS.items() if row.traits & traits)
+
+
+SLURM_COMMANDS = names(Is.SLURM)
+SHELL_WORDS = names(Is.BUILTIN)
 
 _PACKAGES: dict[str, list[str]] = json.loads(
     pathlib.Path(__file__).with_name("base_commands.json").read_text(encoding="utf-8")
 )
 
 #: In a minimal installation of Debian or EL, or built into the shell.
-BASE_COMMANDS = SHELL_WORDS | SHELLS | frozenset(name for names in _PACKAGES.values() for name in names)
-
-#: Programs of clusters and clouds: known as programs even where a sourced file may declare functions.
-WELL_KNOWN = SLURM_COMMANDS | word_set(
-    """
-    amd-smi apptainer aws az azcopy beegfs beegfs-ctl beegfs-fsck beeond clush consul crictl ctr dcgmi docker
-    docker-compose enroot gcloud git gsutil helm hl-smi ibstat ibstatus influx ipmitool jq kubectl lctl lfs lnetctl
-    mlxconfig mmgetstate mmlscluster mmlsfs mmlsmount mmmount mmumount mst mysql mysqladmin nerdctl nv-hostengine
-    nvidia-cuda-mps-control nvidia-persistenced nvidia-smi oci openstack pdsh podman psql rclone redis-cli rocm-smi
-    s3cmd singularity sqlite3 tmux vault xpu-smi
-    """
-)
-
-#: Their output is one word, whatever happens. Source: coreutils and util-linux.
-ONE_WORD = word_set(
-    """
-    wc id date hostname uname nproc stat basename dirname pwd expr mktemp realpath tty whoami arch
-    getconf seq sum logname cksum md5sum sha256sum
-    """
-)
-
-#: Signals that end nothing in a program that expects them. Source: signal(7) and the daemons' own pages.
-MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23")
-
-#: Commands that list processes: by a look at all of them, or at those that use something.
-LISTS_PROCESSES = word_set("ps top pgrep pidof")
-LISTS_USERS_OF = word_set("nvidia-smi fuser lsof rocm-smi amd-smi ss netstat ipcs")
-
-#: Options that select by a relation to a process, not by name. Source: pgrep(1), ps(1).
-PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")
-PS_NARROWS = word_set("--ppid -p --pid -q -s -g --sid -t --tty")
-
-#: They start a program outside of the script's process group. Source: systemd-run(1), at(1), start-stop-daemon(8).
-DETACHES = word_set("systemd-run at batch daemonize start-stop-daemon")
-
-#: Variables that steer a script's own commands. Source: environ(7), ld.so(8).
-FOR_COMMANDS = word_set(
-    "PATH LANG LANGUAGE TZ IFS HOME LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH PERL5LIB MANPATH SLURM_CONF"
-)
-
-#: Commands that install: the words that say so. Source: their manual pages.
-_MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
-INSTALLERS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("apt", "apt-get", "aptitude", "yum", "dnf", "microdnf", "tdnf"), word_set(_MANAGERS)),
-    "zypper": word_set("install in update up refresh"),
-    **dict.fromkeys(
-        [
-            "pip",
-            "pip3",
-            "pip2",
-            "conda",
-            "mamba",
-            "micromamba",
-            "snap",
-            "flatpak",
-            "gem",
-            "npm",
-            "cargo",
-            "go",
-            "apk",
-            "brew",
-            "spack",
-            "uv",
-        ],
-        word_set("install add upgrade"),
-    ),
-    "rpm": word_set("-i -U -ivh -Uvh -F --install --upgrade"),
-    "dpkg": word_set("-i --install"),
-}
+BASE_COMMANDS = SHELL_WORDS | SHELLS | frozenset(name for found in _PACKAGES.values() for name in found)
 
 
-#: Options with a program for an interpreter, a shell of another user, or a database. Source: their manual pages.
-PROGRAM_OPTIONS: dict[str, str] = {
-    **dict.fromkeys(
-        ("sh", "bash", "dash", "ksh", "zsh", "su", "runuser", "python", "python2", "python3", "psql"), "-c"
-    ),
-    **dict.fromkeys(("perl", "ruby", "mysql", "mariadb"), "-e"),
-}
-
-#: Their operands from this one on are a program; options with a value come before them.
-PROGRAM_OPERANDS: dict[str, int] = {"ssh": 1, "sqlite3": 1}
+def is_known(name: str) -> bool:
+    """Whether a command is none of the site's own."""
+    return name in BASE_COMMANDS or has_facts(name)
 
 
-# ------------------------------------------------------------------------------------------------------------- secrets
+# ------------------------------------------------------------------------------------- what no single command has alone
 
-
-@dataclasses.dataclass(frozen=True)
-class SecretOption:
-    """An option whose value is a secret."""
-
-    options: frozenset[str]
-    #: The secret begins behind this character; before it stands the user's name.
-    behind: str = ""
-    #: Only in the option's own word: V(-psecret). A word after it is something else.
-    joined: bool = False
-
-
-def _secret_options(names: str, options: str, **rest: t.Any) -> dict[str, SecretOption]:
-    return dict.fromkeys(names.split(), SecretOption(word_set(options), **rest))
-
-
-#: Short options, and those of another name than their value. Source: the manual page of each command.
-SECRET_OPTIONS: dict[str, SecretOption] = {
-    **_secret_options("curl", "-u --user -U --proxy-user", behind=":"),
-    **_secret_options("lftp", "-u", behind=","),
-    **_secret_options("smbclient smbmount rpcclient net", "-U --user", behind="%"),
-    **_secret_options("openssl", "-pass -passin -passout", behind=":"),
-    **_secret_options("mysql mysqladmin mysqldump mariadb", "-p", joined=True),
-    **_secret_options("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami kadmin", "-w"),
-    **_secret_options("ipmitool mosquitto_pub mosquitto_sub zip unzip", "-P"),
-    **_secret_options("sshpass docker podman ipmipower ipmi-sensors ipmi-dcmi", "-p"),
-    **_secret_options("redis-cli", "-a"),
-    **_secret_options("snmpget snmpset snmpwalk", "-A -X"),
-}
-
-#: They read a secret from their input. Source: their manual pages.
-READS_SECRET = word_set("chpasswd kinit passwd cryptsetup")
-
-
-# ------------------------------------------------------------------------------------------------------------- outputs
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """Where a command writes to, apart from its output. The source is its manual page."""
-
-    #: The operands that it writes to, if it has as many as O(least).
-    operands: t.Literal["none", "all", "first", "last"] = "none"
-    least: int = 1
-    #: The options whose value it writes to, and those whose value is the directory for it.
-    options: frozenset[str] = frozenset()
-    directories: frozenset[str] = frozenset()
-    #: Only with a first argument like this: a regular expression.
-    only: str = ""
-
-
-def _outputs(names: str, *, options: str = "", directories: str = "", **rest: t.Any) -> dict[str, Output]:
-    return dict.fromkeys(names.split(), Output(options=word_set(options), directories=word_set(directories), **rest))
-
-
-OUTPUTS: t.Sequence[t.Mapping[str, Output]] = (
-    {
-        **_outputs("touch tee truncate", operands="all"),
-        **_outputs("cp mv install rsync scp", operands="last", least=2),
-        **_outputs("flock sqlite3 zip", operands="first"),
-        **_outputs("dd", options="of="),
-        **_outputs("curl", options="-o --output -D --dump-header -c --cookie-jar --trace"),
-        **_outputs("wget", options="-O --output-document -o --output-file", directories="-P --directory-prefix"),
-        **_outputs("tar", options="-f --file", only=r"-?\w*[cru]|--(create|append|update)"),
-        **_outputs("sort strace ltrace perf gcc cc", options="-o --output"),
-        **_outputs("nvidia-smi", options="-f --filename"),
-        **_outputs("ssh-keygen", options="-f"),
-        **_outputs("openssl", options="-out -keyout"),
-        **_outputs("unzip", directories="-d"),
-        **_outputs("git", operands="last", least=3, only="clone"),
-    },
-    _outputs("tar", directories="-C --directory", only=r"-?\w*x|--(extract|get)"),
-)
+#: A Slurm command, where the rule slurm-command does not speak of it already. Source: slurm.conf(5), MessageTimeout and
+#: SlurmctldTimeout: each server is tried in turn.
+SLURM_WAIT = Wait(says="waits while slurmctld is busy or away", fix=_SHORTLY)
 
 #: Options that say it themselves, whatever the command is.
-OUTPUT_OPTIONS = word_set("--output --output-file --outfile --out --log-file --logfile")
+OUTPUT_OPTIONS = "--output --output-file --outfile --out --log-file --logfile"
 
-
-# ------------------------------------------------------------------------------------------------------------ failures
-# Source of this part: POSIX XCU (EXIT STATUS of each utility) and the manual pages of the others.
-
-#: They fail only if the node is in trouble anyway, or on purpose.
-ROBUST = word_set(
-    """
-    true : echo printf logger exit return exec touch mkdir chmod chown chgrp umask export set unset date wait
-    sleep cat source . rm ln awk cut tr wc uniq nl basename dirname cd pwd shift trap read local declare
-    readonly kill tee sync sort env head tail mv cp hostname local break continue id ls install tar gzip gunzip ps df
-    du free uptime uname whoami nproc printenv lscpu lsblk dmesg mktemp truncate stat readlink realpath seq tac paste
-    logname groups renice sysctl ldconfig
-    """
-)
-
-ANSWERS = word_set("[ [[ test grep egrep fgrep zgrep pgrep diff cmp mountpoint pidof id getent ls which command type")
-
-#: What they print is wanted; without any they fail.
-SEARCHES = word_set("grep egrep fgrep zgrep pgrep pidof diff cmp lsof fuser findmnt ls which command type")
-
-#: They ask another host; Slurm's commands ask slurmctld or slurmdbd.
-REMOTE = word_set(
-    "curl wget ssh scp sftp psql mysql mariadb nc ncat ldapsearch pdsh clush kubectl aws az gcloud gsutil oci openstack"
-)
-
-#: What these do without asking anybody.
+#: What clients and Slurm's commands do without asking anybody.
 ASKS_NOBODY = re.compile(r"^(-V|--version|--help|--usage|hostnames?|hostlist|hostlistsorted|auth|configure|config)$")
 
 #: Where the node cannot be drained this way, the failure drains it.
 DRAINS = re.compile(r"(?i)\bstate=(drain|down|fail)")
 
-INTERPRETERS = re.compile(r"(ba|da|k|z)?sh|python[0-9.]*|perl|ruby|Rscript|lua|node|php")
+#: Signals that end nothing in a program that expects them. Source: signal(7) and the daemons' own pages.
+MILD_SIGNALS = word_set("0 HUP USR1 USR2 CONT WINCH URG CHLD 1 10 12 18 28 17 23")
 
+#: Options that select by a relation to a process, not by name. Source: pgrep(1), ps(1).
+PKILL_NARROWS = word_set("-P -g -s -t -F --parent --pgroup --session --terminal --ns --nslist --cgroup --pidfile")
+PS_NARROWS = word_set("--ppid -p --pid -q -s -g --sid -t --tty")
 
-@dataclasses.dataclass(frozen=True)
-class WayToFail:
-    """A way in which a command fails on a node that is in order."""
-
-    reason: str
-    #: Only with one of these options or words.
-    only: frozenset[str] = frozenset()
-    #: Not with these.
-    unless: frozenset[str] = frozenset()
-    #: A test before it is a precaution.
-    avoidable: bool = False
-    #: Only where it names a fixed thing: the second job finds it there.
-    again: bool = False
-
-
-def _ways(names: str, reason: str, *, only: str = "", unless: str = "", **rest: bool) -> dict[str, WayToFail]:
-    return dict.fromkeys(names.split(), WayToFail(reason, word_set(only), word_set(unless), **rest))
-
-
-WAYS_TO_FAIL: t.Sequence[t.Mapping[str, WayToFail]] = (
-    {
-        **_ways("kill", "the process is gone"),
-        **_ways("pkill killall skill", "no process matches"),
-        **_ways("fuser", "nobody uses it", only="-k --kill"),
-        **_ways("rm unlink", "the file is gone", unless="-f --force", avoidable=True),
-        **_ways("rmdir", "the directory is gone or not empty", unless="--ignore-fail-on-non-empty"),
-        **_ways("umount", "it is busy or not mounted", avoidable=True),
-        **_ways("fusermount fusermount3", "it is busy or not mounted", only="-u", avoidable=True),
-        **_ways("find", "a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),
-        **_ways("rmmod", "the module is in use or not loaded", avoidable=True),
-        **_ways("modprobe", "the module is in use or not loaded", only="-r --remove", avoidable=True),
-        **_ways("losetup", "the device is gone", only="-d --detach", avoidable=True),
-        **_ways("swapoff", "the device is not in use", avoidable=True),
-        **_ways(
-            "loginctl",
-            "the user has no session",
-            only="terminate-user kill-user terminate-session kill-session",
-            avoidable=True,
-        ),
-        **_ways("iptables ip6tables", "the rule is not there", only="-D --delete", avoidable=True),
-        **_ways("ip", "it is not there", only="del delete", avoidable=True),
-        **_ways(
-            "docker podman nerdctl",
-            "the container is gone",
-            only="rm stop kill",
-            unless="-f --force --ignore",
-            avoidable=True,
-        ),
-        **_ways("gpasswd", "the user is not in the group", only="-d --delete", avoidable=True),
-        **_ways("crontab", "the user has no crontab", only="-r -l"),
-        **_ways("ipcrm", "it is gone"),
-        **_ways("userdel groupdel", "it is gone", avoidable=True),
-        **_ways("tmux", "there is no session", only="kill-session kill-server", avoidable=True),
-        **_ways("flock", "somebody else holds the lock", only="-n --nonblock --nb -w --wait --timeout"),
-        **_ways("expr", "its result is 0 or empty"),
-    },
-    {
-        **_ways("mkdir", "it exists already", unless="-p --parents", avoidable=True, again=True),
-        **_ways("ln", "it exists already", unless="-f --force", avoidable=True, again=True),
-        **_ways("mkfifo mknod", "it exists already", avoidable=True, again=True),
-        **_ways("useradd groupadd", "it exists already", unless="-f", avoidable=True, again=True),
-        **_ways("ip", "it exists already", only="add", avoidable=True, again=True),
-    },
+#: Variables that steer a script's own commands. Source: environ(7), ld.so(8).
+FOR_COMMANDS = word_set(
+    "PATH LANG LANGUAGE TZ IFS HOME LD_LIBRARY_PATH LD_PRELOAD PYTHONPATH PERL5LIB MANPATH SLURM_CONF"
 )
-
-
-#: They name a file and do not need it.
-NEEDS_NO_FILE = word_set("rm rmdir unlink echo printf logger [ test")
-
-
-# --------------------------------------------------------------------------------------------------------------- waits
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Wait:
-    """One way in which a command keeps a script waiting."""
-
-    #: What the command does; its name comes before.
-    says: str = "has no time limit"
-    #: What to do about it.
-    fix: str
-    #: Options that set a limit, or that only ask (V(--version)).
-    bounds: str = ""
-    #: Only with one of these as first operands.
-    verbs: str = ""
-    #: Only with one of these options.
-    options: str = ""
-    #: Only where an operand looks like this: a regular expression.
-    operand: str = ""
-    #: Only with exactly so many operands.
-    operands: int | None = None
-    #: Only with more operands than these; the value of an option counts as one.
-    more_than: int = 0
-    #: The limit may also stand in a variable of this name.
-    variable: str = ""
-    severity: Severity | None = None
-    #: Its own limits are long: a job cannot bear them, a host that starts can.
-    in_jobs_only: bool = False
-    source: str
-
-
-#: How a script calls the job's owner, once variables of its own are followed.
-OWNER = r"SLURM_JOB_(USER|UID)\b"
-
-_OWNERS_PROFILE = "reads the profile of the job's owner, who can make it wait for ever"
-_PROFILE = "reads the profile of a login, which may wait for a server"
-_NO_LOGIN = "start no login shell, or put timeout 30 in front"
-_ENDLESS = "never ends"
-_OWN_LIMITS = "waits as long as its own defaults say"
-_DRIVER = "hangs with its driver"
-_SSH = Wait(fix="add -o ConnectTimeout=5 -o BatchMode=yes", source="ssh_config(5), ConnectTimeout: the kernel's limit")
-_CONTAINER = (
-    Wait(
-        fix="put timeout 60 in front, or add --pull=never",
-        bounds="--pull=never",
-        verbs="run pull create build push",
-        source="docker-run(1), podman-run(1): a pull has no limit",
-    ),
-    Wait(says=_ENDLESS, fix="put timeout 60 in front", verbs="wait attach", source="docker-wait(1), podman-wait(1)"),
-    Wait(
-        says=_ENDLESS,
-        fix="put timeout 60 in front",
-        verbs="events stats",
-        bounds="--until --no-stream --stream",
-        source="docker-events(1), podman-stats(1)",
-    ),
-    Wait(says=_ENDLESS, fix="put timeout 60 in front", verbs="logs", options="-f --follow", source="docker-logs(1)"),
-)
-_CLOUD = Wait(
-    says=_OWN_LIMITS, fix="put timeout in front", severity="info", source="their own pages: 60 s and more a try"
-)
-_GPU = Wait(
-    says=_DRIVER,
-    fix="put timeout 30 in front",
-    severity="info",
-    source="nvidia-smi(1); a GPU that is lost blocks the ioctl",
-)
-#: A Slurm command, where the rule slurm-command does not speak of it already.
-SLURM_WAIT = Wait(
-    says="waits while slurmctld is busy or away",
-    fix="put timeout 20 in front",
-    source="slurm.conf(5), MessageTimeout and SlurmctldTimeout: each server is tried in turn",
-)
-_PARALLEL = "the limit of a command that runs there is off by default"
-
-#: A command with the ways in which it waits; the first that fits is told.
-WAITS: dict[str, tuple[Wait, ...]] = {
-    # Clients.
-    "curl": (
-        Wait(
-            fix="add --max-time 10",
-            bounds="-m --max-time --connect-timeout -V --version",
-            source="curl(1), --max-time",
-        ),
-    ),
-    "wget": (
-        Wait(
-            fix="add --timeout=10 --tries=1",
-            bounds="-T --timeout --connect-timeout --read-timeout -V --version",
-            in_jobs_only=True,
-            source="wget(1): 20 tries of 900 s",
-        ),
-    ),
-    "psql": (
-        Wait(
-            fix="put PGCONNECT_TIMEOUT=5 and timeout 10 in front",
-            variable="PGCONNECT_TIMEOUT",
-            bounds="-V --version",
-            source="libpq, connect_timeout: none",
-        ),
-    ),
-    "mysql": (
-        Wait(
-            fix="add --connect-timeout=5",
-            bounds="--connect-timeout --connect_timeout -V --version",
-            source="mysql(1), connect_timeout",
-        ),
-    ),
-    "mariadb": (
-        Wait(
-            fix="add --connect-timeout=5",
-            bounds="--connect-timeout --connect_timeout -V --version",
-            source="mariadb(1), connect_timeout",
-        ),
-    ),
-    "ssh": (dataclasses.replace(_SSH, bounds="-V -G"),),
-    "scp": (_SSH,),
-    "sftp": (_SSH,),
-    "rsync": (
-        Wait(
-            fix="add --timeout=10",
-            bounds="--timeout --contimeout -V --version",
-            operand=r"^(?!/)[^/\s]*[^/\\\s]:|^rsync://",
-            source="rsync(1), --timeout: 0, none",
-        ),
-    ),
-    "nc": (Wait(fix="add -w 5", bounds="-w", source="nc(1), -w: none"),),
-    "ncat": (Wait(fix="add -w 5", bounds="-w --wait", source="ncat(1), -w"),),
-    "socat": (Wait(fix="add -T 10 and connect-timeout=5", bounds="-T -V", source="socat(1), -T: off"),),
-    "telnet": (Wait(fix="put timeout 10 in front", source="telnet(1)"),),
-    "ldapsearch": (Wait(fix="add -o nettimeout=5", bounds="-l -o -VV", source="ldapsearch(1), nettimeout: none"),),
-    "redis-cli": (Wait(fix="put timeout 10 in front", bounds="-t --version", source="redis-cli: no limit of its own"),),
-    **dict.fromkeys(
-        ("apptainer", "singularity"),
-        (
-            Wait(
-                fix="put timeout 300 in front",
-                verbs="pull build",
-                source="apptainer pull, apptainer build: no limit for a registry",
-            ),
-        ),
-    ),
-    "enroot": (Wait(fix="put timeout 300 in front", verbs="import", source="enroot import: as long as the registry"),),
-    **dict.fromkeys(
-        ("sshfs", "lftp", "smbclient"), (Wait(fix="put timeout 30 in front", source="their manual pages"),)
-    ),
-    "openssl": (Wait(fix="put timeout 10 in front", verbs="s_client", source="openssl-s_client(1): no limit"),),
-    "showmount": (Wait(fix="put timeout 10 in front", source="showmount(8)"),),
-    "kinit": (Wait(fix="put timeout 10 in front", severity="info", source="krb5.conf(5): retries each server"),),
-    # Many nodes at once.
-    "pdsh": (Wait(fix="add -u 10", bounds="-u -V", source=f"pdsh(1), -u: {_PARALLEL}"),),
-    "rpdcp": (Wait(fix="put timeout 30 in front", source="rpdcp(1)"),),
-    "pdcp": (Wait(fix="put timeout 30 in front", source="pdcp(1)"),),
-    "clush": (
-        Wait(
-            fix="add -u 10", bounds="-u --command_timeout --version", source=f"clush(1), command_timeout: {_PARALLEL}"
-        ),
-    ),
-    "psh": (Wait(fix="put timeout 30 in front", source="xCAT's psh(1): no limit"),),
-    "xdsh": (Wait(fix="add -t 10", bounds="-t --timeout -V --version", source=f"xdsh(1), -t: {_PARALLEL}"),),
-    "parallel-ssh": (Wait(fix="add -t 10", bounds="-t --timeout", source="parallel-ssh(1), -t: 0, none"),),
-    "pssh": (Wait(fix="add -t 10", bounds="-t --timeout", source="pssh(1), -t: 0, none"),),
-    "dsh": (Wait(fix="put timeout 30 in front", source="dsh(1)"),),
-    "rsh": (Wait(fix="put timeout 10 in front", source="rsh(1)"),),
-    "salt": (Wait(fix="put timeout 30 in front", severity="info", source="salt(1), -t: asks again while a job runs"),),
-    # The board's controller.
-    "ipmitool": (
-        Wait(
-            says="waits for a board's controller that may be hung",
-            fix="put timeout 20 in front",
-            bounds="-V -h",
-            source="ipmitool(1), -N and -R: for the network only",
-        ),
-    ),
-    "ipmi-sensors": (
-        Wait(
-            says="waits for a board's controller that may be hung",
-            fix="put timeout 20 in front",
-            bounds="-V --version",
-            source="ipmi-sensors(8)",
-        ),
-    ),
-    "ipmipower": (
-        Wait(
-            says="waits for a board's controller that may be hung",
-            fix="put timeout 20 in front",
-            bounds="-V --version",
-            source="ipmipower(8)",
-        ),
-    ),
-    "ipmiutil": (
-        Wait(
-            says="waits for a board's controller that may be hung", fix="put timeout 20 in front", source="ipmiutil(8)"
-        ),
-    ),
-    "rpower": (
-        Wait(
-            says="waits for a board's controller that may be hung",
-            fix="put timeout 20 in front",
-            bounds="-V --version",
-            source="xCAT's rpower(1)",
-        ),
-    ),
-    # Orchestration.
-    "kubectl": (
-        Wait(
-            fix="add --timeout=60s",
-            bounds="--timeout --dry-run",
-            verbs="drain delete",
-            source="kubectl drain, delete: --timeout=0s, no limit",
-        ),
-        Wait(
-            fix="add --timeout=60s",
-            bounds="--timeout --watch=false -w=false",
-            verbs="rollout",
-            operand="^status$",
-            source="kubectl rollout status: --timeout=0s, no limit",
-        ),
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 60 in front",
-            verbs="attach port-forward proxy",
-            source="kubectl: until it is stopped",
-        ),
-        Wait(says=_ENDLESS, fix="put timeout 60 in front", options="-w --watch", source="kubectl get --watch"),
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 60 in front",
-            verbs="logs",
-            options="-f --follow",
-            source="kubectl logs --follow",
-        ),
-        Wait(
-            fix="put timeout 60 in front", verbs="exec run cp", source="kubectl exec, run, cp: as long as the command"
-        ),
-        Wait(
-            says=_OWN_LIMITS,
-            fix="add --request-timeout=10s",
-            bounds="--request-timeout --timeout --client --dry-run",
-            severity="info",
-            source="kubectl: --request-timeout=0, no limit; wait: 30 s",
-        ),
-    ),
-    "docker": _CONTAINER,
-    "podman": _CONTAINER,
-    "nerdctl": _CONTAINER,
-    **dict.fromkeys(["aws", "az", "beeond", "gcloud", "oci", "openstack", "git", "gsutil", "azcopy"], (_CLOUD,)),
-    # Drivers and file systems: a call hangs in the kernel.
-    "nvidia-smi": (
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 30 in front",
-            options="-l --loop -lms --loop-ms",
-            source="nvidia-smi(1), --loop",
-        ),
-        Wait(
-            says=_ENDLESS, fix="add -c 1", bounds="-c --count", verbs="dmon pmon daemon", source="nvidia-smi(1), dmon"
-        ),
-        _GPU,
-    ),
-    "dcgmi": (
-        Wait(
-            says="takes minutes",
-            fix="put timeout 300 in front",
-            verbs="diag",
-            source="DCGM, diag: -r 2 takes minutes, -r 3 longer",
-        ),
-        Wait(says=_ENDLESS, fix="add -c 1", bounds="-c --count -l --list", verbs="dmon", source="DCGM, dmon"),
-        _GPU,
-    ),
-    **dict.fromkeys(["rocm-smi", "amd-smi", "rocminfo", "xpu-smi", "hl-smi"], (_GPU,)),
-    "mount": (
-        Wait(
-            says="waits for a server that may be away",
-            fix="put timeout 30 in front",
-            options="-t",
-            more_than=1,  # mount -t nfs lists what is mounted
-            operand=r"^(nfs4?|cifs|smb3|lustre|beegfs|ceph|gpfs|glusterfs|9p|fuse\..*)$",
-            source="nfs(5), retry: 2 minutes, and hard",
-        ),
-        Wait(
-            says="waits for a server that may be away",
-            fix="put timeout 30 in front",
-            operand=r"^(?!/)[^\s/=,]+:/|^//[^/]+/|@(tcp|o2ib)\d*:/",
-            source="nfs(5), retry: 2 minutes, and hard",
-        ),
-        Wait(
-            says="waits for a server that may be away",
-            fix="put timeout 30 in front",
-            bounds="-l --help -V --version -o --bind --move",
-            operands=1,
-            severity="info",
-            source="fstab(5) says what it is",
-        ),
-        Wait(
-            says="waits for servers that may be away",
-            fix="put timeout 30 in front",
-            bounds="--fake",
-            options="-a --all",
-            source="mount(8), --all",
-        ),
-    ),
-    **dict.fromkeys(
-        ("mount.nfs", "mount.nfs4", "mount.cifs", "mount.lustre"),
-        (Wait(says="waits for a server that may be away", fix="put timeout 30 in front", source="nfs(5), retry"),),
-    ),
-    "df": (
-        Wait(
-            says="hangs when any mounted server is away",
-            fix="add --local",
-            bounds="-l --local -x --exclude-type -t --type --version",
-            operands=0,
-            severity="info",
-            source="df(1): statfs() of each mount",
-        ),
-    ),
-    "lsof": (
-        Wait(
-            says="hangs when any mounted server is away",
-            fix="add -b -w",
-            bounds="-b -p -i -v",
-            operands=0,
-            severity="info",
-            source="lsof(8), BLOCKS AND TIMEOUTS",
-        ),
-    ),
-    # What goes on until it is stopped.
-    "sleep": (Wait(says=_ENDLESS, fix="name a number", operand="^inf(inity)?$", source="sleep(1)"),),
-    "tail": (
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 10 in front",
-            options="-f -F --follow",
-            bounds="--pid",
-            source="tail(1), --follow",
-        ),
-    ),
-    "inotifywait": (Wait(fix="add --timeout 10", bounds="-t --timeout", source="inotifywait(1), --timeout"),),
-    "ping": (Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
-    "ping6": (Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V", source="ping(8)"),),
-    "journalctl": (
-        Wait(says=_ENDLESS, fix="put timeout 10 in front", options="-f --follow", source="journalctl(1), --follow"),
-    ),
-    "dmesg": (
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 10 in front",
-            options="-w --follow -W --follow-new",
-            source="dmesg(1), --follow",
-        ),
-    ),
-    "watch": (
-        Wait(
-            says=_ENDLESS,
-            fix="put timeout 10 in front",
-            bounds="-g --chgexit -e --errexit -v --version",
-            source="watch(1)",
-        ),
-    ),
-    "top": (Wait(says=_ENDLESS, fix="add -n 1", bounds="-n -bn1 -v -h", source="top(1), -n"),),
-    "tcpdump": (Wait(says=_ENDLESS, fix="put timeout 10 in front", bounds="-r -D --version", source="tcpdump(8)"),),
-    "vmstat": (
-        Wait(says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="vmstat(8), delay without count"),
-    ),
-    "iostat": (
-        Wait(
-            says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="iostat(1), interval without count"
-        ),
-    ),
-    "mpstat": (
-        Wait(
-            says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$", source="mpstat(1), interval without count"
-        ),
-    ),
-    "udevadm": (Wait(says=_ENDLESS, fix="put timeout 10 in front", verbs="monitor", source="udevadm(8)"),),
-    # A login reads profiles, which their owner can make wait for ever.
-    "su": (
-        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="- -l --login", operand=OWNER, source="su(1), --login"),
-        Wait(says=_PROFILE, fix=_NO_LOGIN, options="- -l --login", severity="info", source="su(1), --login"),
-    ),
-    "runuser": (
-        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="- -l --login", operand=OWNER, source="runuser(1), --login"),
-        Wait(says=_PROFILE, fix=_NO_LOGIN, options="- -l --login", severity="info", source="runuser(1), --login"),
-    ),
-    "sudo": (
-        Wait(says=_OWNERS_PROFILE, fix=_NO_LOGIN, options="-i --login", operand=OWNER, source="sudo(8), --login"),
-        Wait(says=_PROFILE, fix=_NO_LOGIN, options="-i --login", severity="info", source="sudo(8), --login"),
-    ),
-    **dict.fromkeys(
-        ("bash", "sh", "ksh", "zsh"),
-        (Wait(says=_PROFILE, fix=_NO_LOGIN, options="-l --login", severity="info", source="bash(1), INVOCATION"),),
-    ),
-    "flock": (
-        Wait(
-            says="waits for the lock as long as another process holds it",
-            fix="add -w 30",
-            bounds="-n --nonblock --nb -w --timeout --wait -u --unlock -V --version",
-            severity="info",
-            source="flock(1)",
-        ),
-    ),
-}
-
-
-def waits_of(name: str) -> tuple[Wait, ...]:
-    """The ways in which a command waits; none for those that do their work and end."""
-    return WAITS.get(name, ())

@@ -20,7 +20,8 @@ import re
 import typing as t
 
 from .environment import SESSION_VARIABLES, Surroundings
-from .knowledge import ONE_WORD
+from .facts import Is
+from .knowledge import is_a
 from .model import word_set
 from .program import Assignment, Call, Context, Moment, Piece, Point, Program, Word
 
@@ -575,7 +576,7 @@ def prints_one_word(call: Call) -> bool:
     if call.name == "readlink":
         # Without -f it prints nothing for what is no link.
         return call.has_option("-f", "-m", "--canonicalize", "--canonicalize-missing")
-    return call.name in ONE_WORD
+    return is_a(call.name, Is.ONE_WORD)
 
 
 def _tells_one_word(call: Call) -> bool:

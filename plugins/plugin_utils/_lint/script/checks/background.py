@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import DETACHES
+from ..facts import Is
+from ..knowledge import is_a
 from ..program import Call
 from ..subject import Subject
 from .vocabulary import origins
@@ -32,7 +33,12 @@ def background_process(subject: Subject) -> t.Iterator[Hit]:
         first = min(calls, key=lambda call: call.sequence)
         names = {call.name for call in calls}
         is_awaited = any(sequence > first.sequence for sequence in waits)
-        if is_awaited or names & DETACHES or _is_guard(subject, calls) or _is_ended(subject, number):
+        if (
+            is_awaited
+            or any(is_a(name, Is.DETACHES) for name in names)
+            or _is_guard(subject, calls)
+            or _is_ended(subject, number)
+        ):
             continue
         # What a function does has the redirections of its call.
         outer = [call for call in calls if call.context.function == first.context.function]

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, INSTALLERS, SHELL_WORDS, WELL_KNOWN
+from ..knowledge import BASE_COMMANDS, SHELL_WORDS, facts, has_facts
 from ..program import Call
 from ..subject import Subject
 from .vocabulary import asks_slurm, only_expands, verbs
@@ -70,7 +70,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     sources = bool(subject.program.named("source", "."))
     foreign: dict[str, Call] = {}
     for call in bare:
-        if call.name not in BASE_COMMANDS and (not sources or call.name in WELL_KNOWN):
+        if call.name not in BASE_COMMANDS and (not sources or has_facts(call.name)):
             foreign.setdefault(call.name, call)
     if foreign:
         found_by = (
@@ -106,8 +106,8 @@ def package_install(subject: Subject) -> t.Iterator[Hit]:
         name = call.name
         if re.fullmatch(r"python[0-9.]*", name) and texts[:2] == ["-m", "pip"]:
             name, texts = "pip", texts[2:]
-        verbs = INSTALLERS.get(name)
-        found = next((text for text in texts if text in verbs), None) if verbs else None
+        words = facts(name).installs.split()
+        found = next((text for text in texts if text in words), None)
         if found is not None:
             yield hit_at("package-install", call, f"{name} {found} runs in {subject.where.name}")
 

@@ -13,6 +13,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, Severity, hit_at
+from ..facts import Is
+from ..knowledge import is_a
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
@@ -170,7 +172,8 @@ def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
     return any(
         other.sequence < call.sequence
         and (
-            other.name in ("squeue", "loginctl", "sacct")
+            is_a(other.name, Is.LISTS_JOBS)
+            or other.name == "loginctl"
             or any(re.search(r"uid_|slurmstepd", text) for text in other.texts)
         )
         for other in subject.program.calls

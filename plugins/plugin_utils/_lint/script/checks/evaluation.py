@@ -15,8 +15,8 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import environment
-from ..knowledge import PROGRAM_OPERANDS, PROGRAM_OPTIONS
-from ..model import word_set
+from ..facts import Is
+from ..knowledge import facts, is_a
 from ..program import Call, Word
 from ..subject import Subject
 from .vocabulary import fed_by, operands, origins, placed
@@ -45,16 +45,15 @@ def _put_together(subject: Subject) -> t.Iterator[Hit]:
 
 def _programs(subject: Subject, call: Call) -> t.Iterator[tuple[Word, Call]]:
     """The texts that a command runs as a program."""
-    option = PROGRAM_OPTIONS.get(call.name)
-    if option is not None:
-        yield from ((word, call) for word in call.values_of(option)[:1])
+    known = facts(call.name)
+    yield from ((word, call) for word in call.values_of(*known.program.split())[:1])
     named = [word for word in call.arguments if not word.shown.startswith("-") and "=" not in word.shown.split(" ")[0]]
-    if call.name in PROGRAM_OPERANDS:
-        yield from ((word, call) for word in named[PROGRAM_OPERANDS[call.name] :])
-    if call.name in _INTERPRETERS and not named:
+    if known.program_operand is not None:
+        yield from ((word, call) for word in named[known.program_operand :])
+    if is_a(call.name, Is.RUNS_FILE) and not named:
         yield from ((r.body, call) for r in call.context.redirects if r.body is not None)
         for source in fed_by(subject.program, call):
-            if source.name in ("echo", "printf"):
+            if is_a(source.name, Is.PRINTS):
                 yield from ((word, source) for word in source.arguments)
 
 
@@ -76,7 +75,7 @@ def _evaluated(subject: Subject) -> t.Iterator[Hit]:
                 # eval "$(ssh-agent)": the text is a program's, who wrote it is known.
                 message = f"eval runs {_short(' '.join(call.texts))}"
                 yield hit_at("eval-text", call, message, "info" if kinds == {"command"} and _trusted(call) else None)
-        elif call.name in ("sh", "bash", "dash", "ksh", "zsh"):
+        elif is_a(call.name, Is.SHELL):
             for position, word in enumerate(call.arguments[:-1]):
                 text = word.literal or ""
                 if re.fullmatch(r"-[A-Za-z]*c", text):
@@ -91,9 +90,7 @@ def _evaluated(subject: Subject) -> t.Iterator[Hit]:
 def _trusted(call: Call) -> bool:
     """Whether all that is evaluated comes from programs that make shell code, not from data."""
     makers = [maker for word in call.arguments for piece in word.pieces for maker in piece.commands]
-    return bool(makers) and not {maker.name for maker in makers} & word_set(
-        "cat echo printf curl wget sed awk grep jq cut"
-    )
+    return bool(makers) and not any(is_a(maker.name, Is.PRINTS | Is.FILTER | Is.FETCHES) for maker in makers)
 
 
 def _sets_options(subject: Subject, call: Call) -> bool:
@@ -115,13 +112,6 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-_FETCHERS = frozenset({"curl", "wget", "aria2c"})
-_INTERPRETERS = word_set("sh bash dash ksh zsh python python3 perl ruby node source .")
-
-#: Programs that carry out what a file says, wherever it stands among their arguments.
-_RUNNERS = word_set("ansible-playbook chef-client chef-solo cinc-client puppet make dpkg rpm")
-
-
 def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     """download-and-run: what curl or wget brought is executed."""
     calls = subject.program.calls
@@ -130,7 +120,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
     trees: dict[str, Call] = {}
     stages: dict[int, Call] = {}
     for call in calls:
-        if call.name in _FETCHERS:
+        if is_a(call.name, Is.FETCHES):
             if call.context.pipeline is not None:
                 stages[call.context.pipeline[0]] = call
             for target in _fetch_targets(subject, call):
@@ -144,7 +134,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
             folders = call.values_of("-C", "--directory", "-d")
             if archives and folders:
                 trees[subject.values.known(folders[-1], call).shown] = archives[0]
-        elif call.name in _INTERPRETERS:
+        elif is_a(call.name, Is.RUNS_FILE):
             if (
                 call.context.pipeline is not None
                 and call.context.pipeline[0] in stages
@@ -157,7 +147,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                     f"the output of {source.name} goes straight into {call.name}",
                 )
             for word in call.arguments:
-                source_call = next((c for piece in word.pieces for c in piece.commands if c.name in _FETCHERS), None)
+                source_call = _fetcher(word)
                 if source_call is not None:
                     yield hit_at(
                         "download-and-run",
@@ -165,10 +155,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                         f"{call.name} runs what {source_call.name} brings",
                     )
         elif call.name == "eval":
-            fetcher = next(
-                (c for word in call.arguments for piece in word.pieces for c in piece.commands if c.name in _FETCHERS),
-                None,
-            )
+            fetcher = next((c for word in call.arguments if (c := _fetcher(word))), None)
             if fetcher is not None:
                 yield hit_at(
                     "download-and-run",
@@ -177,10 +164,7 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                 )
     if not fetched and not trees:
         return
-    verified = {call.name for call in calls} & word_set(
-        "sha256sum sha512sum md5sum gpg gpgv cosign sha1sum minisign openssl"
-    )
-    if verified:
+    if any(is_a(call.name, Is.VERIFIES) for call in calls):
         return
     reported: set[int] = set()
     for call in calls:
@@ -193,6 +177,11 @@ def download_and_run(subject: Subject) -> t.Iterator[Hit]:
                 yield hit_at(
                     "download-and-run", origin, f"the file that {origin.name} brings is executed later ({runner})"
                 )
+
+
+def _fetcher(word: Word) -> Call | None:
+    """The command in a word that brings something from the network."""
+    return next((c for piece in word.pieces for c in piece.commands if is_a(c.name, Is.FETCHES)), None)
 
 
 def _is_release(subject: Subject, clone: Call) -> bool:
@@ -250,12 +239,12 @@ def _executed_files(subject: Subject, call: Call) -> t.Iterator[str]:
         yield subject.values.known(placed(subject, call.words[0], call), call).shown.replace("/./", "/")
         yield words[0].shown
         yield words[0].shown.removeprefix("./")
-    if call.name in _INTERPRETERS:
+    if is_a(call.name, Is.RUNS_FILE):
         file = next((word.shown for word in words[1:] if not word.shown.startswith("-")), None)
         if file:
             yield file
             yield file.removeprefix("./")
-    if call.name in _RUNNERS:
+    if is_a(call.name, Is.CARRIES_OUT):
         for word in words[1:]:
             if not word.shown.startswith("-"):
                 yield word.shown

@@ -14,8 +14,8 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from ..arithmetic import may_be_zero
-from ..knowledge import ROBUST
-from ..model import word_set
+from ..facts import Is
+from ..knowledge import is_a
 from ..parser import Node
 from ..program import Assignment, Call, Context, Piece, Use
 from ..status import Origin, first_word, literal, position, steps, substitutions, variable
@@ -129,7 +129,7 @@ def _decides(subject: Subject, origin: Origin) -> str | None:
     reason = way_to_fail(subject, call)
     if reason is not None:
         return f"the last command is {call.name}: when {reason}, the script fails"
-    if call.name in ROBUST and not (call.name in ("echo", "printf", "date") and _writes_elsewhere(call)):
+    if is_a(call.name, Is.ROBUST) and not (call.name in ("echo", "printf", "date") and _writes_elsewhere(call)):
         return None
     if call.name in ("systemctl", "service") or (
         call.name in ("sed", "perl") and not any(text.startswith("-i") for text in call.texts)
@@ -140,7 +140,7 @@ def _decides(subject: Subject, origin: Origin) -> str | None:
 
 def _is_sure(call: Call) -> bool:
     """Whether A && B is only a way to write two lines."""
-    return call.name in ROBUST - word_set("cd cat source . read") and not answers(call)
+    return is_a(call.name, Is.ROBUST ^ Is.NEEDS_ITS_FILE) and not answers(call)
 
 
 def _writes_elsewhere(call: Call) -> bool:
@@ -295,17 +295,12 @@ def _asked(node: Node) -> t.Iterator[Node]:
         yield command["X"]
 
 
-#: They take all that they are given, and have no failure to tell.
-_SINKS = word_set("tee logger cat systemd-cat")
-_FILTERS = _SINKS | word_set("head tail cut tr sort uniq wc column nl sed")
-
-
 def _never_fails(node: Node) -> str | None:
     """What ends with success whatever happened in it: local x=$(command), command | logger."""
     command = node.get("Cmd") or {}
     if command.get("Type") == "DeclClause":
         return _declares(command)
-    return _ends_in(node, _SINKS)
+    return _ends_in(node, Is.SINK)
 
 
 def _declares(command: Node) -> str | None:
@@ -318,16 +313,14 @@ def _declares(command: Node) -> str | None:
     return None
 
 
-def _ends_in(node: Node, names: frozenset[str]) -> str | None:
+def _ends_in(node: Node, traits: Is) -> str | None:
     """The last command of a pipeline, if it is one of some, and something before it may fail."""
     command = node.get("Cmd") or {}
     if command.get("Type") != "BinaryCmd" or command["Op"] not in ("|", "|&"):
         return None
     last = first_word(command["Y"])
-    return last if last in names and first_word(command["X"]) not in ("echo", "printf", "cat") else None
+    return last if is_a(last, traits) and first_word(command["X"]) not in ("echo", "printf", "cat") else None
 
-
-_NEVER_FAIL = word_set(": true echo printf logger date sleep set shift export unset")
 
 #: Names that say that nobody is to read them.
 _UNREAD = re.compile(r"_+|.*(unused|ignore|dummy|discard).*", re.IGNORECASE)
@@ -354,7 +347,7 @@ def _never_read(subject: Subject) -> t.Iterator[Hit]:
 def _is_harmless(subject: Subject, node: Node) -> bool:
     """Whether only commands were asked that do not fail."""
     calls = [_call_at(subject, origin.node) for origin in subject.statuses.of_statement(node)]
-    return bool(calls) and all(call is not None and call.name in _NEVER_FAIL for call in calls)
+    return bool(calls) and all(call is not None and is_a(call.name, Is.NEVER_FAILS) for call in calls)
 
 
 def _may_read(subject: Subject, use: Use, assignment: Assignment) -> bool:
@@ -386,13 +379,11 @@ def _hides(node: Node) -> str | None:
     if kind == "BinaryCmd":
         if command["Op"] == "||" and first_word(command["Y"]) in ("true", ":"):
             return first_word(command["Y"])
-        return _ends_in(node, _SINKS)
+        return _ends_in(node, Is.SINK)
     if kind == "CallExpr" and not command.get("Args"):
         lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
-        return _ends_in(lists[-1][-1], _FILTERS) if lists else None
-    if first_word(node) in ("echo", "printf", "logger", "sleep", "true", ":") and all(
-        _is_to_nowhere(r) for r in node.get("Redirs") or ()
-    ):
+        return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
+    if is_a(first_word(node), Is.NEVER_FAILS) and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
         return first_word(node)
     return None
 
@@ -439,7 +430,7 @@ def init_without_errexit(subject: Subject) -> t.Iterator[Hit]:
         and not call.context.substituted
         and not call.via
         and call.name not in program.functions
-        and call.name not in ROBUST - word_set("cp mv ln mkdir chmod chown install tar gzip gunzip sysctl ldconfig")
+        and not is_a(call.name, Is.ROBUST ^ Is.PREPARES)
         and not answers(call)
     ]
     if len(careless) > 1 and not any(call.context.errexit for call in program.calls):

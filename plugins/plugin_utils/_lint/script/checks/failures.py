@@ -12,20 +12,8 @@ import posixpath
 import re
 import typing as t
 
-from ..knowledge import (
-    ANSWERS,
-    ASKS_NOBODY,
-    BASE_COMMANDS,
-    DRAINS,
-    INTERPRETERS,
-    NEEDS_NO_FILE,
-    REMOTE,
-    SEARCHES,
-    SLURM_COMMANDS,
-    WAYS_TO_FAIL,
-    WELL_KNOWN,
-    WayToFail,
-)
+from ..facts import Is, WayToFail
+from ..knowledge import ASKS_NOBODY, DRAINS, facts, is_a, is_known
 from ..program import Call, Word
 from ..subject import Subject
 from .vocabulary import is_job_id
@@ -43,34 +31,30 @@ def answers(call: Call) -> bool:
         return call.has_option("-v", "-V")
     if call.name == "kill":
         return call.has_option("-0")
-    return call.name in ANSWERS
+    return is_a(call.name, Is.ANSWERS)
 
 
 def is_own_program(call: Call) -> bool:
     """Whether it is a program or a check of the site's, whose status is meant."""
     if call.name == "run-parts":
         return True
-    if INTERPRETERS.fullmatch(call.name):
+    if is_a(call.name, Is.INTERPRETER):
         return bool(call.arguments) and not call.texts[0].startswith("-")
-    if call.name in BASE_COMMANDS or call.name in WELL_KNOWN:
+    if is_known(call.name):
         return False
     return posixpath.dirname(call.path) not in _SYSTEM_FOLDERS or bool(_CHECK.search(call.name))
 
 
 def way_to_fail(subject: Subject, call: Call) -> str | None:
     """When a command fails although the node is in order; None if it does not."""
-    if call.name in SLURM_COMMANDS | REMOTE:
+    if is_a(call.name, Is.SLURM | Is.ASKS_REMOTE):
         if any(ASKS_NOBODY.search(text) for text in call.texts[:2]) or DRAINS.search(" ".join(call.texts)):
             return None
-        asked = "Slurm's daemon" if call.name in SLURM_COMMANDS else "the other side"
+        asked = "Slurm's daemon" if is_a(call.name, Is.SLURM) else "the other side"
         return f"{asked} is busy or away"
     if call.name == "read" and "" in _operands_of(call, "-d"):
         return "it meets no NUL byte, as always with -d ''"
-    for table in WAYS_TO_FAIL:
-        way = table.get(call.name)
-        if way is not None and _applies(subject, call, way):
-            return way.reason
-    return None
+    return next((way.reason for way in facts(call.name).fails if _applies(subject, call, way)), None)
 
 
 def finds_nothing(call: Call) -> str | None:
@@ -78,7 +62,7 @@ def finds_nothing(call: Call) -> str | None:
     is_quiet = call.context.stdout == "null" or call.has_option("-q", "-s", "--quiet", "--silent")
     if call.name == "systemctl" and call.context.substituted and {"is-active", "is-enabled"} & set(call.texts):
         return "the unit is not"
-    if call.name not in SEARCHES or is_quiet:
+    if not is_a(call.name, Is.SEARCHES) or is_quiet:
         return None
     if call.name in ("which", "command", "type"):
         # As a line of its own it is a condition of the whole script.
@@ -95,9 +79,9 @@ def _operands_of(call: Call, option: str) -> set[str | None]:
 
 
 def _applies(subject: Subject, call: Call, way: WayToFail) -> bool:
-    if way.only and not any(_given(call, word) for word in way.only):
+    if way.only and not any(_given(call, word) for word in way.only.split()):
         return False
-    if any(_given(call, word) for word in way.unless) or (way.avoidable and call.context.guards):
+    if any(_given(call, word) for word in way.unless.split()) or (way.avoidable and call.context.guards):
         return False
     operands = [subject.values.known(word, call) for word in call.arguments if not word.shown.startswith("-")]
     if way.again:
@@ -108,7 +92,7 @@ def _applies(subject: Subject, call: Call, way: WayToFail) -> bool:
         return not call.has_option("-l", "-L", "-0") and not _still_there(subject, call)
     if call.name == "find":
         return not any(is_job_id(subject, piece, call) for word in operands[:1] for piece in word.variables)
-    return not (call.name in ("rm", "rmdir", "unlink") and operands and all(_made(subject, w, call) for w in operands))
+    return not (is_a(call.name, Is.DELETES) and operands and all(_made(subject, w, call) for w in operands))
 
 
 def _given(call: Call, word: str) -> bool:
@@ -124,7 +108,7 @@ def _made(subject: Subject, word: Word, at: Call) -> bool:
     if any(w.sequence < at.sequence and subject.values.known(w.target, w).shown == shown for w in program.writes):
         return True
     before = [c for c in program.calls if c.sequence < at.sequence and (c.line, c.column) != (at.line, at.column)]
-    used = [c for c in before if c.name not in NEEDS_NO_FILE and not c.context.tested]
+    used = [c for c in before if not is_a(c.name, Is.NEEDS_NONE | Is.DELETES | Is.PRINTS) and not c.context.tested]
     return any(
         subject.values.known(other, call).shown == shown
         for call in used
@@ -137,7 +121,8 @@ def _removed(subject: Subject, at: Call, operands: t.Sequence[Word]) -> bool:
     names = {word.literal for word in operands}
     return any(
         call.sequence < at.sequence and names & {subject.values.known(w, call).literal for w in call.arguments}
-        for call in subject.program.named("rm", "rmdir", "unlink", "mv", "userdel", "groupdel")
+        for call in subject.program.calls
+        if is_a(call.name, Is.LESSENS)
     )
 
 

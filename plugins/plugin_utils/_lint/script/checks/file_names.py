@@ -13,7 +13,8 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import environment
-from ..model import word_set
+from ..facts import Is
+from ..knowledge import is_a
 from ..program import Assignment, Call, Piece, Point, Word
 from ..subject import Subject
 from .vocabulary import last_cd
@@ -26,12 +27,6 @@ _SYSTEM = re.compile(
 #: Names of variables that hold a directory of users.
 _OF_USERS = re.compile(r"SCRATCH|TMP|SHM|HOME|WORK_?DIR", re.IGNORECASE)
 
-#: Pass lines on as they are.
-_FILTERS = word_set("sort grep egrep head tail uniq tac sed")
-
-#: Do nothing to a file, whatever its name.
-_HARMLESS = word_set("[ test [[ echo printf logger ls stat du file wc basename dirname read return exit")
-
 _ANY_NAME = "the files' names are split at blanks, and a user can make one name look like two"
 
 
@@ -40,7 +35,7 @@ def file_names(subject: Subject) -> t.Iterator[Hit]:
     for call in subject.program.calls:
         if call.name == "xargs":
             yield from _fed(subject, call)
-        elif call.name not in _HARMLESS:
+        elif not is_a(call.name, Is.ONLY_LOOKS):
             for word in call.arguments:
                 listing = _split_listing(subject, word, call)
                 if listing is not None:
@@ -59,7 +54,7 @@ def _fed(subject: Subject, call: Call) -> t.Iterator[Hit]:
     if call.has_option("-0", "--null", "-d", "--delimiter", "-I", "--replace", "-L") or call.context.pipeline is None:
         return
     inner = [other for other in subject.program.calls if "xargs" in other.via and other.line == call.line]
-    if all(other.name in _HARMLESS for other in inner):
+    if all(is_a(other.name, Is.ONLY_LOOKS) for other in inner):
         return
     number, position, _length = call.context.pipeline
     before = [
@@ -106,7 +101,7 @@ def _kept(subject: Subject, piece: Piece, at: Point, depth: int) -> Call | None:
 
 def _listing(subject: Subject, stages: t.Sequence[Call]) -> Call | None:
     """The first of some commands, if it lists files of users and the others pass the list on."""
-    if not stages or any(stage.name not in _FILTERS for stage in stages[1:]):
+    if not stages or not all(is_a(stage.name, Is.PASSES_LINES) for stage in stages[1:]):
         return None
     return stages[0] if lists_users_files(subject, stages[0]) else None
 
@@ -159,7 +154,7 @@ def _acted_on(subject: Subject, loop: Assignment) -> bool:
     """Whether something is done to the files that a loop variable names."""
     return any(
         call.sequence > loop.sequence
-        and call.name not in _HARMLESS
+        and not is_a(call.name, Is.ONLY_LOOKS)
         and any(piece.text == loop.name for word in call.arguments for piece in word.variables)
         for call in subject.program.calls
     )

@@ -14,7 +14,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import LISTS_PROCESSES, LISTS_USERS_OF, MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS
+from ..facts import Is
+from ..knowledge import MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS, is_a
 from ..program import Call, Word
 from ..subject import Subject
 from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, is_other_user, origins
@@ -25,7 +26,7 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
     if subject.where.is_init:
         return
     for call in subject.program.calls:
-        if call.name in ("pkill", "killall", "skill", "slay"):
+        if is_a(call.name, Is.KILLS):
             if _probes(call):
                 continue
             target = _user_option(call)
@@ -118,8 +119,8 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         return
     if any(_narrows(source) for source in sources):
         return
-    users_of = sorted({source.name for source in sources} & LISTS_USERS_OF)
-    lists = [source for source in sources if source.name in LISTS_PROCESSES]
+    users_of = sorted({source.name for source in sources if is_a(source.name, Is.LISTS_USERS_OF)})
+    lists = [source for source in sources if is_a(source.name, Is.LISTS_PROCESSES)]
     if users_of:
         yield hit_at(
             "kill-unscoped",
@@ -170,7 +171,7 @@ def _signal(call: Call) -> str:
 def _selects_user(sources: t.Iterable[Call]) -> bool:
     return any(
         source.has_option("-u", "-U", "--user", "--uid", "--euid")
-        if source.name in ("ps", "top", "pgrep", "pkill", "killall", "skill")
+        if is_a(source.name, Is.LISTS_PROCESSES | Is.KILLS)
         else source.name in ("awk", "grep", "egrep") and OWNER.search(" ".join(source.texts))
         for source in sources
     )

@@ -12,7 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS
+from ..facts import Is
+from ..knowledge import BASE_COMMANDS, is_a
 from ..program import Call
 from ..subject import Subject
 
@@ -116,9 +117,7 @@ def reaches_stdout(subject: Subject, call: Call) -> bool:
         for c in subject.program.calls
         if c.context.pipeline and c.context.pipeline[0] == number and c.context.pipeline[1] > position
     ]
-    return all(c.name in ("sort", "grep", "egrep", "sed", "awk", "uniq", "head", "tail", "cat") for c in later) and any(
-        c.context.stdout == "script" for c in later
-    )
+    return all(is_a(c.name, Is.FILTER) for c in later) and any(c.context.stdout == "script" for c in later)
 
 
 def _printed(call: Call) -> str | None:

@@ -16,7 +16,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, INTERPRETERS
+from ..facts import Is
+from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, is_a
 from ..program import Assignment, Call, Word
 from ..subject import Subject
 from .output import reaches_stdout
@@ -69,16 +70,13 @@ def _is_needed(subject: Subject, assignment: Assignment) -> bool:
     """Whether the script reads a variable itself, as no task's environment, or starts a program that may."""
     program = subject.program
     later = [c for c in program.calls if c.sequence > assignment.sequence and c.name not in program.functions]
-    if any(
-        call.name not in BASE_COMMANDS or INTERPRETERS.fullmatch(call.name) or call.name in (".", "source")
-        for call in later
-    ):
+    if any(call.name not in BASE_COMMANDS or is_a(call.name, Is.RUNS_FILE) for call in later):
         return True
     if subject.where.name != "task_prolog":
         return bool(program.uses_of(assignment.name))
     # The variable was meant for the task, also where the script makes its directory; unless a line hands its value on.
     return any(
-        call.name in ("echo", "printf") and reaches_stdout(subject, call) and assignment.name in _names(call.arguments)
+        is_a(call.name, Is.PRINTS) and reaches_stdout(subject, call) and assignment.name in _names(call.arguments)
         for call in later
     )
 

@@ -13,6 +13,8 @@ import typing as t
 
 from ...core.model import Hit, hit_at
 from .. import environment
+from ..facts import Is
+from ..knowledge import is_a
 from ..model import word_set
 from ..program import Assignment, Call, Use, Word
 from ..subject import Subject
@@ -76,7 +78,7 @@ def _tainted(subject: Subject) -> dict[str, str]:
 def _user_text_command(call: Call) -> bool:
     """A filter that picks the comment, the name or a directory out of scontrol show job; squeue -o %j."""
     text = " ".join(call.texts)
-    if call.name in ("grep", "awk", "sed", "egrep", "cut"):
+    if is_a(call.name, Is.FILTER):
         return bool(re.search(r"\b(Comment|JobName|WorkDir|StdOut|StdErr|StdIn)\b", text))
     return call.name == "squeue" and bool(re.search(r"%[0-9.]*[jkZo]", text))
 

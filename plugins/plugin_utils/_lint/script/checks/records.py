@@ -12,6 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, Severity, hit_at
+from ..facts import Is
+from ..knowledge import is_a
 from ..program import Call, Piece, Word, Write
 from ..subject import Subject
 from .vocabulary import OWNER, behind, fed_by
@@ -180,11 +182,6 @@ def _is_edge(text: str, edge: re.Pattern[str], delimiter: str, place: int) -> bo
 #: Files that something reads as a whole, or that stand in memory.
 _READ_WHOLE = re.compile(r"/(etc|run|var/run|dev/shm)/|.*/(authorized_keys|known_hosts|hosts|exports|sudoers)(\.\w+)?$")
 
-#: Commands that make a file shorter.
-_SHORTENS = frozenset(
-    {"rm", "truncate", "mv", "cp", "sed", "unlink", "logrotate", "install", "sponge", "ed", "perl", "shred"}
-)
-
 
 def growing_file(subject: Subject) -> t.Iterator[Hit]:
     """growing-file: each job appends a line to a file that something reads as a whole, and nothing takes it out."""
@@ -222,10 +219,10 @@ def _grows(subject: Subject, path: str, at: Write | Call) -> bool:
     program = subject.program
     for call in program.calls:
         names = any(subject.values.known(word, call).shown.startswith(path) for word in call.arguments)
-        if names and call.name in _SHORTENS:
+        if names and is_a(call.name, Is.LESSENS):
             return False
         # grep -q line file || echo line >> file
-        if names and call.name in ("grep", "egrep", "fgrep", "awk") and call.sequence < at.sequence:
+        if names and (is_a(call.name, Is.SEARCHES) or call.name == "awk") and call.sequence < at.sequence:
             return False
     return not any(
         write.operator in (">", ">|") and subject.values.known(write.target, write).shown == path

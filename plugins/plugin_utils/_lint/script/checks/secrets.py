@@ -12,8 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import READS_SECRET, SECRET_OPTIONS, SecretOption
-from ..model import word_set
+from ..facts import Is, SecretOption
+from ..knowledge import facts, is_a
 from ..program import Call, Point, Word
 from ..subject import Subject
 from .vocabulary import fed_by
@@ -39,9 +39,6 @@ _KEY_MATERIAL = re.compile(
 _PLACEHOLDER = re.compile(
     r"(?i)^(x+|\*+|\.+|changeme|change_me|todo|none|null|true|false|yes|no|[<{\[(%].*|.*\.(pem|key|txt|json|conf)|[0-9]|your.*|example.*|/.*|~.*)$"
 )
-
-#: What they are given is looked for, or told.
-_NO_SECRET_GIVEN = word_set("grep egrep fgrep zgrep sed awk perl logger [ test expr")
 
 
 def _is_value(text: str) -> bool:
@@ -87,7 +84,7 @@ def secret_in_clear(subject: Subject) -> t.Iterator[Hit]:
 def _given(subject: Subject, call: Call) -> t.Iterator[tuple[str, str]]:
     """The secrets that a command is given: what each is, and the text that it stands in."""
     inputs = [redirect.body for redirect in call.context.redirects if redirect.body is not None]
-    if call.name in READS_SECRET:
+    if is_a(call.name, Is.READS_SECRET):
         feeding = [(word, source) for source in fed_by(subject.program, call) for word in source.arguments]
         for text in _texts(subject, [*((word, call) for word in inputs), *feeding]):
             if any(_is_value(part.partition(":")[2] or part) for part in text.split()):
@@ -96,9 +93,7 @@ def _given(subject: Subject, call: Call) -> t.Iterator[tuple[str, str]]:
         for text in subject.values.texts(word, call):
             if _is_secret(name, text):
                 yield f"a value for {name}", text
-    if call.name in _NO_SECRET_GIVEN or (
-        call.name in ("echo", "printf") and call.context.stdout in ("script", "stderr")
-    ):
+    if is_a(call.name, Is.LOOKS_FOR) or (is_a(call.name, Is.PRINTS) and call.context.stdout in ("script", "stderr")):
         return
     arguments = call.arguments
     for position, word in enumerate(arguments):
@@ -124,15 +119,16 @@ def _texts(subject: Subject, words: t.Iterable[tuple[Word, Point]]) -> t.Iterato
 
 def _of_option(call: Call, text: str, following: t.Sequence[str]) -> t.Iterator[str]:
     """The secret in an option's value, which stands in the same word or in the next one."""
-    known = SECRET_OPTIONS.get(call.name, SecretOption(frozenset()))
+    known = facts(call.name).secret or SecretOption("")
+    options = known.options.split()
     option, equals, value = text.partition("=")
-    short = next((o for o in known.options if len(o) == 2 and text.startswith(o) and text != o), None)
+    short = next((o for o in options if len(o) == 2 and text.startswith(o) and text != o), None)
     if short is not None:
         option, value = short, text[2:]
     after = [value] if equals or short is not None else [] if known.joined else following
     for candidate in after:
         secret = candidate.partition(known.behind)[2] if known.behind else candidate
-        if option in known.options and _is_value(secret) and not secret.startswith("-"):
+        if option in options and _is_value(secret) and not secret.startswith("-"):
             yield secret
         elif re.match(r"--?[A-Za-z]{2}", option) and _is_secret(option.lstrip("-"), candidate) and candidate[0] != "-":
             yield candidate

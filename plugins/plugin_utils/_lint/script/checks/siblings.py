@@ -12,18 +12,10 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..model import word_set
+from ..facts import Is
+from ..knowledge import facts
 from ..program import Call, Piece, Word
 from ..subject import Subject
-
-#: Run the file that they are given.
-_READERS = word_set(". source run-parts bash sh dash ksh python3 python perl")
-
-#: Options with which they run a text, or a module, instead.
-_GIVEN = {"perl": ("-e", "-E"), **dict.fromkeys(("python", "python3"), ("-c", "-m"))}
-
-#: Read a file.
-_OTHERS = word_set("cat grep awk sed cp install jq head tail")
 
 
 def file_not_placed(subject: Subject) -> t.Iterator[Hit]:
@@ -49,9 +41,11 @@ def _files(call: Call) -> t.Iterator[tuple[Word, bool]]:
     """The files that a call runs (true) or reads."""
     yield call.words[0], True
     operands = [word for word in call.arguments if not word.shown.startswith("-")]
-    if call.name in _READERS and not call.has_option(*_GIVEN.get(call.name, ("-c",))):
-        yield from ((word, True) for word in operands[:1])
-    elif call.name in _OTHERS:
+    known = facts(call.name)
+    if known.traits & Is.RUNS_FILE or call.name == "run-parts":
+        if not call.has_option(*known.program.split(), *known.no_file.split()):
+            yield from ((word, True) for word in operands[:1])
+    elif known.traits & (Is.FILTER | Is.COPIES):
         yield from ((word, False) for word in operands)
     yield from ((redirect.target, False) for redirect in call.context.redirects if redirect.operator == "<")
 

@@ -12,7 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit
-from ..knowledge import BASE_COMMANDS
+from ..facts import Is
+from ..knowledge import BASE_COMMANDS, is_a
 from ..program import Assignment, Call, Point, Word
 from ..subject import Subject
 from .vocabulary import is_job_id, is_other_user, operands, placed, written
@@ -76,7 +77,7 @@ def _top_setting(subject: Subject, word: Word) -> Assignment | None:
 
 def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
     return any(
-        call.sequence > assignment.sequence and call.name not in BASE_COMMANDS - {"bash", "sh", "python", "python3"}
+        call.sequence > assignment.sequence and (call.name not in BASE_COMMANDS or is_a(call.name, Is.INTERPRETER))
         for call in subject.program.calls
     )
 
@@ -106,7 +107,7 @@ def _made_first(subject: Subject) -> list[str]:
 def _predictable(word: Word) -> bool:
     for piece in word.pieces:
         if piece.kind == "command" and any(
-            call.name in ("uuidgen", "openssl", "shuf", "head") or (call.name == "mktemp" and not call.has_option("-u"))
+            is_a(call.name, Is.RANDOM) or (call.name == "mktemp" and not call.has_option("-u"))
             for call in piece.commands
         ):
             return False

@@ -14,19 +14,13 @@ import typing as t
 
 from ...core.model import Hit, Severity, hit_at
 from .. import environment
-from ..model import word_set
+from ..facts import Is
+from ..knowledge import facts, is_a
 from ..program import Call, Piece, Point, Word, Write
 from ..subject import Subject
 from .vocabulary import OWNER, is_other_user, operands, origins, placed, sources, written
 
-#: Commands that change what they name: which operands (a slice), and whether a link at the end is followed.
-_CHANGES: dict[str, tuple[slice, bool]] = {
-    **dict.fromkeys(("chown", "chgrp", "chmod"), (slice(1, None), True)),
-    **dict.fromkeys(("install", "setfacl"), (slice(-1, None), True)),
-    **dict.fromkeys(("mkdir", "rm", "rmdir", "unlink", "shred"), (slice(None), False)),
-    **dict.fromkeys(("ln", "mount"), (slice(-1, None), False)),
-}
-_RUNS = word_set("source . sh bash dash ksh zsh python python3 perl ruby")
+_CHOSEN_OPERANDS = {"all": slice(None), "behind the first": slice(1, None), "last": slice(-1, None)}
 
 _HOME = re.compile(r"(/[\w.-]+)*/homes?\d*$|/(users|u|run/user)\d*$")
 _SHARED = re.compile(r"/(tmp|var/tmp|dev/shm)/.")
@@ -57,16 +51,8 @@ _CHOSEN = "the job's owner chose"
 #: The depth where all of a path is the user's.
 _ANY = 9
 
-#: Commands whose output is what stands in a file.
-_PASSES_ON = word_set("cat grep egrep sed awk head tail cut tr sort")
-
 #: They look for a file, or do something to one that is there.
-_NEEDS_IT = word_set(
-    "[ test . source eval chmod chown ls stat rm cat grep egrep sed awk head tail cut sort readlink realpath logger"
-)
-
-#: Commands whose output is a path that they were given.
-_PASSES = word_set("dirname readlink realpath echo printf")
+_MAKES_NONE = Is.ONLY_LOOKS | Is.FILTER | Is.SOURCES | Is.DELETES | Is.MAKES_NONE
 
 
 def user_controlled_path(subject: Subject) -> t.Iterator[Hit]:
@@ -109,15 +95,15 @@ def _touched(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str, bool, 
                     below = Word((*finder.arguments[0].pieces, Piece("text", "/x")), call.line, call.column)
                     yield below, f"runs {call.name} on what find sees below", True, None
         return
-    if call.name in _CHANGES:
-        chosen, follows = _CHANGES[call.name]
+    change = facts(call.name).changes
+    if change is not None:
+        follows = change.follows
         recursive = call.has_option("-R", "--recursive")
         if call.name in ("chown", "chgrp"):
             follows = not call.has_option("-h", "--no-dereference") and (not recursive or call.has_option("-H", "-L"))
-        deletes = call.name in ("rm", "rmdir", "unlink", "shred", "mkdir", "ln", "mount")
-        for word in named[chosen]:
-            yield word, f"runs {call.name} on", follows, "warning" if deletes else None
-    elif call.name in _RUNS:
+        for word in named[_CHOSEN_OPERANDS[change.operands]]:
+            yield word, f"runs {call.name} on", follows, None if change.follows else "warning"
+    elif is_a(call.name, Is.RUNS_FILE):
         if named and not call.has_option("-c"):
             yield named[0], "runs", True, None
         for redirect in call.context.redirects:
@@ -131,7 +117,7 @@ def _touched(subject: Subject, call: Call) -> t.Iterator[tuple[Word, str, bool, 
     if call.name in ("eval", ".", "source"):
         # eval "$(cat file)", source <(grep x file): it runs what stands in the file.
         for source in (source for word in call.arguments for piece in word.pieces for source in piece.commands):
-            if source.name in _PASSES_ON:
+            if is_a(source.name, Is.FILTER):
                 yield from ((word, "runs", True, None) for word in operands(source))
 
 
@@ -139,7 +125,7 @@ def _control(subject: Subject, word: Word, at: Point, gifts: t.Sequence[_Gift]) 
     """The user's power over a path, None where he has none."""
     for resolved in subject.values.forms(placed(subject, word, at), at):
         found = _chosen(subject, resolved, at) or _below_home(subject, resolved, at) or _below_gift(resolved, at, gifts)
-        if found is None and isinstance(at, Call) and (at.name in _RUNS or at.words[0] is word):
+        if found is None and isinstance(at, Call) and (is_a(at.name, Is.RUNS_FILE) or at.words[0] is word):
             found = _below_shared(subject, resolved, at)
         if found is not None:
             return found
@@ -170,7 +156,7 @@ def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control
             return _Control("a shell of the job's owner printed it", _ANY)
         if call.name in ("grep", "awk", "sed") and re.search(r"\b(WorkDir|StdOut|StdErr)\b", " ".join(call.texts)):
             return _Control(f"{_CHOSEN} it", _ANY)
-        if call.name in _PASSES:
+        if is_a(call.name, Is.PRINTS | Is.PRINTS_PATH):
             inner += [(argument, call) for argument in call.arguments]
     return next((found for part, where in inner if (found := _chosen(subject, part, where, depth - 1))), None)
 
@@ -220,7 +206,7 @@ def _below_shared(subject: Subject, word: Word, at: Call) -> _Control | None:
         return None
     program = subject.program
     written = {subject.values.known(write.target, write).shown for write in program.writes}
-    others = [call for call in program.calls if call is not at and call.name not in _NEEDS_IT]
+    others = [call for call in program.calls if call is not at and not is_a(call.name, _MAKES_NONE)]
     named = {subject.values.known(word, call).shown for call in others for word in call.arguments}
     return None if text in written | named else _Control("every user may put a file of that name there", _ANY)
 

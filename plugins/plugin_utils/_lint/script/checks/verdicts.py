@@ -12,7 +12,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import BASE_COMMANDS, SLURM_COMMANDS, WELL_KNOWN
+from ..facts import Is
+from ..knowledge import is_a, is_known
 from ..model import word_set
 from ..parser import Node, nodes
 from ..program import Assignment, Call, Word
@@ -195,8 +196,8 @@ def _only_failed(subject: Subject) -> t.Iterator[Hit]:
             return
 
 
-#: Other answers to a fault than a drain: a message to somebody, as Slurm's manual says, or the end of the node or its slurmd.
-_ANSWERS = word_set("mail mailx sendmail curl wget nc ssh pkill killall reboot shutdown poweroff halt")
+#: What answers a fault: a drain, a message to somebody, as Slurm's manual says, the end of the node or its slurmd.
+_ANSWERS = Is.SLURM | Is.TELLS | Is.KILLS | Is.ENDS_NODE
 _STOPS = word_set("stop kill reboot poweroff halt")
 
 
@@ -206,8 +207,7 @@ def _may_act(subject: Subject, call: Call) -> bool:
         return False
     if call.name in ("systemctl", "service"):
         return bool(_STOPS & set(call.texts))
-    known = call.name in BASE_COMMANDS or call.name in WELL_KNOWN
-    return not known or call.name in SLURM_COMMANDS | _ANSWERS or call.name in ("source", ".", "eval")
+    return not is_known(call.name) or is_a(call.name, _ANSWERS | Is.SOURCES) or call.name == "eval"
 
 
 # ------------------------------------------------------------------------------------------------- the wrong number

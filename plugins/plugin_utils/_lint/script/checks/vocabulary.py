@@ -12,7 +12,8 @@ import dataclasses
 import re
 import typing as t
 
-from ..knowledge import OUTPUT_OPTIONS, OUTPUTS, SLURM_COMMANDS, Output
+from ..facts import Is, Output
+from ..knowledge import OUTPUT_OPTIONS, facts, is_a
 from ..model import word_set
 from ..program import Call, Piece, Point, Program, Word
 from ..subject import Subject
@@ -122,16 +123,15 @@ def operands(call: Call) -> list[Word]:
 
 def written(call: Call) -> t.Iterator[Word]:
     """The files that a command writes to, apart from redirections; V(/...) stands for a file in a directory."""
-    known = [entry for table in OUTPUTS if (entry := table.get(call.name)) is not None]
     first = call.texts[0] if call.texts else ""
-    for output in known or [Output(options=OUTPUT_OPTIONS)]:
+    for output in facts(call.name).writes or (Output(options=OUTPUT_OPTIONS),):
         if output.only and not re.match(output.only, first):
             continue
         named_there = operands(call)
         if len(named_there) >= output.least:
             yield from named_there[_CHOSEN[output.operands]]
-        yield from call.values_of(*output.options)
-        for word in call.values_of(*output.directories):
+        yield from call.values_of(*output.options.split())
+        for word in call.values_of(*output.directories.split()):
             yield Word((*word.pieces, Piece("text", "/...")), word.line, word.column)
 
 
@@ -196,7 +196,7 @@ def only_expands(call: Call) -> bool:
 
 def asks_slurm(call: Call) -> bool:
     """Whether a command asks one of Slurm's daemons."""
-    if call.name not in SLURM_COMMANDS or only_expands(call):
+    if not is_a(call.name, Is.SLURM) or only_expands(call):
         return False
     return not set(call.texts) & {"-V", "--version", "--help", "--usage"}
 
@@ -220,4 +220,4 @@ def _asks(call: Call) -> bool:
         return verbs in (["show"], ["listpids"], ["pidinfo"])
     if call.name == "loginctl":
         return not verbs or re.match(r"list-|show-|\w+-status$", verbs[0]) is not None
-    return call.name in ("squeue", "sacct", "sstat")
+    return is_a(call.name, Is.LISTS_JOBS)

@@ -14,8 +14,8 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
-from ..knowledge import SLURM_WAIT, Wait, waits_of
-from ..model import word_set
+from ..facts import Is, Wait
+from ..knowledge import SLURM_WAIT, facts, is_a
 from ..program import Assignment, Call, Loop, Point, Word
 from ..subject import Subject
 from ..wrappers import own_words, seconds
@@ -62,7 +62,7 @@ def _wait(subject: Subject, call: Call) -> Wait | None:
     """The way in which a call may wait without an end."""
     if subject.where.is_health and asks_slurm(call):
         return SLURM_WAIT
-    return next((wait for wait in waits_of(call.name) if _waits(subject, call, wait)), None)
+    return next((wait for wait in facts(call.name).waits if _waits(subject, call, wait)), None)
 
 
 def _waits(subject: Subject, call: Call, wait: Wait) -> bool:
@@ -118,15 +118,11 @@ def _polls(subject: Subject, loop: Loop) -> bool:
     return not _advances(subject, loop, calls)
 
 
-#: Each round takes the next one of something.
-_TAKES = ("read", "getopts", "mapfile", "readarray")
-
-
 def _takes(call: Call) -> bool:
     """Whether a command takes the next lines of its input (or the next option)."""
     if call.name == "head":
         return all(re.fullmatch(r"-.*|\d+", text) for text in call.texts)
-    return call.name in _TAKES
+    return is_a(call.name, Is.TAKES_NEXT)
 
 
 def _is_endless(loop: Loop) -> bool:
@@ -155,12 +151,8 @@ def _advances(subject: Subject, loop: Loop, calls: t.Sequence[Call]) -> bool:
         return True
     operands = {text for call in tests for text in call.texts if not re.fullmatch(r"-.*|\]|!?=|.", text)}
     return any(
-        call.name in _CHANGES and operands & set(call.texts) for call in calls if not _in_condition(loop, call)
-    ) or any(call.name in _CHANGES for call in tests)
-
-
-#: They change what a later look at their operands finds.
-_CHANGES = word_set("rm rmdir mv unlink sed truncate umount swapoff dmsetup losetup")
+        is_a(call.name, Is.LESSENS) and operands & set(call.texts) for call in calls if not _in_condition(loop, call)
+    ) or any(is_a(call.name, Is.LESSENS) for call in tests)
 
 
 def _in_condition(loop: Loop, call: Call) -> bool:

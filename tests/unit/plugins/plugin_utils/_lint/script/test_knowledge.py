@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import shutil
 import subprocess
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import cache, engine, knowledge
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.facts import Is
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
+
+CHECKS = sorted((pathlib.Path(engine.__file__).parent / "checks").glob("*.py"))
 
 
 def test_the_shell_words_are_those_of_bash() -> None:
@@ -75,9 +79,41 @@ def test_another_table_of_base_commands_is_another_version_of_the_linter(monkeyp
     assert cache.engine_version() != before
 
 
-def test_every_wait_has_a_source_and_a_remedy() -> None:
-    waits = [wait for found in knowledge.WAITS.values() for wait in found]
-    assert all(wait.source and wait.fix and wait.says for wait in waits)
+def test_every_row_has_a_source_and_every_wait_a_remedy() -> None:
+    rows = knowledge.COMMANDS.values()
+    assert all(row.source for row in rows)
+    assert all(wait.fix and wait.says for row in rows for wait in row.waits)
+
+
+def test_a_command_has_one_row() -> None:
+    with pytest.raises(ValueError, match="two rows"):
+        knowledge._table(knowledge._row("cat tac", "a"), knowledge._row("tac", "b"))
+
+
+@pytest.mark.parametrize("name", ["python3", "python3.11", "lua5.4"])
+def test_a_version_is_no_part_of_a_name(name: str) -> None:
+    assert knowledge.is_a(name, Is.LANGUAGE)
+
+
+def _lists_of_commands(file: pathlib.Path) -> list[int]:
+    """The lines of a module that list four commands or more; the shell's own words are its grammar."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Tuple, ast.Set, ast.List)):
+            words = [e.value for e in node.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "word_set":
+            words = str(ast.literal_eval(node.args[0])).split()
+        else:
+            continue
+        if sum(knowledge.is_known(word) and word not in knowledge.SHELL_WORDS for word in words) >= 4:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("file", CHECKS, ids=lambda file: file.stem)
+def test_no_check_keeps_a_list_of_commands(file: pathlib.Path) -> None:
+    assert _lists_of_commands(file) == []
 
 
 def test_all_commands_that_are_found_through_path_are_named() -> None:
