@@ -75,7 +75,7 @@ _KERNEL = "changes the kernel for every job"
 _NETWORK = "changes the network of every job"
 _DRIVER_GONE = "takes a driver from every job"
 
-_MANAGERS = "install update upgrade dist-upgrade groupinstall reinstall localinstall"
+_MANAGERS = "install update upgrade dist-upgrade full-upgrade distro-sync swap groupinstall reinstall localinstall"
 
 
 # ---------------------------------------------------------------------------------------------------------- the table
@@ -117,7 +117,8 @@ COMMANDS: dict[str, Facts] = _table(
     _row("python", "python(1), -c, -m", Is.LANGUAGE, program="-c", no_file="-m"),
     _row("perl", "perlrun(1), -e, -i", Is.LANGUAGE | Is.LESSENS | Is.LOOKS_FOR, program="-e -E"),
     _row("ruby", "ruby(1), -e", Is.LANGUAGE, program="-e"),
-    _row("Rscript lua node php", "their manual pages", Is.LANGUAGE),
+    _row("Rscript julia lua luajit php pypy tclsh", "their manual pages", Is.LANGUAGE),
+    _row("node", "node(1), --eval", Is.LANGUAGE, program="-e --eval"),
     # ------------------------------------------------------------------------------------------------- files and their text
     _row("cat", "POSIX, cat", Is.NEEDS_ITS_FILE | Is.PASSES_LINES | Is.SINK),
     _row("tac", "tac(1)", Is.STEADY | Is.PASSES_LINES),
@@ -212,7 +213,13 @@ COMMANDS: dict[str, Facts] = _table(
         changes=Change("all"),
         fails=(WayToFail("the directory is gone or not empty", unless="--ignore-fail-on-non-empty"),),
     ),
-    _row("shred", "shred(1)", Is.DELETES | Is.LESSENS, changes=Change("all")),
+    _row(
+        "shred",
+        "shred(1)",
+        Is.DELETES | Is.LESSENS,
+        changes=Change("all"),
+        acts=(Action(_WIPES, r" /dev/(?!loop|ram|shm/)"),),
+    ),
     _row(
         "find",
         "find(1)",
@@ -231,7 +238,12 @@ COMMANDS: dict[str, Facts] = _table(
     ),
     _row("zip", "zip(1), -P", secret=SecretOption("-P"), writes=(Output("first"),)),
     _row("unzip", "unzip(1), -d, -P", secret=SecretOption("-P"), writes=(Output(directories="-d"),)),
-    _row("dd", "POSIX, dd", writes=(Output(options="of="),)),
+    _row(
+        "dd",
+        "POSIX, dd",
+        writes=(Output(options="of="),),
+        acts=(Action(_WIPES, r" of=/dev/(?!null|zero|full|fd/|std|tty|loop|ram|shm/)"),),
+    ),
     _row("strace ltrace perf gcc cc", "their manual pages, -o", writes=(Output(options="-o --output"),)),
     _row("make", "make(1)", Is.CARRIES_OUT),
     _row("mktemp seq", "mktemp(1), seq(1)", Is.STEADY | Is.ONE_WORD),
@@ -338,8 +350,8 @@ COMMANDS: dict[str, Facts] = _table(
         waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-w --follow -W --follow-new"),),
     ),
     _row(
-        "vmstat iostat mpstat",
-        "vmstat(8), iostat(1), mpstat(1): an interval without a count",
+        "vmstat iostat mpstat nfsiostat",
+        "vmstat(8), iostat(1), mpstat(1), nfsiostat(8): an interval without a count",
         waits=(Wait(says=_ENDLESS, fix="add a count", operands=1, operand=r"^\d+$"),),
     ),
     # --------------------------------------------------------------------------------------------------- users and logins
@@ -376,16 +388,24 @@ COMMANDS: dict[str, Facts] = _table(
     _row("chpasswd passwd cryptsetup", "chpasswd(8), passwd(1), cryptsetup(8)", Is.READS_SECRET),
     _row("mail mailx sendmail", "mailx(1), sendmail(8)", Is.TELLS),
     # ----------------------------------------------------------------------------------------------------------- packages
-    _row("apt apt-get aptitude yum dnf microdnf tdnf", "apt-get(8), dnf(8)", installs=_MANAGERS),
+    _row("apt apt-get aptitude yum dnf microdnf tdnf rpm-ostree urpmi", "apt-get(8), dnf(8)", installs=_MANAGERS),
     _row("zypper", "zypper(8)", installs="install in update up refresh"),
     _row(
-        "pip conda mamba micromamba snap flatpak gem npm cargo go apk brew spack uv",
+        "pip pipx conda mamba micromamba snap flatpak gem npm pnpm yarn cargo go apk brew spack uv poetry cpanm opam",
         "their manual pages",
         installs="install add upgrade",
     ),
+    _row("pacman", "pacman(8), -S, -U", installs="-S -Sy -Syu -Syyu -U --sync --upgrade"),
+    _row("emerge swupd", "emerge(1), swupd(1)", installs="--sync --update -u update bundle-add"),
     _row("rpm", "rpm(8)", Is.CARRIES_OUT, installs="-i -U -ivh -Uvh -F --install --upgrade"),
     _row("dpkg", "dpkg(1)", Is.CARRIES_OUT, installs="-i --install"),
-    _row("ansible-playbook chef-client chef-solo cinc-client puppet", "their manual pages", Is.CARRIES_OUT),
+    _row(
+        "ansible-playbook",
+        "ansible-playbook(1): --timeout is for the connection, a task has no limit",
+        Is.CARRIES_OUT | Is.ASKS_REMOTE,
+        waits=(Wait(fix="put timeout 300 in front", bounds="--syntax-check --list-hosts --list-tasks --version"),),
+    ),
+    _row("chef-client chef-solo cinc-client puppet", "their manual pages", Is.CARRIES_OUT, waits=(_CLOUD,)),
     # -------------------------------------------------------------------------------------------------------------- Slurm
     _row(
         """
@@ -415,7 +435,7 @@ COMMANDS: dict[str, Facts] = _table(
         acts=(
             Action(
                 _CONTAINERS,
-                r" (system|container|volume|pod) prune | image prune .*(-\w*a\w*|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
+                r" (system|container|volume|pod|network|builder) prune | system reset | image prune .*(-\w*a\w*|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
                 unless=r" --filter[ =]",
             ),
             Action(_CONTAINERS, r" (stop|kill|rm|restart|pause) ", is_listed=True),
@@ -441,6 +461,27 @@ COMMANDS: dict[str, Facts] = _table(
         acts=(Action(_CONTAINERS, r" (rm|rmp|stop|stopp|rmi) .*(-\w*a\w*|--all) "),),
     ),
     _row("ctr docker-compose", "their own help"),
+    _row(
+        "buildah",
+        "buildah-from(1), buildah-rm(1), buildah-prune(1)",
+        waits=(Wait(fix="put timeout 300 in front", verbs="from pull push bud build"),),
+        acts=(Action(_CONTAINERS, r" prune | (rm|rmi) .*(-\w*a\w*|--all) "),),
+    ),
+    _row(
+        "skopeo",
+        "skopeo(1), --command-timeout: none",
+        Is.ASKS_REMOTE,
+        waits=(
+            Wait(
+                fix="add --command-timeout 60s", bounds="--command-timeout", verbs="copy inspect sync delete list-tags"
+            ),
+        ),
+    ),
+    _row(
+        "ch-image sarus shifterimg podman-hpc",
+        "their own help: no limit for a registry",
+        waits=(Wait(fix="put timeout 300 in front", verbs="pull build import push"),),
+    ),
     _row(
         "kubectl",
         "kubectl drain, delete, rollout status: --timeout=0s, no limit; --request-timeout=0, no limit; wait: 30 s",
@@ -488,7 +529,22 @@ COMMANDS: dict[str, Facts] = _table(
             ),
         ),
     ),
-    _row("aria2c", "aria2c(1)", Is.FETCHES),
+    _row(
+        "aria2c",
+        "aria2c(1), --timeout: 60 s, 5 tries",
+        Is.FETCHES | Is.ASKS_REMOTE,
+        writes=(Output(options="-o --out"),),
+        waits=(_CLOUD,),
+    ),
+    _row("axel", "axel(1)", Is.FETCHES | Is.ASKS_REMOTE, writes=(Output(options="-o --output"),), waits=(_CLOUD,)),
+    _row(
+        "http https xh",
+        "HTTPie, xh: --timeout is 0, none",
+        Is.FETCHES | Is.TELLS | Is.ASKS_REMOTE,
+        secret=SecretOption("-a --auth", behind=":"),
+        writes=(Output(options="-o --output"),),
+        waits=(Wait(fix="add --timeout=10", bounds="--timeout --version"),),
+    ),
     _row(
         "ssh",
         "ssh_config(5), ConnectTimeout: the kernel's limit",
@@ -502,8 +558,9 @@ COMMANDS: dict[str, Facts] = _table(
     _row("ssh-keygen", "ssh-keygen(1), -f", writes=(Output(options="-f"),)),
     _row(
         "rsync",
-        "rsync(1), --timeout: 0, none",
+        "rsync(1), --timeout: 0, none; --delete",
         writes=(Output("last", least=2),),
+        acts=(Action("removes the files of every job", r" --del\S* (.* )?/(tmp|var/tmp|dev/shm)/* $"),),
         waits=(
             Wait(
                 fix="add --timeout=10",
@@ -540,13 +597,56 @@ COMMANDS: dict[str, Facts] = _table(
     _row("smbmount rpcclient net", "rpcclient(1), net(8), -U", secret=SecretOption("-U --user", behind="%")),
     _row("showmount", "showmount(8)", waits=(Wait(fix=_BRIEFLY),)),
     _row(
-        "ldapsearch",
-        "ldapsearch(1), nettimeout: none; -w",
+        "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd ldapcompare",
+        "ldapsearch(1), ldapmodify(1), nettimeout: none; -w",
         Is.ASKS_REMOTE,
         secret=SecretOption("-w"),
         waits=(Wait(fix="add -o nettimeout=5", bounds="-l -o -VV"),),
     ),
-    _row("ldapadd ldapmodify ldapdelete ldapwhoami kadmin", "ldapmodify(1), kadmin(1), -w", secret=SecretOption("-w")),
+    _row("kadmin", "kadmin(1), -w; krb5.conf(5)", Is.ASKS_REMOTE, secret=SecretOption("-w"), waits=(_CLOUD,)),
+    _row("ipa adcli realm wbinfo", "their manual pages: they ask the directory", Is.ASKS_REMOTE, waits=(_CLOUD,)),
+    _row(
+        "dig",
+        "dig(1), +time, +tries: 3 tries of 5 s with each server",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_OWN_LIMITS, fix="add +time=2 +tries=1", bounds="+time= +timeout= -v", severity="info"),),
+    ),
+    _row(
+        "host",
+        "host(1), -W: 5 s with each server",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_OWN_LIMITS, fix="add -W 2", bounds="-W -V", severity="info"),),
+    ),
+    _row(
+        "nslookup",
+        "nslookup(1), -timeout",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_OWN_LIMITS, fix="add -timeout=2", bounds="-timeout= -version", severity="info"),),
+    ),
+    _row(
+        "chronyc",
+        "chronyc(1), waitsync: without a number of tries for ever",
+        waits=(Wait(says=_ENDLESS, fix="add a number of tries: waitsync 6", verbs="waitsync", operands=1),),
+    ),
+    _row(
+        "lmutil lmstat lmdown rlmutil rlmstat",
+        "the manuals of FlexNet and RLM: they ask one licence server after another",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_SERVER, fix=_SHORTLY),),
+    ),
+    _row(
+        "qstat qsub qdel qhost pbsnodes bjobs bsub bhosts condor_q condor_status",
+        "the manuals of PBS, LSF and HTCondor: they ask the scheduler",
+        Is.ASKS_REMOTE,
+        waits=(_CLOUD,),
+    ),
+    _row(
+        "zabbix_sender",
+        "zabbix_sender(8), -t: 60 s",
+        Is.TELLS | Is.ASKS_REMOTE,
+        waits=(Wait(says=_OWN_LIMITS, fix="add -t 5", bounds="-t --timeout -V", severity="info"),),
+    ),
+    _row("send_nsca kcat kafkacat promtool amtool", "their own help", Is.TELLS | Is.ASKS_REMOTE, waits=(_CLOUD,)),
     _row(
         "kinit",
         "krb5.conf(5): it tries each server again",
@@ -582,11 +682,47 @@ COMMANDS: dict[str, Facts] = _table(
         secret=SecretOption("-a"),
         waits=(Wait(fix=_BRIEFLY, bounds="-t --version"),),
     ),
-    _row("mosquitto_pub mosquitto_sub", "mosquitto_pub(1), -P", secret=SecretOption("-P")),
+    _row(
+        "mosquitto_pub", "mosquitto_pub(1), -P", Is.TELLS | Is.ASKS_REMOTE, secret=SecretOption("-P"), waits=(_CLOUD,)
+    ),
+    _row(
+        "mosquitto_sub",
+        "mosquitto_sub(1), -C, -W, -P",
+        Is.ASKS_REMOTE,
+        secret=SecretOption("-P"),
+        waits=(Wait(says=_ENDLESS, fix="add -C 1 -W 10", bounds="-C -W -E"),),
+    ),
     _row("snmpget snmpset snmpwalk", "snmpcmd(1), -A, -X", secret=SecretOption("-A -X")),
     _row("aws az gcloud oci openstack gsutil", "their own pages: 60 s and more a try", Is.ASKS_REMOTE, waits=(_CLOUD,)),
-    _row("azcopy", "its own pages", waits=(_CLOUD,)),
-    _row("consul influx rclone s3cmd vault", "their own pages"),
+    _row(
+        "azcopy doctl hcloud ibmcloud linode-cli s3cmd s5cmd swift",
+        "their own pages: 60 s and more a try",
+        Is.ASKS_REMOTE,
+        waits=(_CLOUD,),
+    ),
+    _row("consul influx vault", "their own pages: 60 s and more a try", Is.ASKS_REMOTE, waits=(_CLOUD,)),
+    _row(
+        "rclone",
+        "rclone: --timeout 5m0s with --retries 3 and --low-level-retries 10; rclone mount",
+        Is.ASKS_REMOTE,
+        waits=(
+            Wait(says=_ENDLESS, fix="add --daemon", bounds="--daemon", verbs="mount serve"),
+            Wait(
+                says=_OWN_LIMITS,
+                fix="put timeout 300 in front",
+                verbs="copy sync move copyto moveto ls lsd lsf delete purge",
+                severity="info",
+            ),
+        ),
+    ),
+    _row("svn hg", "svn(1), hg(1): as long as the server", waits=(_CLOUD,)),
+    _row("mtr", "mtr(8), --report-cycles", waits=(Wait(says=_ENDLESS, fix="add -r -c 3", bounds="-c -r --report -v"),)),
+    _row("arping", "arping(8), -c", waits=(Wait(says=_ENDLESS, fix="add -c 1 -w 2", bounds="-c -w -V -f"),)),
+    _row(
+        "iperf3",
+        "iperf3(1), --server",
+        waits=(Wait(says=_ENDLESS, fix="add -1", options="-s --server", bounds="-1 --one-off"),),
+    ),
     # ---------------------------------------------------------------------------------------------------- many nodes at once
     _row("pdsh", f"pdsh(1), -u: {_PARALLEL}", Is.ASKS_REMOTE, waits=(Wait(fix="add -u 10", bounds="-u -V"),)),
     _row("rpdcp pdcp dsh psh", "rpdcp(1), pdcp(1), dsh(1), xCAT's psh(1): no limit", waits=(Wait(fix=_HALF_A_MINUTE),)),
@@ -603,6 +739,24 @@ COMMANDS: dict[str, Facts] = _table(
         waits=(Wait(fix="add -t 10", bounds="-t --timeout"),),
     ),
     _row("rsh", "rsh(1)", waits=(Wait(fix=_BRIEFLY),)),
+    _row(
+        "ansible",
+        "ansible(1): --timeout is for the connection, a task has no limit",
+        Is.ASKS_REMOTE,
+        waits=(Wait(fix="put timeout 60 in front", bounds="--list-hosts --version"),),
+    ),
+    _row(
+        "cmsh cexec mmdsh",
+        "Bright's cmsh, C3's cexec, Storage Scale's mmdsh: no limit",
+        Is.ASKS_REMOTE,
+        waits=(Wait(fix=_HALF_A_MINUTE),),
+    ),
+    _row(
+        "salt-call",
+        "salt-call(1): it tries the master again",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_OWN_LIMITS, fix=_HALF_A_MINUTE, bounds="--local", severity="info"),),
+    ),
     _row("salt", "salt(1), -t: it asks again while a job runs", waits=(Wait(fix=_HALF_A_MINUTE, severity="info"),)),
     # ---------------------------------------------------------------------------------------------- the board's controller
     _row(
@@ -618,7 +772,18 @@ COMMANDS: dict[str, Facts] = _table(
         secret=SecretOption("-p"),
         waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V --version"),),
     ),
-    _row("ipmi-dcmi", "ipmi-dcmi(8), -p", secret=SecretOption("-p")),
+    _row(
+        "ipmi-dcmi ipmi-sel ipmi-chassis ipmi-fru ipmi-raw ipmi-config bmc-info bmc-device bmc-config",
+        "FreeIPMI's ipmi-dcmi(8), ipmi-sel(8) ..., -p",
+        secret=SecretOption("-p"),
+        waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V --version"),),
+    ),
+    _row("racadm ilorest hponcfg redfishtool omreport", "their own help", waits=(Wait(says=_BOARD, fix=_SHORTLY),)),
+    _row(
+        "storcli64 perccli64 ssacli megacli",
+        "their own help: a controller that is lost blocks the ioctl",
+        waits=(Wait(says="hangs with its controller", fix=_HALF_A_MINUTE, severity="info"),),
+    ),
     _row("ipmiutil", "ipmiutil(8)", waits=(Wait(says=_BOARD, fix=_SHORTLY),)),
     _row("rpower", "xCAT's rpower(1)", waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V --version"),)),
     # ------------------------------------------------------------------------------------------------- GPUs and their fabric
@@ -638,7 +803,8 @@ COMMANDS: dict[str, Facts] = _table(
                 # Some subcommands only show something; their -c is a count, their -r no reset.
                 r"^(?! (dmon|pmon|topo|nvlink|c2c|vgpu|daemon|replay|stats|encodersessions|fbcsessions|gpm|pci) ).*"
                 r" (-r|--gpu-reset|-e|--ecc-config|-c|--compute-mode|-pl|--power-limit|-mig|--multi-instance-gpu|-l[gm]c|"
-                r"--lock-\w+-clocks|-r[gm]c|--reset-\w+-clocks|-r?ac|--(reset-)?applications-clocks|-gom|--gom)[ =]",
+                r"--lock-\w+-clocks|-r[gm]c|--reset-\w+-clocks|-r?ac|--(reset-)?applications-clocks|-gom|--gom)[ =]|"
+                r"^ (mig .*(-[cd][gc]i|--(create|destroy)-\S+)|drain .*(-m|--modify))[ =]",
                 # What stands behind an option with its value may say which GPU.
                 unless=r" -\S+ [^-\s]\S* \$[{(]\S+ ",
                 device="-i|--id",
@@ -653,6 +819,16 @@ COMMANDS: dict[str, Facts] = _table(
             Wait(says=_ENDLESS, fix="add -c 1", bounds="-c --count -l --list", verbs="dmon"),
             _GPU,
         ),
+        acts=(
+            Action(_EVERY_GPU, r"^ (config|policy) .*--(set|enforce)[ =]", device="-i|--entity-id"),
+            # The first level only looks at the software.
+            Action(
+                "loads every GPU of the node, also those of other jobs",
+                r"^ diag .*(-r|--run)[ =]?([2-4]|medium|long|xlong) ",
+                unless=r" (-g|--group)[ =]",
+                device="-i|--entity-id",
+            ),
+        ),
     ),
     _row(
         "rocm-smi amd-smi",
@@ -661,9 +837,32 @@ COMMANDS: dict[str, Facts] = _table(
         waits=(_GPU,),
         acts=(Action(_EVERY_GPU, r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) ", device="-d|--device|-g|--gpu"),),
     ),
-    _row("rocminfo xpu-smi hl-smi", "their own help", waits=(_GPU,)),
     _row(
-        "ibstat ibstatus mlxconfig mst nv-hostengine nvidia-cuda-mps-control nvidia-persistenced",
+        "xpu-smi",
+        "xpu-smi config, updatefw, diag",
+        waits=(_GPU,),
+        acts=(
+            Action(
+                _EVERY_GPU,
+                r"^ config .*--(powerlimit|frequencyrange|standby|scheduler|memoryecc|reset|xelinkport)\b",
+                device="-d|--device",
+            ),
+        ),
+    ),
+    _row("rocminfo rocm_agent_enumerator hl-smi clinfo sycl-ls nvidia-debugdump", "their own help", waits=(_GPU,)),
+    _row(
+        "nvidia-bug-report.sh nvbandwidth gpu-burn gpu_burn rvs",
+        "their own help",
+        waits=(Wait(says="takes minutes", fix="put timeout 300 in front"),),
+    ),
+    _row(
+        "ibdiagnet ibnetdiscover iblinkinfo ibqueryerrors saquery",
+        "ibnetdiscover(8), ibqueryerrors(8): they ask every port of the fabric",
+        waits=(Wait(says="asks the whole fabric", fix=_A_MINUTE, severity="info"),),
+    ),
+    _row("ibportstate", "ibportstate(8)", acts=(Action(_NETWORK, r" (disable|reset|off|speed|width) "),)),
+    _row(
+        "ibstat ibstatus mst nv-hostengine nvidia-cuda-mps-control nvidia-persistenced",
         "their manual pages",
     ),
     # -------------------------------------------------------------------------------------------------- file systems, disks
@@ -691,7 +890,11 @@ COMMANDS: dict[str, Facts] = _table(
         ),
     ),
     _row(
-        "mount.nfs mount.nfs4 mount.cifs mount.lustre", "nfs(5), retry", waits=(Wait(says=_SERVER, fix=_HALF_A_MINUTE),)
+        """
+        mount.nfs mount.nfs4 mount.cifs mount.lustre mount.ceph mount.glusterfs mount.wekafs mount.beegfs ceph-fuse s3fs
+        """,
+        "nfs(5), retry: 2 minutes; the manual pages of the others",
+        waits=(Wait(says=_SERVER, fix=_HALF_A_MINUTE),),
     ),
     _row(
         "umount",
@@ -721,18 +924,91 @@ COMMANDS: dict[str, Facts] = _table(
     ),
     _row("beeond", "BeeOND: it starts a file system on all nodes", waits=(_CLOUD,)),
     _row(
+        "lfs",
+        "lfs-df(1), lfs-quota(1), lfs-check(1): they ask each server",
+        waits=(
+            Wait(
+                says="waits for servers that may be away",
+                fix=_HALF_A_MINUTE,
+                verbs="df quota setquota check",
+                bounds="-l --lazy",
+                severity="info",
+            ),
+        ),
+    ),
+    _row(
+        "lctl",
+        "lctl(8), set_param",
+        acts=(Action("changes Lustre for every job", r" (set_param|conf_param|deactivate|net (down|unconfigure)) "),),
+    ),
+    _row(
+        "lnetctl",
+        "lnetctl(8)",
+        acts=(Action("changes Lustre for every job", r" ((net|lnet|peer) (del|unconfigure)|set) "),),
+    ),
+    _row("lustre_rmmod lustre_unload", "lustre_rmmod(8)", acts=(Action(_DRIVER_GONE),)),
+    _row(
         """
-        beegfs beegfs-ctl beegfs-fsck lctl lfs lnetctl mmgetstate mmlscluster mmlsfs mmlsmount mmmount mmumount
+        beegfs beegfs-ctl beegfs-df beegfs-fsck beegfs-check-servers mmgetstate mmhealth mmlscluster mmlsfs mmlsmount
+        mmlsquota mmdf mmmount weka
         """,
-        "the manuals of BeeGFS, Lustre and IBM Storage Scale",
+        "the manuals of BeeGFS, IBM Storage Scale and WEKA: they ask the servers",
+        waits=(Wait(says="waits for servers that may be away", fix=_HALF_A_MINUTE, severity="info"),),
+    ),
+    _row(
+        "mmumount mmshutdown",
+        "the manual of IBM Storage Scale",
+        waits=(Wait(says="waits for servers that may be away", fix=_HALF_A_MINUTE, severity="info"),),
+        acts=(Action("takes a file system from every job"),),
+    ),
+    _row(
+        "ceph rados rbd",
+        "ceph(8), client_mount_timeout: 300 s without a monitor",
+        Is.ASKS_REMOTE,
+        waits=(
+            Wait(
+                says="waits for monitors that may be away",
+                fix="add --connect-timeout 10",
+                bounds="--connect-timeout -v --version",
+            ),
+        ),
+    ),
+    _row(
+        "quota repquota",
+        "quota(1): it asks the server of each mount",
+        waits=(
+            Wait(
+                says="hangs when any mounted server is away",
+                fix="add --local-only, or put timeout 10 in front",
+                bounds="-l --local-only",
+                severity="info",
+            ),
+        ),
+    ),
+    _row(
+        "rpcinfo",
+        "rpcinfo(8): 60 s for a server that is away",
+        Is.ASKS_REMOTE,
+        waits=(Wait(says=_SERVER, fix=_BRIEFLY, operands=1, severity="info"),),
+    ),
+    _row(
+        "cvmfs_config",
+        "cvmfs_config probe",
+        waits=(Wait(says=_SERVER, fix=_HALF_A_MINUTE, verbs="probe", severity="info"),),
     ),
     _row(
         "losetup",
         "losetup(8)",
         Is.LESSENS,
         fails=(WayToFail("the device is gone", only="-d --detach", avoidable=True),),
+        acts=(Action("detaches the loop devices of every job", r" (-D|--detach-all) "),),
     ),
-    _row("dmsetup", "dmsetup(8)", Is.LESSENS),
+    _row(
+        "dmsetup",
+        "dmsetup(8), remove_all",
+        Is.LESSENS,
+        acts=(Action("removes the devices of every job", r"^ remove_all "),),
+    ),
     _row(
         "mkfs mkfs.ext2 mkfs.ext3 mkfs.ext4 mkfs.xfs mkfs.btrfs mke2fs mkswap blkdiscard",
         "mkfs(8), mkswap(8), blkdiscard(8)",
@@ -790,10 +1066,105 @@ COMMANDS: dict[str, Facts] = _table(
         "sysctl",
         "sysctl(8), --write",
         Is.PREPARES,
-        acts=(Action(_KERNEL, r" (-\w*w\w*|--write) | [\w.-]+\.[\w.-]+="),),
+        acts=(Action(_KERNEL, r" (-\w*[wp]\w*|--write|--load|--system)[ =]| [\w.-]+\.[\w.-]+="),),
     ),
     _row("ldconfig", "ldconfig(8)", Is.PREPARES),
-    _row("udevadm", "udevadm(8), monitor", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, verbs="monitor"),)),
+    _row(
+        "udevadm",
+        "udevadm(8), monitor; settle: 120 s",
+        waits=(
+            Wait(says=_ENDLESS, fix=_BRIEFLY, verbs="monitor"),
+            Wait(
+                says="waits up to 120 s",
+                fix="add --timeout=10",
+                bounds="-t --timeout",
+                verbs="settle",
+                in_jobs_only=True,
+                severity="info",
+            ),
+        ),
+    ),
+    _row(
+        "cloud-init",
+        "cloud-init status --wait",
+        waits=(Wait(says=_ENDLESS, fix=_A_MINUTE, options="-w --wait", verbs="status"),),
+    ),
+    _row("busctl", "busctl(1), monitor", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, verbs="monitor capture"),)),
+    _row(
+        "lockfile",
+        "lockfile(1), -r: -1, for ever",
+        waits=(Wait(says="tries for ever", fix="add -r 5", bounds="-r -v"),),
+    ),
+    _row(
+        "crm_mon",
+        "crm_mon(8), --one-shot",
+        waits=(Wait(says=_ENDLESS, fix="add -1", bounds="-1 --one-shot -V --version"),),
+    ),
+    _row("killall5", "killall5(8)", acts=(Action(_ENDS, severity="error"),)),
+    _row("kexec", "kexec(8), --exec", acts=(Action(_ENDS, r" (-e|--exec) ", severity="error"),)),
+    _row("rc-service", "rc-service(8)", acts=(Action(_SERVICE, r" (stop|restart) "),)),
+    _row("setenforce", "setenforce(8)", acts=(Action(_KERNEL),)),
+    _row("hugeadm", "hugeadm(8)", acts=(Action(_KERNEL, r" --(pool-pages|set|create|thp)-"),)),
+    _row(
+        "timedatectl", "timedatectl(1)", acts=(Action("changes the clock of every job", r" set-(time|timezone|ntp) "),)
+    ),
+    _row("wrmsr", "wrmsr(1), -p", acts=(Action(_CPUS, device="-p|--processor"),)),
+    _row("pqos", "pqos(8), -R, -e, -a", acts=(Action(_CPUS, r" (-[Rea]|--alloc-\S+)[ =]"),)),
+    _row(
+        "cset",
+        "cset(1)",
+        acts=(Action("takes CPUs from other jobs", r"^ (shield|set|proc) .*(-c|-r|-d|-m|--\w+)[ =]"),),
+    ),
+    _row("setpci", "setpci(8)", acts=(Action("changes a device for every job", r" [\w.+]+=\S"),)),
+    _row(
+        "ethtool",
+        "ethtool(8)",
+        acts=(Action(_NETWORK, r"^ (-[sKGLCAX]|--(change|features|offload|set-\S+|coalesce)|--reset) "),),
+    ),
+    _row("tc", "tc(8)", acts=(Action(_NETWORK, r" (qdisc|class|filter) (add|del|delete|replace|change) "),)),
+    _row(
+        "nmcli",
+        "nmcli(1)",
+        acts=(
+            Action(
+                _NETWORK,
+                r" (con\w*|dev\w*|c|d) (down|up|reload|disconnect|reapply|delete|modify) | (networking|radio \S+) off ",
+            ),
+        ),
+    ),
+    _row("ifconfig", "ifconfig(8)", acts=(Action(_NETWORK, r" (down|mtu) "),)),
+    _row("ipset", "ipset(8)", acts=(Action(_NETWORK, r"^ (flush|destroy|-F|-X) "),)),
+    _row(
+        "iptables-restore ip6tables-restore",
+        "iptables-restore(8), --noflush",
+        acts=(Action(_NETWORK, unless=r" (-n|--noflush|-t|--test) "),),
+    ),
+    _row(
+        "firewall-cmd",
+        "firewall-cmd(1)",
+        acts=(Action(_NETWORK, r" --(complete-reload|reload|panic-on|set-default-zone=\S+) "),),
+    ),
+    _row("ufw", "ufw(8)", acts=(Action(_NETWORK, r" (disable|reset|enable|reload) "),)),
+    _row(
+        "mlxconfig mlxfwreset",
+        "mlxconfig(8), mlxfwreset(8)",
+        acts=(Action("changes a device for every job", r" (set|reset|s|r) "),),
+    ),
+    _row("cpufreq-set", "cpufreq-set(1), --cpu", acts=(Action(_CPUS, device="-c|--cpu"),)),
+    _row("lvremove vgremove pvremove", "lvremove(8)", Is.LESSENS, acts=(Action("removes a volume of the node"),)),
+    _row(
+        "zpool",
+        "zpool-destroy(8), zpool-export(8)",
+        acts=(Action("takes a file system from every job", r"^ (destroy|export) "),),
+    ),
+    _row("vgchange", "vgchange(8)", acts=(Action("takes a volume from every job", r" (-an|-a ?n|--activate[ =]n)"),)),
+    _row(
+        "hdparm",
+        "hdparm(8), --security-erase",
+        acts=(Action(_WIPES, r" --(security-erase\S*|trim-sector-ranges\S*|make-bad-sector) "),),
+    ),
+    _row("badblocks", "badblocks(8), -w", acts=(Action(_WIPES, r" -\w*w"),)),
+    _row("sfdisk parted", "sfdisk(8), parted(8)", acts=(Action(_WIPES, r" (--delete|--wipe|mklabel|mktable) "),)),
     _row(
         "chcpu",
         "chcpu(8)",

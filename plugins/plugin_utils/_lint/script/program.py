@@ -175,11 +175,14 @@ class Call:
         return [text for text in (word.literal for word in self.words[1:]) if text is not None]
 
     def has_option(self, *names: str) -> bool:
-        """Whether an option is given: V(--long), V(--long=x), V(-s), or V(s) in a cluster such as V(-xs)."""
+        """Whether an option is given: V(--long), V(--long=x), V(-s), V(s) in a cluster such as V(-xs), V(+x=1) for V(+x=)."""
         for text in self.texts:
             for name in names:
                 if name.startswith("--"):
                     if text == name or text.startswith(name + "="):
+                        return True
+                elif name.endswith("="):
+                    if text.startswith(name):
                         return True
                 elif text == name or (
                     len(name) == 2

@@ -19,7 +19,7 @@ from ..facts import Is
 from ..knowledge import facts, is_a
 from ..program import Call, Word
 from ..subject import Subject
-from .vocabulary import fed_by, operands, origins, placed
+from .vocabulary import fed_by, operands, origins, placed, written
 
 
 def eval_text(subject: Subject) -> t.Iterator[Hit]:
@@ -212,21 +212,14 @@ def _fetch_targets(subject: Subject, call: Call) -> t.Iterator[str]:
     for redirect in call.context.redirects:
         if redirect.operator in (">", ">>", ">|") and redirect.fd in ("", "1"):
             yield subject.values.known(redirect.target, call).shown
-    words = call.arguments
-    for position, word in enumerate(words[:-1]):
-        text = word.shown
-        if (
-            text in ("--output", "--output-document")
-            or (re.fullmatch(r"-[A-Za-z]*o", text) and call.name == "curl")
-            or (re.fullmatch(r"-[A-Za-z]*O", text) and call.name == "wget")
-        ):
-            target = subject.values.known(words[position + 1], call).shown
-            if target not in ("-", "/dev/null"):
-                yield target
+    for word in written(call):
+        target = subject.values.known(word, call).shown
+        if target not in ("-", "/dev/null"):
+            yield target
     if (call.name == "wget" and not call.has_option("-O", "--output-document")) or (
         call.name == "curl" and call.has_option("-O", "--remote-name")
     ):
-        for word in words:
+        for word in call.arguments:
             text = subject.values.known(word, call).shown
             if "://" in text:
                 yield text.rsplit("/", 1)[-1]

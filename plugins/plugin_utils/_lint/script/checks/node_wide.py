@@ -69,7 +69,7 @@ def _softened(subject: Subject, at: Point, severity: Severity | None) -> Severit
 
 
 def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | None:
-    if any(is_a(wrapper, Is.ELSEWHERE) for wrapper in call.via):
+    if call.name in subject.program.functions or any(is_a(wrapper, Is.ELSEWHERE) for wrapper in call.via):
         return None
     ways = ([word.shown for word in words] for words in subject.values.arguments(call))
     return next((found for words in ways if (found := _done(subject, call, words)) is not None), None)

@@ -62,6 +62,8 @@ def _wait(subject: Subject, call: Call) -> Wait | None:
     """The way in which a call may wait without an end."""
     if subject.where.is_health and asks_slurm(call):
         return SLURM_WAIT
+    if call.name in subject.program.functions:
+        return None
     return next((wait for wait in facts(call.name).waits if _waits(subject, call, wait)), None)
 
 
