@@ -307,7 +307,7 @@ class Moment:
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """A while or until loop."""
+    """A loop: for, while, until."""
 
     sequence: int
     line: int
@@ -319,6 +319,12 @@ class Loop:
     #: The sequence numbers of its body, which follows the condition, and of its end.
     body: int
     end: int
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether a list or a head ends it. for ((;;)) ends from inside only, as while true does."""
+        loop = self.node.get("Loop") or {}
+        return bool(loop) and (loop["Type"] == "WordIter" or bool(loop.get("Cond")))
 
 
 class Program:

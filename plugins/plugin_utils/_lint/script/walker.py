@@ -259,9 +259,7 @@ class Walker:
                 self.arithmetic(loop.get(key), unit, context)
         body = self.tick()
         self.statements(node.get("Do"), unit, dataclasses.replace(context, loops=(*context.loops, mark)))
-        if loop["Type"] != "WordIter" and not loop.get("Cond"):
-            # for ((;;)) ends from inside only, as while true does.
-            self._note_loop(node, unit, context, mark, body)
+        self._note_loop(node, unit, context, mark, body)
 
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]

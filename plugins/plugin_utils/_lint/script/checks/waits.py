@@ -17,6 +17,7 @@ from ...core.model import Hit, hit_at
 from ..facts import Is, Wait
 from ..knowledge import SLURM_WAIT, facts, is_a
 from ..program import Assignment, Call, Loop, Point, Word
+from ..rounds import rounds
 from ..subject import Subject
 from ..wrappers import own_words, seconds
 from .vocabulary import asks_slurm
@@ -50,6 +51,8 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             message = "the shell connects without a time limit; put timeout 5 bash -c around it"
             yield hit_at("unbounded-wait", redirect.target, message)
     for loop in subject.program.loops:
+        if loop.ends_by_itself:
+            continue
         if loop.context.bound is None and _polls(subject, loop) and not _capped(subject, loop):
             yield hit_at(
                 "unbounded-wait",
@@ -219,6 +222,34 @@ def wait_exceeds_timeout(subject: Subject) -> t.Iterator[Hit]:
                 call,
                 f"{call.name} may take {length:g} s, the script is ended after {subject.timeout} s",
             )
+
+    for loop in subject.program.loops:
+        once = _round(subject, loop)
+        number = rounds(subject, loop) if once and loop.context.bound is None and not loop.context.background else None
+        if number is not None and number > 1 and number * once >= subject.timeout > once:
+            yield hit_at(
+                "wait-exceeds-timeout",
+                loop,
+                f"the loop may take {number} rounds of {once:g} s; the script is ended after {subject.timeout} s",
+            )
+
+
+def _round(subject: Subject, loop: Loop) -> float:
+    """The seconds that one round may take, as far as they are fixed."""
+    certain, either = 0.0, [0.0]
+    for call in _within(subject.program.calls, loop):
+        if call.context.loops[-1:] != (loop.sequence,) or call.context.background or call.context.bound is not None:
+            continue
+        length = _length(subject, call) or 0.0
+        if len(call.context.guards) > len(loop.context.guards):
+            # Of the branches of one condition only one is taken.
+            either.append(length)
+        else:
+            certain += length
+    for inner in subject.program.loops:
+        if inner.context.loops[-1:] == (loop.sequence,):
+            certain += (rounds(subject, inner) or 0) * _round(subject, inner)
+    return certain + max(either)
 
 
 def _length(subject: Subject, call: Call) -> float | None:
