@@ -29,6 +29,7 @@ from .catalogue import RULES
 from .checks import (
     arithmetic,
     background,
+    bashisms,
     commands,
     deletion,
     evaluation,
@@ -41,7 +42,6 @@ from .checks import (
     protocol,
     quoting,
     records,
-    redirections,
     secrets,
     siblings,
     sure_mistakes,
@@ -80,7 +80,7 @@ _CHECKS = tuple(
         arithmetic,
         output,
         protocol,
-        redirections,
+        bashisms,
         siblings,
         sure_mistakes,
     )

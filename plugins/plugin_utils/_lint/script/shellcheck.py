@@ -16,8 +16,8 @@ import typing as t
 from ..core.model import Hit, LintError, Severity
 from . import tools
 
-#: Interpreters that ShellCheck knows, as it calls them.
-SHELLS = {"bash": "bash", "sh": "sh", "dash": "dash", "ash": "dash", "ksh": "ksh"}
+#: Interpreters that ShellCheck knows, as it calls them. sh is dash on Debian and Ubuntu, and what dash has is no matter.
+SHELLS = {"bash": "bash", "sh": "dash", "dash": "dash", "ash": "dash", "ksh": "ksh"}
 
 #: Not worth a word here: style, files that are not on the control node, names that come from Slurm,
 #: and what rules of our own say better (interpreter line, line ends, syntax, a path that may be empty, $? after echo).
@@ -79,8 +79,8 @@ _RAISED: dict[int, Severity] = dict.fromkeys(
 #: The same fact as a rule of our own.
 _OURS: dict[int, str] = {2319: "exit-code-masked"}
 
-#: Not in POSIX but understood by dash, or merely printed differently.
-_MILD_BASHISMS = frozenset({3028, 3037, 3043, 3045})
+#: echo -e: merely printed differently.
+_MILD_BASHISMS = frozenset({3036})
 
 #: Files for one process: few enough that both cores have work, enough that starting costs nothing.
 BATCH = 24
@@ -122,7 +122,7 @@ def check(texts: t.Sequence[tuple[str, bytes]]) -> list[list[Hit]]:
             for name, hits in _hits_of(shell, list(names)).items():
                 found[names[name]].extend(hits)
     for hits in found:
-        _first_bashism_only(hits)
+        _each_bashism_once(hits)
     return found
 
 
@@ -177,9 +177,11 @@ def _hit(raw: dict[str, t.Any]) -> Hit | None:
     return Hit("shellcheck", *place, f"SC{code}: {raw['message']}", _RAISED.get(code, "info"))
 
 
-def _first_bashism_only(hits: list[Hit]) -> None:
-    """A script that is bash in truth is told so once, not at every line."""
-    serious = [hit for hit in hits if hit.rule == "bashism" and hit.severity is None]
-    mild = [hit for hit in hits if hit.rule == "bashism" and hit.severity is not None]
-    for extra in serious[1:] + (mild if serious else mild[1:]):
-        hits.remove(extra)
+def _each_bashism_once(hits: list[Hit]) -> None:
+    """A feature is told where it is first used: who mends one of them has not mended the others."""
+    told: set[str] = set()
+    for hit in list(hits):
+        if hit.rule == "bashism" and hit.message in told:
+            hits.remove(hit)
+        elif hit.rule == "bashism":
+            told.add(hit.message)

@@ -100,6 +100,9 @@ def test_a_test_says_how_it_breaks(test: str, said: str) -> None:
         ("true |& cat", 2, "stops with a syntax error"),
         ("cat <<<x", 2, "stops with a syntax error"),
         ("echo x >&/dev/null", 2, "stops with a bad fd number"),
+        ("set -o pipefail", 2, "ends the script here"),
+        ("x=abc; echo ${x:0:1}", 2, "string indexing is not supported"),
+        ('test "$EUID" = ""', 0, "EUID is not supported"),
     ],
 )
 def test_what_is_said_of_dash_is_what_dash_does(text: str, status: int, claim: str) -> None:
