@@ -18,7 +18,7 @@ from ..knowledge import is_a
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import WIPED, is_job_id, named
+from .vocabulary import OWNER, WIPED, is_job_id, last_cd, named, operands, placed
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -27,44 +27,113 @@ _SHARED = re.compile(
 
 
 def unsafe_delete(subject: Subject) -> t.Iterator[Hit]:
-    """unsafe-delete: rm -r and find -delete whose path can shrink, or that meet other jobs' files."""
+    """unsafe-delete: rm, find -delete and rsync --delete whose path can shrink, or that meet other jobs' files."""
     for call in subject.program.calls:
-        if call.name == "rm" and call.has_option("-r", "-R", "--recursive"):
-            if "find" in call.via:
-                continue
-            operands = [word for word in call.arguments if not word.shown.startswith("-")]
-            if (not operands and "xargs" in call.via) or any(
-                len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in operands
-            ):
-                hit = _from_find(subject, call, operands)
-                if hit is not None:
-                    yield hit
-                    continue
-            for word in operands:
-                hit = _unsafe(subject, call, word, f"{call.name} -r")
-                if hit is not None:
-                    yield hit
-                    break
-        elif call.name == "rm" and "find" not in call.via:
-            yield from _files(subject, call)
-        elif call.name == "find":
-            texts = call.texts
-            if "-delete" in texts or (
-                any(a in texts for a in ("-exec", "-execdir"))
-                and any(b in texts for b in ("rm", "/bin/rm", "/usr/bin/rm"))
-            ):
-                yield from _find(subject, call)
+        yield from _hits(subject, call)
 
 
-def _files(subject: Subject, call: Call) -> t.Iterator[Hit]:
+def _hits(subject: Subject, call: Call) -> t.Iterator[Hit]:
+    """What is wrong with a command that deletes."""
+    if call.name == "rm" and "find" not in call.via:
+        words = [word for word in call.arguments if not word.shown.startswith("-")]
+        yield from _elsewhere(subject, call, words)
+        if call.has_option("-r", "-R", "--recursive"):
+            yield from _trees(subject, call, words)
+        else:
+            yield from _files(subject, call, words)
+    elif call.name == "find" and _deletes(call):
+        starts = list(
+            itertools.takewhile(lambda word: not word.shown.startswith(("-", "(", "!", "\\")), call.arguments)
+        )
+        yield from _elsewhere(subject, call, starts or [Word((Piece("text", "."),), call.line, call.column)])
+        yield from _find(subject, call, starts)
+    elif call.name == "rsync" and any(text.startswith("--del") for text in call.texts):
+        yield from _mirror(subject, call)
+
+
+def _deletes(find: Call) -> bool:
+    texts = find.texts
+    runs = bool({"-exec", "-execdir"} & set(texts))
+    return "-delete" in texts or (runs and bool({"rm", "/bin/rm", "/usr/bin/rm"} & set(texts)))
+
+
+def _elsewhere(subject: Subject, call: Call, words: t.Sequence[Word]) -> t.Iterator[Hit]:
+    """A deletion in the current directory, which may be another one than was meant."""
+    here = [word for word in words if word.pieces and word.pieces[0].kind in ("text", "glob") and _is_relative(word)]
+    if not here:
+        return
+    cd = last_cd(subject, call)
+    wide = call.name == "find" or any(piece.kind == "glob" for word in here for piece in word.pieces)
+    if cd is None:
+        if wide and not subject.program.named("cd", "pushd"):
+            yield hit_at(
+                "unsafe-delete", call, f"{call.name} deletes where Slurm started the script: no cd comes before"
+            )
+    elif not _is_checked(subject, cd, call):
+        yield hit_at(
+            "unsafe-delete", call, f"when {cd.name} fails (line {cd.line}), {call.name} deletes where the script was"
+        )
+    elif wide and cd.arguments:
+        target = cd.arguments[-1]
+        stays = (subject.where.group == "task" or all(p.quoted for p in target.pieces)) and all(
+            _may_vanish(subject, piece, cd) for form in subject.values.forms(target, cd)[:1] for piece in form.pieces
+        )
+        if target.pieces and stays:
+            name = named(target.pieces[0])
+            yield hit_at(
+                "unsafe-delete", call, f"when {name} is empty, {cd.name} leads nowhere, and {call.name} deletes there"
+            )
+
+
+def _is_relative(word: Word) -> bool:
+    return not word.shown.startswith(("/", "~"))
+
+
+def _is_checked(subject: Subject, cd: Call, later: Call) -> bool:
+    """Whether a deletion is not reached where a cd before it failed."""
+    if cd.context.errexit and not cd.context.tested:
+        return True
+    if not cd.context.tested:
+        return False
+    calls = subject.program.calls
+    behind = next((other for other in calls if other.sequence > cd.sequence), None)
+    if behind is None or len(behind.context.guards) <= len(cd.context.guards):
+        return True
+    # What depends on its status: the deletion itself, or a way out.
+    mark = behind.context.guards[len(cd.context.guards)]
+    depending = [other for other in calls if mark in other.context.guards]
+    return later in depending or any(
+        other.name in _WAYS_OUT or any(inner.context.function == other.name and inner.name == "exit" for inner in calls)
+        for other in depending
+    )
+
+
+_WAYS_OUT = word_set("exit return break continue exec")
+
+
+def _trees(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hit]:
+    """rm -r."""
+    if (not words and "xargs" in call.via) or any(len(w.pieces) == 1 and w.pieces[0].kind == "variable" for w in words):
+        yield from _from_find(subject, call, words)
+    for word in words:
+        yield from _unsafe(subject, call, word, f"{call.name} -r")
+        yield from _of_the_user(subject, call, word, f"{call.name} -r")
+
+
+def _files(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hit]:
     """rm without -r: what a find lists, and patterns."""
-    operands = [word for word in call.arguments if not word.shown.startswith("-")]
-    hit = _from_find(subject, call, operands)
-    patterns = [word for word in operands if any(piece.kind == "glob" for piece in word.pieces)]
-    # All of a place of everybody: node-wide-action says it.
-    narrower = [w for w in patterns if not any(WIPED.search(text) for text in subject.values.texts(w, call))]
-    hits = [hit, *(_unsafe(subject, call, word, call.name) for word in narrower)]
-    yield from [hit for hit in hits if hit is not None][:1]
+    yield from _from_find(subject, call, words)
+    for word in words:
+        is_pattern = any(piece.kind == "glob" for piece in word.pieces)
+        # All of a place of everybody: node-wide-action says it.
+        if is_pattern and not any(WIPED.search(text) for text in subject.values.texts(word, call)):
+            yield from _unsafe(subject, call, word, call.name)
+
+
+def _mirror(subject: Subject, call: Call) -> t.Iterator[Hit]:
+    """rsync --delete: it makes the second directory like the first, whichever these are."""
+    for word in operands(call):
+        yield from _unsafe(subject, call, word, "rsync --delete", from_root=True)
 
 
 def _also_others(subject: Subject, find: Call) -> str | None:
@@ -80,44 +149,36 @@ def _also_others(subject: Subject, find: Call) -> str | None:
     return None
 
 
-def _find(subject: Subject, call: Call) -> t.Iterator[Hit]:
-    starts = []
-    for word in call.arguments:
-        if word.shown.startswith(("-", "(", "!", "\\")):
-            break
-        starts.append(word)
+def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
     texts = call.texts
     loose = _also_others(subject, call)
     if loose is not None:
-        yield hit_at(
-            "unsafe-delete", call, f"find: {loose} also matches jobs whose number contains this one's", "error"
-        )
-        return
-    limited = any(
-        text in ("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-older", "-empty")
-        for text in texts
-    )
-    narrowed = limited or any(
-        text in ("-name", "-path", "-iname", "-regex", "-user", "-uid") and "-prune" not in texts for text in texts
-    )
+        message = f"find: {loose} also matches jobs whose number contains this one's"
+        yield hit_at("unsafe-delete", call, message, "error")
+    limited = bool(_AGE & set(texts))
+    narrowed = limited or (bool(_NARROWING & set(texts)) and "-prune" not in texts)
+    by_user = bool({"-user", "-uid"} & set(texts))
+    is_own = subject.where.is_init or limited or _names_the_job(subject, call) or _asks_for_other_jobs(subject, call)
     for word in starts:
+        if all(not piece.quoted and _may_vanish(subject, piece, call) for piece in word.pieces) and word.pieces:
+            message = f"when {named(word.pieces[0])} is empty, find starts in the current directory and deletes there"
+            yield hit_at("unsafe-delete", call, message)
         shared = next(filter(_is_shared, subject.values.texts(word, call)), None)
-        if shared is not None and not subject.where.is_init and not narrowed:
+        if shared is not None and not subject.where.is_init and not narrowed and not by_user:
             message = f"find deletes everything below {shared}, whichever job it belongs to"
             yield hit_at("unsafe-delete", call, message, "error")
-            return
-        hit = _unsafe(subject, call, word, "find -delete", soft=limited)
-        if hit is not None:
-            yield hit
-            return
-    if (
-        not subject.where.is_init
-        and any(text in ("-user", "-uid") for text in texts)
-        and not limited
-        and not _names_the_job(subject, call)
-        and not _asks_for_other_jobs(subject, call)
-    ):
+        yield from _unsafe(subject, call, word, "find -delete", soft=limited, from_root=True)
+        if shared is not None and not is_own and not by_user:
+            message = f"find deletes what it finds below {shared}, also the files of other jobs"
+            yield hit_at("unsafe-delete", call, message)
+        if not is_own:
+            yield from _of_the_user(subject, call, word, "find -delete")
+    if by_user and not is_own:
         yield hit_at("unsafe-delete", call, _of_all_jobs(call))
+
+
+#: Tests of find that leave young files alone, or those of users that exist.
+_AGE = word_set("-mtime -atime -ctime -mmin -amin -cmin -newer -newermt -older -empty -nouser -nogroup")
 
 
 def _is_shared(path: str) -> bool:
@@ -127,7 +188,7 @@ def _is_shared(path: str) -> bool:
 
 
 #: Tests of find that leave a part of the files out.
-_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links")
+_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links -type -xtype -group -gid")
 
 
 def _names_the_job(subject: Subject, find: Call) -> bool:
@@ -145,27 +206,37 @@ def _of_all_jobs(find: Call) -> str:
     return f"deletes {which}, also those of his other jobs here"
 
 
-def _from_find(subject: Subject, call: Call, operands: list[Word]) -> Hit | None:
-    """rm of what a find by user lists: by xargs, or in a while read loop."""
+def _from_find(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hit]:
+    """rm of what a find lists: by xargs, or in a while read loop."""
     if subject.where.is_init:
-        return None
+        return
     numbers = set()
     if "xargs" in call.via and call.context.pipeline:
         numbers.add(call.context.pipeline[0])
-    for piece in (word.pieces[0] for word in operands if len(word.pieces) == 1):
+    for piece in (word.pieces[0] for word in words if len(word.pieces) == 1):
         for assignment in subject.values.assignments(piece.text, call):
             if assignment.kind == "read" and assignment.context.pipeline:
                 numbers.add(assignment.context.pipeline[0])
     for other in subject.program.named("find"):
         feeds = other.context.pipeline and other.context.pipeline[0] in numbers and other.sequence < call.sequence
-        loose = _also_others(subject, other) if feeds else None
+        if not feeds:
+            continue
+        loose = _also_others(subject, other)
         if loose is not None:
             message = f"find: {loose} also matches jobs whose number contains this one's"
-            return hit_at("unsafe-delete", call, message, "error")
-        by_user = feeds and set(other.texts) & {"-user", "-uid", "-group"} and not _names_the_job(subject, other)
-        if by_user and not _asks_for_other_jobs(subject, call):
-            return hit_at("unsafe-delete", call, _of_all_jobs(other))
-    return None
+            yield hit_at("unsafe-delete", call, message, "error")
+        if _names_the_job(subject, other) or _asks_for_other_jobs(subject, call):
+            continue
+        texts = set(other.texts)
+        if texts & {"-user", "-uid", "-group"}:
+            yield hit_at("unsafe-delete", call, _of_all_jobs(other))
+        shared = next(
+            (text for w in other.arguments for text in subject.values.texts(w, other) if _is_shared(text)), None
+        )
+        # A loop may choose among the files.
+        if shared is not None and not texts & _AGE and ("xargs" in call.via or not call.context.guards):
+            message = f"deletes what find finds below {shared}, also the files of other jobs"
+            yield hit_at("unsafe-delete", call, message)
 
 
 def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
@@ -174,30 +245,54 @@ def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
         and (
             is_a(other.name, Is.LISTS_JOBS)
             or other.name == "loginctl"
+            or (other.name in ("ps", "pgrep") and other.has_option("-u", "-U", "--user", "--euid", "--uid"))
             or any(re.search(r"uid_|slurmstepd", text) for text in other.texts)
         )
         for other in subject.program.calls
     )
 
 
-def _unsafe(subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False) -> Hit | None:
+def _of_the_user(subject: Subject, call: Call, word: Word, action: str) -> t.Iterator[Hit]:
+    """A directory that a user has for all of his jobs."""
+    if subject.where.is_init or _asks_for_other_jobs(subject, call):
+        return
+    for form in subject.values.forms(word, call):
+        segments = [segment for segment in _segments(form) if segment and not _is_everything(segment)]
+        pieces = [piece for segment in segments for piece in segment]
+        if (
+            len(segments) > 1
+            and any(piece.kind == "variable" and OWNER.search(piece.text) for piece in segments[-1])
+            and not any(piece.kind == "command" or is_job_id(subject, piece, call) for piece in pieces)
+        ):
+            yield hit_at("unsafe-delete", call, f"{action}: {form.shown} also holds the files of the user's other jobs")
+
+
+def _is_everything(segment: t.Sequence[Piece]) -> bool:
+    return all(piece.kind == "glob" and re.fullmatch(r"[*.\[\]!]+", piece.text) for piece in segment)
+
+
+def _unsafe(
+    subject: Subject, call: Call, word: Word, action: str, *, soft: bool = False, from_root: bool = False
+) -> t.Iterator[Hit]:
     """Whether the path of a deletion can be another one than it was meant to be, in one of its forms."""
-    hits = [_unsafe_form(subject, call, word, form, action, soft) for form in subject.values.forms(word, call)]
-    found = [hit for hit in hits if hit is not None]
-    return next((hit for hit in found if hit.severity == "error"), found[0] if found else None)
+    whole = placed(subject, word, call)
+    for form in subject.values.forms(whole, call):
+        hit = _unsafe_form(subject, call, whole, form, action, soft, from_root)
+        if hit is not None:
+            yield hit
 
 
-def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, action: str, soft: bool) -> Hit | None:
-    segments = _segments(resolved)
+def _unsafe_form(
+    subject: Subject, call: Call, word: Word, resolved: Word, action: str, soft: bool, from_root: bool
+) -> Hit | None:
+    segments = [segment for segment in _segments(resolved) if [piece.text for piece in segment] != ["."]]
+    # GNU rm refuses /; nothing else does.
+    emptied = from_root and len(segments) > 1 and not segments[-1]
     while segments and not segments[-1]:
         segments.pop()
     # What a trailing /* empties is the directory before it.
-    body = (
-        segments[:-1]
-        if segments and all(p.kind == "glob" and p.text in ("*", ".*", "*.*") for p in segments[-1])
-        else segments
-    )
-    emptied = len(body) < len(segments)
+    body = segments[:-1] if segments and _is_everything(segments[-1]) else segments
+    emptied = emptied or len(body) < len(segments)
     last_segment = segments[-1] if segments else []
     vanishing = [piece for piece in last_segment if _may_vanish(subject, piece, call)]
     if (
@@ -211,11 +306,10 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
     for segment in segments:
         for piece, following in itertools.pairwise(segment):
             if (
-                piece.kind == "variable"
-                and following.kind == "glob"
-                and following.text.startswith("*")
-                and not subject.where.is_init
-                and is_job_id(subject, piece, call)
+                not subject.where.is_init
+                and {piece.kind, following.kind} == {"variable", "glob"}
+                and (following.text.startswith("*") if piece.kind == "variable" else piece.text.endswith("*"))
+                and is_job_id(subject, piece if piece.kind == "variable" else following, call)
             ):
                 return hit_at(
                     "unsafe-delete",
@@ -224,7 +318,9 @@ def _unsafe_form(subject: Subject, call: Call, word: Word, resolved: Word, actio
                     "error",
                 )
     is_pattern = any(piece.kind == "glob" for piece in resolved.pieces) and not _is_selected(subject, word, call)
-    shared = not subject.where.is_init and is_pattern and not soft and _SHARED.match(resolved.literal or "")
+    others = [piece for piece in resolved.pieces if piece.kind not in ("text", "glob")]
+    is_wide = is_pattern and all(piece.kind == "variable" and OWNER.search(piece.text) for piece in others)
+    shared = not subject.where.is_init and is_wide and not soft and _SHARED.match(resolved.shown)
     if shared and not _asks_for_other_jobs(subject, call):
         return hit_at(
             "unsafe-delete", call, f"{action}: {resolved.shown} is shared, the pattern meets every job's files"

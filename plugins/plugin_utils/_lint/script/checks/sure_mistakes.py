@@ -15,9 +15,8 @@ import typing as t
 from ...core.model import Hit, hit_at
 from .. import status
 from ..guards import Guards
-from ..program import Call, Moment
+from ..program import Moment
 from ..subject import Subject
-from .vocabulary import last_cd
 
 _WAYS_OUT = frozenset({"exit", "return", "break", "continue"})
 
@@ -44,24 +43,6 @@ def redirected_in_vain(subject: Subject) -> t.Iterator[Hit]:
                 yield hit_at("shellcheck", first.target, message, "warning")
 
 
-def deletes_elsewhere(subject: Subject) -> t.Iterator[Hit]:
-    """SC2164: after a cd that failed, a relative deletion meets another directory."""
-    for later in filter(_deletes_here, subject.program.calls):
-        call = last_cd(subject, later)
-        if call is not None and not call.context.tested and not call.context.errexit:
-            message = f"SC2164: when {call.name} fails, {later.name} deletes in the directory where the script was"
-            yield hit_at("shellcheck", call, message, "warning")
-
-
-def _deletes_here(call: Call) -> bool:
-    """Whether a command deletes what lies in the current directory."""
-    words = [word.shown for word in call.arguments]
-    if call.name == "rm":
-        operands = [word for word in words if not word.startswith("-")]
-        return any(not word.startswith(("/", "~", "$")) for word in operands)
-    return call.name == "find" and "-delete" in words and not words[0].startswith(("/", "~", "$"))
-
-
 def never_runs(subject: Subject) -> t.Iterator[Hit]:
     """SC2317: work behind an exit. A function is declared to be called, which ShellCheck does not always see."""
     guards = Guards(subject.program.functions)
@@ -83,4 +64,4 @@ def expands_too_early(subject: Subject) -> t.Iterator[Hit]:
                 yield hit_at("shellcheck", call, message, "warning")
 
 
-CHECKS = (exit_range, redirected_in_vain, deletes_elsewhere, never_runs, expands_too_early)
+CHECKS = (exit_range, redirected_in_vain, never_runs, expands_too_early)

@@ -138,7 +138,7 @@ def written(call: Call) -> t.Iterator[Word]:
 def placed(subject: Subject, word: Word, at: Point) -> Word:
     """A relative path with the directory that the script went to before."""
     first = word.pieces[0] if word.pieces else None
-    if first is None or first.kind != "text" or first.text.startswith(("/", "~", "&")):
+    if first is None or first.kind not in ("text", "glob") or first.text.startswith(("/", "~", "&")):
         return word
     if isinstance(at, Call) and at.words[0] is word and "/" not in first.text:
         return word
