@@ -20,6 +20,7 @@ from . import (
     foreign_variables,
     other_languages,
     parser,
+    python_checks,
     shellcheck,
     suppress,
     tools,
@@ -273,6 +274,7 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
     hits = [
         *other_languages.check(program, text),
         *foreign_variables.check(program, text, where, options.slurm_version),
+        *python_checks.check(program, text, where),
     ]
     started = other_languages.commands(program, text)
     if len(started) > walker.Walker.MAX_TEXTS:

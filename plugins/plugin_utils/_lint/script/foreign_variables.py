@@ -12,10 +12,9 @@ import ast
 import dataclasses
 import re
 import typing as t
-import warnings
 
 from ..core.model import Hit, hit_at
-from . import environment, other_languages
+from . import environment, other_languages, python_source
 from .checks.variables import is_slurms, near
 from .environment import Surroundings
 
@@ -67,13 +66,10 @@ _ALWAYS = frozenset({"PATH", "PWD", "OLDPWD", "SHLVL", "_"})
 
 
 def _python(text: bytes) -> list[Read]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    source = python_source.read(text)
+    if source is None:
         return []
-    nodes = list(ast.walk(tree))
+    nodes = source.nodes
     asked = {
         id(inner) for node in nodes if isinstance(node, (ast.If, ast.IfExp, ast.While)) for inner in ast.walk(node.test)
     }

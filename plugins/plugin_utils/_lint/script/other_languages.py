@@ -14,10 +14,9 @@ import re
 import shlex
 import shutil
 import typing as t
-import warnings
 
 from ..core.model import Hit, LintError
-from . import tools
+from . import python_source, tools
 
 #: Our own look at Python takes seconds above this.
 MAX_BYTES = 256 * 1024
@@ -72,16 +71,14 @@ def check(program: str, text: bytes) -> t.Iterator[Hit]:
 
 def _python(text: bytes) -> t.Iterator[Hit]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        source = python_source.parse(text)
     except SyntaxError as exc:
         yield Hit("syntax-error", exc.lineno or 1, exc.offset or 1, f"Python: {exc.msg}")
         return
     except ValueError as exc:
         yield Hit("syntax-error", 1, 1, f"Python: {exc}")
         return
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = source.calls
     for node in calls:
         yield from _python_call(node)
     starts = any(
@@ -122,55 +119,79 @@ def _python_call(node: ast.Call) -> t.Iterator[Hit]:
         yield Hit("world-writable", node.lineno, node.col_offset + 1, message)
 
 
+_STARTS = re.compile(
+    r"subprocess\.(run|call|check_call|check_output|Popen|getoutput|getstatusoutput)|os\.(system|popen)"
+)
+
+
 def python_commands(text: bytes) -> list[tuple[int, str]]:
     """The commands that a Python script starts, as far as they are fixed: (line, shell text)."""
     found: list[tuple[int, str]] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return found
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not node.args:
+    source = python_source.read(text)
+    for node in source.calls if source is not None else ():
+        if source is None or not node.args or not _STARTS.fullmatch(source.called(node)):
             continue
-        name = ast.unparse(node.func)
-        if not re.match(
-            r"(subprocess\.)?(run|call|check_call|check_output|Popen|getoutput|getstatusoutput)$|os\.(system|popen)$",
-            name,
-        ):
-            continue
-        first = node.args[0]
+        first, is_bounded = node.args[0], _is_bounded(source, node)
         if isinstance(first, (ast.List, ast.Tuple)):
             command = " ".join(_quoted(_text(element)) for element in first.elts)
-            found.append((node.lineno, f"timeout 1 {command}" if _is_bounded(node) else command))
+            found.append((node.lineno, f"timeout 1 {command}" if is_bounded else command))
         elif _text(first) != "$x":
-            command = _text(first)
-            found.append((node.lineno, f"timeout 1 sh -c {_quoted(command)}" if _is_bounded(node) else command))
+            found.append((node.lineno, _bounded(_text(first)) if is_bounded else _text(first)))
     return found
 
 
-def _is_bounded(node: ast.Call) -> bool:
-    """Whether subprocess ends the command: subprocess.run(..., timeout=20)."""
-    return any(keyword.arg == "timeout" and ast.unparse(keyword.value) != "None" for keyword in node.keywords)
+def _is_bounded(source: python_source.Source, node: ast.Call) -> bool:
+    """Whether subprocess ends the command: subprocess.run(..., timeout=20), or Popen's wait and communicate."""
+    limited = [node]
+    if source.called(node) == "subprocess.Popen":
+        limited = [
+            call
+            for call in source.calls
+            if source.called(call) in ("subprocess.Popen().communicate", "subprocess.Popen().wait")
+            and node in source.made(call)
+        ]
+    values = [python_source.keyword(call, "timeout") for call in limited]
+    return any(value is not None and ast.unparse(value) != "None" for value in values)
 
 
-#: What Perl starts: system and exec with what they are given, and the text between backticks.
+def _bounded(command: str) -> str:
+    """A text for a shell that something ends in time."""
+    return f"timeout 1 sh -c {_quoted(command)}"
+
+
+#: What Perl starts: system and exec with what they are given, the text of backticks and qx, an open of a pipe.
+_PERL_TEXT = r"""\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"""
 _PERL_STARTS = re.compile(
-    r"""\b(?:system|exec)\b\s*\(?(?P<given>(?:\s*[,.]?\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\$ENV\{[^}]*\}|\$\w+))+)"""
-    r"""|`(?P<shell>[^`]*)`|\bqx\{(?P<quoted>[^}]*)\}"""
+    rf"""\b(?:system|exec)\b\s*\(?(?P<given>(?:\s*[,.]?\s*(?:{_PERL_TEXT}|\$ENV\{{[^}}]*\}}|\$\w+))+)"""
+    r"""|\b(?:system|exec)\s*\(?\s*qw\s*[({\[/](?P<words>[^)}\]/]*)"""
+    r"""|`(?P<shell>[^`]*)`"""
+    r"""|(?<![\w"'$@%&-])qx\s*(?:\{(?P<braced>[^}]*)\}|\((?P<rounded>[^)]*)\)|\[(?P<squared>[^]]*)\]|(?P<bar>[/!|])(?P<barred>.*?)(?<!\\)(?P=bar))"""
+    rf"""|\bopen\b\s*\(?\s*(?:my\s+)?[$\w]+\s*,\s*["'](?:-\||\|-)["']\s*,(?P<piped>(?:\s*[,.]?\s*(?:{_PERL_TEXT}|\$\w+))+)"""
+    r"""|\bopen\b\s*\(?\s*(?:my\s+)?[$\w]+\s*,\s*"(?:\s*\|(?P<fed>[^"]*)|(?P<read>[^"]*)\|\s*)\""""
 )
 _PERL_PARTS = re.compile(r"""([,.])|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\$ENV\{[^}]*\}|\$\w+)""")
+
+#: alarm ends what follows, until the next alarm 0.
+_PERL_ALARM = re.compile(r"\balarm\b\s*\(?\s*(\d+|\$\w+)")
 
 
 def perl_commands(text: bytes) -> list[tuple[int, str]]:
     """The commands that a Perl script starts, as far as a look at its lines tells: (line, shell text)."""
     found: list[tuple[int, str]] = []
+    is_bounded = False
     for number, line in enumerate(perl_lines(text), 1):
+        for alarm in _PERL_ALARM.findall(line):
+            is_bounded = alarm != "0"
         for match in _PERL_STARTS.finditer(line):
-            shell = match["shell"] or match["quoted"] or _perl_words(match["given"] or "")
-            found.append((number, re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", shell)))
+            shell = next(filter(None, map(match.group, _PERL_SHELLS)), None)
+            shell = shell or _perl_words(match["given"] or match["piped"] or "")
+            shell = re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", shell)
+            found.append((number, _bounded(shell) if is_bounded else shell))
     return found
+
+
+#: The groups that hold a text for a shell as it stands.
+_PERL_SHELLS = ("words", "shell", "braced", "rounded", "squared", "barred", "fed", "read")
 
 
 def perl_lines(text: bytes) -> list[str]:
@@ -207,18 +228,7 @@ def commands(program: str, text: bytes) -> list[tuple[int, str]]:
 
 
 def _text(node: ast.expr) -> str:
-    """A string as far as it is fixed, V($x) for the rest: f"a {b}", "a %s" % b, "a" + b, "a {}".format(b)."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) for part in node.values)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return re.sub(r"%\(?\w*\)?[sdr]", "$x", _text(node.left))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _text(node.left) + _text(node.right)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return re.sub(r"\{\w*\}", "$x", _text(node.func.value))
-    return "$x"
+    return python_source.text(node, "$x")
 
 
 def _quoted(word: str) -> str:

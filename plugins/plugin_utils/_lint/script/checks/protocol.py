@@ -23,7 +23,7 @@ from ..subject import Subject
 from .output import reaches_stdout
 
 #: Stands for what is known only when the script runs.
-_OPEN = "\0"
+OPEN = "\0"
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -36,7 +36,7 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
         if call.name not in ("echo", "printf", "cat") or not reaches_stdout(subject, call):
             continue
         for line, text in _lines(call):
-            wrong = _wrong(text)
+            wrong = wrong_line(text)
             if wrong:
                 yield Hit("task-protocol", line, call.column, wrong)
                 break
@@ -85,7 +85,7 @@ def _names(words: t.Iterable[Word]) -> set[str]:
     return {piece.text for word in words for piece in word.variables}
 
 
-def _wrong(text: str) -> str:
+def wrong_line(text: str) -> str:
     """What Slurm makes of a line, if that is not what its words say."""
     found = re.match(r"(\s*)(export|unset|print)(\s)(.*)", text, re.DOTALL)
     if found is None:
@@ -109,8 +109,8 @@ def _wrong_export(rest: str) -> str:
     name, equals, value = rest.partition("=")
     name = name.rstrip()
     if not equals:
-        return "" if _OPEN in rest or not rest else "the line is dropped: Slurm needs export NAME=value"
-    if _OPEN not in name and not _NAME.fullmatch(name):
+        return "" if OPEN in rest or not rest else "the line is dropped: Slurm needs export NAME=value"
+    if OPEN not in name and not _NAME.fullmatch(name):
         return f"{_shown(name)} becomes the name of the variable"
     if re.match(r"""(["']).*\1\s*$""", value):
         return f"the quotes become a part of {_shown(name)}'s value"
@@ -133,7 +133,7 @@ _IN_VALUES = {
 
 
 def _shown(text: str) -> str:
-    return text.replace(_OPEN, "$...")
+    return text.replace(OPEN, "$...")
 
 
 def _lines(call: Call) -> t.Iterator[tuple[int, str]]:
@@ -162,7 +162,7 @@ def _from_here(call: Call) -> t.Iterator[tuple[int, str]]:
 
 
 def _text(word: Word) -> str:
-    return "".join(piece.text if piece.kind in ("text", "glob") else _OPEN for piece in word.pieces)
+    return "".join(piece.text if piece.kind in ("text", "glob") else OPEN for piece in word.pieces)
 
 
 def _unescaped(text: str) -> str:
@@ -171,7 +171,7 @@ def _unescaped(text: str) -> str:
 
 def _formatted(words: list[str]) -> str:
     """What printf prints: its format again and again until the words are used up."""
-    if not words or _OPEN in words[0]:
+    if not words or OPEN in words[0]:
         return ""
     left = iter(words[1:])
     parts = re.split(r"%[-0-9.]*[sdibquxfeg]", _unescaped(words[0]))

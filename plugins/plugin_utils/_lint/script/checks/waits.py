@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..environment import Surroundings
 from ..facts import Is, Wait
 from ..knowledge import SLURM_WAIT, facts, is_a
 from ..program import Assignment, Call, Loop, Point, Word
@@ -31,16 +32,12 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
             continue
         wait = _wait(subject, call)
         if wait is not None:
+            message = told(subject.where, call.name, wait)
             if subject.where.is_health:
-                # The kill takes the whole script, and with it the drain.
-                yield hit_at(
-                    "unbounded-wait",
-                    call,
-                    f"{call.name} {wait.says}; slurmd kills a check that hangs, and the node stays in service; {wait.fix}",
-                )
+                yield hit_at("unbounded-wait", call, message)
             # A host that starts can bear what is only long.
             elif not subject.where.is_init or not (wait.in_jobs_only or wait.severity == "info"):
-                yield hit_at("unbounded-wait", call, f"{call.name} {wait.says}; {wait.fix}", wait.severity)
+                yield hit_at("unbounded-wait", call, message, wait.severity)
         elif call.name == "sleep" and subject.where.occasion == "job" and call.context.loops == ():
             length = seconds(subject.values.known(call.arguments[0], call).shown) if call.arguments else None
             if length is not None and length >= 5:
@@ -59,6 +56,13 @@ def unbounded_wait(subject: Subject) -> t.Iterator[Hit]:
                 loop,
                 "the loop waits for something that may never happen; count the rounds",
             )
+
+
+def told(where: Surroundings, name: str, wait: Wait) -> str:
+    """What is said of a wait."""
+    # The kill takes the whole script, and with it the drain.
+    then = "slurmd kills a check that hangs, and the node stays in service; " if where.is_health else ""
+    return f"{name} {wait.says}; {then}{wait.fix}"
 
 
 def _wait(subject: Subject, call: Call) -> Wait | None:
