@@ -16,7 +16,7 @@ import typing as t
 from ...core.model import Hit, hit_at
 from ..facts import Is
 from ..knowledge import MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS, is_a
-from ..program import Call, Word
+from ..program import Call, Loop, Word
 from ..subject import Subject
 from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, is_other_user, origins
 
@@ -117,7 +117,7 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
     if group is not None:
         yield hit_at(*group)
         return
-    if any(_narrows(source) for source in sources):
+    if any(_narrows(subject, source) for source in sources) or _is_in_the_job(subject, call):
         return
     users_of = sorted({source.name for source in sources if is_a(source.name, Is.LISTS_USERS_OF)})
     lists = [source for source in sources if is_a(source.name, Is.LISTS_PROCESSES)]
@@ -151,7 +151,7 @@ def _by_name(subject: Subject, call: Call, what: str, sources: t.Sequence[Call])
     # Another user can end nothing but his own.
     if is_other_user(call) or subject.where.group not in ("node", "health", "controller"):
         return
-    if any(_narrows(source) for source in sources) or _signal(call) in MILD_SIGNALS:
+    if any(_narrows(subject, source) for source in sources) or _signal(call) in MILD_SIGNALS:
         return
     mild = _selects_user(sources) or asked_before(subject, call)
     yield hit_at("kill-unscoped", call, f"{what} kills by name, in every job on the node", "info" if mild else None)
@@ -186,9 +186,30 @@ def _selects_name(sources: t.Iterable[Call]) -> bool:
     )
 
 
-def _narrows(source: Call) -> bool:
-    """Whether a filter asks for this job, a cgroup, a parent or certain processes."""
-    if re.search(r"SLURM_JOB_?ID|cgroup|job_?id|JOB_?ID", " ".join(source.texts)):
+#: The cgroup of one process.
+_PROCESS_CGROUP = re.compile(r"/proc/\S+/cgroup")
+
+
+def _is_in_the_job(subject: Subject, kill: Call) -> bool:
+    """Whether the script looks for the job in the cgroup of each process before it kills that one."""
+    loop = next((loop for loop in subject.program.loops if loop.sequence in kill.context.loops[-1:]), None)
+    return loop is not None and any(
+        _PROCESS_CGROUP.search(text) and JOB.search(text) for text in (loop.text, *_called_in(subject, loop))
+    )
+
+
+def _called_in(subject: Subject, loop: Loop) -> t.Iterator[str]:
+    """The texts of the functions that a loop calls."""
+    lines = subject.program.source.decode("utf-8", "replace").split("\n")
+    for name in {call.name for call in subject.program.calls if loop.sequence < call.sequence < loop.end}:
+        node = subject.program.functions.get(name)
+        if node is not None:
+            yield "\n".join(lines[node["Pos"]["Line"] - 1 : node["End"]["Line"]])
+
+
+def _narrows(subject: Subject, source: Call) -> bool:
+    """Whether a filter asks for this job, a parent or certain processes."""
+    if JOB.search(behind(subject, source.arguments, source)):
         return True
     if source.name == "ps":
         # -eopid: what is shown, not what is selected.

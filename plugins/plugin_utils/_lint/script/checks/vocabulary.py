@@ -201,6 +201,10 @@ def asks_slurm(call: Call) -> bool:
     return not set(call.texts) & {"-V", "--version", "--help", "--usage"}
 
 
+#: Where the jobs of a node, or of a user, show themselves; a path of the one job says nothing of others.
+_OTHER_JOBS = re.compile(r"^(?!.*(?i:job_?id)).*(job_\*|uid_|slurmstepd|user_jobs|jobs_of)")
+
+
 def asked_before(subject: Subject, call: Call) -> bool:
     """Whether something before it finds out about other jobs of the user."""
     for other in subject.program.calls:
@@ -208,7 +212,9 @@ def asked_before(subject: Subject, call: Call) -> bool:
             continue
         if other is not call and _asks(other):
             return True
-        if any(re.search(r"cgroup|uid_|slurmstepd|user_jobs|jobs_of", text) for text in (other.name, *other.texts)):
+        # What is only told asks nothing.
+        told = is_a(other.name, Is.PRINTS) or other.name == "logger"
+        if not told and any(_OTHER_JOBS.search(text) for text in (other.name, *other.texts)):
             return True
     return False
 
