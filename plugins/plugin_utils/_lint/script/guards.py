@@ -54,9 +54,14 @@ class Guards:
             left, right = command["X"], command["Y"]
             if outcome == both:
                 return self.when(left, both) | self.when(right, both)
+            if outcome and (self.leaves(right) or _only_fails(right)):
+                return self.when(left, True)
             return self.when(left, not both) & (self.when(left, both) | self.when(right, not both))
         if kind in ("Block", "Subshell"):
-            return self.when_all(command.get("Stmts"), outcome)
+            statements = command.get("Stmts") or []
+            if kind == "Subshell" and any(_may_end(node, outcome) for node in statements):
+                return _NONE
+            return self.when_all(statements, outcome)
         if kind == "TestClause":
             return _tested(command["X"], outcome)
         if kind == "ArithmCmd":
@@ -516,6 +521,23 @@ def _is_return(node: Node) -> bool:
 def _returns(node: Node, *, any_status: bool) -> bool:
     """Whether a statement may end its function, or may end it with a success."""
     return any(any_status or _literal((*words, {})[1]).strip("0") == "" for words in _calls(node, "return"))
+
+
+def _may_end(node: Node, outcome: bool) -> bool:
+    """Whether a statement may end its subshell by an exit with success, or with failure."""
+    given = [_literal(words[1]) if len(words) > 1 else "" for words in _calls(node, "exit")]
+    return any(not re.fullmatch(r"[1-9]\d*", text) if outcome else text != "0" for text in given)
+
+
+def _only_fails(node: Node) -> bool:
+    """Whether a statement is a subshell that ends with a failure in any case: ( logger x; exit 1 )."""
+    command = node.get("Cmd") or {}
+    statements = command.get("Stmts") or []
+    if command.get("Type") != "Subshell" or node.get("Negated") or node.get("Background"):
+        return False
+    words = (statements[-1].get("Cmd") or {}).get("Args") or [{}]
+    last_fails = _literal(words[0]) in ("exit", "false") or _only_fails(statements[-1])
+    return last_fails and not any(_may_end(statement, True) for statement in statements)
 
 
 def _calls(root: Node, name: str) -> t.Iterator[list[Node]]:

@@ -128,6 +128,8 @@ class Context:
     pipefail: bool = False
     #: Inside $( ) or ` `.
     substituted: bool = False
+    #: The subshells around it, outermost first: what is set in one of them ends with it.
+    shells: tuple[int, ...] = ()
     #: Written in a string that a shell was given: eval, sh -c, trap.
     in_text: bool = False
     #: An assignment's value, not a command's own status: local x=$(...).
@@ -136,6 +138,10 @@ class Context:
     deferred: bool = False
     #: It is sh that reads it, not bash.
     posix: bool = False
+
+    def reaches(self, other: Context) -> bool:
+        """Whether what is set here has not ended with its subshell there, in the same function."""
+        return other.shells[: len(self.shells)] == self.shells
 
 
 #: Their options are words behind one dash: -pl is no -p -l.
@@ -366,6 +372,12 @@ class Program:
         """The statements of the file itself."""
         found: list[Node] = self.tree.get("Stmts", [])
         return found
+
+    def in_subshell(self, at: Point, depth: int = 6) -> bool:
+        """Whether a point lies in a subshell, or in a function that runs in subshells only."""
+        sites = self.called.get(at.context.function or "", ())
+        inside = bool(sites) and depth > 0 and all(self.in_subshell(site, depth - 1) for site in sites)
+        return bool(at.context.shells) or inside
 
     def named(self, *names: str) -> list[Call]:
         """The calls of these commands."""

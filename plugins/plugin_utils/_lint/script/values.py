@@ -117,6 +117,8 @@ class Values:
         # A later one counts only where a loop comes back to the use.
         first = 0 if moment.context.loops else bisect.bisect_right(events, -moment.sequence, key=_latest_first)
         for place, assignment, is_sure in events[first:]:
+            if not place.context.reaches(moment.context):
+                continue
             again = place.sequence >= moment.sequence
             if again and not set(place.context.loops) & set(moment.context.loops):
                 continue
@@ -167,14 +169,28 @@ class Values:
             own = assignment.context.function
             if own == function:
                 found.append((Moment(assignment.context, assignment.sequence), assignment, is_sure))
-            elif own is not None and (own, name) not in program.local:
-                for site in program.called.get(own, ()):
-                    if site.context.function == function:
-                        # A function that is called once has the circumstances of its call.
-                        once = site.context if len(program.called[own]) == 1 else Context()
-                        always = is_sure and _surrounds(assignment.context, once)
-                        found.append((site, assignment, always))
+            else:
+                for site, is_only in self._seen_in(function, assignment):
+                    # A function that is called once has the circumstances of its call.
+                    always = is_sure and _surrounds(assignment.context, site.context if is_only else Context())
+                    found.append((site, assignment, always))
         return sorted(found, key=_latest_first)
+
+    def _seen_in(
+        self, function: str | None, assignment: Assignment, place: Point | None = None, depth: int = _DEPTH
+    ) -> t.Iterator[tuple[Moment, bool]]:
+        """The calls in a function through which an assignment elsewhere reaches it; whether they are the only ones on their way."""
+        place = place or assignment
+        own = place.context.function
+        if own is None or place.context.shells or (own, assignment.name) in self.program.local or not depth:
+            return
+        sites = self.program.called.get(own, ())
+        for site in sites:
+            if site.context.function == function:
+                yield site, len(sites) == 1
+            else:
+                for outer, is_only in self._seen_in(function, assignment, site, depth - 1):
+                    yield outer, is_only and len(sites) == 1
 
     def _is_guarded(self, name: str, since: Point, at: Point) -> bool:
         """Whether a test, or a way out, stands between an assignment and its use."""
@@ -185,7 +201,7 @@ class Values:
             since.sequence < moment.sequence <= at.sequence
             and moment.end <= at.sequence
             and moment.context.function == at.context.function
-            and (not moment.context.substituted or at.context.substituted)
+            and moment.context.reaches(at.context)
             and (_surrounds(moment.context, at.context) or _surrounds(moment.context, since.context))
             for moment in moments.get(name, ())
         )

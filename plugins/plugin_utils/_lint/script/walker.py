@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import posixpath
 import re
@@ -30,8 +31,48 @@ def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Progr
     # sh is read as bash, so that a script with bashisms is understood; their own rule names the bashisms.
     posix = dialect == "posix"
     program = Program(source, parse(source, "bash" if posix else dialect))
-    Walker(program, options, posix=posix).run()
+    start = _Options(lastpipe=dialect in _LAST_STAGE_STAYS, inherit_errexit=posix)
+    Walker(program, start.after_set(options), posix=posix).run()
     return program
+
+
+#: Their shells run the last stage of a pipeline themselves.
+_LAST_STAGE_STAYS = frozenset({"mksh", "zsh"})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """The options of the shell at a point of the walk."""
+
+    errexit: bool = False
+    nounset: bool = False
+    pipefail: bool = False
+    #: $( ) keeps errexit, as in sh.
+    inherit_errexit: bool = False
+    #: The last stage of a pipeline is no subshell.
+    lastpipe: bool = False
+
+    def after_set(self, texts: t.Sequence[str]) -> _Options:
+        """The options after set has been given some words."""
+        changed: dict[str, bool] = {}
+        previous = ""
+        for text in texts:
+            on = text.startswith("-")
+            if previous in ("-o", "+o") or (previous[:1] in "-+" and previous.endswith("o") and len(previous) > 1):
+                if text in ("errexit", "nounset", "pipefail"):
+                    changed[text] = previous.startswith("-")
+            elif re.fullmatch(r"[-+][A-Za-z]+", text):
+                changed.update({"errexit": on} if "e" in text else {}, **({"nounset": on} if "u" in text else {}))
+            elif text == "--":
+                break
+            previous = text
+        return dataclasses.replace(self, **changed)
+
+    def after_shopt(self, texts: t.Sequence[str]) -> _Options:
+        """The options after shopt has been given some words."""
+        on = "-s" in texts
+        names = {"inherit_errexit", "lastpipe"} & set(texts) if on or "-u" in texts else set()
+        return dataclasses.replace(self, **dict.fromkeys(names, on))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +105,13 @@ class Walker:
     MAX_EVENTS = 20_000
     MAX_TEXTS = 100
 
-    def __init__(self, program: Program, options: t.Sequence[str], *, posix: bool) -> None:
+    def __init__(self, program: Program, options: _Options, *, posix: bool) -> None:
         self.program = program
         self.posix = posix
         self.sequence = 0
         self.pipelines = 0
         self.texts = 0
-        self.errexit = self.nounset = self.pipefail = False
+        self.options = options
         self.depth = 0
         #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
@@ -79,7 +120,6 @@ class Walker:
         self.values = Values(program, remember=False)
         #: Where each function was declared.
         self.units: dict[str, _Unit] = {}
-        self._set_options(options)
 
     # -- the whole
 
@@ -87,7 +127,7 @@ class Walker:
         """Walk the file, then every function that something reached."""
         unit = _Unit(self.program.source)
         self._collect_functions(self.program.tree, unit)
-        context = Context(errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail, posix=self.posix)
+        context = self._current(Context(posix=self.posix))
         self.statements(self.program.statements, unit, context)
         if (
             self.program.functions
@@ -115,15 +155,15 @@ class Walker:
             if all(site.bound is not None for site in sites)
             else None,
             background=sites[0].background if sites and all(site.background for site in sites) else 0,
-            # bash does not take set -e into a substitution; a POSIX shell does.
-            errexit=any(site.errexit and (self.posix or not site.substituted) for site in sites)
-            if sites
-            else self.errexit,
-            nounset=all(site.nounset for site in sites) if sites else self.nounset,
-            pipefail=any(site.pipefail for site in sites) if sites else self.pipefail,
             posix=self.posix,
         )
-        self.errexit, self.nounset, self.pipefail = context.errexit, context.nounset, context.pipefail
+        if sites:
+            self.options = dataclasses.replace(
+                self.options,
+                errexit=any(site.errexit for site in sites),
+                nounset=all(site.nounset for site in sites),
+                pipefail=any(site.pipefail for site in sites),
+            )
         self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
     def _collect_functions(self, tree: t.Any, unit: _Unit) -> None:
@@ -141,10 +181,17 @@ class Walker:
 
     def _current(self, context: Context) -> Context:
         """The context with the shell options as they are now."""
-        now = self.errexit, self.nounset, self.pipefail
-        if (context.errexit, context.nounset, context.pipefail) != now:
-            return dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+        now = self.options
+        if (context.errexit, context.nounset, context.pipefail) != (now.errexit, now.nounset, now.pipefail):
+            return dataclasses.replace(context, errexit=now.errexit, nounset=now.nounset, pipefail=now.pipefail)
         return context
+
+    @contextlib.contextmanager
+    def _subshell_in(self, context: Context) -> t.Iterator[Context]:
+        """A subshell: its variables and options end with it."""
+        saved = self.options
+        yield dataclasses.replace(context, shells=(*context.shells, self.tick()))
+        self.options = saved
 
     # -- statements
 
@@ -153,12 +200,17 @@ class Walker:
             self.statement(node, unit, context)
 
     def statement(self, node: Node, unit: _Unit, context: Context) -> None:
+        if node.get("Background"):
+            with self._subshell_in(context) as inner:
+                self._statement(node, unit, dataclasses.replace(inner, background=inner.shells[-1]))
+        else:
+            self._statement(node, unit, context)
+
+    def _statement(self, node: Node, unit: _Unit, context: Context) -> None:
         context = self._current(context)
         command = node.get("Cmd")
         if node.get("Negated"):
             context = dataclasses.replace(context, tested=True)
-        if node.get("Background"):
-            context = dataclasses.replace(context, background=self.tick())
         redirects = node.get("Redirs") or ()
         for raw in redirects:
             context = self.redirect(raw, unit, context)
@@ -210,9 +262,8 @@ class Walker:
         self.statements(node.get("Stmts"), unit, context)
 
     def _subshell(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        saved = self.errexit, self.nounset, self.pipefail
-        self.statements(node.get("Stmts"), unit, context)
-        self.errexit, self.nounset, self.pipefail = saved
+        with self._subshell_in(context) as inner:
+            self.statements(node.get("Stmts"), unit, inner)
 
     def _branch(self, node: Node, context: Context, mark: int, number: int) -> Context:
         """The context of a branch of an if or case, once what its condition makes sure of is noted."""
@@ -287,7 +338,11 @@ class Walker:
                     stdout=context.stdout if last else "pipe",
                     tested=context.tested or (not last and not context.pipefail),
                 )
-                self.statement(stage, unit, inner)
+                if last and self.options.lastpipe:
+                    self.statement(stage, unit, inner)
+                else:
+                    with self._subshell_in(inner) as alone:
+                        self.statement(stage, unit, alone)
             return
         self._condition(node, unit, context)
 
@@ -321,7 +376,8 @@ class Walker:
     def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         name = "".join(_texts(node["Name"])) if node.get("Name") else "COPROC"
         self.program.declared.update((name, f"{name}_PID"))
-        self.statement(node["Stmt"], unit, dataclasses.replace(context, background=self.tick(), stdout="pipe"))
+        with self._subshell_in(context) as inner:
+            self.statement(node["Stmt"], unit, dataclasses.replace(inner, background=inner.shells[-1], stdout="pipe"))
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
@@ -506,16 +562,17 @@ class Walker:
             return [self.parameter(part, unit, context, quoted, unsplit, probing)]
         if kind in ("CmdSubst", "ProcSubst"):
             first = len(self.program.calls)
-            inner_context = dataclasses.replace(
+            substituted = dataclasses.replace(
                 context,
                 substituted=True,
                 pipeline=None,
                 stdout="capture" if kind == "CmdSubst" or part.get("Op") == "<(" else context.stdout,
                 tested=context.tested or kind == "ProcSubst",
             )
-            saved = self.errexit, self.nounset, self.pipefail
-            self.statements(part.get("Stmts"), unit, inner_context)
-            self.errexit, self.nounset, self.pipefail = saved
+            with self._subshell_in(substituted) as inner:
+                if kind == "CmdSubst" and not self.options.inherit_errexit:
+                    self.options = dataclasses.replace(self.options, errexit=False)
+                self.statements(part.get("Stmts"), unit, inner)
             return [
                 Piece(
                     "command", "", quoted, "<(" if kind == "ProcSubst" else "", None, tuple(self.program.calls[first:])
@@ -640,7 +697,9 @@ class Walker:
         if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
             self.program.sets_unknown = True
         if name == "set":
-            self._set_options(call.texts)
+            self.options = self.options.after_set(call.texts)
+        elif name == "shopt":
+            self.options = self.options.after_shopt(call.texts)
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
@@ -705,22 +764,6 @@ class Walker:
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
-    def _set_options(self, texts: t.Sequence[str]) -> None:
-        previous = ""
-        for text in texts:
-            on = text.startswith("-")
-            if previous in ("-o", "+o") or (previous[:1] in "-+" and previous.endswith("o") and len(previous) > 1):
-                on = previous.startswith("-")
-                self.errexit = on if text == "errexit" else self.errexit
-                self.nounset = on if text == "nounset" else self.nounset
-                self.pipefail = on if text == "pipefail" else self.pipefail
-            elif re.fullmatch(r"[-+][A-Za-z]+", text):
-                self.errexit = on if "e" in text else self.errexit
-                self.nounset = on if "u" in text else self.nounset
-            elif text == "--":
-                break
-            previous = text
-
     def _inner(self, call: Call, found: t.Sequence[wrappers.Inner], unit: _Unit, stmt: Node, depth: int) -> None:
         """Follow a command into the commands that it runs."""
 
@@ -732,7 +775,7 @@ class Walker:
         function = self.program.functions.get(call.name)
         if function is not None:
             for texts in _options_of(function):
-                self._set_options(texts)
+                self.options = self.options.after_set(texts)
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
@@ -777,7 +820,7 @@ class Walker:
             return
         self.depth += 1
         self._collect_functions(tree, unit)
-        saved = self.errexit, self.nounset, self.pipefail
+        saved = self.options
         same_shell = call.name in ("eval", "trap")
         context = dataclasses.replace(
             outer,
@@ -787,13 +830,13 @@ class Walker:
         )
         if not same_shell:
             # A shell of its own starts without the options of this one.
-            self.errexit = self.nounset = self.pipefail = False
+            self.options = _Options(inherit_errexit=dialect == "posix")
             if call.name in wrappers.SHELLS:
-                self._set_options(call.texts)
-            context = dataclasses.replace(context, errexit=self.errexit, nounset=self.nounset, pipefail=self.pipefail)
+                self.options = self.options.after_set(call.texts)
+            context = self._current(dataclasses.replace(context, shells=(*context.shells, self.tick())))
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
-            self.errexit, self.nounset, self.pipefail = saved
+            self.options = saved
         self.depth -= 1
 
 

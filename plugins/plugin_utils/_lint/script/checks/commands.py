@@ -51,8 +51,6 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     """command-search-path: the commands of no base system that are called by their bare names, or else the first of any."""
     if subject.where.is_init or subject.where.group == "task" or subject.program.is_library:
         return
-    if any(a.value is not None or a.kind == "append" for a in subject.program.assignments.get("PATH", ())):
-        return
     bare = [
         call
         for call in subject.program.calls
@@ -64,6 +62,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
         and call.context.user is None
         and not call.context.in_text
+        and not _has_path(subject, call)
     ]
     bare.sort(key=lambda call: call.line)
     # With a file of functions in use, an unknown name may be one of them.
@@ -95,6 +94,12 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
             f"{base.name} is called by its bare name, and Slurm sets no PATH",
             "info",
         )
+
+
+def _has_path(subject: Subject, call: Call) -> bool:
+    """Whether the script has set PATH where a command runs."""
+    given = subject.values.assignments("PATH", call) if "PATH" in subject.program.assignments else ()
+    return "PATH" in call.environment or any(a.value is not None or a.kind == "append" for a in given)
 
 
 def package_install(subject: Subject) -> t.Iterator[Hit]:

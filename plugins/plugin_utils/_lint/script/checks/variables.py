@@ -43,7 +43,7 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
             continue
         # ${name:=word} sets what is missing; it asks for the name all the same.
         if any(a.kind != "default" for a in subject.program.assignments.get(use.name, ())):
-            hit = _too_early(subject, use)
+            hit = _too_early(subject, use) or _ended(subject, use)
         else:
             hit = _never_here(subject, use) or _sometimes_here(subject, use) or _set_by_nobody(subject, use)
         if hit is not None:
@@ -160,12 +160,27 @@ def _too_early(subject: Subject, use: Use) -> Hit | None:
     is_within = (use.line, use.column) >= (first.line, first.column)
     if use.sequence > first.sequence or is_within or use.name in subject.where.variables:
         return None
-    if subject.values.assignments(use.name, use) or any(c.in_text for c in (use.context, *(v.context for v in values))):
-        # What runs later may stand before.
-        return None
-    if subject.where.group == "task" or subject.program.sets_unknown or not _may_be_forgotten(subject, use):
+    if not _is_surely_missing(subject, use):
         return None
     return hit_at("variable-not-set", use, f"{use.name} is read here and set only later, in line {first.line}")
+
+
+def _ended(subject: Subject, use: Use) -> Hit | None:
+    """A variable that is set in a subshell, and read behind its end."""
+    inside = [a for a in subject.program.assignments[use.name] if a.line <= use.line and subject.program.in_subshell(a)]
+    if not inside or use.name in subject.where.variables or not _is_surely_missing(subject, use):
+        return None
+    message = f"{use.name} is set in line {inside[-1].line} only, in a subshell, and has no value behind its end"
+    return hit_at("variable-not-set", use, f"{message}: ( ), $( ) and each part of a pipeline are subshells")
+
+
+def _is_surely_missing(subject: Subject, use: Use) -> bool:
+    """Whether no assignment of the script's reaches a use, nobody else sets the name, and the use takes it for granted."""
+    values = subject.program.assignments[use.name]
+    if subject.values.assignments(use.name, use) or any(c.in_text for c in (use.context, *(v.context for v in values))):
+        # What runs later may stand before.
+        return False
+    return subject.where.group != "task" and not subject.program.sets_unknown and _may_be_forgotten(subject, use)
 
 
 def _asked_before(subject: Subject, use: Use) -> bool:

@@ -154,9 +154,11 @@ def last_cd(subject: Subject, at: Point) -> Call | None:
     found: list[tuple[int, Call]] = []
     for call in subject.program.named("cd", "pushd", "popd"):
         inside = call.context.function
-        # One in a function counts where the function is called.
-        sites = [call] if inside == function else called.get(inside, []) if inside is not None else []
-        found.extend((site.sequence, call) for site in sites if site.context.function == function)
+        # One in a function counts where the function is called, one in a subshell up to its end.
+        outer = called.get(inside, []) if inside is not None and not call.context.shells else []
+        for site in [call] if inside == function else outer:
+            if site.context.function == function and site.context.reaches(at.context):
+                found.append((site.sequence, call))
     last = max((entry for entry in found if entry[0] < at.sequence), key=lambda entry: entry[0], default=None)
     if last is not None:
         return last[1] if last[1].name != "popd" else None
