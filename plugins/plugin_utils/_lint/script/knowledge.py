@@ -604,7 +604,8 @@ COMMANDS: dict[str, Facts] = _table(
         waits=(Wait(fix="add -o nettimeout=5", bounds="-l -o -VV"),),
     ),
     _row("kadmin", "kadmin(1), -w; krb5.conf(5)", Is.ASKS_REMOTE, secret=SecretOption("-w"), waits=(_CLOUD,)),
-    _row("ipa adcli realm wbinfo", "their manual pages: they ask the directory", Is.ASKS_REMOTE, waits=(_CLOUD,)),
+    _row("ipa adcli wbinfo", "their manual pages: they ask the directory", Is.ASKS_REMOTE, waits=(_CLOUD,)),
+    _row("realm", "realm(8): join asks for a password", Is.ASKS_REMOTE | Is.READS_SECRET, waits=(_CLOUD,)),
     _row(
         "dig",
         "dig(1), +time, +tries: 3 tries of 5 s with each server",
