@@ -14,6 +14,8 @@ import re
 import typing as t
 
 from ..core.model import Hit
+from ..core.nearest import nearest
+from .model import word_set
 from .parser import DIALECTS
 from .shebang import Shebang, read_shebang
 
@@ -96,7 +98,9 @@ def _shebang(content: bytes) -> t.Iterator[Hit]:
         else:
             yield Hit("shebang-missing", 1, 1, "no #! line")
         return
-    yield from _interpreter(found)
+    hits = list(_interpreter(found))
+    misspelt = _misspelt(found) if not hits else None
+    yield from [misspelt] if misspelt is not None else hits
 
 
 def _interpreter(found: Shebang) -> t.Iterator[Hit]:
@@ -122,6 +126,29 @@ def _interpreter(found: Shebang) -> t.Iterator[Hit]:
     elif _takes_one(found.program) and re.fullmatch(r"-[A-Za-z]*o", found.argument):
         said = f"{found.program} {found.argument} takes the script's path for the name of an option, and stops"
         yield Hit("shebang-interpreter", 1, 1, said)
+
+
+#: Interpreters; one whose name is almost one of these is misspelt.
+_KNOWN = word_set(
+    """
+    ash awk bash busybox csh dash dsh env es expect fish gawk guile java julia ksh lua make mawk mksh nawk node nu oksh osh
+    pdksh perl php pwsh pypy python rbash Rscript rc rsh ruby sash sed sh ssh tclsh tcsh wish xonsh yash zsh
+    """
+)
+_PLACES = word_set("/bin /usr/bin /usr/local/bin /sbin /usr/sbin /usr/local/sbin")
+
+
+def _misspelt(found: Shebang) -> Hit | None:
+    """An interpreter that is no other's name, but almost one: bahs, /user/bin/bash."""
+    name = re.sub(r"[\d.]+$", "", found.program)
+    folder = posixpath.dirname(found.interpreter)
+    meant = nearest(name, sorted(_KNOWN), cutoff=0.74) if name not in _KNOWN else ""
+    if len(name) == 2 and name[::-1] in _KNOWN:
+        meant = f"; {name[::-1]} is probably meant"
+    if meant:
+        return Hit("shebang-interpreter", 1, 1, f"{found.program} is no interpreter that is known{meant}")
+    place = nearest(folder, sorted(_PLACES), cutoff=0.8) if folder not in _PLACES else ""
+    return Hit("shebang-interpreter", 1, 1, f"{folder} is no usual place of {name}{place}") if place else None
 
 
 def _takes_one(program: str) -> bool:

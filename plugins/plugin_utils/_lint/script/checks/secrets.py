@@ -239,9 +239,9 @@ def _of_option(call: Call, text: str, following: t.Sequence[str]) -> t.Iterator[
         secret = candidate.partition(known.behind)[2] if known.behind else candidate
         if option in options and _is_value(secret) and not secret.startswith("-"):
             yield secret
-        elif re.match(r"--?[A-Za-z]{2}", option) and _is_secret(option.lstrip("-"), candidate) and candidate[0] != "-":
-            yield candidate
-        elif is_setting and _looks_random(candidate) and _is_secret(option.rpartition(".")[2], candidate):
+        elif (
+            re.match(r"--?[A-Za-z]{2}", option) and _is_secret(option.lstrip("-"), candidate) and candidate[0] != "-"
+        ) or (is_setting and _looks_random(candidate) and _is_secret(option.rpartition(".")[2], candidate)):
             yield candidate
 
 

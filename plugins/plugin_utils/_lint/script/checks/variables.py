@@ -35,8 +35,6 @@ _SHELL_OWN = SHELL_SETS | word_set(
 
 def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
     """variable-not-set: a name that the hook does not have, or has only sometimes and may not lack, or that nobody sets."""
-    if subject.where.is_init:
-        return
     seen: set[str] = set()
     for use in subject.program.uses:
         if use.name in seen or use.operator == "!":
@@ -107,8 +105,10 @@ def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
 def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     """A name that neither the script nor the hook sets: another spelling, or something forgotten."""
     where, program, name = subject.where, subject.program, use.name
-    if where.group == "task" or program.is_library or use.context.user is not None:
-        # The user's environment, the caller's, a login's: any name may be there.
+    if program.is_library or use.context.user is not None:
+        # The caller's environment, a login's: any name may be there.
+        return None
+    if (where.group == "task" or where.is_init) and not _is_own_name(subject, name):
         return None
     if name in where.variables or name in environment.SESSION_VARIABLES or not _may_be_forgotten(subject, use):
         return None
@@ -125,6 +125,12 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     is_switch = any(test.line == use.line for test in program.tests) or bool(leading)
     is_prefix = any(len(word.pieces) > 1 for word in leading)
     return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not hint) else None)
+
+
+def _is_own_name(subject: Subject, name: str) -> bool:
+    """Whether no environment, of a user or of a unit, is meant: names there are in capitals, as http_proxy is not."""
+    is_lower = name == name.lower() and not name.startswith("_") and not name.endswith("_proxy")
+    return is_lower or bool(nearest(name, sorted(subject.program.assignments), cutoff=0.88))
 
 
 def _may_be_forgotten(subject: Subject, use: Use) -> bool:
