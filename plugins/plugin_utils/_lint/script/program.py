@@ -312,6 +312,19 @@ class Moment:
 
 
 @dataclasses.dataclass(frozen=True)
+class Subshell:
+    """A process of its own for a part of the script; an exit in it ends nothing more."""
+
+    kind: t.Literal["( )", "|", "&", "$( )", "<( )", "text"]
+    #: The statement, or the substitution, whose status is the subshell's.
+    node: Node
+    #: The circumstances of that.
+    context: Context
+    #: A part of a pipeline that is not its last one has no say in the status.
+    is_last: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Loop:
     """A loop: for, while, until."""
 
@@ -343,6 +356,8 @@ class Program:
         self.assignments: dict[str, list[Assignment]] = {}
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
+        #: By their numbers, which Context.shells has.
+        self.subshells: dict[int, Subshell] = {}
         self.functions: dict[str, Node] = {}
         #: The functions that something calls, with the points of their calls.
         self.called: dict[str, list[Moment]] = {}
@@ -390,6 +405,15 @@ class Program:
         for use in self.uses:
             found.setdefault(use.name, []).append(use)
         return found
+
+    @functools.cached_property
+    def _calls_by_place(self) -> dict[tuple[int, int], Call]:
+        """For the checks: what stands in the script itself, without what a command runs in turn."""
+        return {(c.line, c.column): c for c in self.calls if not c.via and not c.context.in_text}
+
+    def call_at(self, command: Node) -> Call | None:
+        """The call of a command of the tree."""
+        return self._calls_by_place.get((command["Pos"]["Line"], command["Pos"]["Col"]))
 
     def uses_of(self, name: str) -> list[Use]:
         """Every place that reads a variable."""

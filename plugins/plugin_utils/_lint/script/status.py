@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from .guards import cannot_fail, is_always
-from .parser import Node
+from .parser import Node, nodes
 
 #: Deep enough for functions that call each other; a loop of calls ends here.
 _DEPTH = 8
@@ -90,40 +91,72 @@ class Statuses:
         kind = command.get("Type")
         if depth == 0 or node.get("Background") or not command:
             return
-        if kind in ("Block", "Subshell"):
-            yield from self._of_list(command.get("Stmts") or (), depth - 1)
+        if kind == "BinaryCmd" and command["Op"] == "&&":
+            yield from (Origin(left, guarded=node) for left in _joined(command["X"]) if not cannot_fail(left))
+        for part in self._deciding(node):
+            yield from self._of_list(part, depth - 1)
+        if kind == "CallExpr" and command.get("Args"):
+            if first_word(node) not in self.functions:
+                yield Origin(node)
+            for step in self.steps:
+                if step.function == first_word(node) and first_word(step.node) == "return":
+                    yield from self._handed_on_by(step, depth - 1)
+        elif kind in ("TestClause", "ArithmCmd", "LetClause"):
+            yield Origin(node)
+
+    def _deciding(self, node: Node) -> t.Iterator[t.Sequence[Node]]:
+        """The lists of statements in a statement of which the last one that runs decides its status."""
+        command = node.get("Cmd") or {}
+        kind = command.get("Type")
+        if node.get("Type") == "CmdSubst":
+            yield node.get("Stmts") or ()
+        elif kind in ("Block", "Subshell"):
+            yield command.get("Stmts") or ()
         elif kind == "IfClause":
             clause: Node | None = command
             while clause:
-                yield from self._of_list(clause.get("Then") or (), depth - 1)
+                yield clause.get("Then") or ()
                 clause = clause.get("Else")
         elif kind in ("WhileClause", "ForClause"):
-            yield from self._of_list(command.get("Do") or (), depth - 1)
+            yield command.get("Do") or ()
         elif kind == "CaseClause":
-            for item in command.get("Items") or ():
-                yield from self._of_list(item.get("Stmts") or (), depth - 1)
+            yield from (item.get("Stmts") or () for item in command.get("Items") or ())
         elif kind == "BinaryCmd":
-            if command["Op"] == "&&":
-                yield from (Origin(left, guarded=node) for left in _joined(command["X"]) if not cannot_fail(left))
-            yield from self._of_list([command["Y"]], depth - 1)
+            yield [command["Y"]]
         elif kind == "TimeClause" and command.get("Stmt"):
-            yield from self._of(command["Stmt"], depth - 1)
+            yield [command["Stmt"]]
         elif kind == "CallExpr" and command.get("Args"):
             function = self.functions.get(first_word(node))
-            if function is None:
-                yield Origin(node)
-            else:
-                yield from self._of_list([function["Body"]], depth - 1)
-                for step in self.steps:
-                    if step.function == first_word(node) and first_word(step.node) == "return":
-                        yield from self._handed_on_by(step, depth - 1)
+            yield [function["Body"]] if function is not None else ()
         elif kind == "CallExpr":
             # x=$(command): the status of the last substitution.
-            found = [s for item in command.get("Assigns") or () for s in substitutions(item.get("Value"))]
-            if found:
-                yield from self._of_list(found[-1].get("Stmts") or (), depth - 1)
-        elif kind in ("TestClause", "ArithmCmd", "LetClause"):
-            yield Origin(node)
+            for found in _last_substitution(command):
+                yield from self._deciding(found)
+
+    def passing(self, node: Node, depth: int = _DEPTH) -> t.Iterator[Node]:
+        """A statement, and the parts of it whose status becomes its own, as far as they are statements or substitutions."""
+        yield node
+        yield from _last_substitution(node.get("Cmd") or {})
+        for part in self._deciding(node) if depth else ():
+            for last in [other for other in part if (other.get("Cmd") or {}).get("Type") != "FuncDecl"][-1:]:
+                yield from self.passing(last, depth - 1)
+
+    @functools.cached_property
+    def heard(self) -> frozenset[int]:
+        """The ids of the nodes whose status somebody looks at: a condition, $? behind it, the end of the script."""
+        asked = [{"Cmd": {"Type": "Block", "Stmts": self.statements}}]
+        for step in self.steps:
+            command = step.node.get("Cmd") or {}
+            kind = command.get("Type")
+            if kind in ("IfClause", "WhileClause"):
+                asked += (command.get("Cond") or [])[-1:]
+            elif kind == "BinaryCmd" and command["Op"] in ("&&", "||"):
+                asked.append(command["X"])
+            if step.node.get("Negated"):
+                asked.append(step.node)
+            if step.before is not None and _has_status(step.node):
+                asked.append(step.before)
+        return frozenset(id(part) for node in asked for part in self.passing(node))
 
     def _handed_on_by(self, step: Step, depth: int) -> t.Iterator[Origin]:
         """The statements whose status V(exit $?) or V(exit $name) passes on."""
@@ -180,6 +213,20 @@ def _unquoted(word: Node | None) -> list[Node]:
 def substitutions(word: Node | None) -> list[Node]:
     """The command substitutions that a word is made of."""
     return [part for part in _unquoted(word) if part["Type"] == "CmdSubst"]
+
+
+def _last_substitution(command: Node) -> list[Node]:
+    """The substitution that decides the status of an assignment."""
+    if command.get("Type") != "CallExpr" or command.get("Args"):
+        return []
+    return [s for item in command.get("Assigns") or () for s in substitutions(item.get("Value"))][-1:]
+
+
+def _has_status(node: Node) -> bool:
+    """Whether a statement has $? in it, as far as it runs at once."""
+    command = node.get("Cmd") or {}
+    parts = (command.get("Cond") or [])[:1] if command.get("Type") in ("IfClause", "WhileClause") else command
+    return any((part.get("Param") or {}).get("Value") in ("?", "PIPESTATUS") for part in nodes(parts))
 
 
 def _joined(node: Node) -> t.Iterator[Node]:

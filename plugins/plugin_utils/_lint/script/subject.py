@@ -12,7 +12,7 @@ import dataclasses
 import functools
 
 from .environment import Surroundings
-from .program import Program
+from .program import Point, Program
 from .status import Statuses
 from .values import Values
 
@@ -30,6 +30,24 @@ class Subject:
     timeout: int | None
     #: What the words of the script can be.
     values: Values
+
+    def decides(self, at: Point, _inside: frozenset[str | None] = frozenset()) -> bool:
+        """Whether somebody learns of the code of an exit at a point: no subshell around it keeps it to itself."""
+        function = at.context.function
+        sites = self.program.called.get(function or "", ()) if function not in _inside else ()
+        return all(map(self.is_heard, at.context.shells)) and (
+            not sites or any(self.decides(site, _inside | {function}) for site in sites)
+        )
+
+    def is_heard(self, number: int) -> bool:
+        """Whether somebody looks at the status of a subshell."""
+        subshell = self.program.subshells[number]
+        if subshell.kind == "text" or not subshell.is_last:
+            return subshell.kind == "text"
+        if subshell.kind == "&":
+            return bool(self.program.named("wait"))
+        ends_script = subshell.context.errexit and not subshell.context.tested
+        return ends_script or id(subshell.node) in self.statuses.heard
 
     @functools.cached_property
     def statuses(self) -> Statuses:

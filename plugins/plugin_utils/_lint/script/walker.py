@@ -18,7 +18,22 @@ from . import wrappers
 from .guards import NUMERIC, Guards, cannot_fail, is_always
 from .model import word_set
 from .parser import DIALECTS, Node, ShellSyntaxError, nodes, parse
-from .program import Assignment, Call, Context, Loop, Moment, Operand, Piece, Program, Redirect, Test, Use, Word, Write
+from .program import (
+    Assignment,
+    Call,
+    Context,
+    Loop,
+    Moment,
+    Operand,
+    Piece,
+    Program,
+    Redirect,
+    Subshell,
+    Test,
+    Use,
+    Word,
+    Write,
+)
 from .tools import TooMuchError
 from .values import Values
 
@@ -187,10 +202,11 @@ class Walker:
         return context
 
     @contextlib.contextmanager
-    def _subshell_in(self, context: Context) -> t.Iterator[Context]:
-        """A subshell: its variables and options end with it."""
-        saved = self.options
-        yield dataclasses.replace(context, shells=(*context.shells, self.tick()))
+    def _inside(self, subshell: Subshell) -> t.Iterator[Context]:
+        """The circumstances in a subshell: its variables and options end with it."""
+        saved, number = self.options, self.tick()
+        self.program.subshells[number] = subshell
+        yield dataclasses.replace(subshell.context, shells=(*subshell.context.shells, number))
         self.options = saved
 
     # -- statements
@@ -201,7 +217,7 @@ class Walker:
 
     def statement(self, node: Node, unit: _Unit, context: Context) -> None:
         if node.get("Background"):
-            with self._subshell_in(context) as inner:
+            with self._inside(Subshell("&", node, context)) as inner:
                 self._statement(node, unit, dataclasses.replace(inner, background=inner.shells[-1]))
         else:
             self._statement(node, unit, context)
@@ -261,8 +277,8 @@ class Walker:
     def _block(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         self.statements(node.get("Stmts"), unit, context)
 
-    def _subshell(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
-        with self._subshell_in(context) as inner:
+    def _subshell(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
+        with self._inside(Subshell("( )", stmt, context)) as inner:
             self.statements(node.get("Stmts"), unit, inner)
 
     def _branch(self, node: Node, context: Context, mark: int, number: int) -> Context:
@@ -321,7 +337,7 @@ class Walker:
                 self.word(pattern, unit, context, unsplit=True)
             self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number))
 
-    def _binary_cmd(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+    def _binary_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         operator = node["Op"]
         if operator in ("|", "|&"):
             stages = list(_stages(node))
@@ -341,8 +357,8 @@ class Walker:
                 if last and self.options.lastpipe:
                     self.statement(stage, unit, inner)
                 else:
-                    with self._subshell_in(inner) as alone:
-                        self.statement(stage, unit, alone)
+                    with self._inside(Subshell("|", stmt, context, last or context.pipefail)) as alone:
+                        self.statement(stage, unit, dataclasses.replace(inner, shells=alone.shells))
             return
         self._condition(node, unit, context)
 
@@ -373,10 +389,10 @@ class Walker:
         if node.get("Stmt"):
             self.statement(node["Stmt"], unit, context)
 
-    def _coproc_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
+    def _coproc_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         name = "".join(_texts(node["Name"])) if node.get("Name") else "COPROC"
         self.program.declared.update((name, f"{name}_PID"))
-        with self._subshell_in(context) as inner:
+        with self._inside(Subshell("&", stmt, context)) as inner:
             self.statement(node["Stmt"], unit, dataclasses.replace(inner, background=inner.shells[-1], stdout="pipe"))
 
     def _test_clause(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
@@ -562,17 +578,18 @@ class Walker:
             return [self.parameter(part, unit, context, quoted, unsplit, probing)]
         if kind in ("CmdSubst", "ProcSubst"):
             first = len(self.program.calls)
-            substituted = dataclasses.replace(
-                context,
-                substituted=True,
-                pipeline=None,
-                stdout="capture" if kind == "CmdSubst" or part.get("Op") == "<(" else context.stdout,
-                tested=context.tested or kind == "ProcSubst",
-            )
-            with self._subshell_in(substituted) as inner:
-                if kind == "CmdSubst" and not self.options.inherit_errexit:
+            is_command = kind == "CmdSubst"
+            with self._inside(Subshell("$( )" if is_command else "<( )", part, context)) as inner:
+                if is_command and not self.options.inherit_errexit:
                     self.options = dataclasses.replace(self.options, errexit=False)
-                self.statements(part.get("Stmts"), unit, inner)
+                substituted = dataclasses.replace(
+                    inner,
+                    substituted=True,
+                    pipeline=None,
+                    stdout="capture" if is_command or part.get("Op") == "<(" else context.stdout,
+                    tested=context.tested or not is_command,
+                )
+                self.statements(part.get("Stmts"), unit, substituted)
             return [
                 Piece(
                     "command", "", quoted, "<(" if kind == "ProcSubst" else "", None, tuple(self.program.calls[first:])
@@ -834,6 +851,7 @@ class Walker:
             if call.name in wrappers.SHELLS:
                 self.options = self.options.after_set(call.texts)
             context = self._current(dataclasses.replace(context, shells=(*context.shells, self.tick())))
+            self.program.subshells[context.shells[-1]] = Subshell("text", tree, outer)
         self.statements(tree.get("Stmts"), unit, context)
         if call.name != "eval":
             self.options = saved

@@ -17,7 +17,7 @@ from ..arithmetic import may_be_zero
 from ..facts import Is
 from ..knowledge import is_a
 from ..parser import Node
-from ..program import Assignment, Call, Context, Piece, Use
+from ..program import Assignment, Call, Context, Piece, Subshell, Use
 from ..status import Origin, first_word, literal, position, steps, substitutions, variable
 from ..subject import Subject
 from ..wrappers import SHELLS
@@ -57,7 +57,8 @@ def _handed_on(subject: Subject) -> t.Iterator[Hit]:
     """A status that an exit passes on by hand."""
     for origin in subject.statuses.handed_on():
         message = _handed(subject, origin)
-        if message is not None and origin.exit is not None and _call_at(subject, origin.exit) is not None:
+        call = _call_at(subject, origin.exit) if message is not None and origin.exit is not None else None
+        if message is not None and origin.exit is not None and call is not None and subject.decides(call):
             yield Hit("accidental-exit-code", *position(origin.exit), message, _severity(subject))
 
 
@@ -204,6 +205,12 @@ def _fails_on_purpose(node: Node) -> bool:
     return argument is not None and re.fullmatch(r"[1-9]\d*", literal(argument)) is not None
 
 
+def _is_end(subject: Subject, node: Node) -> bool:
+    """Whether a statement ends the script with a code of its own."""
+    call = subject.program.call_at(node["Cmd"]) if _fails_on_purpose(node) else None
+    return call is not None and subject.decides(call)
+
+
 def _busy(subject: Subject) -> t.Iterator[Hit]:
     """A lock that is busy makes the script fail."""
     for step in subject.statuses.steps:
@@ -211,7 +218,7 @@ def _busy(subject: Subject) -> t.Iterator[Hit]:
             calls = [_call_at(subject, origin.node) for origin in subject.statuses.of_statement(asked)]
             for call in calls:
                 is_lock = call is not None and call.name == "flock" and call.has_option("-n", "--nonblock", "--nb")
-                if call is not None and is_lock and any(_fails_on_purpose(inner.node) for inner in steps(otherwise)):
+                if call is not None and is_lock and any(_is_end(subject, inner.node) for inner in steps(otherwise)):
                     yield hit_at("accidental-exit-code", call, "a lock that somebody else holds makes the script fail")
 
 
@@ -260,6 +267,8 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
                 message = f"the condition is the status of {what}, not of the command before it"
                 yield Hit("exit-code-masked", *position(asked), message)
     yield from _never_read(subject)
+    yield from _kept_inside(subject)
+    yield from _set_inside(subject)
 
 
 def _conditions(node: Node) -> t.Iterator[Node]:
@@ -342,6 +351,73 @@ def _never_read(subject: Subject) -> t.Iterator[Hit]:
             if not any(_may_read(subject, use, assignment) for use in uses) and not _read_elsewhere(subject, name):
                 message = f"{name} keeps the status of a command, and nothing reads it"
                 yield hit_at("exit-code-masked", assignment, message)
+
+
+_WHICH = {"( )": "the ( )", "|": "its part of the pipeline", "$( )": "the $( )"}
+
+
+def _kept_inside(subject: Subject) -> t.Iterator[Hit]:
+    """An exit that is meant for the script, and ends its subshell only."""
+    program = subject.program
+    leaving = {name for name, function in program.functions.items() if _exits(function["Body"])}
+    for call in program.calls:
+        fails = call.name == "exit" and call.literals and re.fullmatch(r"[1-9]\d*", call.literals[0])
+        if not (fails or call.name in leaving) or call.via or call.context.in_text or subject.decides(call):
+            continue
+        number = next((n for n in call.context.shells[::-1] if not subject.is_heard(n)), None)
+        subshell = program.subshells[number] if number is not None else None
+        if subshell is None or subshell.kind not in _WHICH or not _means_all(subject, call, subshell):
+            continue
+        message = f"{call.name} ends {_WHICH[subshell.kind]} only, the script goes on and nobody reads its code"
+        yield hit_at("exit-code-masked", call, message, fix="Use { ...; } for ( ), done < <(command) for a pipeline.")
+
+
+def _exits(body: Node) -> bool:
+    """Whether a function does little more than to end the script with a failure."""
+    statements = (body.get("Cmd") or {}).get("Stmts") or []
+    is_plain = all((node.get("Cmd") or {}).get("Type") in ("CallExpr", "DeclClause") for node in statements)
+    return is_plain and bool(statements) and _fails_on_purpose(statements[-1])
+
+
+def _means_all(subject: Subject, call: Call, subshell: Subshell) -> bool:
+    """Whether an exit does nothing for its subshell itself: it is the last thing there, or stands in the loop of a pipeline."""
+    if subshell.kind == "|" and len(call.context.loops) > len(subshell.context.loops):
+        return True
+    if len(call.context.loops) > len(subshell.context.loops):
+        return False
+    if subshell.kind == "$( )" and not _is_used_blindly(subject, call):
+        return False
+    place = call.line, call.column
+    return any(
+        position(node["Cmd"]) == place
+        for node in subject.statuses.passing(subshell.node)
+        if "Pos" in (node.get("Cmd") or {})
+    )
+
+
+def _is_used_blindly(subject: Subject, call: Call) -> bool:
+    """Whether the output of a substitution is kept, and nobody asks whether it is there."""
+    program = subject.program
+    kept = [
+        assignment
+        for found in program.assignments.values()
+        for assignment in found
+        if assignment.value is not None and any(call in piece.commands for piece in assignment.value.pieces)
+    ]
+    return bool(kept) and not any(use.asking for use in program.uses_of(kept[0].name))
+
+
+def _set_inside(subject: Subject) -> t.Iterator[Hit]:
+    """exit $failed, where only a subshell sets failed to something else than 0."""
+    program = subject.program
+    for call in program.named("exit"):
+        for piece in call.arguments[0].variables[:1] if call.arguments else ():
+            inside = [
+                a for a in program.assignments.get(piece.text, ()) if program.in_subshell(a) and a.line < call.line
+            ]
+            if inside and {form.literal for form in subject.values.forms(call.arguments[0], call)} == {"0"}:
+                message = f"{piece.text} is 0 here: line {inside[-1].line} sets it in a subshell, and it ends with it"
+                yield hit_at("exit-code-masked", call, message)
 
 
 def _is_harmless(subject: Subject, node: Node) -> bool:

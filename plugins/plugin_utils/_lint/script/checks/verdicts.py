@@ -135,7 +135,10 @@ def _may_fail(subject: Subject, statements: t.Sequence[Node], seen: set[str]) ->
         for command in _commands(node):
             words = [literal(word) for word in command["Args"]]
             name = words[0]
-            if name in ("exit", "return") and words[1:] != ["0"]:
+            call = subject.program.call_at(command)
+            if call is not None and not subject.decides(call):
+                continue
+            if name in ("exit", "return") and not _is_success(subject, words, call):
                 # Without a number it is the status of the command before it: scontrol's, which is 0.
                 if len(words) > 1:
                     return True
@@ -147,6 +150,12 @@ def _may_fail(subject: Subject, statements: t.Sequence[Node], seen: set[str]) ->
                     return True
     last = (statements[-1].get("Cmd") or {}) if statements else {}
     return last.get("Type") in ("TestClause", "ArithmCmd") or first_word({"Cmd": last}) in ("[", "test")
+
+
+def _is_success(subject: Subject, words: t.Sequence[str], call: Call | None) -> bool:
+    """Whether the code of an exit is 0, whatever has happened."""
+    given = [form.literal for form in subject.values.forms(call.words[1], call)] if call and len(words) > 1 else []
+    return words[1:] == ["0"] or (bool(given) and set(given) == {"0"})
 
 
 def _commands(node: t.Any) -> t.Iterator[Node]:
