@@ -172,14 +172,18 @@ RULES: dict[str, ScriptRule] = catalogue(
     ScriptRule(
         "unanchored-match",
         title="Lines are picked by a name that is also part of other names.",
-        why="The pattern ann also meets the lines of joanna, and 100 those of 1001: the end of one job takes records of other users away.",
-        fix='Anchor the pattern on both sides: sed -i "/^$SLURM_JOB_USER:/d", grep -vxF. Or keep a file for each job and delete it.',
+        why="The pattern ann also meets the lines of joanna, 100 those of 1001, and node1 those of node10: one job gets or removes "
+        "what belongs to another.",
+        fix="Anchor the pattern on both sides: sed -i \"/^$SLURM_JOB_USER:/d\", grep -vxF, awk '$1 == id'. "
+        "Or keep a file for each job and delete it.",
     ),
     ScriptRule(
         "growing-file",
         title="A file gets longer with each job.",
-        why="A file that something reads as a whole gets slower to read with each job, and one below /run or /dev/shm takes memory.",
-        fix="Write a file for each job and delete it in the epilog, or look first whether the line is there: grep -qxF.",
+        why="A node runs thousands of jobs in a year. The file fills its file system in the end, one below /run or /dev/shm takes memory, "
+        "and what reads it as a whole gets slower with each job.",
+        fix="Write a file for each job and delete it in the epilog, send the line to the system's log with logger, shorten the file "
+        "in the script, or look first whether the line is there: grep -qxF.",
     ),
     ScriptRule(
         "unquoted-user-text",

@@ -17,6 +17,7 @@ from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
     check_files,
+    foreign_records,
     foreign_variables,
     other_languages,
     parser,
@@ -36,6 +37,7 @@ from .checks import (
     evaluation,
     exit_codes,
     file_names,
+    growing_files,
     kills,
     node_wide,
     output,
@@ -71,6 +73,7 @@ _CHECKS = tuple(
         node_wide,
         user_paths,
         records,
+        growing_files,
         verdicts,
         evaluation,
         permissions,
@@ -100,6 +103,8 @@ _COMMAND_RULES = frozenset(
         "kill-unscoped",
         "node-wide-action",
         "unsafe-delete",
+        "growing-file",
+        "unanchored-match",
     }
 )
 
@@ -275,6 +280,7 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
         *other_languages.check(program, text),
         *foreign_variables.check(program, text, where, options.slurm_version),
         *python_checks.check(program, text, where),
+        *foreign_records.check(program, text, where),
     ]
     started = other_languages.commands(program, text)
     if len(started) > walker.Walker.MAX_TEXTS:

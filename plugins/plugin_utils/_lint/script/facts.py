@@ -61,6 +61,8 @@ class Is(enum.Flag):
     # What it does to its input.
     #: Prints lines of its input as they are.
     PASSES_LINES = enum.auto()
+    #: Prints those lines of its input that a pattern meets.
+    PICKS_LINES = enum.auto()
     #: Prints what it makes of its input.
     REWRITES = enum.auto()
     #: Takes all that it is given, and has no failure to tell.
@@ -80,6 +82,8 @@ class Is(enum.Flag):
     ONE_WORD = enum.auto()
     #: What nobody can guess.
     RANDOM = enum.auto()
+    #: How long a file is: who asks sets a limit.
+    MEASURES = enum.auto()
     #: Processes, by a look at all of them.
     LISTS_PROCESSES = enum.auto()
     #: Those that use something.

@@ -279,6 +279,19 @@ class Test:
 
 
 @dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A test of one word or two: [ -e a ], [[ a == b ]], a pattern of a case."""
+
+    #: V(case) for a pattern of a case, which follows the word that it is for.
+    operator: str
+    words: tuple[Word, ...]
+    line: int
+    column: int
+    context: Context
+    sequence: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Operand:
     """An expansion in arithmetic that must leave something: 2 * $x."""
 
@@ -370,6 +383,7 @@ class Program:
         self.writes: list[Write] = []
         self.redirects: list[Redirect] = []
         self.tests: list[Test] = []
+        self.comparisons: list[Comparison] = []
         self.operands: list[Operand] = []
         #: The file only declares functions, for other scripts to call.
         self.is_library = False

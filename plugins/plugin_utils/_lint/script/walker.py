@@ -21,6 +21,7 @@ from .parser import DIALECTS, Node, ShellSyntaxError, nodes, parse
 from .program import (
     Assignment,
     Call,
+    Comparison,
     Context,
     Loop,
     Moment,
@@ -331,10 +332,11 @@ class Walker:
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]
         asks = any(_asks(node["Word"], pattern) for pattern in patterns)
-        self.word(node["Word"], unit, context, unsplit=True, probing=asks)
+        subject = self.word(node["Word"], unit, context, unsplit=True, probing=asks)
         for number, item in enumerate(node.get("Items") or ()):
             for pattern in item.get("Patterns") or ():
-                self.word(pattern, unit, context, unsplit=True)
+                wanted = self.word(pattern, unit, context, unsplit=True)
+                self._compare("case", (subject, wanted), wanted.line, wanted.column, context)
             self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number))
 
     def _binary_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
@@ -400,9 +402,11 @@ class Walker:
         self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
         self.test(node["X"], unit, context, True)
 
-    def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> None:
+    def test(self, node: Node, unit: _Unit, context: Context, probing: bool) -> Word | None:
+        """A part of a test. Returns its word if it is one."""
         kind = node.get("Type")
         if kind in ("BinaryTest", "UnaryTest", "ParenTest"):
+            sides: list[Word | None] = []
             # What stands alone, [[ $x ]], is asked for being empty.
             alone = kind == "ParenTest" or node["Op"] in ("-z", "-n", "-v", "!", "&&", "||")
             for key, other in (("X", "Y"), ("Y", "X")):
@@ -414,13 +418,28 @@ class Walker:
                     # [[ rc -ne 0 ]] reads rc.
                     self.arithmetic(node[key], unit, context)
                 elif node.get(key):
-                    self.test(node[key], unit, context, alone or _asks(node[key], node.get(other)))
-        else:
-            self.word(node, unit, context, unsplit=True, probing=probing)
-            if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
-                self.use(
-                    node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True, asking=True
-                )
+                    sides.append(self.test(node[key], unit, context, alone or _asks(node[key], node.get(other))))
+            self._compare(node.get("Op", ""), sides, *unit.place(node), context)
+            return None
+        word = self.word(node, unit, context, unsplit=True, probing=probing)
+        if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
+            self.use(node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True, asking=True)
+        return word
+
+    def _compare(self, operator: str, sides: t.Sequence[Word | None], line: int, column: int, context: Context) -> None:
+        """Note a test of one word, or of two."""
+        words = tuple(word for word in sides if word is not None)
+        if words and len(words) == len(sides):
+            self.program.comparisons.append(Comparison(operator, words, line, column, context, self.tick()))
+
+    def _note_comparisons(self, words: t.Sequence[Word], line: int, column: int, context: Context) -> None:
+        """Note what [ ] tests."""
+        for position, word in enumerate(words):
+            operator = word.literal or ""
+            if re.fullmatch(r"-[a-zA-Z]", operator) and word.pieces[0].text == operator:
+                self._compare(operator, words[position + 1 : position + 2], line, column, context)
+            elif operator in _EQUALITY and 0 < position < len(words) - 1:
+                self._compare(operator, (words[position - 1], words[position + 1]), line, column, context)
 
     def _arithm_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         line, column = unit.place(node)
@@ -677,6 +696,7 @@ class Walker:
         line, column = unit.place(node)
         if is_test:
             self.program.tests.append(Test("test", line, column, context, self.tick(), stmt))
+            self._note_comparisons(words[1:], line, column, context)
         self.call(tuple(words), line, column, context, unit, stmt, (), environment, 0)
 
     def call(

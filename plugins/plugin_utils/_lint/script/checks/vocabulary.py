@@ -15,7 +15,7 @@ import typing as t
 from ..facts import Is, Output
 from ..knowledge import OUTPUT_OPTIONS, facts, is_a
 from ..model import word_set
-from ..program import Call, Piece, Point, Program, Word
+from ..program import Call, Comparison, Piece, Point, Program, Word
 from ..subject import Subject
 
 #: Expansions of a variable that say what to do when there is none.
@@ -100,6 +100,17 @@ def fed_by(program: Program, at: Point) -> list[Call]:
         for call in program.calls
         if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < at.sequence
     ]
+
+
+def conditions(program: Program, at: Point) -> list[Call | Comparison]:
+    """The commands and tests on whose outcome something depends."""
+    found: list[Call | Comparison] = []
+    places: list[Call | Comparison] = [*program.calls, *program.comparisons]
+    for place in places:
+        before = [mark for mark in at.context.guards if mark < place.sequence]
+        if place.sequence < at.sequence and any(mark not in place.context.guards for mark in before):
+            found.append(place)
+    return found
 
 
 #: Options whose value is no operand.
