@@ -103,6 +103,15 @@ class Redirect:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cleared:
+    """An environment without the variables of the script: behind su -, sudo -i, env -i."""
+
+    by: str
+    #: The names that are there all the same: handed over, or expanded before.
+    names: frozenset[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Context:
     """The circumstances of a command."""
 
@@ -138,6 +147,8 @@ class Context:
     deferred: bool = False
     #: It is sh that reads it, not bash.
     posix: bool = False
+    #: It starts with an empty environment.
+    cleared: Cleared | None = None
 
     def reaches(self, other: Context) -> bool:
         """Whether what is set here has not ended with its subshell there, in the same function."""

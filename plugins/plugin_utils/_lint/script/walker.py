@@ -21,6 +21,7 @@ from .parser import DIALECTS, Node, ShellSyntaxError, nodes, parse
 from .program import (
     Assignment,
     Call,
+    Cleared,
     Comparison,
     Context,
     Loop,
@@ -822,6 +823,7 @@ class Walker:
                 user=item.user or call.context.user,
                 bound=item.bound if item.bound is not None else call.context.bound,
                 deferred=call.context.deferred or call.name == "trap",
+                cleared=_cleared(call, item),
             )
             if item.words:
                 again(item.words, context, item.environment)
@@ -1024,3 +1026,14 @@ def _shifts(function: Node) -> int:
             if texts[0] == "shift":
                 count += int(texts[1]) if len(texts) > 1 and texts[1].isdigit() else 1
     return count
+
+
+def _cleared(call: Call, item: wrappers.Inner) -> Cleared | None:
+    """What is known of the environment in a program that a command runs, where it begins empty."""
+    outer = call.context.cleared
+    if not item.clears and outer is None:
+        return None
+    there = item.expanded.union(item.environment, item.kept)
+    if item.clears or outer is None:
+        return Cleared(call.name, there)
+    return Cleared(outer.by, there.union(outer.names, call.environment))

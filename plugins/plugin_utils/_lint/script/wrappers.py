@@ -87,6 +87,12 @@ class Inner:
     bound: float | None = None
     #: The variables that the wrapper sets for it.
     environment: t.Mapping[str, Word] = dataclasses.field(default_factory=dict)
+    #: It has no others: su -, sudo -i, env -i.
+    clears: bool = False
+    #: The variables in its text that are expanded before.
+    expanded: frozenset[str] = frozenset()
+    #: The variables that it keeps all the same.
+    kept: frozenset[str] = frozenset()
 
 
 def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
@@ -105,11 +111,17 @@ def inner(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
         return _executed_by_find(call)
     if call.name in SHELLS:
         text = _after(call, r"-[A-Za-z]*c[A-Za-z]*")
-        return [Inner(text=resolve(text).shown, is_posix=call.name in ("sh", "dash"))] if text is not None else []
+        is_posix = call.name in ("sh", "dash")
+        return (
+            [Inner(text=resolve(text).shown, is_posix=is_posix, expanded=_expanded(text))] if text is not None else []
+        )
     if call.name == "su" or (call.name == "runuser" and not call.has_option("-u", "--user")):
         text = _after(call, r"-l?c|--command")
         users = [word.shown for word in call.arguments if not word.shown.startswith("-") and word is not text]
-        return [Inner(text=text.shown, user=users[0] if users else "root")] if text is not None else []
+        if text is None:
+            return []
+        user, kept = users[0] if users else "root", _kept(call, "-w", "--whitelist-environment")
+        return [Inner(text=text.shown, user=user, clears=_clears(call), expanded=_expanded(text), kept=kept)]
     if call.name in _WRAPPERS:
         return _wrapped(call, resolve)
     return []
@@ -155,7 +167,30 @@ def _wrapped(call: Call, resolve: t.Callable[[Word], Word]) -> list[Inner]:
     if call.name == "flock" and rest and rest[0].literal in ("-c", "--command"):
         return [Inner(text=word.shown, is_posix=True) for word in rest[1:2]]
     given = dict(map(_given, (word for word in words[1:position] if _ASSIGNMENT.match(word.shown))))
-    return [Inner(rest, user=user, bound=bound, environment=given)] if rest else []
+    own = dataclasses.replace(call, words=words[:position])
+    kept = _kept(own, "--preserve-env")
+    return [Inner(rest, user=user, bound=bound, environment=given, clears=_clears(own), kept=kept)] if rest else []
+
+
+#: The options with which a program starts with an empty environment. Source: su(1), runuser(1), sudo(8), env(1).
+_CLEARING = {
+    **dict.fromkeys(("su", "runuser"), "- -l --login"),
+    "sudo": "-i --login",
+    "env": "- -i --ignore-environment",
+}
+
+
+def _clears(own: Call) -> bool:
+    return own.has_option(*_CLEARING.get(own.name, "").split())
+
+
+def _kept(own: Call, *options: str) -> frozenset[str]:
+    """The variables that an option keeps."""
+    return frozenset(name for word in own.values_of(*options) for name in word.shown.split(","))
+
+
+def _expanded(text: Word) -> frozenset[str]:
+    return frozenset(piece.text for piece in text.variables)
 
 
 def _given(word: Word) -> tuple[str, Word]:

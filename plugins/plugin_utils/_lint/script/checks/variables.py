@@ -15,6 +15,7 @@ from ...core.model import Hit, hit_at
 from ...core.nearest import nearest
 from .. import environment
 from ..environment import Surroundings
+from ..knowledge import FOR_COMMANDS
 from ..model import word_set
 from ..program import Use, Word
 from ..subject import Subject
@@ -44,9 +45,31 @@ def variable_not_set(subject: Subject) -> t.Iterator[Hit]:
             hit = _too_early(subject, use) or _ended(subject, use)
         else:
             hit = _never_here(subject, use) or _sometimes_here(subject, use) or _set_by_nobody(subject, use)
+        hit = hit or _cleared(subject, use)
         if hit is not None:
             seen.add(use.name)
             yield hit
+
+
+def _cleared(subject: Subject, use: Use) -> Hit | None:
+    """A name of the hook's or the script's behind a command that starts with an empty environment."""
+    cleared, name = use.context.cleared, use.name
+    if cleared is None or name in cleared.names or use.operator in HAS_DEFAULT or use.probing or use.asking:
+        return None
+    # A profile may set what is no job's.
+    if name in environment.SESSION_VARIABLES | FOR_COMMANDS or name in _SHELL_OWN:
+        return None
+    assignments = subject.program.assignments.get(name, [])
+    if any(a.context.cleared is not None for a in assignments):
+        return None
+    if name not in subject.where.variables and not assignments:
+        return None
+    return hit_at(
+        "variable-not-set",
+        use,
+        f"{cleared.by} starts its program with an empty environment, and {name} is not set there",
+        fix=f"Let this shell expand it, in double quotes, or hand it over: sh -c '...' sh \"${name}\".",
+    )
 
 
 def _never_here(subject: Subject, use: Use) -> Hit | None:
