@@ -118,7 +118,7 @@ def _printed(source: Source) -> t.Iterator[Hit]:
         return
     for call in source.calls:
         for line in _lines(source, call):
-            rule, message, severity = _judged(line)
+            rule, message, severity = _verdict(line)
             if rule:
                 yield Hit(rule, call.lineno, call.col_offset + 1, message, severity)
                 break
@@ -137,7 +137,7 @@ def _lines(source: Source, call: ast.Call) -> list[str]:
     return between.join(text(argument, OPEN) for argument in call.args).split("\n")
 
 
-def _judged(line: str) -> tuple[str, str, Severity | None]:
+def _verdict(line: str) -> tuple[str, str, Severity | None]:
     """The rule that a line breaks, and what is said of it."""
     if not line.strip() or line.startswith(OPEN):
         return "", "", None
