@@ -29,7 +29,8 @@ class Guards:
         self.functions = functions
         #: Answers by question and node, which each statement around it asks again; with the node, so that its id stays its own.
         self._known: dict[tuple[str, int], tuple[t.Any, Node]] = {}
-        self._inside: set[str] = set()
+        #: What a function makes sure of for those who call it: by name and kind of the question. Each call asks it again.
+        self._of_function: dict[tuple[str, str], Names] = {}
 
     # -- where a condition holds
 
@@ -80,12 +81,14 @@ class Guards:
         statements = (self.functions[name]["Body"].get("Cmd") or {}).get("Stmts") or []
         last = statements[-1:]
         early = [*statements[:-1], *(node for node in last if not _is_return(node))]
-        if name in self._inside or any(_returns(node, any_status=not was_success) for node in early):
-            return _NONE
-        self._inside.add(name)
-        found = self.after_all(early) | (self.when_all(early, True) if was_success and early[-1:] == last else _NONE)
-        self._inside.discard(name)
-        return found
+        key = name, f"after {was_success}"
+        if key not in self._of_function:
+            # For a call of itself.
+            self._of_function[key] = _NONE
+            if not any(_returns(node, any_status=not was_success) for node in early):
+                tested = self.when_all(early, True) if was_success and early[-1:] == last else _NONE
+                self._of_function[key] = self.after_all(early) | tested
+        return self._of_function[key]
 
     # -- after a statement
 
@@ -140,13 +143,14 @@ class Guards:
 
     def set_by(self, function: str) -> Names:
         """The variables that a function sets in any case, for those who call it."""
-        body = (self.functions[function]["Body"].get("Cmd") or {}).get("Stmts") or []
-        if function in self._inside or any(_returns(node, any_status=True) for node in body):
-            return _NONE
-        self._inside.add(function)
-        found = self._set_in(body)
-        self._inside.discard(function)
-        return found - _local(body)
+        key = function, "set"
+        if key not in self._of_function:
+            # For a call of itself.
+            self._of_function[key] = _NONE
+            body = (self.functions[function]["Body"].get("Cmd") or {}).get("Stmts") or []
+            if not any(_returns(node, any_status=True) for node in body):
+                self._of_function[key] = self._set_in(body) - _local(body)
+        return self._of_function[key]
 
     def _set_in(self, statements: t.Sequence[Node]) -> Names:
         """The variables that a list of statements sets in any case."""

@@ -99,17 +99,17 @@ class Values:
     def definitions(self, name: str, at: Point) -> list[Definition]:
         """Every way how a variable may have got the value that it has at a point; the likeliest last."""
         if self._definitions is None:
-            return self._ways(name, at, frozenset())
+            return self._ways(name, at, {})
         key = name, at.sequence, at.context.function
         if key not in self._definitions:
-            self._definitions[key] = self._ways(name, at, frozenset())
+            self._definitions[key] = self._ways(name, at, {})
         return self._definitions[key]
 
     def assignments(self, name: str, at: Point) -> list[Assignment]:
         """The assignments that may have given a variable the value that it has at a point; the likeliest last."""
         return [d.assignment for d in self.definitions(name, at) if d.assignment is not None]
 
-    def _ways(self, name: str, at: Point, callers: frozenset[str]) -> list[Definition]:
+    def _ways(self, name: str, at: Point, known: dict[str, list[Definition]]) -> list[Definition]:
         function = at.context.function
         moment = Moment(at.context, _END if at.context.deferred else at.sequence)
         found: list[Definition] = []
@@ -132,24 +132,24 @@ class Values:
         if (function, name) in self.program.local or self._lies_between(self.program.replaced, name, start, moment):
             return found
         is_guarded = self._is_guarded(name, start, moment)
-        return [*dict.fromkeys(self._outside(name, function, callers, is_guarded)), *found]
+        outside = self._outside(name, function, known)
+        return [*(dataclasses.replace(d, is_guarded=d.is_guarded or is_guarded) for d in outside), *found]
 
-    def _outside(
-        self, name: str, function: str | None, callers: frozenset[str], is_guarded: bool
-    ) -> t.Iterator[Definition]:
-        """The values that a variable may have where a function (or the script) begins."""
-        if function is None or function in callers:
-            yield Definition(None, is_guarded)
-            return
-        sites = self.program.called.get(function, ())
-        for site in sites:
+    def _outside(self, name: str, function: str | None, known: dict[str, list[Definition]]) -> list[Definition]:
+        """The values that a variable may have where a function (or the script) begins. known: those of other functions."""
+        unset = Definition(None, False)
+        if function is None:
+            return [unset]
+        if function not in known:
+            # For a call of itself.
+            known[function] = [unset]
+            sites = self.program.called.get(function, ())
             # Before the call: what the function itself sets counts from there on.
-            for definition in self._ways(name, Moment(site.context, site.sequence - 1), callers | {function}):
-                yield dataclasses.replace(definition, is_guarded=definition.is_guarded or is_guarded)
-        if not sites:
-            yield Definition(None, is_guarded)
-            for _place, assignment, _is_sure in self._events(name, None):
-                yield Definition(assignment, is_guarded)
+            found = [d for site in sites for d in self._ways(name, Moment(site.context, site.sequence - 1), known)]
+            if not sites:
+                found = [unset, *(Definition(each, False) for _place, each, _is_sure in self._events(name, None))]
+            known[function] = list(dict.fromkeys(found))
+        return known[function]
 
     def _events(self, name: str, function: str | None) -> list[_Event]:
         """The assignments to a variable that a function makes or lets others make, latest first."""

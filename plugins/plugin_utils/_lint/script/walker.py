@@ -118,6 +118,8 @@ class Walker:
     """Walks the tree once and fills the program."""
 
     MAX_DEPTH = 4
+    #: Of commands in C($( )) within each other: each one doubles what there is to know of a word.
+    MAX_NESTING = 10
     #: What a script may hold: commands, assignments and uses of variables; and texts that a shell of their own reads.
     MAX_EVENTS = 20_000
     MAX_TEXTS = 100
@@ -130,6 +132,7 @@ class Walker:
         self.texts = 0
         self.options = options
         self.depth = 0
+        self.nesting = 0
         #: Functions that are reached and not walked yet, and those that are done.
         self.pending: list[str] = []
         self.done: set[str] = set()
@@ -202,6 +205,15 @@ class Walker:
         if (context.errexit, context.nounset, context.pipefail) != (now.errexit, now.nounset, now.pipefail):
             return dataclasses.replace(context, errexit=now.errexit, nounset=now.nounset, pipefail=now.pipefail)
         return context
+
+    @contextlib.contextmanager
+    def _one_deeper(self) -> t.Iterator[None]:
+        """One level deeper, if that is not too deep."""
+        self.nesting += 1
+        if self.nesting > self.MAX_NESTING:
+            raise TooMuchError("it is nested too deeply")
+        yield
+        self.nesting -= 1
 
     @contextlib.contextmanager
     def _inside(self, subshell: Subshell) -> t.Iterator[Context]:
@@ -599,7 +611,7 @@ class Walker:
         if kind in ("CmdSubst", "ProcSubst"):
             first = len(self.program.calls)
             is_command = kind == "CmdSubst"
-            with self._inside(Subshell("$( )" if is_command else "<( )", part, context)) as inner:
+            with self._inside(Subshell("$( )" if is_command else "<( )", part, context)) as inner, self._one_deeper():
                 if is_command and not self.options.inherit_errexit:
                     self.options = dataclasses.replace(self.options, errexit=False)
                 substituted = dataclasses.replace(

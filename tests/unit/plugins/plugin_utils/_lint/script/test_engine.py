@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import time
 import typing as t
 
 import pytest
@@ -271,6 +272,29 @@ def test_bad_input_is_a_finding_and_never_a_traceback(content: bytes, expected: 
     found = lint(script(content))
     assert not expected or expected in [finding.rule for finding in found]
     assert all(finding.line >= 1 and finding.message for finding in found)
+
+
+def twice(count: int) -> str:
+    """Functions of which each calls the next one twice."""
+    calls = "".join(f"f{number}() {{ f{number + 1}; f{number + 1}; }}\n" for number in range(count))
+    return f'{calls}f{count}() {{ rm -rf "/x/$x"; test -n "$y" || return 1; }}\nf0\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        ("x=" + "$(echo " * 10 + "a" + ")" * 10 + "; rm -rf $x\n", True),
+        ("x=" + "$(echo " * 40 + "a" + ")" * 40 + "; rm -rf $x\n", False),
+        ('echo "' + '$(echo "' * 40 + '")' * 40 + '"\n', False),
+        (twice(60), True),
+    ],
+    ids=["ten substitutions", "forty substitutions", "forty quoted ones", "sixty functions"],
+)
+def test_what_doubles_at_each_level_ends_the_reading_or_costs_nothing(text: str, is_read: bool) -> None:
+    begin = time.process_time()
+    found = lint(script(f"#!/bin/bash\n{text}".encode()))
+    assert time.process_time() - begin < 5
+    assert ("the script was not analysed: it is nested too deeply" in [f.message for f in found]) != is_read
 
 
 def test_a_script_that_is_not_utf_8_is_linted_as_any_other() -> None:
