@@ -135,6 +135,9 @@ class Context:
     errexit: bool = False
     nounset: bool = False
     pipefail: bool = False
+    #: The code that the trap on EXIT, or on ERR, ends the script with; None when there is no such code.
+    on_exit: int | None = None
+    on_error: int | None = None
     #: Inside $( ) or ` `.
     substituted: bool = False
     #: The subshells around it, outermost first: what is set in one of them ends with it.
@@ -149,6 +152,12 @@ class Context:
     posix: bool = False
     #: It starts with an empty environment.
     cleared: Cleared | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether a command that fails here, and that nobody asks, makes the script fail."""
+        codes = [code for code in (self.on_exit, self.on_error) if code is not None]
+        return (self.errexit or self.on_error is not None) and codes[:1] != [0]
 
     def reaches(self, other: Context) -> bool:
         """Whether what is set here has not ended with its subshell there, in the same function."""
@@ -396,6 +405,8 @@ class Program:
         self.tests: list[Test] = []
         self.comparisons: list[Comparison] = []
         self.operands: list[Operand] = []
+        #: The code that the trap on EXIT has for the last command.
+        self.on_exit: int | None = None
         #: The file only declares functions, for other scripts to call.
         self.is_library = False
         #: Names that are declared without a value, or that a redirection sets.

@@ -142,6 +142,11 @@ class Statuses:
                 yield from self.passing(last, depth - 1)
 
     @functools.cached_property
+    def assigned(self) -> frozenset[int]:
+        """The ids of the substitutions whose status is that of their assignment."""
+        return frozenset(id(found) for step in self.steps for found in _last_substitution(step.node.get("Cmd") or {}))
+
+    @functools.cached_property
     def heard(self) -> frozenset[int]:
         """The ids of the nodes whose status somebody looks at: a condition, $? behind it, the end of the script."""
         asked = [{"Cmd": {"Type": "Block", "Stmts": self.statements}}]

@@ -32,8 +32,10 @@ class Subject:
     values: Values
 
     def decides(self, at: Point, _inside: frozenset[str | None] = frozenset()) -> bool:
-        """Whether somebody learns of the code of an exit at a point: no subshell around it keeps it to itself."""
+        """Whether somebody learns of the code of an exit at a point: no subshell keeps it to itself, no trap changes it."""
         function = at.context.function
+        if at.context.on_exit == 0 and not at.context.shells:
+            return False
         sites = self.program.called.get(function or "", ()) if function not in _inside else ()
         return all(map(self.is_heard, at.context.shells)) and (
             not sites or any(self.decides(site, _inside | {function}) for site in sites)
@@ -47,6 +49,8 @@ class Subject:
         if subshell.kind == "&":
             return bool(self.program.named("wait"))
         ends_script = subshell.context.errexit and not subshell.context.tested
+        if subshell.kind == "$( )":
+            ends_script = ends_script and id(subshell.node) in self.statuses.assigned
         return ends_script or id(subshell.node) in self.statuses.heard
 
     @functools.cached_property

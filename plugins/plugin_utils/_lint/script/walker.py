@@ -53,6 +53,11 @@ def read(source: bytes, dialect: str, *, options: t.Sequence[str] = ()) -> Progr
     return program
 
 
+#: The options that a context tells.
+_TOLD = ("errexit", "nounset", "pipefail", "on_exit", "on_error")
+
+_LETTERS = {"e": "errexit", "u": "nounset", "E": "errtrace"}
+
 #: Their shells run the last stage of a pipeline themselves.
 _LAST_STAGE_STAYS = frozenset({"mksh", "zsh"})
 
@@ -68,6 +73,16 @@ class _Options:
     inherit_errexit: bool = False
     #: The last stage of a pipeline is no subshell.
     lastpipe: bool = False
+    #: Functions and subshells keep the trap on ERR.
+    errtrace: bool = False
+    #: The codes that the traps end the script with.
+    on_exit: int | None = None
+    on_error: int | None = None
+
+    @property
+    def inside(self) -> _Options:
+        """The options in a subshell, which has no traps."""
+        return dataclasses.replace(self, on_exit=None, on_error=self.on_error if self.errtrace else None)
 
     def after_set(self, texts: t.Sequence[str]) -> _Options:
         """The options after set has been given some words."""
@@ -76,10 +91,10 @@ class _Options:
         for text in texts:
             on = text.startswith("-")
             if previous in ("-o", "+o") or (previous[:1] in "-+" and previous.endswith("o") and len(previous) > 1):
-                if text in ("errexit", "nounset", "pipefail"):
+                if text in ("errexit", "nounset", "pipefail", "errtrace"):
                     changed[text] = previous.startswith("-")
             elif re.fullmatch(r"[-+][A-Za-z]+", text):
-                changed.update({"errexit": on} if "e" in text else {}, **({"nounset": on} if "u" in text else {}))
+                changed |= {name: on for letter, name in _LETTERS.items() if letter in text}
             elif text == "--":
                 break
             previous = text
@@ -149,6 +164,7 @@ class Walker:
         self._collect_functions(self.program.tree, unit)
         context = self._current(Context(posix=self.posix))
         self.statements(self.program.statements, unit, context)
+        self.program.on_exit = self.options.on_exit
         if (
             self.program.functions
             and not self.pending
@@ -183,6 +199,8 @@ class Walker:
                 errexit=any(site.errexit for site in sites),
                 nounset=all(site.nounset for site in sites),
                 pipefail=any(site.pipefail for site in sites),
+                on_exit=sites[0].on_exit if len({site.on_exit for site in sites}) == 1 else None,
+                on_error=sites[0].on_error if self.options.errtrace else None,
             )
         self.statement(self.program.functions[name]["Body"], self.units[name], context)
 
@@ -201,10 +219,10 @@ class Walker:
 
     def _current(self, context: Context) -> Context:
         """The context with the shell options as they are now."""
-        now = self.options
-        if (context.errexit, context.nounset, context.pipefail) != (now.errexit, now.nounset, now.pipefail):
-            return dataclasses.replace(context, errexit=now.errexit, nounset=now.nounset, pipefail=now.pipefail)
-        return context
+        now = {name: getattr(self.options, name) for name in _TOLD}
+        return (
+            context if now == {name: getattr(context, name) for name in _TOLD} else dataclasses.replace(context, **now)
+        )
 
     @contextlib.contextmanager
     def _one_deeper(self) -> t.Iterator[None]:
@@ -220,6 +238,7 @@ class Walker:
         """The circumstances in a subshell: its variables and options end with it."""
         saved, number = self.options, self.tick()
         self.program.subshells[number] = subshell
+        self.options = saved.inside
         yield dataclasses.replace(subshell.context, shells=(*subshell.context.shells, number))
         self.options = saved
 
@@ -735,7 +754,7 @@ class Walker:
             context = dataclasses.replace(context, tested=True)
         call = Call(name, path, words, line, column, context, self.tick(), via, environment)
         self.program.calls.append(call)
-        later = dataclasses.replace(context, deferred=True) if name == "trap" else context
+        later = dataclasses.replace(context, deferred=True, on_exit=None, on_error=None) if name == "trap" else context
         inner = (
             [] if name in self.program.functions else wrappers.inner(call, lambda word: self.values.known(word, call))
         )
@@ -750,6 +769,8 @@ class Walker:
             self.options = self.options.after_set(call.texts)
         elif name == "shopt":
             self.options = self.options.after_shopt(call.texts)
+        elif name == "trap":
+            self.options = self._after_trap(call)
         elif name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
@@ -814,6 +835,18 @@ class Walker:
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
+    def _after_trap(self, call: Call) -> _Options:
+        """The options after a trap: the code that it ends the script with."""
+        action = call.texts[0] if call.texts else ""
+        function = self.program.functions.get(action.strip(" ;"))
+        code = _code_of(function["Body"]) if function is not None else _code_in(action)
+        fields = {
+            "on_exit" if text in ("EXIT", "0") else "on_error"
+            for text in call.texts[1:]
+            if text in ("EXIT", "0", "ERR")
+        }
+        return dataclasses.replace(self.options, **dict.fromkeys(fields, code))
+
     def _inner(self, call: Call, found: t.Sequence[wrappers.Inner], unit: _Unit, stmt: Node, depth: int) -> None:
         """Follow a command into the commands that it runs."""
 
@@ -872,6 +905,8 @@ class Walker:
         self.depth += 1
         self._collect_functions(tree, unit)
         saved = self.options
+        if call.name == "trap":
+            self.options = dataclasses.replace(saved, on_exit=None, on_error=None)
         same_shell = call.name in ("eval", "trap")
         context = dataclasses.replace(
             outer,
@@ -890,6 +925,25 @@ class Walker:
         if call.name != "eval":
             self.options = saved
         self.depth -= 1
+
+
+def _code_in(action: str) -> int | None:
+    """The code that the text of a trap ends with in any case."""
+    found = re.fullmatch(r"(?s)(?:(?!\bexit\b).)*?(?:^|[;\n])\s*exit\s+(\d+)\s*;?\s*", action)
+    return int(found[1]) if found else None
+
+
+def _code_of(body: Node) -> int | None:
+    """The code that a function ends the script with in any case."""
+    exits = [
+        node
+        for node in nodes(body)
+        if node.get("Type") == "CallExpr" and node.get("Args") and "".join(_texts(node["Args"][0])) == "exit"
+    ]
+    last = ((body.get("Cmd") or {}).get("Stmts") or [{}])[-1].get("Cmd") or {}
+    is_only = len(exits) == 1 and last is exits[0] and len(last["Args"]) == 2
+    code = "".join(_texts(last["Args"][1])) if is_only else ""
+    return int(code) if code.isdigit() else None
 
 
 #: A part of a command's path that cannot be known.

@@ -46,7 +46,7 @@ def _severity(subject: Subject) -> t.Any:
 
 def _last(subject: Subject) -> t.Iterator[Hit]:
     """What decides the status of the script by running last."""
-    for origin in subject.statuses.of_script():
+    for origin in subject.statuses.of_script() if subject.program.on_exit != 0 else ():
         message = _handed(subject, origin) if origin.exit is not None else _decides(subject, origin)
         if message is not None:
             place = position(origin.exit or origin.guarded or origin.node)
@@ -158,12 +158,17 @@ def _may_be_zero(subject: Subject, node: Node) -> bool:
     return test is None or may_be_zero(node["Cmd"], subject.values, test)
 
 
+def _cause(context: Context) -> str:
+    """What ends the script where a command fails."""
+    return "under set -e" if context.errexit else "by the trap on ERR"
+
+
 def _arithmetic(subject: Subject) -> t.Iterator[Hit]:
     """An arithmetic command that results in 0 under set -e."""
     for test in subject.program.tests:
         context = test.context
-        if test.kind == "arithmetic" and context.errexit and not context.tested and _may_be_zero(subject, test.node):
-            message = "under set -e an arithmetic command that results in 0 ends the script"
+        if test.kind == "arithmetic" and context.fails and not context.tested and _may_be_zero(subject, test.node):
+            message = f"{_cause(context)} an arithmetic command that results in 0 ends the script"
             yield hit_at("accidental-exit-code", test, message)
 
 
@@ -177,25 +182,25 @@ def _stopped(subject: Subject) -> t.Iterator[Hit]:
     }
     for call in program.calls:
         context = call.context
-        if not context.errexit or context.tested or context.background or context.substituted:
+        if not context.fails or context.tested or context.background or not subject.decides(call):
             continue
         if (call.line, call.column) in fails_anyway or {"find", "exec"} & set(call.via):
             continue
         reason = way_to_fail(subject, call) or finds_nothing(call)
         if reason is not None:
-            yield hit_at("accidental-exit-code", call, f"under set -e {call.name} ends the script when {reason}")
+            yield hit_at("accidental-exit-code", call, f"{_cause(context)} {call.name} ends the script when {reason}")
     said: set[str] = set()
     for name, assignment in sorted(
         ((n, a) for n, found in program.assignments.items() for a in found), key=lambda entry: entry[1].line
     ):
         context = assignment.context
-        if assignment.value is None or not context.errexit or context.tested or context.declared:
+        if assignment.value is None or not context.fails or context.tested or context.declared:
             continue
         risky = _risky(subject, assignment.value.pieces, context)
         if risky is not None and risky not in said:
             # Said once a command, at the first place.
             said.add(risky)
-            message = f"under set -e a failing {risky} in the value of {name} ends the script with its code"
+            message = f"{_cause(context)} a failing {risky} in the value of {name} ends the script with its code"
             yield hit_at("accidental-exit-code", assignment, message)
 
 
@@ -269,6 +274,7 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
     yield from _never_read(subject)
     yield from _kept_inside(subject)
     yield from _set_inside(subject)
+    yield from _trapped(subject)
 
 
 def _conditions(node: Node) -> t.Iterator[Node]:
@@ -405,6 +411,21 @@ def _is_used_blindly(subject: Subject, call: Call) -> bool:
         if assignment.value is not None and any(call in piece.commands for piece in assignment.value.pieces)
     ]
     return bool(kept) and not any(use.asking for use in program.uses_of(kept[0].name))
+
+
+def _trapped(subject: Subject) -> t.Iterator[Hit]:
+    """A failure that a trap turns into 0: an exit with a code, a check of the site's."""
+    for call in subject.program.calls:
+        context = call.context
+        if context.deferred or context.shells or call.via or context.tested:
+            continue
+        fails = call.name == "exit" and call.literals and re.fullmatch(r"[1-9]\d*", call.literals[0])
+        if fails and context.on_exit == 0:
+            message = "the trap on EXIT ends the script with 0, whatever code this exit has"
+            yield hit_at("exit-code-masked", call, message, fix="Keep the code in the trap: rc=$?; ...; exit $rc.")
+        elif context.on_error == 0 and is_own_program(call):
+            message = f"when {call.name} fails, the trap on ERR ends the script with 0"
+            yield hit_at("exit-code-masked", call, message, fix="Keep the code in the trap: rc=$?; ...; exit $rc.")
 
 
 def _set_inside(subject: Subject) -> t.Iterator[Hit]:
