@@ -140,7 +140,7 @@ _PLACES = word_set("/bin /usr/bin /usr/local/bin /sbin /usr/sbin /usr/local/sbin
 
 def _misspelt(found: Shebang) -> Hit | None:
     """An interpreter that is no other's name, but almost one: bahs, /user/bin/bash."""
-    name = re.sub(r"[\d.]+$", "", found.program)
+    name = re.sub(r"[\d.]+\r?$|\r$", "", found.program)
     folder = posixpath.dirname(found.interpreter)
     meant = nearest(name, sorted(_KNOWN), cutoff=0.74) if name not in _KNOWN else ""
     if len(name) == 2 and name[::-1] in _KNOWN:

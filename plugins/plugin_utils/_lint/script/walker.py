@@ -655,7 +655,8 @@ class Walker:
     def parameter(self, part: Node, unit: _Unit, context: Context, quoted: bool, unsplit: bool, probing: bool) -> Piece:
         name = (part.get("Param") or {}).get("Value", "")
         expansion = part.get("Exp") or {}
-        operator = expansion.get("Op", "")
+        # A single # is the length; what ${x#y} cuts off at the front is ##'s matter.
+        operator = {"#": "##"}.get(expansion.get("Op", ""), expansion.get("Op", ""))
         operand = self.word(expansion["Word"], unit, context, unsplit=True) if expansion.get("Word") else None
         if part.get("Length"):
             operator = "#"

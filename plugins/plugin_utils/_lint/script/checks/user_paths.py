@@ -138,7 +138,7 @@ def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control
     if (
         first is None
         or first.kind not in ("variable", "command")
-        or first.operator in ("#", "!", "+", ":+")
+        or first.operator in ("#", "##", "!", "+", ":+")
         or not depth
     ):
         return None
