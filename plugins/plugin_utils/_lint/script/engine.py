@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import hashlib
+import re
 import typing as t
 
 from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
@@ -56,6 +57,7 @@ from .checks import (
 )
 from .environment import HEALTH_TIMEOUT, KNOWN_HOOKS, Surroundings, surroundings
 from .model import Options, Script
+from .python import script as python_script
 from .shebang import Shebang, read_shebang
 from .subject import Subject
 from .values import Values
@@ -282,6 +284,9 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
         *python_checks.check(program, text, where),
         *foreign_records.check(program, text, where),
     ]
+    if re.match(r"python|pypy", program):
+        bash = Shebang("/bin/bash", "")
+        return [*hits, *python_script.check(text, where, lambda shell: _shell_hits(one.script, shell, bash, options))]
     started = other_languages.commands(program, text)
     if len(started) > walker.Walker.MAX_TEXTS:
         raise tools.TooMuchError(f"it starts more than {walker.Walker.MAX_TEXTS} commands")

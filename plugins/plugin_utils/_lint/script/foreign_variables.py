@@ -17,6 +17,7 @@ from ..core.model import Hit, hit_at
 from . import environment, other_languages, python_source
 from .checks.variables import is_slurms, near
 from .environment import Surroundings
+from .python.source import Names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _python(text: bytes) -> list[Read]:
     source = python_source.read(text)
     if source is None:
         return []
-    nodes = source.nodes
+    nodes, names = source.nodes, Names(source.tree)
     asked = {
         id(inner) for node in nodes if isinstance(node, (ast.If, ast.IfExp, ast.While)) for inner in ast.walk(node.test)
     }
@@ -81,39 +82,38 @@ def _python(text: bytes) -> list[Read]:
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    known = {name for node in nodes for name in _known(node)}
+    known = {name for node in nodes for name in _known(names, node)}
     found = []
     for node in nodes:
-        name, is_required, has_default = _read(node)
+        name, is_required, has_default = _read(names, node)
         answered = id(node) in (caught if is_required else asked)
         if name and name not in known and not answered:
             found.append(Read(name, node.lineno, node.col_offset + 1, is_required, has_default))  # type: ignore[attr-defined]
     return sorted(found, key=lambda read: (read.line, read.column))
 
 
-def _read(node: ast.AST) -> tuple[str, bool, bool]:
+def _read(names: Names, node: ast.AST) -> tuple[str, bool, bool]:
     """The name that a node reads, whether it must be there, whether there is a default; an empty name for other nodes."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(node.value):
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and names.stands_for_environ(node.value):
         return _constant(node.slice), True, False
     if isinstance(node, ast.Call) and node.args:
-        function = ast.unparse(node.func)
-        if function in ("os.getenv", "getenv", "os.environ.get", "environ.get"):
+        function = node.func
+        is_get = (
+            isinstance(function, ast.Attribute) and function.attr == "get" and names.stands_for_environ(function.value)
+        )
+        if is_get or names.full(function) == "os.getenv":
             return _constant(node.args[0]), False, len(node.args) > 1 or bool(node.keywords)
     return "", False, False
 
 
-def _known(node: ast.AST) -> t.Iterator[str]:
+def _known(names: Names, node: ast.AST) -> t.Iterator[str]:
     """The names that a node sets, or asks for by "X" in os.environ."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _is_environ(node.value):
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and names.stands_for_environ(node.value):
         yield _constant(node.slice)
-    elif isinstance(node, ast.Compare) and any(_is_environ(other) for other in node.comparators):
+    elif isinstance(node, ast.Compare) and any(names.stands_for_environ(other) for other in node.comparators):
         yield _constant(node.left)
     elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("environ.setdefault") and node.args:
         yield _constant(node.args[0])
-
-
-def _is_environ(node: ast.expr) -> bool:
-    return ast.unparse(node) in ("os.environ", "environ")
 
 
 def _constant(node: ast.expr) -> str:

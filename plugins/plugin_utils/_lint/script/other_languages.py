@@ -17,6 +17,7 @@ import typing as t
 
 from ..core.model import Hit, LintError
 from . import python_source, tools
+from .python import source as parsed
 
 #: Our own look at Python takes seconds above this.
 MAX_BYTES = 256 * 1024
@@ -60,7 +61,7 @@ def check(program: str, text: bytes) -> t.Iterator[Hit]:
     """The hits of a script in a language other than shell."""
     base = re.sub(r"[0-9.]+$", "", program)
     if base in ("python", "pypy"):
-        yield from _python(text)
+        yield from _python(program, text)
     elif base in _CHECKERS:
         yield from _by_interpreter(base, text)
     elif base in _UNCHECKED:
@@ -69,11 +70,11 @@ def check(program: str, text: bytes) -> t.Iterator[Hit]:
         yield Hit("unknown-language", 1, 1, f"scripts for {program or 'an unknown interpreter'} are not analysed")
 
 
-def _python(text: bytes) -> t.Iterator[Hit]:
+def _python(program: str, text: bytes) -> t.Iterator[Hit]:
     try:
         source = python_source.parse(text)
     except SyntaxError as exc:
-        yield Hit("syntax-error", exc.lineno or 1, exc.offset or 1, f"Python: {exc.msg}")
+        yield parsed.verdict(program, text, exc)
         return
     except ValueError as exc:
         yield Hit("syntax-error", 1, 1, f"Python: {exc}")
@@ -117,41 +118,6 @@ def _python_call(node: ast.Call) -> t.Iterator[Hit]:
     if mode.value & 0o002 and not mode.value & 0o1000:
         message = f"{name} with mode {mode.value:o} lets every user write"
         yield Hit("world-writable", node.lineno, node.col_offset + 1, message)
-
-
-_STARTS = re.compile(
-    r"subprocess\.(run|call|check_call|check_output|Popen|getoutput|getstatusoutput)|os\.(system|popen)"
-)
-
-
-def python_commands(text: bytes) -> list[tuple[int, str]]:
-    """The commands that a Python script starts, as far as they are fixed: (line, shell text)."""
-    found: list[tuple[int, str]] = []
-    source = python_source.read(text)
-    for node in source.calls if source is not None else ():
-        if source is None or not node.args or not _STARTS.fullmatch(source.called(node)):
-            continue
-        first, is_bounded = node.args[0], _is_bounded(source, node)
-        if isinstance(first, (ast.List, ast.Tuple)):
-            command = " ".join(_quoted(_text(element)) for element in first.elts)
-            found.append((node.lineno, f"timeout 1 {command}" if is_bounded else command))
-        elif _text(first) != "$x":
-            found.append((node.lineno, _bounded(_text(first)) if is_bounded else _text(first)))
-    return found
-
-
-def _is_bounded(source: python_source.Source, node: ast.Call) -> bool:
-    """Whether subprocess ends the command: subprocess.run(..., timeout=20), or Popen's wait and communicate."""
-    limited = [node]
-    if source.called(node) == "subprocess.Popen":
-        limited = [
-            call
-            for call in source.calls
-            if source.called(call) in ("subprocess.Popen().communicate", "subprocess.Popen().wait")
-            and node in source.made(call)
-        ]
-    values = [python_source.keyword(call, "timeout") for call in limited]
-    return any(value is not None and ast.unparse(value) != "None" for value in values)
 
 
 def _bounded(command: str) -> str:
@@ -222,13 +188,7 @@ def _perl_words(given: str) -> str:
 
 def commands(program: str, text: bytes) -> list[tuple[int, str]]:
     """The commands that a script in another language starts, as far as they are known: (line, shell text)."""
-    if program.startswith("python"):
-        return python_commands(text)
     return perl_commands(text) if program == "perl" else []
-
-
-def _text(node: ast.expr) -> str:
-    return python_source.text(node, "$x")
 
 
 def _quoted(word: str) -> str:

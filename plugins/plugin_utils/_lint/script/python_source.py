@@ -19,6 +19,7 @@ class Source:
 
     def __init__(self, tree: ast.Module) -> None:
         self.tree = tree
+        self.tree = tree
         self.nodes = list(ast.walk(tree))
         self.calls = [node for node in self.nodes if isinstance(node, ast.Call)]
         self._imported = dict(pair for node in self.nodes for pair in _imports(node))

@@ -619,7 +619,8 @@ class Walker:
                 Piece("glob" if (re.search(r"[*?\[]", bare) and len(raw) > 1) or raw in ("*", "?") else "text", text)
             ]
         if kind == "SglQuoted":
-            return [Piece("text", part.get("Value", ""), True)]
+            value = part.get("Value", "")
+            return [Piece("text", _unescaped(value) if part.get("Dollar") else value, True)]
         if kind == "DblQuoted":
             found: list[Piece] = []
             for inner in part.get("Parts") or ():
@@ -961,6 +962,15 @@ _EQUALITY = frozenset({"=", "==", "!="})
 _ASKING = frozenset({":+", "+", "#"})
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
+
+
+#: What stands behind a backslash in $'...', apart from the characters that it only quotes.
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def _unescaped(text: str) -> str:
+    """The text that $'...' is."""
+    return re.sub(r"\\(.)", lambda found: _ESCAPED.get(found[1], found[1]), text, flags=re.DOTALL)
 
 
 def _unquoted(expression: Node) -> Node:

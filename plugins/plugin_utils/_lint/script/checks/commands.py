@@ -61,6 +61,7 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
         and re.fullmatch(r"[A-Za-z0-9][\w.+-]*", call.name)
         # sudo and su bring a PATH of their own; the text of an eval has no place of its own.
         and call.context.user is None
+        and "PATH" not in call.environment
         and not call.context.in_text
         and not _has_path(subject, call)
     ]

@@ -102,6 +102,8 @@ def _wrong_unset(rest: str) -> str:
     names = rest.split()
     if len(names) > 1:
         return f"Slurm unsets one name a line; {_shown(' '.join(names))} is no name, and nothing is unset"
+    if "=" in rest:
+        return f"unset takes a name and no value; nothing is called {_shown(rest)}, and nothing is unset"
     return f"Slurm expands nothing, and unsets no {_shown(rest)}" if "$" in rest else ""
 
 

@@ -404,7 +404,7 @@ def test_a_script_with_too_many_commands_is_left_out(monkeypatch: pytest.MonkeyP
         b"#!/bin/bash\nPATH=/bin\n" + b"".join(b"sh -c 'logger %d'\n" % number for number in range(5)),
         b"#!/bin/bash\nPATH=/bin\n" + b"eval 'logger a'\n" * 5 + b"exit 0\n",
         b"#!/bin/bash\nPATH=/bin\n" + b"bash <<E\nlogger a\nE\n" * 5 + b"exit 0\n",
-        b"#!/usr/bin/python3\nimport os\n" + b"os.system('logger a')\n" * 5,
+        b"#!/usr/bin/python3\nimport os\n" + b"os.system('logger a; true')\n" * 5,
     ],
 )
 def test_a_script_that_starts_too_many_shells_is_left_out(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
