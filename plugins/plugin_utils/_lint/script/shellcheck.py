@@ -178,7 +178,7 @@ def _hit(raw: dict[str, t.Any]) -> Hit | None:
 
 
 def _each_bashism_once(hits: list[Hit]) -> None:
-    """A feature is told where it is first used: to mend one of them is not to mend the others."""
+    """Keep a feature's first use only. Each feature counts by itself, for each must be written anew."""
     told: set[str] = set()
     for hit in list(hits):
         if hit.rule == "bashism" and hit.message in told:
