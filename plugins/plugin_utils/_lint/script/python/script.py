@@ -28,6 +28,7 @@ _OF_SHELL = frozenset(
         "unquoted-user-text",
         "stdout-noise",
         "bashism",
+        "shellcheck",
     ]
 )
 
