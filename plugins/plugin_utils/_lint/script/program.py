@@ -389,6 +389,8 @@ class Program:
         self.assignments: dict[str, list[Assignment]] = {}
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
+        #: The branches of if and case by their guards: where the conditions begin that lead there.
+        self.branches: dict[int, int] = {}
         #: By their numbers, which Context.shells has.
         self.subshells: dict[int, Subshell] = {}
         self.functions: dict[str, Node] = {}

@@ -314,22 +314,23 @@ class Walker:
         with self._inside(Subshell("( )", stmt, context)) as inner:
             self.statements(node.get("Stmts"), unit, inner)
 
-    def _branch(self, node: Node, context: Context, mark: int, number: int) -> Context:
+    def _branch(self, node: Node, context: Context, mark: int, number: int, since: int) -> Context:
         """The context of a branch of an if or case, once what its condition makes sure of is noted."""
+        self.program.branches[mark] = since
         inner = dataclasses.replace(context, guards=(*context.guards, mark))
         self._guard(self.guards.branches(node)[number][0], inner)
         return inner
 
     def _if_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         clause: Node | None = node
-        number = 0
+        number, since = 0, self.sequence
         while clause:
             mark = self.tick()
             self.statements(clause.get("Cond"), unit, dataclasses.replace(context, tested=True))
             if is_always(clause.get("Cond")):
                 self.statements(clause.get("Then"), unit, context)
                 break
-            self.statements(clause.get("Then"), unit, self._branch(node, context, mark, number))
+            self.statements(clause.get("Then"), unit, self._branch(node, context, mark, number, since))
             clause = clause.get("Else")
             number += 1
 
@@ -364,12 +365,13 @@ class Walker:
     def _case_clause(self, node: Node, unit: _Unit, context: Context, _stmt: Node) -> None:
         patterns = [pattern for item in node.get("Items") or () for pattern in item.get("Patterns") or ()]
         asks = any(_asks(node["Word"], pattern) for pattern in patterns)
+        since = self.sequence
         subject = self.word(node["Word"], unit, context, unsplit=True, probing=asks)
         for number, item in enumerate(node.get("Items") or ()):
             for pattern in item.get("Patterns") or ():
                 wanted = self.word(pattern, unit, context, unsplit=True)
                 self._compare("case", (subject, wanted), wanted.line, wanted.column, context)
-            self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number))
+            self.statements(item.get("Stmts"), unit, self._branch(node, context, self.tick(), number, since))
 
     def _binary_cmd(self, node: Node, unit: _Unit, context: Context, stmt: Node) -> None:
         operator = node["Op"]

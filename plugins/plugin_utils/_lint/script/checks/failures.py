@@ -14,9 +14,9 @@ import typing as t
 
 from ..facts import Is, WayToFail
 from ..knowledge import ASKS_NOBODY, DRAINS, facts, is_a, is_known
-from ..program import Call, Word
+from ..program import Call, Comparison, Point, Word
 from ..subject import Subject
-from .vocabulary import is_job_id
+from .vocabulary import behind, conditions, fed_by, is_job_id
 
 _CHECK = re.compile(r"\.(sh|bash|py|pl|rb)$|(?i:check|health|verif|valid|prolog|epilog)|\bnhc\b")
 
@@ -81,9 +81,13 @@ def _operands_of(call: Call, option: str) -> set[str | None]:
 def _applies(subject: Subject, call: Call, way: WayToFail) -> bool:
     if way.only and not any(_given(call, word) for word in way.only.split()):
         return False
-    if any(_given(call, word) for word in way.unless.split()) or (way.avoidable and call.context.guards):
+    if any(_given(call, word) for word in way.unless.split()):
         return False
     operands = [subject.values.known(word, call) for word in call.arguments if not word.shown.startswith("-")]
+    things = [word.shown for word in operands if word.shown not in way.only.split()]
+    is_listed = any(other.name == call.name for other in fed_by(subject.program, call))
+    if way.avoidable and (is_listed or _is_asked_about(subject, things, call.name, call)):
+        return False
     if way.again:
         # What a link leads to may differ.
         operands = operands[-1:] if call.name == "ln" else operands
@@ -128,7 +132,37 @@ def _removed(subject: Subject, at: Call, operands: t.Sequence[Word]) -> bool:
 
 def _still_there(subject: Subject, at: Call) -> bool:
     """Whether a guard has just asked for the process."""
-    if not at.context.guards:
-        return False
-    asked = [c for c in subject.program.calls if at.context.guards[-1] < c.sequence < at.sequence and c.context.tested]
-    return any(c.name in ("kill", "pgrep", "ps", "pidof") or "/proc/" in " ".join(c.texts) for c in asked)
+    things = [subject.values.known(word, at).shown for word in at.arguments if not word.shown.startswith("-")]
+    return any(
+        place.name in ("pgrep", "ps", "pidof")
+        or any(thing in text for thing in things for text in _asked(subject, place))
+        for place in conditions(subject.program, at)
+        if isinstance(place, Call)
+    )
+
+
+def _is_asked_about(
+    subject: Subject, things: t.Sequence[str], command: str, at: Point, seen: frozenset[int] = frozenset()
+) -> bool:
+    """Whether a condition around a point looks at one of some things, or is an answer of the same command's or of the site's."""
+    for place in conditions(subject.program, at):
+        if isinstance(place, Call) and (place.name == command or is_own_program(place)):
+            return True
+        texts = _asked(subject, place)
+        if not things or any(thing in text for thing in things for text in texts) or command in texts:
+            return True
+        # A variable that an earlier condition has set.
+        for piece in (piece for word in place.words for piece in word.variables):
+            for assignment in subject.values.assignments(piece.text, place):
+                sequence = assignment.sequence
+                if sequence not in seen and _is_asked_about(subject, things, command, assignment, seen | {sequence}):
+                    return True
+    return False
+
+
+def _asked(subject: Subject, place: Call | Comparison) -> list[str]:
+    """The texts that a condition looks at, those of a function in it too."""
+    calls = [c for c in subject.program.calls if c.context.function == place.name] if isinstance(place, Call) else []
+    texts = [form.shown for at in (place, *calls) for word in at.words for form in subject.values.forms(word, at)]
+    source = behind(subject, place.words, place)
+    return [*texts, source, *source.split()]

@@ -106,9 +106,12 @@ def conditions(program: Program, at: Point) -> list[Call | Comparison]:
     """The commands and tests on whose outcome something depends."""
     found: list[Call | Comparison] = []
     places: list[Call | Comparison] = [*program.calls, *program.comparisons]
-    for place in places:
-        before = [mark for mark in at.context.guards if mark < place.sequence]
-        if place.sequence < at.sequence and any(mark not in place.context.guards for mark in before):
+    since = {mark: program.branches.get(mark, mark) for mark in at.context.guards}
+    for place in places if since else ():
+        guards = place.context.guards
+        before = [mark for mark, start in since.items() if start < place.sequence]
+        is_elsewhere = any(mark in program.branches and mark not in since for mark in guards)
+        if place.sequence < at.sequence and not is_elsewhere and any(mark not in guards for mark in before):
             found.append(place)
     return found
 
