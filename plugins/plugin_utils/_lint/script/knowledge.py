@@ -64,6 +64,9 @@ def _login(options: str) -> tuple[Wait, ...]:
     )
 
 
+#: It tells how the node is, whatever its arguments are.
+_ANY = ""
+
 _ENDS = "ends every job on the node"
 _WIPES = "wipes a disk of the node"
 _CONTAINERS = "also meets the containers of other jobs"
@@ -82,6 +85,15 @@ _MANAGERS = "install update upgrade dist-upgrade full-upgrade distro-sync swap g
 
 #: A row a command, or a few commands that share all that is known of them.
 COMMANDS: dict[str, Facts] = _table(
+    # ------------------------------------------------------------------------------------------------ the node's health
+    _row(
+        """
+        edac-util ibcheckerrors ibping ibstat ibstatus ibv_devinfo mcelog mdadm ntpq ntpstat opainfo perfquery ping6 ras-mc-ctl
+        sensors smartctl sminfo
+        """,
+        "their manual pages",
+        health=_ANY,
+    ),
     # ------------------------------------------------------------------------------------------------- the shell's own
     _row(
         """
@@ -143,7 +155,8 @@ COMMANDS: dict[str, Facts] = _table(
     ),
     _row("cmp diff which", "diff(1), cmp(1), which(1)", Is.ANSWERS | Is.SEARCHES),
     _row("wc", "POSIX, wc", Is.STEADY | Is.MUTE | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES),
-    _row("paste env free lsblk lscpu uptime", "their manual pages", Is.STEADY),
+    _row("paste env lsblk lscpu uptime", "their manual pages", Is.STEADY),
+    _row("free", "free(1)", Is.STEADY, health=_ANY),
     _row("tee", "POSIX, tee", Is.STEADY | Is.SINK, writes=(Output("all"),)),
     _row("systemd-cat", "systemd-cat(1)", Is.SINK),
     _row(
@@ -158,8 +171,9 @@ COMMANDS: dict[str, Facts] = _table(
     _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),
     _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES),
     _row("file", "POSIX, file", Is.ONLY_LOOKS),
-    _row("findmnt", "findmnt(8)", Is.SEARCHES),
-    _row("mountpoint getent", "mountpoint(1), getent(1)", Is.ANSWERS),
+    _row("findmnt", "findmnt(8)", Is.SEARCHES, health=_ANY),
+    _row("getent", "getent(1)", Is.ANSWERS),
+    _row("mountpoint", "mountpoint(1)", Is.ANSWERS, health=_ANY),
     _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),)),
     _row("truncate", "truncate(1)", Is.STEADY | Is.LESSENS, writes=(Output("all"),)),
     _row(
@@ -346,12 +360,18 @@ COMMANDS: dict[str, Facts] = _table(
         "inotifywait(1), --timeout",
         waits=(Wait(fix="add --timeout 10", bounds="-t --timeout"),),
     ),
-    _row("journalctl", "journalctl(1), --follow", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-f --follow"),)),
+    _row(
+        "journalctl",
+        "journalctl(1), --follow",
+        waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-f --follow"),),
+        health=_ANY,
+    ),
     _row(
         "dmesg",
         "dmesg(1), --follow",
         Is.STEADY,
         waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, options="-w --follow -W --follow-new"),),
+        health=_ANY,
     ),
     _row(
         "vmstat iostat mpstat nfsiostat",
@@ -583,7 +603,7 @@ COMMANDS: dict[str, Facts] = _table(
     _row("ncat", "ncat(1), -w: none", Is.ASKS_REMOTE, waits=(Wait(fix="add -w 5", bounds="-w --wait"),)),
     _row("socat", "socat(1), -T: off", waits=(Wait(fix="add -T 10 and connect-timeout=5", bounds="-T -V"),)),
     _row("telnet", "telnet(1)", waits=(Wait(fix=_BRIEFLY),)),
-    _row("ping", "ping(8), -c", waits=(Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V"),)),
+    _row("ping", "ping(8), -c", waits=(Wait(says=_ENDLESS, fix="add -c 1 -W 2", bounds="-c -w -V"),), health=_ANY),
     _row("tcpdump", "tcpdump(8), -c", waits=(Wait(says=_ENDLESS, fix=_BRIEFLY, bounds="-r -D --version"),)),
     _row(
         "openssl",
@@ -599,7 +619,7 @@ COMMANDS: dict[str, Facts] = _table(
         "smbclient", "smbclient(1), -U", secret=SecretOption("-U --user", behind="%"), waits=(Wait(fix=_HALF_A_MINUTE),)
     ),
     _row("smbmount rpcclient net", "rpcclient(1), net(8), -U", secret=SecretOption("-U --user", behind="%")),
-    _row("showmount", "showmount(8)", waits=(Wait(fix=_BRIEFLY),)),
+    _row("showmount", "showmount(8)", waits=(Wait(fix=_BRIEFLY),), health=_ANY),
     _row(
         "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd ldapcompare",
         "ldapsearch(1), ldapmodify(1), nettimeout: none; -w",
@@ -632,6 +652,7 @@ COMMANDS: dict[str, Facts] = _table(
         "chronyc",
         "chronyc(1), waitsync: without a number of tries for ever",
         waits=(Wait(says=_ENDLESS, fix="add a number of tries: waitsync 6", verbs="waitsync", operands=1),),
+        health=_ANY,
     ),
     _row(
         "lmutil lmstat lmdown rlmutil rlmstat",
@@ -770,6 +791,7 @@ COMMANDS: dict[str, Facts] = _table(
         secret=SecretOption("-P"),
         waits=(Wait(says=_BOARD, fix=_SHORTLY, bounds="-V -h"),),
         acts=(Action(_ENDS, r" power (off|cycle|reset|soft) ", severity="error"),),
+        health=r" (sdr|sensor|sel|chassis) ",
     ),
     _row(
         "ipmi-sensors ipmipower",
@@ -815,6 +837,7 @@ COMMANDS: dict[str, Facts] = _table(
                 device="-i|--id",
             ),
         ),
+        health=r"^(?!.*(-apps| pmon| -r| -pm| -pl| -c| -ac| -rac| -mig| -lgc| -rgc| -lmc| -rmc| --gpu-reset| --[a-z-]+-mode)[ =])",
     ),
     _row(
         "dcgmi",
@@ -834,6 +857,7 @@ COMMANDS: dict[str, Facts] = _table(
                 device="-i|--entity-id",
             ),
         ),
+        health=r" (diag|health|nvlink|discovery|test) ",
     ),
     _row(
         "rocm-smi amd-smi",
@@ -841,6 +865,7 @@ COMMANDS: dict[str, Facts] = _table(
         Is.LISTS_USERS_OF,
         waits=(_GPU,),
         acts=(Action(_EVERY_GPU, r" (--(gpu)?reset\w*|--set\w+|-r|reset|set) ", device="-d|--device|-g|--gpu"),),
+        health=r"^(?!.* (--set|--reset|--showpid|process|reset|set))",
     ),
     _row(
         "xpu-smi",
@@ -853,8 +878,14 @@ COMMANDS: dict[str, Facts] = _table(
                 device="-d|--device",
             ),
         ),
+        health=r" (health|diag|discovery|stats) ",
     ),
-    _row("rocminfo rocm_agent_enumerator hl-smi clinfo sycl-ls nvidia-debugdump", "their own help", waits=(_GPU,)),
+    _row(
+        "rocminfo rocm_agent_enumerator hl-smi clinfo sycl-ls nvidia-debugdump",
+        "their own help",
+        waits=(_GPU,),
+        health=_ANY,
+    ),
     _row(
         "nvidia-bug-report.sh nvbandwidth gpu-burn gpu_burn rvs",
         "their own help",
@@ -864,10 +895,11 @@ COMMANDS: dict[str, Facts] = _table(
         "ibdiagnet ibnetdiscover iblinkinfo ibqueryerrors saquery",
         "ibnetdiscover(8), ibqueryerrors(8): they ask every port of the fabric",
         waits=(Wait(says="asks the whole fabric", fix=_A_MINUTE, severity="info"),),
+        health=_ANY,
     ),
     _row("ibportstate", "ibportstate(8)", acts=(Action(_NETWORK, r" (disable|reset|off|speed|width) "),)),
     _row(
-        "ibstat ibstatus mst nv-hostengine nvidia-cuda-mps-control nvidia-persistenced",
+        "mst nv-hostengine nvidia-cuda-mps-control nvidia-persistenced",
         "their manual pages",
     ),
     # -------------------------------------------------------------------------------------------------- file systems, disks
@@ -926,6 +958,7 @@ COMMANDS: dict[str, Facts] = _table(
                 severity="info",
             ),
         ),
+        health=_ANY,
     ),
     _row("beeond", "BeeOND: it starts a file system on all nodes", waits=(_CLOUD,)),
     _row(
@@ -945,19 +978,27 @@ COMMANDS: dict[str, Facts] = _table(
         "lctl",
         "lctl(8), set_param",
         acts=(Action("changes Lustre for every job", r" (set_param|conf_param|deactivate|net (down|unconfigure)) "),),
+        health=r" (ping|get_param|device_list|dl|list_nids) ",
     ),
     _row(
         "lnetctl",
         "lnetctl(8)",
         acts=(Action("changes Lustre for every job", r" ((net|lnet|peer) (del|unconfigure)|set) "),),
+        health=r" (ping|show|discover) ",
     ),
     _row("lustre_rmmod lustre_unload", "lustre_rmmod(8)", acts=(Action(_DRIVER_GONE),)),
     _row(
         """
         beegfs beegfs-ctl beegfs-df beegfs-fsck beegfs-check-servers mmgetstate mmhealth mmlscluster mmlsfs mmlsmount
-        mmlsquota mmdf mmmount weka
+        mmlsquota mmdf weka
         """,
         "the manuals of BeeGFS, IBM Storage Scale and WEKA: they ask the servers",
+        waits=(Wait(says="waits for servers that may be away", fix=_HALF_A_MINUTE, severity="info"),),
+        health=_ANY,
+    ),
+    _row(
+        "mmmount",
+        "the manual of IBM Storage Scale",
         waits=(Wait(says="waits for servers that may be away", fix=_HALF_A_MINUTE, severity="info"),),
     ),
     _row(
@@ -1020,7 +1061,12 @@ COMMANDS: dict[str, Facts] = _table(
         acts=(Action(_WIPES, r" /dev/(?!loop|ram)"),),
     ),
     _row("wipefs", "wipefs(8)", acts=(Action(_WIPES, r" (-\w*[ao]\w*|--all|--offset) .*/dev/"),)),
-    _row("nvme", "nvme-format(1), nvme-sanitize(1)", acts=(Action(_WIPES, r"^ (format|sanitize) "),)),
+    _row(
+        "nvme",
+        "nvme-format(1), nvme-sanitize(1)",
+        acts=(Action(_WIPES, r"^ (format|sanitize) "),),
+        health=r" (smart-log|list|error-log) ",
+    ),
     _row("sgdisk", "sgdisk(8), --zap", acts=(Action(_WIPES, r" (-\w*[Zz]\w*|--zap(-all)?) "),)),
     _row(
         "swapoff",
@@ -1049,6 +1095,7 @@ COMMANDS: dict[str, Facts] = _table(
             ),
             Action(_ENDS, r" (stop|kill) .*(system|user|machine)\.slice ", severity="error"),
         ),
+        health=r" (is-active|is-failed|is-system-running|status) ",
     ),
     _row(
         "service",
@@ -1125,6 +1172,7 @@ COMMANDS: dict[str, Facts] = _table(
         "ethtool",
         "ethtool(8)",
         acts=(Action(_NETWORK, r"^ (-[sKGLCAX]|--(change|features|offload|set-\S+|coalesce)|--reset) "),),
+        health=r"^(?!.* -[A-Zs] )",
     ),
     _row("tc", "tc(8)", acts=(Action(_NETWORK, r" (qdisc|class|filter) (add|del|delete|replace|change) "),)),
     _row(
@@ -1161,6 +1209,7 @@ COMMANDS: dict[str, Facts] = _table(
         "zpool",
         "zpool-destroy(8), zpool-export(8)",
         acts=(Action("takes a file system from every job", r"^ (destroy|export) "),),
+        health=r" (status|list) ",
     ),
     _row("vgchange", "vgchange(8)", acts=(Action("takes a volume from every job", r" (-an|-a ?n|--activate[ =]n)"),)),
     _row(

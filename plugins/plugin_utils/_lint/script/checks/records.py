@@ -17,7 +17,7 @@ from ..facts import Is
 from ..knowledge import is_a
 from ..program import Call, Comparison, Piece, Word
 from ..subject import Subject
-from .vocabulary import fed_by
+from .vocabulary import fed_by, feeds
 
 #: Names by which a script calls a job or what it belongs to: those whose value is a number, and the others.
 _NUMBER = re.compile(r"(?i)(\w*job_?id|jid|SLURM_(JOB_)?[UG]ID|(job_?)?[ug]id|(\w*_)?owner_?id)")
@@ -106,7 +106,7 @@ _FIND_TESTS: dict[str, Syntax] = {
 def _deletes(subject: Subject, find: Call) -> bool:
     """Whether a find deletes what it finds: unsafe-delete looks at its pattern."""
     return bool({"-delete", "rm", "/bin/rm", "/usr/bin/rm"} & set(find.texts)) or any(
-        other.name == "rm" for other in _followers(subject, find)
+        other.name == "rm" for other in feeds(subject.program, find)
     )
 
 
@@ -162,7 +162,7 @@ _PASSES = Is.FILTER | Is.SINK | Is.MUTE | Is.TELLS
 
 def _is_used(subject: Subject, call: Call) -> bool:
     """Whether something depends on the lines: they are kept, counted, asked for or handed to a command that acts; not only shown."""
-    followers = _followers(subject, call)
+    followers = feeds(subject.program, call)
     if any(other.name == "kill" or is_a(other.name, Is.KILLS) for other in followers):
         # kill-unscoped and kill-user-processes say it.
         return False
@@ -176,18 +176,6 @@ def _is_used(subject: Subject, call: Call) -> bool:
         return not any(re.search(r"(?i)log|/dev/(stderr|tty)|^2$", word.shown) for word in _targets(last))
     in_test = context.tested and (context.pipeline is None or context.pipeline[1] == context.pipeline[2] - 1)
     return in_test or context.substituted or context.stdout == "capture"
-
-
-def _followers(subject: Subject, call: Call) -> list[Call]:
-    """The later stages of the pipeline that a command stands in."""
-    if call.context.pipeline is None:
-        return []
-    number, position, _length = call.context.pipeline
-    return [
-        other
-        for other in subject.program.calls
-        if other.context.pipeline and other.context.pipeline[0] == number and other.context.pipeline[1] > position
-    ]
 
 
 def _targets(call: Call) -> list[Word]:

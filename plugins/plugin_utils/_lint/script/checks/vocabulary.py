@@ -102,6 +102,18 @@ def fed_by(program: Program, at: Point) -> list[Call]:
     ]
 
 
+def feeds(program: Program, at: Point) -> list[Call]:
+    """The later stages of the pipeline that something stands in."""
+    if at.context.pipeline is None:
+        return []
+    number, position, _length = at.context.pipeline
+    return [
+        call
+        for call in program.calls
+        if call.context.pipeline and call.context.pipeline[0] == number and call.context.pipeline[1] > position
+    ]
+
+
 def conditions(program: Program, at: Point) -> list[Call | Comparison]:
     """The commands and tests on whose outcome something depends."""
     found: list[Call | Comparison] = []
