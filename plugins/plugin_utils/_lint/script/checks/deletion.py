@@ -156,7 +156,7 @@ def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
         message = f"find: {loose} also matches jobs whose number contains this one's"
         yield hit_at("unsafe-delete", call, message, "error")
     limited = bool(_AGE & set(texts))
-    narrowed = limited or (bool(_NARROWING & set(texts)) and "-prune" not in texts)
+    narrowed = limited or (bool(_narrowed_by(call)) and "-prune" not in texts)
     by_user = bool({"-user", "-uid"} & set(texts))
     is_own = subject.where.is_init or limited or _names_the_job(subject, call) or _asks_for_other_jobs(subject, call)
     for word in starts:
@@ -191,6 +191,15 @@ def _is_shared(path: str) -> bool:
 _NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links -type -xtype -group -gid")
 
 
+def _narrowed_by(find: Call) -> list[str]:
+    """The tests of a find that leave a part of the files out. Files are what -delete is for: -type f leaves out none."""
+    return [
+        f"{test} {value}"
+        for test, value in itertools.pairwise(find.texts)
+        if test in _NARROWING and (test, value) != ("-type", "f")
+    ]
+
+
 def _names_the_job(subject: Subject, find: Call) -> bool:
     """Whether a find is for names with the job's id in them."""
     return any(
@@ -201,8 +210,8 @@ def _names_the_job(subject: Subject, find: Call) -> bool:
 
 def _of_all_jobs(find: Call) -> str:
     """What a find by user deletes."""
-    tests = " ".join(f"{test} {value}" for test, value in itertools.pairwise(find.texts) if test in _NARROWING)
-    which = f"the user's files with {tests}" if tests else "every file of the user"
+    tests = _narrowed_by(find)
+    which = f"the user's files with {' '.join(tests)}" if tests else "every file of the user"
     return f"deletes {which}, also those of his other jobs here"
 
 

@@ -29,7 +29,8 @@ _USERS_FOLDERS = word_set("TMPDIR TMP TEMP")
 #: Expansions that leave blanks and * in the text.
 _KEEP = frozenset({"", ":-", "-", ":=", "=", ":?", "?", "%", "%%", "##", "[@]"})
 
-_PASS_ON = word_set("tr rev tac basename dirname realpath xargs cat")
+#: They print what they are given, or a part of it.
+_PRINTS_GIVEN = Is.PRINTS | Is.PRINTS_PATH
 
 
 def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
@@ -112,7 +113,7 @@ def _hands_on(subject: Subject, word: Word, tainted: t.Container[str]) -> bool:
             if any(_user_text_command(call) or _reads_users_file(subject, call) for call in calls):
                 return not any(_cleans(call) for call in calls)
             passed = [word for call in calls for word in _passed_on(call)]
-            knows_all = all(is_a(c.name, Is.PRINTS) or is_a(c.name, Is.FILTER) or c.name in _PASS_ON for c in calls)
+            knows_all = all(is_a(c.name, _PRINTS_GIVEN | Is.FILTER) or c.name == "xargs" for c in calls)
             if knows_all and not any(map(_cleans, calls)) and any(_hands_on(subject, w, tainted) for w in passed):
                 return True
     return False
@@ -121,7 +122,7 @@ def _hands_on(subject: Subject, word: Word, tainted: t.Container[str]) -> bool:
 def _passed_on(call: Call) -> t.Iterator[Word]:
     """The words whose text a command prints, or reads and prints."""
     yield from (redirect.body for redirect in call.context.redirects if redirect.body is not None)
-    if is_a(call.name, Is.PRINTS) or call.name in ("basename", "dirname", "realpath"):
+    if is_a(call.name, _PRINTS_GIVEN):
         yield from call.arguments
 
 
@@ -142,7 +143,7 @@ def _is_cleaned(subject: Subject, name: str) -> bool:
 
 def _reads_users_file(subject: Subject, call: Call) -> bool:
     """Whether a command prints a file from a directory that the job's owner named."""
-    if call.name not in ("cat", "head", "tail", "grep", "awk", "sed", "cut"):
+    if not is_a(call.name, Is.FILTER):
         return False
     files = [form for word in call.arguments for form in subject.values.forms(word, call) if len(form.pieces) > 1]
     return any(form.pieces[0].text in environment.USER_TEXT and "/" in form.shown for form in files)
