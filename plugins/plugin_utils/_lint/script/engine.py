@@ -18,10 +18,10 @@ from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
     check_files,
-    foreign_records,
     foreign_variables,
     other_languages,
     parser,
+    perl_records,
     python_checks,
     shellcheck,
     suppress,
@@ -284,7 +284,7 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
         *other_languages.check(program, text),
         *foreign_variables.check(program, text, where, options.slurm_version),
         *python_checks.check(program, text, where),
-        *foreign_records.check(program, text, where),
+        *perl_records.check(program, text, where),
     ]
     if re.match(r"python|pypy", program):
         bash = Shebang("/bin/bash", "")

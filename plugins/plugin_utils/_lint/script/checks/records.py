@@ -393,4 +393,16 @@ def _is_wild(text: str, place: int) -> bool:
     return re.match(r"[.*?\[({+]|\\[dwS]", text) is not None
 
 
+def loose_in(pattern: str, syntax: Syntax) -> str:
+    """The variable in a pattern of another language, V(${NAME}), that may be part of a longer name or number."""
+    for found in re.finditer(r"\$\{(\w+)\}", pattern):
+        number = is_number(found[1])
+        before, after = (
+            re.sub(r"\$(x|\{\w+\})", "0", part) for part in (pattern[: found.start()], pattern[found.end() :])
+        )
+        if number is not None and is_open(before, after, number, syntax):
+            return f"${found[1]}"
+    return ""
+
+
 CHECKS = (unanchored_match,)

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""The rule unanchored-match for Python: a name or a number that is looked for in a text with the operator in."""
+"""The rule unanchored-match for Python: V(in), regular expressions, and the beginnings and ends of texts."""
 
 from __future__ import annotations
 
@@ -13,144 +13,82 @@ import re
 import typing as t
 
 from ...core.model import Hit
+from ..checks import records
 from ..environment import Surroundings
-from .source import Names, text_of
+from .source import Names
+from .texts import Texts
 
-#: Names for a job or its owner.
-_IDENTITY = re.compile(
-    r"(?i)\b(slurm_)?(job_?(id|user|uid)?|array_job_id|user(name)?|uid)\b|SLURM_JOB_(USER|UID|ID)|SLURM_JOBID"
+#: Methods whose result is a text, and those whose result is a list of texts.
+_TEXT_METHODS = re.compile(
+    r"\.(read|read_text|decode|strip|rstrip|lstrip|lower|join|readline|communicate)$|check_output$|getoutput$"
 )
-
-#: What answers with a list; in a list a whole entry must be the same.
-_LISTS = frozenset(["split", "rsplit", "splitlines", "readlines", "keys", "values", "items", "findall", "partition"])
-_TEXTS = frozenset(
-    [
-        "strip",
-        "rstrip",
-        "lstrip",
-        "decode",
-        "lower",
-        "upper",
-        "read",
-        "read_text",
-        "readline",
-        "group",
-        "join",
-        "replace",
-        "name",
-    ]
-)
+_LIST_METHODS = re.compile(r"\.(split|rsplit|splitlines|readlines|iterdir|glob)$|(^|\.)(listdir|open|glob|iglob)$")
 
 
 def check(names: Names, where: Surroundings) -> t.Iterator[Hit]:
-    """unanchored-match: entries are picked by a job's number, or a user's name, that is also a part of others."""
+    """unanchored-match: if job in line, re.search(job, line), line.startswith(user)."""
     if where.is_init:
         return
-    texts = set(_line_variables(names))
+    texts = Texts(names)
+    kinds = _Kinds(names, texts)
     for node in names.nodes:
-        tests = (
-            [node.test]
-            if isinstance(node, (ast.If, ast.IfExp))
-            else node.ifs
-            if isinstance(node, ast.comprehension)
-            else []
-        )
-        for test in (inner for part in tests for inner in ast.walk(part)):
-            if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.In, ast.NotIn)):
-                name = _identity(names, test.left)
-                if name and _is_text(test.comparators[0], texts, names):
-                    message = f"in meets every text with {name} in it, also as a part of a longer name or number"
-                    yield Hit("unanchored-match", test.lineno, test.col_offset + 1, message)
+        loose = ""
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            if kinds.is_text(node.comparators[0]):
+                loose = records.loose_in(texts.text(node.left), "text")
+        elif isinstance(node, ast.Call) and node.args:
+            name = names.full(node.func)
+            if re.fullmatch(r"re\.(search|findall|finditer|sub|split|match|compile)", name):
+                loose = records.loose_in(("^" if name == "re.match" else "") + texts.text(node.args[0]), "regex")
+            elif name in ("fnmatch.fnmatch", "fnmatch.filter", "fnmatch") and len(node.args) > 1:
+                loose = records.loose_in(texts.text(node.args[1]), "glob")
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith"):
+                at_start = node.func.attr == "startswith"
+                text = texts.text(node.args[0])
+                loose = records.loose_in(f"^{text}" if at_start else f"{text}$", "regex")
+        if loose:
+            line = t.cast(ast.expr, node).lineno
+            yield Hit(
+                "unanchored-match", line, 1, records.said("the test" if isinstance(node, ast.Compare) else "it", loose)
+            )
 
 
-def _identity(names: Names, node: ast.expr) -> str:
-    """The job, or the user, that an expression is, if nothing in the text stands before it or behind it."""
-    if isinstance(node, ast.Call) and names.full(node.func) == "str" and node.args:
-        return _identity(names, node.args[0])
-    if isinstance(node, ast.JoinedStr) and node.values:
-        return next(
-            (
-                name
-                for part in (node.values[0], node.values[-1])
-                if isinstance(part, ast.FormattedValue) and (name := _identity(names, part.value))
-            ),
-            "",
-        )
-    if isinstance(node, ast.Subscript) and names.is_environ(node.value):
-        key = text_of(node.slice)
-        return key if _IDENTITY.search(key) else ""
-    if not isinstance(node, ast.Name):
-        return ""
-    values = [
-        n.value
-        for n in names.nodes
-        if isinstance(n, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == node.id for target in n.targets)
-    ]
-    is_one = any(
-        (_IDENTITY.search(ast.unparse(value)) and "environ" in ast.unparse(value))
-        or ("getenv" in ast.unparse(value) and _IDENTITY.search(ast.unparse(value)))
-        for value in values
-    )
-    is_bare = not any(isinstance(value, (ast.JoinedStr, ast.BinOp, ast.List, ast.Tuple)) for value in values)
-    return node.id if is_bare and is_one else ""
+class _Kinds:
+    """Which expressions are a text: there, V(in) finds a part of it; in a list it finds a whole element."""
 
+    def __init__(self, names: Names, texts: Texts) -> None:
+        self.texts = texts
+        self.files: set[str] = set()
+        #: The names of open files, and those that loops over lists of texts use.
+        self.files = {
+            item.optional_vars.id
+            for node in names.nodes
+            if isinstance(node, ast.With)
+            for item in node.items
+            if isinstance(item.optional_vars, ast.Name) and self.is_list(item.context_expr)
+        }
+        self.items = {
+            node.target.id
+            for node in names.nodes
+            if isinstance(node, (ast.For, ast.comprehension))
+            and isinstance(node.target, ast.Name)
+            and self.is_list(node.iter)
+        }
 
-def _line_variables(names: Names) -> t.Iterator[str]:
-    """The variables that hold a line, or a part of one."""
-    opened = {
-        item.optional_vars.id
-        for node in names.nodes
-        if isinstance(node, ast.With)
-        for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-        and isinstance(item.context_expr, ast.Call)
-        and names.full(item.context_expr.func) == "open"
-    }
-    for node in names.nodes:
-        if isinstance(node, (ast.For, ast.comprehension)) and isinstance(node.target, ast.Name):
-            source = node.iter
-            method = source.func.attr if isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute) else ""
-            full = names.full(source.func) if isinstance(source, ast.Call) else ""
-            if (
-                method in ("splitlines", "readlines")
-                or full in ("open", "os.listdir", "glob.glob", "glob.iglob")
-                or (isinstance(source, ast.Name) and source.id in opened)
-            ):
-                yield node.target.id
+    def is_text(self, node: ast.expr) -> bool:
+        """Whether an expression is one text."""
+        node = self.texts.source(node)
+        if isinstance(node, ast.Name):
+            return node.id in self.items and node.id not in self.texts.values
+        if isinstance(node, ast.Subscript):
+            return self.is_list(node.value) and not isinstance(node.slice, ast.Slice)
+        if isinstance(node, ast.Attribute):
+            return node.attr in ("stdout", "stderr", "name")
+        return isinstance(node, ast.Call) and _TEXT_METHODS.search(ast.unparse(node.func)) is not None
 
-
-def _is_text(node: ast.expr, lines: t.Collection[str], names: Names, depth: int = 4) -> bool:
-    """Whether an expression surely is a text, and no list."""
-    if isinstance(node, ast.Name) and depth:
-        if node.id in lines:
-            return True
-        values = [
-            n.value
-            for n in names.nodes
-            if isinstance(n, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == node.id for target in n.targets)
-        ]
-        return bool(values) and all(_is_text(value, lines, names, depth - 1) for value in values)
-    if isinstance(node, ast.Subscript):
-        value = node.value
-        while isinstance(value, ast.Name) and depth:
-            depth -= 1
-            found = [
-                n.value
-                for n in names.nodes
-                if isinstance(n, ast.Assign)
-                and any(isinstance(target, ast.Name) and target.id == value.id for target in n.targets)
-            ]
-            if len(found) != 1:
-                return False
-            value = found[0]
-        is_split = (
-            isinstance(value, ast.Call)
-            and isinstance(value.func, ast.Attribute)
-            and value.func.attr in ("split", "rsplit", "splitlines", "readlines")
-        )
-        return is_split and not isinstance(node.slice, ast.Slice)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return node.func.attr in _TEXTS and node.func.attr not in _LISTS
-    return isinstance(node, ast.JoinedStr)
+    def is_list(self, node: ast.expr) -> bool:
+        """Whether an expression is a list of texts: lines, words, names of files."""
+        node = self.texts.source(node)
+        if isinstance(node, ast.Name):
+            return node.id in self.files
+        return isinstance(node, ast.Call) and _LIST_METHODS.search(ast.unparse(node.func)) is not None

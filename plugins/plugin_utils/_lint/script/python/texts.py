@@ -4,14 +4,14 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""What the texts of a Python script can be: the counterpart of values.py, as far as the checks of such scripts need it."""
+"""What the texts of a Python script can be: what a pattern is made of."""
 
 from __future__ import annotations
 
 import ast
 import re
 
-from .python_source import Source
+from .source import Names
 
 _DEPTH = 6
 
@@ -19,9 +19,9 @@ _DEPTH = 6
 class Texts:
     """The texts of a script's expressions, with V(${NAME}) for a variable of the environment and V($x) for what is not known."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, names: Names) -> None:
         self.values: dict[str, list[ast.expr]] = {}
-        for node in source.nodes:
+        for node in names.nodes:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._note(target, node.value)
