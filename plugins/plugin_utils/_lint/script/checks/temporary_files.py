@@ -8,38 +8,38 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ...core.model import Hit
 from ..facts import Is
 from ..knowledge import BASE_COMMANDS, is_a
-from ..program import Assignment, Call, Point, Word
+from ..program import Assignment, Call, Point, Word, Write
 from ..subject import Subject
-from .vocabulary import is_job_id, is_other_user, operands, placed, written
-
-_WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
+from .vocabulary import (
+    WORLD_WRITABLE,
+    is_guessable,
+    is_job_id,
+    is_other_user,
+    made_first,
+    makes_it_first,
+    operands,
+    placed,
+    written,
+)
 
 
 def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     """predictable-temp-file: a name that anybody can guess, below /tmp, /var/tmp or /dev/shm."""
     program = subject.program
-    found: list[tuple[Word, int, int, Point]] = [(w.target, w.target.line, w.target.column, w) for w in program.writes]
-    found += [
-        (word, call.line, call.column, call)
-        for call in program.calls
-        if not is_other_user(call)
-        for word in _written_by(call)
-    ]
+    found: list[tuple[Word, Point]] = [(write.target, write) for write in program.writes if _is_open(subject, write)]
+    found += [(word, call) for call in program.calls if not is_other_user(call) for word in _written_by(subject, call)]
     places: list[tuple[int, int, Word]] = []
-    for word, line, column, point in found:
-        setting = _top_setting(subject, word)
+    for word, point in found:
+        place = point if isinstance(point, Call) else word
         forms = subject.values.forms(placed(subject, word, point), point)
-        if not all(_WORLD_WRITABLE.match(form.shown) for form in forms) and not subject.values.loops(word, point):
-            # Of several branches one may never run in this hook.
-            continue
-        for resolved in forms:
-            places.append((setting.line, setting.column, resolved) if setting is not None else (line, column, resolved))
+        # Of several branches one may never run in this hook.
+        if all(WORLD_WRITABLE.match(form.shown) for form in forms) or subject.values.loops(word, point):
+            places += [(place.line, place.column, resolved) for resolved in forms]
     for assignments in program.assignments.values():
         for assignment in assignments:
             # A name for each job, handed to a program that will write there.
@@ -48,31 +48,29 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
                 if any(is_job_id(subject, piece, assignment) for piece in resolved.variables):
                     places.append((assignment.line, assignment.column, resolved))
     reported: list[str] = []
-    made = _made_first(subject)
+    made = made_first(subject)
     for line, column, resolved in sorted(places, key=lambda entry: entry[:2]):
         text = resolved.shown
-        directory = _WORLD_WRITABLE.match(text)
-        if directory is None or not _predictable(resolved):
+        directory = WORLD_WRITABLE.match(text)
+        if directory is None or not is_guessable(resolved):
             continue
         if any(text == other or text.startswith(other.rstrip("/") + "/") for other in (*reported, *made)):
             continue
         reported.append(text)
-        yield Hit(
-            "predictable-temp-file",
-            line,
-            column,
-            f"{text} can be guessed, and everybody may write to {directory[1]}",
-        )
+        message = f"{text} can be guessed, and everybody may write to {directory[1]}"
+        yield Hit("predictable-temp-file", line, column, message)
 
 
-def _top_setting(subject: Subject, word: Word) -> Assignment | None:
-    """The setting at the top of the script that decides the path, when that is where one would change it."""
-    if len(word.pieces) != 1 or word.pieces[0].kind != "variable":
-        return None
-    found = [a for a in subject.program.assignments.get(word.pieces[0].text, ()) if a.value is not None]
-    if len(found) != 1 or found[0].context.guards or found[0].context.loops or found[0].context.function:
-        return None
-    return found[0]
+def _is_open(subject: Subject, write: Write) -> bool:
+    """Whether root writes to what is there already: not as another user, and not with noclobber."""
+    if write.context.user not in (None, "root", "0"):
+        return False
+    return write.operator != ">" or not any(
+        call.sequence < write.sequence
+        and (call.has_option("-C") or "noclobber" in call.texts)
+        and "+o" not in call.texts
+        for call in subject.program.named("set")
+    )
 
 
 def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
@@ -82,38 +80,15 @@ def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
     )
 
 
-def _written_by(call: Call) -> list[Word]:
+def _written_by(subject: Subject, call: Call) -> list[Word]:
     named = operands(call)
     if call.name == "mkdir":
-        # Without -p mkdir fails when somebody was there first: the safe way, if the failure is looked at.
-        looked_at = call.context.tested or call.context.errexit
-        return named if call.has_option("-p", "--parents") or not looked_at else []
-    if call.name == "chown" or (call.name == "sed" and call.has_option("-i", "--in-place")):
-        return named[1:]
+        return [] if makes_it_first(subject, call) else named
+    if call.name == "mkfifo":
+        return named
+    if call.name == "ln":
+        return named[-1:] if call.has_option("-f", "--force") else []
     return named[-1:] if call.name == "install" else list(written(call))
-
-
-def _made_first(subject: Subject) -> list[str]:
-    """Directories that the script itself makes: mkdir without -p fails when somebody was there first."""
-    return [
-        subject.values.known(word, call).shown
-        for call in subject.program.named("mkdir")
-        if not _written_by(call)
-        for word in call.arguments
-        if word.shown.startswith(("/", "$"))
-    ]
-
-
-def _predictable(word: Word) -> bool:
-    for piece in word.pieces:
-        if piece.kind == "command" and any(
-            is_a(call.name, Is.RANDOM) or (call.name == "mktemp" and not call.has_option("-u"))
-            for call in piece.commands
-        ):
-            return False
-        if piece.kind == "variable" and piece.text in ("RANDOM", "SRANDOM"):
-            return False
-    return "XXXX" not in word.shown
 
 
 CHECKS = (predictable_temp_file,)

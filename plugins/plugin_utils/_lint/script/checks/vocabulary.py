@@ -158,7 +158,57 @@ def written(call: Call) -> t.Iterator[Word]:
             yield from named_there[_CHOSEN[output.operands]]
         yield from call.values_of(*output.options.split())
         for word in call.values_of(*output.directories.split()):
-            yield Word((*word.pieces, Piece("text", "/...")), word.line, word.column)
+            yield below(word)
+    if call.name in ("sed", "perl") and call.has_option("-i", "--in-place"):
+        yield from operands(call)[1:][-1:]
+
+
+def below(word: Word) -> Word:
+    """A file in a directory."""
+    return dataclasses.replace(word, pieces=(*word.pieces, Piece("text", "/...")))
+
+
+#: Directories that everybody may write to.
+WORLD_WRITABLE = re.compile(r"(/tmp|/var/tmp|/dev/shm)/+[^/\s]")
+
+
+def is_guessable(word: Word) -> bool:
+    """Whether a name has nothing in it that nobody can guess. $RANDOM has 32768 values: all of them can be there before."""
+    for piece in word.pieces:
+        if piece.kind == "command" and any(
+            is_a(call.name, Is.RANDOM) or (call.name == "mktemp" and not call.has_option("-u"))
+            for call in piece.commands
+        ):
+            return False
+    return not any(piece.text == "SRANDOM" for piece in word.variables) and "XXXX" not in word.shown
+
+
+def makes_it_first(subject: Subject, call: Call) -> bool:
+    """Whether a mkdir fails when somebody was there before, and the script looks at that."""
+    if call.name != "mkdir" or call.has_option("-p", "--parents"):
+        return False
+    names = {subject.values.known(word, call).shown for word in operands(call)}
+    # [ -d x ] || mkdir x: with a directory that somebody else made, all goes on.
+    asked = any(
+        other.sequence < call.sequence
+        and other.context.tested
+        and set(other.texts) & {"-d", "-e"}
+        and any(subject.values.known(word, other).shown in names for word in other.arguments)
+        and len(call.context.guards) > len(other.context.guards)
+        for other in subject.program.named("[", "test", "[[")
+    )
+    return (call.context.tested or call.context.errexit) and not asked
+
+
+def made_first(subject: Subject) -> list[str]:
+    """The directories that the script itself makes, and that nobody can have made before."""
+    return [
+        subject.values.known(word, call).shown
+        for call in subject.program.named("mkdir")
+        if makes_it_first(subject, call)
+        for word in call.arguments
+        if word.shown.startswith(("/", "$"))
+    ]
 
 
 def placed(subject: Subject, word: Word, at: Point) -> Word:
