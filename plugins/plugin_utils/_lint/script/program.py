@@ -29,7 +29,7 @@ class Piece:
     #: The text, or the name of the variable.
     text: str
     quoted: bool = False
-    #: The operator of ${name<operator>...}, or V(length) for ${#name}, V(!) for an indirection.
+    #: The operator of ${name<operator>...}, or V(#) for a length, V(!) for an indirection.
     operator: str = ""
     #: The word after the operator.
     operand: Word | None = None

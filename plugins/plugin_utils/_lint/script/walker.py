@@ -662,7 +662,7 @@ class Walker:
         operator = {"#": "##"}.get(expansion.get("Op", ""), expansion.get("Op", ""))
         operand = self.word(expansion["Word"], unit, context, unsplit=True) if expansion.get("Word") else None
         if part.get("Length"):
-            operator = "length"
+            operator = "#"
         elif part.get("Excl") or part.get("Names"):
             operator = "!"
         elif part.get("Repl") or part.get("Slice"):
@@ -695,7 +695,7 @@ class Walker:
                 # What the variable had before stays only if it is something.
                 self._guard([name], context)
             self.assign(Assignment(name, operand, "default", line, column, context, self.tick()))
-        return Piece("number" if operator == "length" else "variable", name, quoted, operator, operand, index=element)
+        return Piece("number" if operator == "#" else "variable", name, quoted, operator, operand, index=element)
 
     # -- commands
 
@@ -961,7 +961,7 @@ _HARMLESS_ALONE = word_set(
 _EQUALITY = frozenset({"=", "==", "!="})
 
 #: Expansions that only tell whether a variable is there, or how long it is.
-_ASKING = frozenset({":+", "+", "length"})
+_ASKING = frozenset({":+", "+", "#"})
 
 _PROBING = frozenset({":-", "-", ":+", "+", ":=", "=", ":?", "?"})
 

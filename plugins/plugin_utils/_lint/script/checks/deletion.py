@@ -124,7 +124,7 @@ def _files(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hit]:
     """rm without -r: what a find lists, and patterns."""
     yield from _from_find(subject, call, words)
     for word in words:
-        is_pattern = any(piece.kind == "glob" for piece in word.pieces)
+        is_pattern = any(piece.kind == "glob" for form in subject.values.forms(word, call) for piece in form.pieces)
         # All of a place of everybody: node-wide-action says it.
         if is_pattern and not any(WIPED.search(text) for text in subject.values.texts(word, call)):
             yield from _unsafe(subject, call, word, call.name)
@@ -188,7 +188,7 @@ def _is_shared(path: str) -> bool:
 
 
 #: Tests of find that leave a part of the files out.
-_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links -type -xtype -group -gid")
+_NARROWING = word_set("-name -iname -path -ipath -wholename -regex -iregex -size -perm -links")
 
 
 def _narrowed_by(find: Call) -> list[str]:

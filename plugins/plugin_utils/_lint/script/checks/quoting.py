@@ -40,7 +40,7 @@ def unquoted_user_text(subject: Subject) -> t.Iterator[Hit]:
     seen: set[int] = set()
     compared: set[str] = set()
     for use in program.uses:
-        if use.quoted or use.unsplit or use.operator == "length" or use.line in seen:
+        if use.quoted or use.unsplit or use.operator == "#" or use.line in seen:
             continue
         if use.name in tainted and not (use.name not in environment.USER_TEXT and _reset(subject, use)):
             if use.name in _USERS_FOLDERS and not _is_worked_on(subject, use):

@@ -221,9 +221,9 @@ def _is_looked_at(subject: Subject, *names: str) -> bool:
 
 
 def _in_shared(subject: Subject, word: Word, at: Point) -> _Control | None:
-    """What root gives away, or opens, in a directory where somebody else may have made it."""
+    """What root gives away in a directory where somebody else may have made it."""
     change = facts(at.name).changes if isinstance(at, Call) else None
-    if change is None or not change.follows or not isinstance(at, Call) or at.name == "install":
+    if change is None or not change.follows or not isinstance(at, Call) or at.name in ("install", "chmod"):
         return None
     text = word.shown
     if not WORLD_WRITABLE.match(text) or not is_guessable(word) or at.has_option("-h", "--no-dereference"):
@@ -236,7 +236,12 @@ def _in_shared(subject: Subject, word: Word, at: Point) -> _Control | None:
 def _chosen(subject: Subject, word: Word, at: Point, depth: int = 5) -> _Control | None:
     """A path that begins with what the user said."""
     first = next((piece for piece in word.pieces if piece.kind != "text" or piece.text), None)
-    if first is None or first.kind not in ("variable", "command") or first.operator in ("!", "+", ":+") or not depth:
+    if (
+        first is None
+        or first.kind not in ("variable", "command")
+        or first.operator in ("#", "!", "+", ":+")
+        or not depth
+    ):
         return None
     if first.text in environment.USER_TEXT and any(
         d.assignment is None for d in subject.values.definitions(first.text, at)
@@ -336,7 +341,8 @@ def _below_gift(subject: Subject, word: Word, at: Point, gifts: t.Iterable[_Gift
         if gift.is_everybodys and any((text + "/").startswith(made.rstrip("/") + "/") for made in made_first(subject)):
             continue
         whom = "everybody" if gift.is_everybodys else "the job's owner"
-        return _Control(f"line {gift.call.line} gave {gift.path} to {whom}", _names(text[len(gift.path) :]))
+        level: Severity | None = "warning" if gift.is_everybodys else None
+        return _Control(f"line {gift.call.line} gave {gift.path} to {whom}", _names(text[len(gift.path) :]), level)
     return None
 
 

@@ -17,7 +17,7 @@ import typing as t
 from . import library
 from .commands import Commands
 from .source import argument, is_none, method_of, text_of, variable
-from .words import Part, Text, expansion, joined, literal, name_of, quoted, unknown
+from .words import Part, Text, expansion, fixed, joined, literal, name_of, quoted, unknown
 
 
 class Calls(Commands):
@@ -76,8 +76,10 @@ class Calls(Commands):
             return expansion("$(/bin/date +%s)")
         if name == "os.getpid":
             return expansion("$$")
+        if name == "tempfile.gettempdir":
+            return fixed("/tmp")  # noqa: S108, what it answers
         if re.match(library.UNGUESSED, name):
-            return expansion("${RANDOM}")
+            return expansion("${SRANDOM}")
         if isinstance(node.func, ast.Attribute):
             if method == "format" and (text_of(node.func.value) or isinstance(node.func.value, ast.JoinedStr)):
                 return self.filled(
@@ -137,6 +139,10 @@ class Calls(Commands):
                 f"/bin/chown {'-h ' if stays else ''}{quoted(joined(map(self.value, owners), ':'))} {quoted(self.value(node.args[0]))}",
                 node,
             )
+        elif name in library.LOG_FILES:
+            path = argument(node, 0 if name != "logging.basicConfig" else -1, "filename")
+            if path is not None:
+                self.run(f"/bin/touch {quoted(self.value(path))}", node)
         elif name == "os.umask" and node.args:
             mode = _mode(node.args[0])
             self.run(f"umask {mode:04o}" if mode is not None else ":", node)

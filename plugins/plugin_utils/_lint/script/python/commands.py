@@ -86,6 +86,9 @@ class Commands(Values):
             command = self.elements(given) or ":"
             self.say(at, "put timeout ", "add timeout=")
             self.say(at, " in front", "")
+        user = argument(call, -1, "user")
+        if user is not None and not is_none(user):
+            command = f"/usr/sbin/runuser -u {quoted(self.value(user))} -- {command}"
         if limit is not None and not is_none(limit):
             length = literal(self.value(limit)) or ""
             command = f"/bin/timeout {length if re.fullmatch(r'[0-9.]+', length) else '1'} {command}"

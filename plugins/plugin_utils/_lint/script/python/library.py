@@ -98,6 +98,11 @@ FILE_TEST_METHODS = {"exists": "-e", "is_file": "-f", "is_dir": "-d", "is_symlin
 #: They tell somebody, and the program goes on.
 LOGS = r"(logging|log|logger|LOG|LOGGER|_logger|syslog)\.(debug|info|warn|warning|error|critical|exception|log|syslog)$|syslog\.syslog$"
 
+#: They open the file of a log.
+LOG_FILES = word_set(
+    "logging.basicConfig logging.FileHandler logging.handlers.RotatingFileHandler logging.handlers.WatchedFileHandler"
+)
+
 #: They end the script.
 ENDS = word_set("sys.exit exit quit os._exit SystemExit")
 
