@@ -306,7 +306,7 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
         return [
-            Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "warning")
+            Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
         ]
     where = surroundings(script.hook)
     values = Values(program, where, options.slurm_version)

@@ -35,7 +35,7 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
     found += [(word, call) for call in program.calls if not is_other_user(call) for word in _written_by(subject, call)]
     places: list[tuple[int, int, Word]] = []
     for word, point in found:
-        place = point if isinstance(point, Call) else word
+        place = _top_setting(subject, word) or (point if isinstance(point, Call) else word)
         forms = subject.values.forms(placed(subject, word, point), point)
         # Of several branches one may never run in this hook.
         if all(WORLD_WRITABLE.match(form.shown) for form in forms) or subject.values.loops(word, point):
@@ -59,6 +59,16 @@ def predictable_temp_file(subject: Subject) -> t.Iterator[Hit]:
         reported.append(text)
         message = f"{text} can be guessed, and everybody may write to {directory[1]}"
         yield Hit("predictable-temp-file", line, column, message)
+
+
+def _top_setting(subject: Subject, word: Word) -> Assignment | None:
+    """The setting at the top of the script that decides the path, when that is where one would change it."""
+    if len(word.pieces) != 1 or word.pieces[0].kind != "variable":
+        return None
+    found = [a for a in subject.program.assignments.get(word.pieces[0].text, ()) if a.value is not None]
+    if len(found) != 1 or found[0].context.guards or found[0].context.loops or found[0].context.function:
+        return None
+    return found[0]
 
 
 def _is_open(subject: Subject, write: Write) -> bool:

@@ -40,7 +40,7 @@ def check(text: bytes, where: Surroundings, of_shell: t.Callable[[bytes], t.Iter
     except (SyntaxError, ValueError):
         return
     if source.is_empty(tree):
-        yield Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "warning")
+        yield Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
         return
     names = source.Names(tree)
     yield from matches.check(names, where)
