@@ -162,10 +162,16 @@ listen() {
             wait "$script"
         fi
         if [[ $closed ]] || ((status > 128)); then
-            if ended; then break; fi
-            note
-            # Waits never longer than the script has run already, and at most a second.
-            pause=$((pause < 50 ? pause * 2 : 100))
+            if ended; then
+                if [[ $closed || ! $chunk || $over ]]; then break; fi
+                # It was read in the middle of a line. One more reading finds the rest, so that one process prints both: journald shows what
+                # two processes print as two lines.
+                over=yes
+            else
+                note
+                # Waits never longer than the script has run already, and at most a second.
+                pause=$((pause < 50 ? pause * 2 : 100))
+            fi
         elif ((status == 0)); then
             # There was more. After the end of the script one more reading finds the rest.
             if [[ $over ]]; then break; fi

@@ -12,6 +12,8 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 import typing as t
@@ -938,6 +940,31 @@ def test_who_holds_the_pipe_of_a_daemon_ends_with_it(host: Host, survivors: t.Ca
     until(lambda: len(holders()) == 1, "the one that drains the pipe")
     os.kill(daemon, signal.SIGKILL)
     until(lambda: not holders(), "its end")
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "worker_init"])
+def test_one_process_prints_a_line_that_was_read_in_two_pieces(hook: str, host: Host) -> None:
+    """journald shows what two processes print as two lines."""
+    begun, go = (host.directory / name for name in ("begun", "go"))
+    command = host.place(
+        hook, f"sleep 0.2; printf abc; touch {begun}; until test -e {go}; do sleep 0.01; done; echo def"
+    )
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with ours, subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, stdout=theirs) as process:
+        theirs.close()
+        until(begun.exists, "the first piece")
+        # As on a busy machine: the dispatcher comes to it only after the script's end.
+        process.send_signal(signal.SIGSTOP)
+        go.touch()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        printed: list[tuple[bytes, int]] = []
+        while (piece := ours.recvmsg(4096, socket.CMSG_SPACE(12)))[0]:
+            printed.append((piece[0], struct.unpack("3i", piece[1][0][2])[0]))
+        assert process.wait(timeout=20) == 0
+    assert b"".join(text for text, _pid in printed) == b"abcdef\n"
+    assert len({pid for _text, pid in printed}) == 1, printed
 
 
 def test_a_script_that_closes_its_output_is_waited_for(host: Host) -> None:
