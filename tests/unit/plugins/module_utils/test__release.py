@@ -324,7 +324,9 @@ def test_no_quick_digest_of_a_secret_is_seen(hook: str) -> None:
     digest = _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", True, "boot", 0, 10]])
     for quick in [*ways, digest, plain.id]:
         assert quick not in visible(shown)
-    assert _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", False, "boot", 0, 10]]) in visible(plain)
+    assert _release._digest(
+        [["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", False, "boot", 0, 10]]
+    ) in visible(plain)
 
 
 def test_a_secret_still_names_its_release() -> None:

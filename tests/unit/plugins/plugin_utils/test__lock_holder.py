@@ -66,7 +66,7 @@ def task(way: t.Any, killed: t.Any) -> None:
 
 
 def test_a_task_that_outlives_its_run_holds_no_lock() -> None:
-    """Else whoever adopts it, as a rule process 1, would hold the lock until the machine's next boot."""
+    """Else the process that adopts it, as a rule process 1, would hold the lock until the machine's next boot."""
     here, there = FORK.Pipe()
     waiting, told = FORK.Pipe()
     process = FORK.Process(target=run, args=(there, waiting))
