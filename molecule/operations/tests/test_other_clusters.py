@@ -14,6 +14,8 @@ CONF = "/etc/slurm/slurm.conf"
 DROP_IN = "/etc/systemd/system/{0}.service.d/other-user.conf"
 #: The daemons that run as SlurmUser, with their hosts. Before 23.11 a login node has none, but a slurm.conf of its own.
 AS_SLURM = (("controller", "slurmctld"), *((("login", "sackd"),) if SLURM >= "23.11" else ()))
+#: What makes the controller know a new node.
+READ = "scontrol reconfigure" if SLURM >= "23.11" else "systemctl restart slurmctld"
 
 
 def restart(lab):
@@ -72,12 +74,12 @@ def small(lab, tmp_path):
     """The controller runs jobs, too; the inventory that says so."""
     lines = r"NodeName=controller CPUs=2 RealMemory=1000\nPartitionName=small Nodes=controller\n"
     lab.run("controller", f"cp -p {CONF} /etc/slurm/slurm.conf.before; printf '{lines}' >>{CONF}")
-    lab.run("controller", "scontrol reconfigure; mkdir -p /var/lib/slurm/slurmd; systemctl start slurmd")
+    lab.run("controller", f"{READ}; mkdir -p /var/lib/slurm/slurmd; systemctl start slurmd")
     wait(lambda: lab.node("controller")["State"] == "IDLE", 60, "the controller's slurmd")
     inventory = tmp_path / "small.yml"
     inventory.write_text(json.dumps({"slurm_worker": {"hosts": {"controller": None}}}))
     yield inventory
-    lab.run("controller", f"systemctl stop slurmd; cp -p /etc/slurm/slurm.conf.before {CONF}; scontrol reconfigure")
+    lab.run("controller", f"systemctl stop slurmd; cp -p /etc/slurm/slurm.conf.before {CONF}; {READ}")
 
 
 def test_a_controller_that_is_a_worker_has_the_scripts_of_both(lab, good, small):
