@@ -41,32 +41,33 @@ def addresses() -> dict[str, str]:
     return {host: str(subnet[10 + number]) for number, host in enumerate(HOSTS)}
 
 
+def start_host(host: str, image: str, digest: str, known: dict[str, str]) -> None:
+    """Starts a host from an image. known: the addresses of all hosts."""
+    # podman's name server forgets a container that is switched off; a machine room's does not, and slurmctld would wait for it.
+    names = [f"--add-host={each}:{address}" for each, address in known.items()]
+    options = (
+        f"--name={container(host)}",
+        f"--hostname={host}",
+        f"--network={NETWORK}",
+        f"--ip={known[host]}",
+        f"--network-alias={host}",
+        f"--volume={NAME}-home:/home",
+        f"--label={LABEL}={NAME}",
+        f"--label={DIGEST_LABEL}={digest}",
+        # root of a node may unshare namespaces and mount; scripts rely on it.
+        *DIALECT.host_options("SYS_ADMIN", "NET_ADMIN"),
+    )
+    call("run", "--detach", *options, *names, image, *DIALECT.init(container(host)))
+
+
 def start(image_of: t.Callable[[str], str], digest: str) -> None:
     """Starts all hosts, each from its image, and waits until their systemd has."""
     make_network(NETWORK)
     call("volume", "create", "--label", f"{LABEL}={NAME}", f"{NAME}-home")
     known = addresses()
-    # podman's name server forgets a container that is switched off; a machine room's does not, and slurmctld would wait for it.
-    names = [f"--add-host={host}:{address}" for host, address in known.items()]
-
-    def start_one(host: str) -> None:
-        options = (
-            f"--name={container(host)}",
-            f"--hostname={host}",
-            f"--network={NETWORK}",
-            f"--ip={known[host]}",
-            f"--network-alias={host}",
-            f"--volume={NAME}-home:/home",
-            f"--label={LABEL}={NAME}",
-            f"--label={DIGEST_LABEL}={digest}",
-            # root of a node may unshare namespaces and mount; scripts rely on it.
-            *DIALECT.host_options("SYS_ADMIN", "NET_ADMIN"),
-        )
-        call("run", "--detach", *options, *names, image_of(host), *DIALECT.init(container(host)))
-
     # One first: an empty volume is filled from the image of its first user.
-    start_one(HOSTS[0])
-    in_all(start_one, HOSTS[1:])
+    start_host(HOSTS[0], image_of(HOSTS[0]), digest, known)
+    in_all(lambda host: start_host(host, image_of(host), digest, known), HOSTS[1:])
     in_all(wait_for_systemd)
 
 

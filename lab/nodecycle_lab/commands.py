@@ -12,7 +12,18 @@ import typing as t
 
 from . import cluster, saved
 from .console import LabError, say
-from .engine import call, container, digest_of, digests_in_use, images, is_running, present, prune_images, table
+from .engine import (
+    call,
+    container,
+    digest_of,
+    digests_in_use,
+    images,
+    is_running,
+    present,
+    prune_images,
+    remove_containers,
+    table,
+)
 from .images import make_slurm, slurm_image, suite
 from .machine import prepare, write_containers_conf
 from .packages import install
@@ -66,6 +77,16 @@ def reset() -> None:
     cluster.start(lambda host: saved.image_of(host, digest), digest)
     cluster.wait_for_idle()
     say(f"{NAME} is as new; all nodes idle")
+
+
+def replace(host: str, image: str) -> None:
+    if container(host) not in present():
+        raise LabError(f"{NAME} is not up. Run `lab/lab up`.")
+    digest = digest_of(container(host))
+    remove_containers(container(host))
+    cluster.start_host(host, image or saved.image_of(host, digest), digest, cluster.addresses())
+    cluster.wait_for_systemd(host)
+    say(f"{host} is another one, started from {image or 'the saved cluster'}")
 
 
 def down(*, with_images: bool = False) -> None:
@@ -138,6 +159,10 @@ def parser() -> argparse.ArgumentParser:
         "--images", action="store_true", help="remove the shared images, too"
     )
     add("status", lambda _: status(), "show containers and nodes")
+    text = "put a new host in the place of one, as if its disk were new"
+    command = add("replace", lambda a: replace(a.host, a.image), text)
+    command.add_argument("host", choices=HOSTS)
+    command.add_argument("--image", default="", help="start it from this image (without it: from the saved cluster)")
     command = add("exec", lambda a: execute(a.host, a.user, a.command), "run a command on a host")
     command.add_argument("-u", "--user", choices=[*sorted(USERS), "root"], help="as this user")
     command.add_argument("host", choices=HOSTS)

@@ -58,6 +58,11 @@ class Script:
     on_failure: str = "drain"
     #: No output may show the content.
     no_log: bool = False
+    #: Init scripts: V(boot), V(change) (not again once this text has succeeded on the host) or V(once) (not again once it has succeeded).
+    run: str = "boot"
+    #: Init scripts: further attempts after a failure, and the seconds before each.
+    retries: int = 0
+    delay: int = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +161,10 @@ def _describe(name: str, script: Script) -> str:
         words.append(f"timeout={script.timeout}s")
     if script.on_failure != "drain":
         words.append(f"on_failure={script.on_failure}")
+    if script.run != "boot":
+        words.append(f"run={script.run}")
+    if script.retries:
+        words.append(f"retries={script.retries} delay={script.delay}s")
     return " ".join(words)
 
 
@@ -225,6 +234,13 @@ def _dispatcher(
             run=f"{RUN_DIR}/{hook.name}",
             log=f"{LOG_DIR}/{hook.name}.log",
         )
+        if hook.is_init:
+            variables.update(
+                policies=_array(script.run for script in scripts),
+                digests=_array(_digest_of(hook.name, script) for script in scripts),
+                retries=_array(str(script.retries) for script in scripts),
+                delays=_array(str(script.delay) for script in scripts),
+            )
         if script_path:
             variables["script_path"] = shlex.quote(":".join(script_path))
     # In a task hook every other name is the user's.
@@ -300,7 +316,17 @@ def build(
     names = {name: file_names(scripts) for name, scripts in hooks.items()}
     for name, scripts in hooks.items():
         plan["hooks"][name] = [
-            [file_name, _digest_of(name, script), script.partitions, script.timeout, script.on_failure, script.no_log]
+            [
+                file_name,
+                _digest_of(name, script),
+                script.partitions,
+                script.timeout,
+                script.on_failure,
+                script.no_log,
+                script.run,
+                script.retries,
+                script.delay,
+            ]
             for file_name, script in zip(names[name], scripts)
         ]
         digest = _digest(plan["hooks"][name])

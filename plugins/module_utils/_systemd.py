@@ -24,16 +24,25 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
+#: Is there where systemd runs (sd_booted(3)).
+_BOOTED = "/run/systemd/system"
+
+
+def _tool(module: AnsibleModule, name: str) -> str:
+    """The path of a command of systemd; empty where systemd does not run."""
+    return str(module.get_bin_path(name) or "") if os.path.isdir(_BOOTED) else ""
+
+
 def reload(module: AnsibleModule) -> None:
     """Let systemd read its units again."""
-    systemctl = module.get_bin_path("systemctl")
+    systemctl = _tool(module, "systemctl")
     if systemctl:
         module.run_command([systemctl, "daemon-reload"], check_rc=True)
 
 
 def stop(module: AnsibleModule, paths: t.Iterable[str]) -> None:
     """Let systemd forget that our units among these files ran; nothing depends on them in a way that would stop with them."""
-    systemctl = module.get_bin_path("systemctl")
+    systemctl = _tool(module, "systemctl")
     units = [os.path.basename(path) for path in paths if os.path.dirname(path) == _host_files.SYSTEMD_DIR]
     if systemctl and units:
         module.run_command([systemctl, "stop", *units], check_rc=True)
@@ -52,7 +61,7 @@ def is_under_way(shown: str) -> bool:
 
 def running_init(module: AnsibleModule, hook: str) -> bool:
     """Whether the scripts of an init hook run on this host now: at the boot, or for a run of the playbook that was killed."""
-    systemctl = module.get_bin_path("systemctl")
+    systemctl = _tool(module, "systemctl")
     if not systemctl:
         return False
     units = [_host_files.unit_name(hook), apply_unit(hook)]
@@ -77,7 +86,7 @@ class Ended:
 def run_bounded(module: AnsibleModule, hook: str, dispatcher: str, limit: int) -> Ended:
     """Run an init hook's dispatcher outside of the connection's own session, for so many seconds at most."""
     command = _host_files.start_of(dispatcher)
-    systemd_run = module.get_bin_path("systemd-run")
+    systemd_run = _tool(module, "systemd-run")
     if not systemd_run:
         timeout = module.get_bin_path("timeout", required=True)
         kill_after = f"--kill-after={_host_files.STOP_WITHIN}"
@@ -101,7 +110,7 @@ def run_bounded(module: AnsibleModule, hook: str, dispatcher: str, limit: int) -
 
 def start_held_back(module: AnsibleModule, hooks: t.Iterable[str]) -> list[str]:
     """Start the daemons that only a failure of these init hooks has kept down since the boot. Returns their units' names."""
-    systemctl = module.get_bin_path("systemctl")
+    systemctl = _tool(module, "systemctl")
     daemons = [daemon for hook in hooks if (daemon := _host_files.held_back(hook))] if systemctl else []
     started = []
     for unit in (_daemons.unit(module, daemon) for daemon in daemons):

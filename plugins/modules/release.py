@@ -47,6 +47,9 @@ options:
         which it is killed with all that it has started and counts as failed; V(on_failure), V(drain) (the default, with which the hook fails and Slurm
         drains the node) or V(ignore) (logged only, the next script runs); V(no_log), whether its content must not be shown in a diff
         (true by itself where the script uses vaulted values).
+      - A script of an init hook may also have V(run), which is V(boot) (the default, at each boot), V(change) (until this text has succeeded on
+        the host) or V(once) (until it has succeeded on the host, whatever its text); V(retries), the number of further attempts after a
+        failure (1 to 100); V(delay), the seconds before each of them (1 to 3600, 10 without a value).
     type: dict
     default: {}
   script_path:

@@ -71,11 +71,15 @@ def _execute(
     claim: t.Mapping[str, t.Any],
     task_vars: dict[str, t.Any] | None,
 ) -> Answer:
+    try:
+        holder = {**_lock_holder.this_run(), **claim}
+    except _lock_holder.EndedRunError:
+        return {"failed": True, "msg": "This run was killed, and its last task takes no step."}
     return t.cast(
         "Answer",
         action._execute_module(  # pylint: disable=protected-access
             module_name="nodecycle.slurm.journal",
-            module_args={**args, "holder": {**_lock_holder.this_run(), **claim}},
+            module_args={**args, "holder": holder},
             task_vars=task_vars,
         ),
     )

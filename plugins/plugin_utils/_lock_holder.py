@@ -9,10 +9,15 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import pathlib
 import socket
 import typing as t
+
+
+class EndedRunError(Exception):
+    """The run of this task has ended: it was killed, and the task has outlived it."""
 
 
 def started(pid: int, proc: pathlib.Path = pathlib.Path("/proc")) -> str:
@@ -32,14 +37,18 @@ def machine() -> str:
 
 
 def this_run() -> dict[str, t.Any]:
-    """The identity of this run; C(run) is the same in all tasks of one ansible-playbook."""
-    # An action runs in a child of ansible-playbook.
-    pid = os.getppid()
+    """The identity of this run; C(run) is the same in all tasks of one ansible-playbook. Raises EndedRunError."""
+    # An action runs in a child of ansible-playbook. After that was killed, the child's parent by os.getppid is process 1, which never ends.
+    parent = multiprocessing.parent_process()
+    pid = parent.pid if parent and parent.pid else os.getppid()
+    begun = started(pid)
+    if not begun:
+        raise EndedRunError
     return {
-        "run": f"{machine()} {pid} {started(pid)}",
+        "run": f"{machine()} {pid} {begun}",
         "machine": machine(),
         "pid": pid,
-        "started": started(pid),
+        "started": begun,
         "user": getpass.getuser(),
         "host": socket.gethostname(),
     }
@@ -49,4 +58,4 @@ def lives(holder: t.Mapping[str, t.Any]) -> bool | None:
     """Whether a run still lives. None if it cannot be known: it is on another machine, or was on another boot of this one."""
     if holder["machine"] != machine():
         return None
-    return bool(started(holder["pid"]) == holder["started"])
+    return bool(holder["started"]) and bool(started(holder["pid"]) == holder["started"])

@@ -262,7 +262,17 @@ class Renderer:
         self.problems.extend(faults)
         if faults:
             return None
-        return Script(spec.name, content, spec.partitions, spec.timeout, spec.on_failure, no_log)
+        return Script(
+            spec.name,
+            content,
+            spec.partitions,
+            spec.timeout,
+            spec.on_failure,
+            no_log,
+            spec.run,
+            spec.retries,
+            spec.delay,
+        )
 
     def _content(
         self,

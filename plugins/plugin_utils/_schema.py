@@ -17,8 +17,17 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, Hook
 
 SOURCES = ("content", "src", "template")
-OPTIONS = ("name", *SOURCES, "partitions", "nodes", "timeout", "on_failure", "no_log")
+OPTIONS = ("name", *SOURCES, "partitions", "nodes", "timeout", "on_failure", "no_log", "run", "retries", "delay")
 ON_FAILURE = ("drain", "ignore")
+RUN = ("boot", "change", "once")
+#: Options of init scripts alone, and why no other script has them.
+INIT_ONLY = {
+    "run": "scripts of this hook run each time that Slurm starts it",
+    "retries": "a job would wait for it",
+    "delay": "a job would wait for it",
+}
+MOST_RETRIES = 100
+LONGEST_DELAY = 3600
 
 #: A day. Slurm's own limit counts to 18 hours at most, and milliseconds written by mistake are found. Far larger numbers bash cannot hold.
 LONGEST_TIMEOUT = 86400
@@ -54,6 +63,9 @@ class ScriptSpec:
     timeout: int
     on_failure: str
     no_log: bool
+    run: str = "boot"
+    retries: int = 0
+    delay: int = 10
     origin: str = ""
     #: Its place among the scripts of its hook, as the user wrote them.
     index: int = 0
@@ -142,6 +154,7 @@ class HookParser:
             timeout=self._timeout(where, item),
             on_failure=self._on_failure(where, item),
             no_log=self._boolean(where, item, "no_log"),
+            **self._init_options(where, item),
             origin=self._origin_of(item),
             index=index,
         )
@@ -264,6 +277,40 @@ class HookParser:
                 item,
             )
         return str(value)
+
+    def _init_options(self, where: str, item: dict[str, t.Any]) -> dict[str, t.Any]:
+        given = [option for option in INIT_ONLY if option in item]
+        if given and not self._hook.is_init:
+            for option in given:
+                self._problem(
+                    where, f"has `{option}`, which is for init scripts", f"leave it out: {INIT_ONLY[option]}", item
+                )
+            return {}
+        if "run" in item and item["run"] not in RUN:
+            self._problem(
+                where,
+                f"has run {item['run']!r}{nearest(str(item['run']), RUN)}",
+                "write boot (at each boot), change (until this text has succeeded) or once (until it has succeeded)",
+                item,
+            )
+        if "delay" in item and "retries" not in item:
+            self._problem(
+                where, "has `delay` and no `retries`", "say how many more attempts there are: `retries`", item
+            )
+        numbers = {"retries": MOST_RETRIES, "delay": LONGEST_DELAY}
+        return {
+            option: self._number(where, item, option, numbers[option]) if option in numbers else str(item[option])
+            for option in given
+        }
+
+    def _number(self, where: str, item: dict[str, t.Any], option: str, most: int) -> int:
+        value = item[option]
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            self._problem(where, f"has {option} {item[option]!r}", f"write a whole number from 1 to {most}", item)
+            return 1
+        return int(value)
 
     def _boolean(self, where: str, item: dict[str, t.Any], option: str) -> bool:
         value = item.get(option, False)

@@ -108,3 +108,40 @@ def test_a_lab_whose_machine_was_switched_off_is_started_afresh() -> None:
         done = run("up")
         assert done.returncode == 0, done.stderr
         assert run("exec", "-u", "alice", "login", "srun", "-N3", "hostname").returncode == 0
+
+
+def until(look: t.Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for something, or fail."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"waited {seconds} seconds for {what}"
+        time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def with_part(playbook: str, *arguments: str) -> t.Iterator[None]:
+    """The lab with one of its further parts; without it again at the end."""
+    try:
+        lab("play", str(LAB.parent / playbook), *arguments)
+        yield
+    finally:
+        lab("reset")
+
+
+def test_many_nodes_are_real_slurmds() -> None:
+    with with_part("many_nodes.yml", "-e", "lab_nodes=20"):
+        names = [f"v{number:03d}" for number in range(1, 21)]
+        script = 'echo "$SLURMD_NODENAME"'
+        assert sorted(as_alice(f"srun -p many -N20 sh -c '{script}'").split()) == names
+        assert sorted(as_alice("srun -N3 hostname").split()) == ["worker1", "worker2", "worker3"]
+
+
+def test_a_node_without_work_is_switched_off_and_on_again_for_a_job() -> None:
+    def state() -> str:
+        return lab("exec", "controller", "scontrol", "show", "node", "worker2")
+
+    with with_part("power_saving.yml"):
+        until(lambda: "POWERED_DOWN" in state(), 90, "worker2 to be switched off")
+        assert "inactive" in lab("exec", "worker2", "systemctl", "is-active", "slurmd", check=False)
+        assert as_alice("srun -w worker2 hostname") == "worker2\n"
+        assert "POWERED_DOWN" not in state()

@@ -217,3 +217,33 @@ def test_unchanged_init_scripts_do_not_run_again(lab, tmp_path, definition):
     definition["slurm_worker_prolog"] += "# changed\n"
     assert apply(lab, tmp_path, definition).returncode == 0
     assert lab.read("worker1", "/var/tmp/init-log") == before
+
+
+def test_a_script_that_is_done_for_a_host_and_one_that_is_tried_again(lab, tmp_path, definition):
+    count = "/var/tmp/init-count"
+    said = f"#!/bin/sh\necho {{}} >>{count}\n"
+    again = f"test $(grep -c mount {count}) -ge 3 || exit 7\n"
+    definition["slurm_worker_init"] += [
+        {"name": "format", "run": "once", "content": said.format("format")},
+        {"name": "packages", "run": "change", "content": said.format("packages")},
+        {"name": "mount", "retries": 3, "delay": 1, "content": said.format("mount") + again},
+    ]
+    try:
+        done = apply(lab, tmp_path, definition)
+        assert done.returncode == 0, done.stdout
+        first = lab.read("worker1", count).split()
+        assert first == ["format", "packages", "mount", "mount", "mount"]
+        assert "it is tried again in 1 seconds" in lab.run(
+            "worker1", "journalctl -u 'nodecycle-worker-init*' --no-pager"
+        )
+        lab.boot("worker1")
+        assert lab.read("worker1", count).split() == [*first, "mount"]
+        lab.wait_for_state("worker1", lambda state: state == "IDLE", 60)
+        for script in definition["slurm_worker_init"][-3:-1]:
+            script["content"] += "# changed\n"
+        done = apply(lab, tmp_path, definition)
+        assert done.returncode == 0, done.stdout
+        assert lab.read("worker1", count).split() == [*first, "mount", "packages", "mount"]
+    finally:
+        for host in WORKERS:
+            lab.run(host, f"rm -rf {count} /var/lib/nodecycle/worker_init/succeeded")

@@ -26,7 +26,7 @@ def repaired(lab):
     yield
     for host in HOSTS:
         lab.run(host, "rm -rf /tmp/fail")
-    lab.run("controller", "squeue -h -o %A | xargs -r scancel")
+    lab.run("controller", "squeue -h -r -o %i | xargs -r scancel")
     lab.resume()
 
 

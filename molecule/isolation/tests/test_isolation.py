@@ -11,7 +11,7 @@ import re
 import typing as t
 
 import pytest
-from conftest import HOSTS, ROOT, WORKERS, Lab, differences, extra
+from conftest import HOSTS, ROOT, SLURM, WORKERS, Lab, differences, extra
 from world import look
 
 DEFINITION = f"--extra-vars=@{ROOT}/molecule/isolation/vars/isolation.yml"
@@ -239,13 +239,18 @@ USUAL = re.compile(
 )
 STAGED = ("login", *WORKERS)
 #: Task by task the hosts on which CHANGED changes something, and the lines of the diffs.
+#: Before 23.11 a login node has a slurm.conf of its own.
+WITH_CONF = ["controller"] if SLURM >= "23.11" else ["controller", "login"]
 SHOWN = {
     "Stage the release beside the active one": (STAGED, []),
     "Plan, and show each distinct change once (--diff)": (
         ["controller"],
         ["+echo hello >/etc/motd", "+echo new", '-echo "job ${SLURM_JOB_ID:?}"', "-echo welcome >/etc/motd"],
     ),
-    "Change slurm.conf": (["controller"], ["+PrologEpilogTimeout=78", "-PrologEpilogTimeout=77"]),
+    "Change slurm.conf": (
+        WITH_CONF,
+        sorted(["+PrologEpilogTimeout=78", "-PrologEpilogTimeout=77"] * len(WITH_CONF)),
+    ),
     "Let Slurm read its changed slurm.conf": (["controller"], []),
     "Run the init scripts": (["login"], []),
     "Activate the staged release": (STAGED, [*["+current"] * 4, *["-current"] * 4]),
@@ -278,7 +283,10 @@ def test_check_beside_a_committed_definition(lab):
         assert said[name].returncode == 0, said[name].stdout + said[name].stderr
     assert [line for line in said["the same"].stdout.splitlines() if not USUAL.match(line)] == []
     assert shown(said["changed"]) == {name: (sorted(hosts), lines) for name, (hosts, lines) in SHOWN.items()}
-    assert shown(said["less"])["Change slurm.conf"] == (["controller"], ["-PrologEpilogTimeout=77"])
+    assert shown(said["less"])["Change slurm.conf"] == (
+        WITH_CONF,
+        ["-PrologEpilogTimeout=77"] * len(WITH_CONF),
+    )
 
 
 @pytest.mark.parametrize("playbook", ["validate", "status", "rollback"])

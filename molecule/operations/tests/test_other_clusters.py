@@ -8,19 +8,20 @@ import contextlib
 import json
 
 import pytest
-from conftest import HOSTS, extra, failure_of, undone, wait
+from conftest import HOSTS, SLURM, WORKERS, extra, failure_of, undone, wait
 
 CONF = "/etc/slurm/slurm.conf"
 DROP_IN = "/etc/systemd/system/{0}.service.d/other-user.conf"
-#: The daemons that run as SlurmUser, with their hosts.
-AS_SLURM = (("controller", "slurmctld"), ("login", "sackd"))
+#: The daemons that run as SlurmUser, with their hosts. Before 23.11 a login node has none, but a slurm.conf of its own.
+AS_SLURM = (("controller", "slurmctld"), *((("login", "sackd"),) if SLURM >= "23.11" else ()))
+#: What makes the controller know a new node.
+READ = "scontrol reconfigure" if SLURM >= "23.11" else "systemctl restart slurmctld"
 
 
 def restart(lab):
     """Restart all daemons, the controller first, and wait for the nodes."""
-    lab.run("controller", "systemctl restart slurmctld")
-    for host in HOSTS[1:]:
-        lab.run(host, f"systemctl restart {'sackd' if host == 'login' else 'slurmd'}")
+    for host, daemon in (*AS_SLURM, *((host, "slurmd") for host in WORKERS)):
+        lab.run(host, f"systemctl restart {daemon}")
     wait(lambda: not any(lab.in_service().values()), 60, "the nodes")
 
 
@@ -28,7 +29,9 @@ def change_user(lab, user):
     """Give the cluster another SlurmUser."""
     for host in HOSTS:
         lab.run(host, f"id {user} >/dev/null 2>&1 || useradd --system --uid 2900 {user}")
-    lab.run("controller", f"systemctl stop slurmctld; sed -i 's/^SlurmUser=.*/SlurmUser={user}/' {CONF}")
+    lab.run("controller", "systemctl stop slurmctld")
+    for host in HOSTS:
+        lab.run(host, f"if [ -e {CONF} ]; then sed -i 's/^SlurmUser=.*/SlurmUser={user}/' {CONF}; fi")
     lab.run("controller", f"chown -R {user}: /var/lib/slurm/slurmctld /var/log/slurm")
     for host, daemon in AS_SLURM:
         path = DROP_IN.format(daemon)
@@ -71,12 +74,12 @@ def small(lab, tmp_path):
     """The controller runs jobs, too; the inventory that says so."""
     lines = r"NodeName=controller CPUs=2 RealMemory=1000\nPartitionName=small Nodes=controller\n"
     lab.run("controller", f"cp -p {CONF} /etc/slurm/slurm.conf.before; printf '{lines}' >>{CONF}")
-    lab.run("controller", "scontrol reconfigure; mkdir -p /var/lib/slurm/slurmd; systemctl start slurmd")
+    lab.run("controller", f"{READ}; mkdir -p /var/lib/slurm/slurmd; systemctl start slurmd")
     wait(lambda: lab.node("controller")["State"] == "IDLE", 60, "the controller's slurmd")
     inventory = tmp_path / "small.yml"
     inventory.write_text(json.dumps({"slurm_worker": {"hosts": {"controller": None}}}))
     yield inventory
-    lab.run("controller", f"systemctl stop slurmd; cp -p /etc/slurm/slurm.conf.before {CONF}; scontrol reconfigure")
+    lab.run("controller", f"systemctl stop slurmd; cp -p /etc/slurm/slurm.conf.before {CONF}; {READ}")
 
 
 def test_a_controller_that_is_a_worker_has_the_scripts_of_both(lab, good, small):

@@ -57,7 +57,7 @@ def night(lab):
     """A partition of run time."""
     lab.run("controller", "scontrol create PartitionName=night Nodes=worker2 State=UP")
     yield
-    lab.run("controller", "squeue -h -p night -o %A | xargs -r scancel")
+    lab.run("controller", "squeue -h -r -p night -o %i | xargs -r scancel")
     wait(lambda: not lab.run("controller", "squeue -h -p night").strip(), 30, "the partition to be empty")
     lab.run("controller", "scontrol delete PartitionName=night")
 

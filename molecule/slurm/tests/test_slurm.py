@@ -23,7 +23,7 @@ def repaired(lab):
     yield
     for host in HOSTS:
         lab.run(host, "rm -rf /tmp/fail /tmp/slow")
-    lab.run("controller", "squeue -h -a -o %A | xargs -r scancel")
+    lab.run("controller", "squeue -h -a -r -o %i | xargs -r scancel")
     wait(lambda: lab.run("controller", "squeue -h -a") == "", 30, "the jobs to be gone")
     lab.run(
         "controller",

@@ -13,7 +13,9 @@ INVENTORY = [ROOT / ".cache/ssh" / NAME / "inventory.yml"]
 def logins(lab, host):
     """How often sshd has let admin in, and how often he became root."""
     text = lab.run(host, "journalctl --no-pager --output=cat")
-    return text.count("Accepted publickey for admin "), text.count("session opened for user root(uid=0) by admin(uid=")
+    return text.count("Accepted publickey for admin "), text.count(
+        "pam_unix(sudo:session): session opened for user root(uid=0)"
+    )
 
 
 @pytest.mark.parametrize("pipelining", ["True", "False"])

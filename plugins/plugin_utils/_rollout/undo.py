@@ -64,12 +64,14 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
 def _steps(entry: t.Mapping[str, t.Any], *, conf_changed: bool, activated: bool, is_rollback: bool) -> list[str]:
     """The steps that one host takes, in their order."""
     had_release = bool(entry["from"])
+    is_conf_due = conf_changed and entry["conf"] is not None
     steps = {
         # A host that had no release first gets an empty one, until slurm.conf no longer names it.
         "activate": activated and (had_release or not is_rollback),
-        "conf": conf_changed and entry["conf"] is not None,
+        "conf": is_conf_due,
         "prove": activated and had_release,
-        "remove": bool(entry["to"]) and not had_release,
+        # A host that only had lines of ours for a while keeps no copy of its slurm.conf, either.
+        "remove": not had_release and (bool(entry["to"]) or (is_conf_due and not entry["conf"]["text"])),
     }
     return [step for step, is_due in steps.items() if is_due]
 

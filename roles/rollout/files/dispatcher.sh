@@ -4,7 +4,8 @@
 #
 # The body of the dispatchers that run as root or SlurmUser; the task hooks have another one (task_dispatcher.sh). The release puts a
 # head before it that sets: hook, kind (job or init), release, digest, root (of the release), canary (this hook in the canary's
-# release), reservation (the canary's), state, run, log, and the arrays names, partitions, timeouts, ignores.
+# release), reservation (the canary's), state, run, log, and the arrays names, partitions, timeouts, ignores; for init scripts also the
+# arrays policies, digests, retries, delays.
 # Rules:
 # - bash 4.4 suffices.
 # - No Slurm command, ever.
@@ -161,10 +162,16 @@ listen() {
             wait "$script"
         fi
         if [[ $closed ]] || ((status > 128)); then
-            if ended; then break; fi
-            note
-            # Waits never longer than the script has run already, and at most a second.
-            pause=$((pause < 50 ? pause * 2 : 100))
+            if ended; then
+                if [[ $closed || ! $chunk || $over ]]; then break; fi
+                # It was read in the middle of a line. One more reading finds the rest, so that one process prints both: journald shows what
+                # two processes print as two lines.
+                over=yes
+            else
+                note
+                # Waits never longer than the script has run already, and at most a second.
+                pause=$((pause < 50 ? pause * 2 : 100))
+            fi
         elif ((status == 0)); then
             # There was more. After the end of the script one more reading finds the rest.
             if [[ $over ]]; then break; fi
@@ -301,9 +308,10 @@ find_descendants() {
 
 # --- the hook
 
-run() {
-    local index=$1 limit=${timeouts[$1]} cause=exit
-    name=${names[index]} timed_out=''
+# One start of a script. Sets its exit code, and for a failure its cause.
+attempt() {
+    local index=$1 limit=${timeouts[$1]}
+    name=${names[index]} timed_out='' cause=exit
     introduce
     if [[ ! $pipe ]]; then make_pipe; fi
     exec {into}>"/dev/fd/$pipe"
@@ -328,11 +336,50 @@ run() {
     now_us
     record
     introduction=''
-    if ((code == 0 || ignores[index])); then return 0; fi
+}
+
+run() {
+    local index=$1 left=${retries[$1]-0} cause
+    while :; do
+        attempt "$index"
+        if ((code == 0)); then
+            if [[ ${policies[index]-boot} != boot ]]; then mark_success "$index"; fi
+            return 0
+        fi
+        if ((left-- <= 0)); then break; fi
+        printf 'nodecycle: %s: script %s ended with exit code %d; it is tried again in %d seconds\n' "$hook" "$name" "$code" \
+            "${delays[index]}" >&2
+        # A signal ends this wait at once.
+        sleep "${delays[index]}" &
+        wait "$!"
+        # The limit of all scripts: there is no further attempt.
+        if [[ $killed ]]; then
+            kill "$!" 2>/dev/null
+            break
+        fi
+    done
+    if ((ignores[index])); then return 0; fi
     list_failure "$cause"
     keep_failure "$cause"
     printf 'nodecycle: %s: script %s ended with exit code %d\n' "$hook" "$name" "$code" >&2
     return "$code"
+}
+
+# Whether an init script is due: one that has succeeded on this host may be done, for good or until its text changes.
+is_due() {
+    local succeeded=''
+    if [[ ${policies[$1]-boot} == boot ]]; then return 0; fi
+    { read -r succeeded <"$state/succeeded/${names[$1]#*-}"; } 2>/dev/null
+    [[ ! $succeeded || (${policies[$1]} == change && $succeeded != "${digests[$1]}") ]]
+}
+
+# Without this mark the script runs again at the next boot.
+mark_success() {
+    local mark=$state/succeeded/${names[$1]#*-}
+    {
+        { [[ -d ${mark%/*} ]] || mkdir -m 0700 "${mark%/*}"; } &&
+            printf '%s\n' "${digests[$1]}" >"$mark.$$" && mv -f -- "$mark.$$" "$mark"
+    } 2>/dev/null || printf 'nodecycle: %s: cannot write %s, so script %s will run again\n' "$hook" "$mark" "$name" >&2
 }
 
 # Whether a script for certain partitions is for this job. Some versions of Slurm name all partitions of the submission.
@@ -372,7 +419,7 @@ trap 'if [[ $noted ]]; then rm -f -- "$run/running.$$" "$run/output.$$"; fi' EXI
     fi
     for index in "${!names[@]}"; do
         if [[ $killed ]]; then exit 143; fi
-        if is_for_partition "${partitions[index]}"; then run "$index" || exit; fi
+        if is_for_partition "${partitions[index]}" && is_due "$index"; then run "$index" || exit; fi
     done
     if [[ $killed ]]; then exit 143; fi
     if [[ $kind == init ]]; then

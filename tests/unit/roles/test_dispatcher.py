@@ -12,6 +12,8 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 import typing as t
@@ -529,6 +531,104 @@ def test_other_hooks_leave_no_mark(hook: str, host: Host) -> None:
     assert not list(host.run_dir.glob("*.ok"))
 
 
+# --- init scripts that are done for a host, and further attempts
+
+
+def counting(host: Host, then: str = "true") -> bytes:
+    """A script that counts its starts."""
+    return sh(f"echo x >>{host.directory}/count; {then}")
+
+
+def starts(host: Host) -> int:
+    path = host.directory / "count"
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+@pytest.mark.parametrize(("run", "same", "other"), [("boot", 2, 3), ("change", 1, 2), ("once", 1, 1)])
+def test_how_often_an_init_script_runs(run: str, same: int, other: int, host: Host) -> None:
+    for _boot in range(2):
+        assert host.run("worker_init", "exit 0", Script("setup", counting(host), run=run)).returncode == 0
+    assert starts(host) == same
+    # Another place in the list is no change of it.
+    assert host.run("worker_init", Script("setup", counting(host, ": other"), run=run)).returncode == 0
+    assert starts(host) == other
+    assert mark(host).exists()
+
+
+@pytest.mark.parametrize("run", ["change", "once"])
+@pytest.mark.parametrize("on_failure", ["drain", "ignore"])
+def test_an_init_script_that_failed_is_not_done(on_failure: str, run: str, host: Host) -> None:
+    for _boot in range(2):
+        host.run("worker_init", Script("setup", counting(host, "exit 3"), run=run, on_failure=on_failure))
+    assert starts(host) == 2
+
+
+@pytest.mark.parametrize("run", ["change", "once"])
+@pytest.mark.parametrize("left", ["", "\n", "half"])
+def test_a_mark_that_is_cut_off(left: str, run: str, host: Host) -> None:
+    host.place("worker_init", Script("setup", counting(host), run=run))
+    (host.state / "worker_init/succeeded").mkdir()
+    (host.state / "worker_init/succeeded/setup").write_text(left)
+    assert host.run("worker_init", Script("setup", counting(host), run=run)).returncode == 0
+    assert starts(host) == (0 if (run, left) == ("once", "half") else 1)
+
+
+def test_a_mark_that_cannot_be_written_is_told_and_fails_nothing(host: Host) -> None:
+    host.place("worker_init", Script("setup", counting(host), run="once"))
+    (host.state / "worker_init/succeeded").write_text("in the way")
+    done = host.run("worker_init", Script("setup", counting(host), run="once"))
+    assert done.returncode == 0
+    assert b"so script 10-setup will run again" in done.stderr
+    assert mark(host).exists()
+
+
+@pytest.mark.parametrize("on_failure", ["drain", "ignore"])
+def test_a_script_that_succeeds_at_a_further_attempt(on_failure: str, host: Host) -> None:
+    script = counting(host, f"test $(wc -l <{host.directory}/count) -ge 3 || exit 4")
+    begin = time.monotonic()
+    done = host.run("worker_init", Script("mount", script, retries=3, delay=1, on_failure=on_failure), "echo next")
+    assert (done.returncode, done.stdout) == (0, b"next\n")
+    assert time.monotonic() - begin >= 2
+    again = b"nodecycle: worker_init: script 10-mount ended with exit code 4; it is tried again in 1 seconds\n"
+    assert done.stderr == again * 2
+    assert [line["exit"] for line in host.log] == [4, 4, 0, 0]
+    assert host.failure is None
+    assert host.failures == []
+
+
+def test_after_the_last_attempt_the_script_has_failed(host: Host) -> None:
+    done = host.run(
+        "worker_init", Script("mount", counting(host, "echo why; exit 4"), retries=1, delay=1), "echo never"
+    )
+    assert (done.returncode, done.stdout) == (4, b"why\nwhy\n")
+    assert starts(host) == 2
+    assert host.failure
+    assert (host.failure["exit"], host.failure["cause"], host.failure["output"]) == (4, "exit", "why\n")
+    assert [record["exit"] for record in host.failures] == [4]
+    assert not mark(host).exists()
+
+
+def test_a_script_beyond_its_time_is_tried_again(host: Host) -> None:
+    script = counting(host, f"test $(wc -l <{host.directory}/count) -ge 2 || sleep 60")
+    assert host.run("worker_init", Script("slow", script, timeout=1, retries=1, delay=1)).returncode == 0
+    assert [line["exit"] for line in host.log] == [124, 0]
+
+
+def test_the_limit_of_all_scripts_ends_the_wait_for_a_further_attempt(host: Host) -> None:
+    command = host.place("worker_init", Script("mount", counting(host, "echo why; exit 4"), retries=9, delay=3600))
+    with subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        until(lambda: host.log, "the first attempt")
+        time.sleep(0.3)
+        process.terminate()
+        # Nothing keeps its output open, either.
+        process.communicate(timeout=20)
+        assert process.returncode == 143
+    assert starts(host) == 1
+    assert host.failure
+    assert (host.failure["exit"], host.failure["output"]) == (4, "why\n")
+    assert not mark(host).exists()
+
+
 # --- failures, for undo and explain
 
 
@@ -840,6 +940,31 @@ def test_who_holds_the_pipe_of_a_daemon_ends_with_it(host: Host, survivors: t.Ca
     until(lambda: len(holders()) == 1, "the one that drains the pipe")
     os.kill(daemon, signal.SIGKILL)
     until(lambda: not holders(), "its end")
+
+
+@pytest.mark.parametrize("hook", ["worker_prolog", "worker_init"])
+def test_one_process_prints_a_line_that_was_read_in_two_pieces(hook: str, host: Host) -> None:
+    """journald shows what two processes print as two lines."""
+    begun, go = (host.directory / name for name in ("begun", "go"))
+    command = host.place(
+        hook, f"sleep 0.2; printf abc; touch {begun}; until test -e {go}; do sleep 0.01; done; echo def"
+    )
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with ours, subprocess.Popen(command, env=SLURM, stdin=subprocess.DEVNULL, stdout=theirs) as process:
+        theirs.close()
+        until(begun.exists, "the first piece")
+        # As on a busy machine: the dispatcher comes to it only after the script's end.
+        process.send_signal(signal.SIGSTOP)
+        go.touch()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        printed: list[tuple[bytes, int]] = []
+        while (piece := ours.recvmsg(4096, socket.CMSG_SPACE(12)))[0]:
+            printed.append((piece[0], struct.unpack("3i", piece[1][0][2])[0]))
+        assert process.wait(timeout=20) == 0
+    assert b"".join(text for text, _pid in printed) == b"abcdef\n"
+    assert len({pid for _text, pid in printed}) == 1, printed
 
 
 def test_a_script_that_closes_its_output_is_waited_for(host: Host) -> None:

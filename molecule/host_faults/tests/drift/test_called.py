@@ -11,6 +11,8 @@ DEFINITION = f"--extra-vars=@{ROOT}/molecule/host_faults/vars/drift.yml"
 INCLUDES = extra({"slurm_extra_conf": "Include site.conf"})
 SITE = "/etc/slurm/site.conf"
 
+#: Before 23.11 a login node has a slurm.conf of its own, and so needs what it includes.
+WITH_CONF = ("controller",) if SLURM >= "23.11" else ("controller", "login")
 #: Since 24.05 the lines of Prolog add up.
 ADDS_UP = SLURM >= "24.05"
 
@@ -18,12 +20,14 @@ ADDS_UP = SLURM >= "24.05"
 @pytest.fixture(autouse=True)
 def site(lab):
     """A file of the site's, harmless at first and again in the end."""
-    lab.run("controller", f"echo '# nothing yet' >{SITE}")
+    for host in WITH_CONF:
+        lab.run(host, f"echo '# nothing yet' >{SITE}")
     yield
     lab.run("controller", f"echo '# nothing' >{SITE}")
     done = lab.play(DEFINITION, extra({"slurm_extra_conf": ""}))
     assert done.returncode == 0, done.stdout
-    lab.run("controller", f"rm {SITE}")
+    for host in WITH_CONF:
+        lab.run(host, f"rm {SITE}")
 
 
 def test_a_line_that_takes_a_hook_away_is_refused_before_anything_changes(lab):

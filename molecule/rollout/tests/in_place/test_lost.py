@@ -68,7 +68,7 @@ def switch_on(lab, host):
     """By hand. A container has the boot time of its machine, so slurmd has to be told that this was a boot (-b)."""
     lab.boot(host)
     drop_in = "/run/systemd/system/slurmd.service.d/zz-boot.conf"
-    text = r"[Service]\nExecStart=\nExecStart=/usr/sbin/slurmd --systemd --conf-server=controller -b\n"
+    text = r'[Service]\nEnvironmentFile=\nEnvironment="SLURMD_OPTIONS=--conf-server=controller -b"\n'
     lab.run(host, f"mkdir -p $(dirname {drop_in}) && printf '{text}' >{drop_in}")
     lab.run(host, "systemctl daemon-reload && systemctl restart slurmd")
     lab.wait_for_state(host, lambda state: state == "IDLE", 60)

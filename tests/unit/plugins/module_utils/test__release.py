@@ -44,6 +44,9 @@ CHANGES: dict[str, t.Callable[[Script], Script]] = {
     "timeout": lambda script: dataclasses.replace(script, timeout=31),
     "on_failure": lambda script: dataclasses.replace(script, on_failure="drain"),
     "no_log": lambda script: dataclasses.replace(script, no_log=True),
+    "run": lambda script: dataclasses.replace(script, run="once"),
+    "retries": lambda script: dataclasses.replace(script, retries=1),
+    "delay": lambda script: dataclasses.replace(script, delay=11),
 }
 
 
@@ -112,8 +115,13 @@ def test_file_names_sort_in_the_order_of_the_scripts(count: int, first: str, las
 
 
 def test_summary_says_what_runs_and_how() -> None:
-    release = build({"worker_prolog": [SCRIPT, Script("plain", b"")], "worker_epilog": [Script("x", b"")]})
+    init = [Script("format", b"", run="once"), Script("mount", b"", retries=5, delay=20)]
+    release = build(
+        {"worker_init": init, "worker_prolog": [SCRIPT, Script("plain", b"")], "worker_epilog": [Script("x", b"")]}
+    )
     assert release.summary == [
+        "worker_init: 10-format run=once",
+        "worker_init: 20-mount retries=5 delay=20s",
         "worker_prolog: 10-check partitions=batch timeout=30s on_failure=ignore",
         "worker_prolog: 20-plain",
         "worker_epilog: 10-x",
@@ -313,10 +321,12 @@ def test_no_quick_digest_of_a_secret_is_seen(hook: str) -> None:
     # Quick to compute for an attacker: the text's digest, and the plain digest of all that names the release.
     plain = build({hook: [Script("secret", text)]})
     ways = [hashlib.new(name, text).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")]
-    digest = _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", True]])
+    digest = _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", True, "boot", 0, 10]])
     for quick in [*ways, digest, plain.id]:
         assert quick not in visible(shown)
-    assert _release._digest([["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", False]]) in visible(plain)
+    assert _release._digest(
+        [["10-secret", hashlib.sha256(text).hexdigest(), [], 0, "drain", False, "boot", 0, 10]]
+    ) in visible(plain)
 
 
 def test_a_secret_still_names_its_release() -> None:

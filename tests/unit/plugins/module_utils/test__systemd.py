@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -50,6 +51,12 @@ class Host:
         return 0, "", ""
 
 
+@pytest.fixture
+def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(_systemd, "_BOOTED", str(tmp_path))
+
+
+@pytest.mark.usefixtures("booted")
 @pytest.mark.parametrize("program", ["systemd-run", "timeout"])
 def test_a_dispatcher_is_started_by_its_shell_as_at_the_boot(program: str) -> None:
     """SELinux keeps a script below /etc that systemd itself starts in systemd's domain; a shell leaves it."""
@@ -57,3 +64,22 @@ def test_a_dispatcher_is_started_by_its_shell_as_at_the_boot(program: str) -> No
     _systemd.run_bounded(t.cast("t.Any", host), "worker_init", "/etc/nodecycle/releases/1/worker_init", 60)
     assert host.words[0] == f"/usr/bin/{program}"
     assert host.words[-3:] == ["/bin/bash", "-p", "/etc/nodecycle/releases/1/worker_init"]
+
+
+CALLS: dict[str, t.Callable[[t.Any], object]] = {
+    "reload": _systemd.reload,
+    "stop": lambda host: _systemd.stop(host, ["/etc/systemd/system/nodecycle-worker-init.service"]),
+    "running_init": lambda host: _systemd.running_init(host, "worker_init"),
+    "start_held_back": lambda host: _systemd.start_held_back(host, ["worker_init"]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_where_systemd_does_not_run_nobody_asks_it(
+    call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """An image that is built has systemctl, which fails there."""
+    monkeypatch.setattr(_systemd, "_BOOTED", str(tmp_path / "none"))
+    host = Host("systemctl", "systemd-run")
+    CALLS[call](host)
+    assert host.words == []

@@ -518,6 +518,14 @@ def test_undo_takes_nothing_away_from_a_host_that_only_has_lines_of_ours() -> No
     assert taking(plan, "remove", "conf") == (["w2"], ["c"])
 
 
+def test_undo_leaves_nothing_on_a_host_that_only_got_lines_of_ours() -> None:
+    """A login node with a slurm.conf of its own: its copy of the replaced file goes with the lines."""
+    hosts = journal()["hosts"]
+    hosts["c"].update({"from": "", "to": "", "conf": {"text": "", "adopt": []}})
+    assert taking(undo_.undo_plan(journal(hosts=hosts)), "remove", "conf") == (["w2", "c"], ["c"])
+    assert taking(undo_.undo_plan(journal(hosts=hosts, conf_changed=False)), "remove", "conf") == (["w2"], [])
+
+
 def test_undo_leaves_a_slurm_conf_alone_that_did_not_change() -> None:
     plan = undo_.undo_plan(journal(conf_changed=False))
     assert (taking(plan, "conf"), plan["reconfigure"], plan["conf_text"]) == (([],), False, None)

@@ -179,6 +179,41 @@ def test_partitions_at_the_jobs_hooks(hook: str) -> None:
     assert not parse([{**GOOD, "partitions": ["a"]}], hook)[1]
 
 
+@pytest.mark.parametrize("option", [{"run": "once"}, {"retries": 3}, {"retries": 3, "delay": 5}])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_how_often_and_how_many_attempts_are_for_init_scripts(option: dict[str, t.Any], hook: str) -> None:
+    (spec,), problems = parse([{**GOOD, **option}], hook) if HOOKS[hook].is_init else ((None,), [])
+    if spec:
+        assert not problems
+        assert {name: getattr(spec, name) for name in option} == option
+        return
+    found = parse([{**GOOD, **option}], hook)[1]
+    assert [problem.message for problem in found] == [f"has `{name}`, which is for init scripts" for name in option]
+    assert all("leave it out: " in problem.remedy for problem in found)
+
+
+#: option, message, remedy
+WRONG_INIT: list[tuple[dict[str, t.Any], str, str]] = [
+    ({"run": "always"}, "has run 'always'", "write boot (at each boot), change"),
+    ({"run": "onec"}, "has run 'onec' (did you mean 'once'?)", "once (until it has succeeded)"),
+    ({"run": None}, "has run None", "write boot"),
+    ({"retries": 0}, "has retries 0", "a whole number from 1 to 100"),
+    ({"retries": 101}, "has retries 101", "a whole number from 1 to 100"),
+    ({"retries": True}, "has retries True", "a whole number from 1 to 100"),
+    ({"retries": "many"}, "has retries 'many'", "a whole number from 1 to 100"),
+    ({"retries": 1, "delay": 3601}, "has delay 3601", "a whole number from 1 to 3600"),
+    ({"retries": 1, "delay": 0.5}, "has delay 0.5", "a whole number from 1 to 3600"),
+    ({"delay": 5}, "has `delay` and no `retries`", "say how many more attempts there are"),
+]
+
+
+@pytest.mark.parametrize(("options", "message", "remedy"), WRONG_INIT)
+def test_a_wrong_option_of_an_init_script(options: dict[str, t.Any], message: str, remedy: str) -> None:
+    _specs, (problem,) = parse([{**GOOD, **options}], "worker_init")
+    assert message in problem.message
+    assert remedy in problem.remedy
+
+
 def test_all_problems_are_told_at_once_and_good_scripts_are_kept() -> None:
     specs, problems = parse([{"name": "a/b", "timeout": -1, "foo": 1}, GOOD, 5])
     assert len(problems) == 5
