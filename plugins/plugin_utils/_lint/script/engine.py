@@ -18,11 +18,9 @@ from ..core.model import SEVERITIES, Finding, Hit, LintError, Source
 from . import cache as cache_module
 from . import (
     check_files,
-    foreign_variables,
     other_languages,
     parser,
-    perl_records,
-    python_checks,
+    perl,
     shellcheck,
     suppress,
     tools,
@@ -93,23 +91,6 @@ _CHECKS = tuple(
         sure_mistakes,
     )
     for check in module.CHECKS
-)
-
-#: Rules that make sense for the commands that a script in another language starts.
-_COMMAND_RULES = frozenset(
-    {
-        "slurm-command",
-        "package-install",
-        "download-and-run",
-        "unbounded-wait",
-        "world-writable",
-        "kill-user-processes",
-        "kill-unscoped",
-        "node-wide-action",
-        "unsafe-delete",
-        "growing-file",
-        "unanchored-match",
-    }
 )
 
 _WORKERS = 2
@@ -280,21 +261,15 @@ def _language_hits(one: _Prepared, text: bytes, options: Options) -> list[Hit]:
     if len(text) > other_languages.MAX_BYTES:
         raise tools.TooMuchError(f"it has more than {other_languages.MAX_BYTES // 1024} KiB of {program or 'text'}")
     where = surroundings(one.script.hook)
-    hits = [
-        *other_languages.check(program, text),
-        *foreign_variables.check(program, text, where, options.slurm_version),
-        *python_checks.check(program, text, where),
-        *perl_records.check(program, text, where),
-    ]
+
+    def of_shell(shell: bytes) -> list[Hit]:
+        return _shell_hits(one.script, shell, Shebang("/bin/bash", ""), options)
+
     if re.match(r"python|pypy", program):
-        bash = Shebang("/bin/bash", "")
-        return [*hits, *python_script.check(text, where, lambda shell: _shell_hits(one.script, shell, bash, options))]
-    started = other_languages.commands(program, text)
-    if len(started) > walker.Walker.MAX_TEXTS:
-        raise tools.TooMuchError(f"it starts more than {walker.Walker.MAX_TEXTS} commands")
-    for line, command in started:
-        inner = _shell_hits(one.script, command.encode(), one.shebang, options)
-        hits.extend(dataclasses.replace(hit, line=line, column=1) for hit in inner if hit.rule in _COMMAND_RULES)
+        return list(python_script.check(program, text, where, options.slurm_version, of_shell))
+    hits = list(other_languages.check(program, text))
+    if program.startswith("perl"):
+        hits.extend(perl.check(text, where, options.slurm_version, of_shell))
     return hits
 
 
@@ -305,9 +280,7 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
     except parser.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
-        return [
-            Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
-        ]
+        return [Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")]
     where = surroundings(script.hook)
     values = Values(program, where, options.slurm_version)
     subject = Subject(program, where, options.slurm_version, _path(where, options), _timeout(script, options), values)

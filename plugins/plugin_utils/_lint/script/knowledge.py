@@ -52,6 +52,11 @@ _PARALLEL = "the limit of a command that runs there is off by default"
 _CLOUD = Wait(says=_OWN_LIMITS, fix="put timeout in front", severity="info")
 _GPU = Wait(says="hangs with its driver", fix=_HALF_A_MINUTE, severity="info")
 
+#: The variables that hold the limits for all of Python's sockets, and all of its connections to LDAP.
+PYTHON_SOCKETS_LIMIT = "python_sockets_limit"
+PYTHON_LDAPS_LIMIT = "python_ldaps_limit"
+_PYTHON = Wait(fix="add timeout=10", bounds="--timeout", variable=PYTHON_SOCKETS_LIMIT)
+
 _NO_LOGIN = "start no login shell, or put timeout 30 in front"
 _PROFILE = "reads the profile of a login, which may wait for a server"
 
@@ -749,6 +754,63 @@ COMMANDS: dict[str, Facts] = _table(
         "iperf3",
         "iperf3(1), --server",
         waits=(Wait(says=_ENDLESS, fix="add -1", options="-s --server", bounds="-1 --one-off"),),
+    ),
+    # ---------------------------------------------------------------------------------------------- functions of Python's
+    # python/ writes a call as a command, and a parameter as an option: timeout=5 is --timeout 5.
+    _row(
+        "urllib.request.urlopen",
+        "docs.python.org, urllib.request, socket.setdefaulttimeout: no timeout by default",
+        Is.FETCHES | Is.ASKS_REMOTE,
+        waits=(_PYTHON,),
+    ),
+    _row(
+        "urllib.request.urlretrieve",
+        "docs.python.org, urllib.request",
+        Is.FETCHES | Is.ASKS_REMOTE,
+        writes=(Output(options="--output"),),
+        waits=(Wait(fix="call socket.setdefaulttimeout(10) before", variable=PYTHON_SOCKETS_LIMIT),),
+    ),
+    _row(
+        """
+        http.client.HTTPConnection http.client.HTTPSConnection socket.create_connection smtplib.SMTP smtplib.SMTP_SSL
+        ftplib.FTP ftplib.FTP_TLS telnetlib.Telnet
+        """,
+        "docs.python.org, their modules, socket.setdefaulttimeout: no timeout by default",
+        waits=(_PYTHON,),
+    ),
+    _row(
+        "socket.socket.connect",
+        "docs.python.org, socket.settimeout: none by default",
+        waits=(Wait(fix="call settimeout(10) before", bounds="--timeout", variable=PYTHON_SOCKETS_LIMIT),),
+    ),
+    _row(
+        " ".join(
+            f"requests.{owner}{verb}"
+            for owner in ("", "Session.", "session.")
+            for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request")
+        ),
+        "Requests, Quickstart, Timeouts: none by default",
+        waits=(Wait(fix="add timeout=10", bounds="--timeout"),),
+    ),
+    _row(
+        "paramiko.SSHClient.connect paramiko.client.SSHClient.connect",
+        "Paramiko, SSHClient.connect, timeout: that of the network by default",
+        waits=(Wait(fix="add timeout=10", bounds="--timeout"),),
+    ),
+    _row(
+        "psycopg.connect psycopg2.connect",
+        "libpq, connect_timeout: none by default",
+        waits=(Wait(fix="add connect_timeout=10", bounds="--connect-timeout"),),
+    ),
+    _row(
+        "ldap.initialize",
+        "python-ldap, OPT_NETWORK_TIMEOUT: none by default",
+        waits=(Wait(fix="call ldap.set_option(ldap.OPT_NETWORK_TIMEOUT, 10) before", variable=PYTHON_LDAPS_LIMIT),),
+    ),
+    _row(
+        "ldap3.Server",
+        "ldap3, Server, connect_timeout: none by default",
+        waits=(Wait(fix="add connect_timeout=10", bounds="--connect-timeout"),),
     ),
     # ---------------------------------------------------------------------------------------------------- many nodes at once
     _row("pdsh", f"pdsh(1), -u: {_PARALLEL}", Is.ASKS_REMOTE, waits=(Wait(fix="add -u 10", bounds="-u -V"),)),

@@ -12,41 +12,35 @@ import re
 import typing as t
 
 from ..core.model import Hit
-from . import other_languages
 from .checks import growing_files, records
 from .environment import Surroundings
 
-_PERL_VALUE = re.compile(r"""\$(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\$ENV\{\s*['"]?\w+['"]?\s*\}))""")
-_PERL_APPENDS = re.compile(
+_VALUE = re.compile(r"""\$(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\$ENV\{\s*['"]?\w+['"]?\s*\}))""")
+_APPENDS = re.compile(
     r"""\bopen\b\s*\(?[^,;]*,\s*(?:(['"])\s*>>\s*(?P<name>[^'"\s][^'"]*)\1|(['"])>>[^'"]*\3\s*,\s*(?P<given>[^;)]*))"""
 )
-_PERL_SHORTENS = re.compile(
+_SHORTENS = re.compile(
     r"\b(?:unlink|rename|truncate|copy|move)\b\s*\(?\s*([^;]*)|\bopen\b[^;]*,\s*['\"]<?\+?>?\s*['\"]\s*,\s*([^;)]*)"
 )
-_PERL_MATCH = re.compile(
-    r"=~\s*(?:m?/((?:[^/\\]|\\.)*)/|s/((?:[^/\\]|\\.)*)/)|\bindex\s*\([^,]*,\s*(\$\w+|\"[^\"]*\")\s*\)"
-)
+_MATCH = re.compile(r"=~\s*(?:m?/((?:[^/\\]|\\.)*)/|s/((?:[^/\\]|\\.)*)/)|\bindex\s*\([^,]*,\s*(\$\w+|\"[^\"]*\")\s*\)")
 
 
-def check(program: str, content: bytes, where: Surroundings) -> t.Iterator[Hit]:
+def check(lines: t.Sequence[str], where: Surroundings) -> t.Iterator[Hit]:
     """What such a script appends to, and what it looks for."""
-    if where.is_init or not program.startswith("perl"):
+    if where.is_init:
         return
-    lines = other_languages.perl_lines(content)
     values: dict[str, str] = {}
     for line in lines:
-        for name, double, single, variable in _PERL_VALUE.findall(line):
-            values.setdefault(name, _perl_text(double or single or variable, values))
+        for name, double, single, variable in _VALUE.findall(line):
+            values.setdefault(name, _text(double or single or variable, values))
     appends, others = [], []
     for number, line in enumerate(lines, 1):
-        for found in _PERL_APPENDS.finditer(line):
-            appends.append((_perl_text(found["name"] or found["given"], values), number))
-        others += [_perl_text(one or other, values) for one, other in _PERL_SHORTENS.findall(line)]
-        for found in _PERL_MATCH.finditer(line):
+        for found in _APPENDS.finditer(line):
+            appends.append((_text(found["name"] or found["given"], values), number))
+        others += [_text(one or other, values) for one, other in _SHORTENS.findall(line)]
+        for found in _MATCH.finditer(line):
             pattern = found[1] or found[2] or found[3] or ""
-            loose = records.loose_in(
-                _perl_text(re.sub(r"\\[QE]", "", pattern), values), "text" if found[3] else "regex"
-            )
+            loose = records.loose_in(_text(re.sub(r"\\[QE]", "", pattern), values), "text" if found[3] else "regex")
             if loose:
                 yield Hit("unanchored-match", number, 1, records.said("the pattern", loose))
     yield from _growing(where, appends, others)
@@ -65,7 +59,7 @@ def _growing(
             yield Hit("growing-file", line, 1, growing_files.said(where.occasion, path))
 
 
-def _perl_text(given: str, values: t.Mapping[str, str]) -> str:
+def _text(given: str, values: t.Mapping[str, str]) -> str:
     """A text with V(${NAME}) for a variable of the environment, as far as it is known."""
     text = re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", given.strip().strip("'\""))
     return re.sub(r"\$(\w+)", lambda found: values.get(found[1], found[0]), text)

@@ -31,7 +31,7 @@ def output(subject: Subject) -> t.Iterator[Hit]:
             subject, call
         ):
             continue
-        if _stdout_moved(subject, call) and (
+        if stdout_moved(subject, call) and (
             where.name == "task_prolog"
             or call.name not in ("echo", "printf")
             or not _PROTOCOL.match(_printed(call) or "")
@@ -96,10 +96,13 @@ def output(subject: Subject) -> t.Iterator[Hit]:
             break
 
 
-def _stdout_moved(subject: Subject, call: Call) -> bool:
-    """Whether an exec before the call sent all output to a file."""
+def stdout_moved(subject: Subject, call: Call) -> bool:
+    """Whether an exec before the call sent all output elsewhere."""
     return any(
-        c.name == "exec" and len(c.words) == 1 and c.context.stdout in ("file", "null") and c.sequence < call.sequence
+        c.name == "exec"
+        and len(c.words) == 1
+        and c.context.stdout not in ("script", "pipe")
+        and c.sequence < call.sequence
         for c in subject.program.calls
     )
 

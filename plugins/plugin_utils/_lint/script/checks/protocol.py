@@ -20,7 +20,7 @@ from ..facts import Is
 from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, is_a
 from ..program import Assignment, Call, Word
 from ..subject import Subject
-from .output import reaches_stdout
+from .output import reaches_stdout, stdout_moved
 
 #: Stands for what is known only when the script runs.
 OPEN = "\0"
@@ -33,7 +33,11 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
     if subject.where.name != "task_prolog":
         return
     for call in subject.program.calls:
-        if call.name not in ("echo", "printf", "cat") or not reaches_stdout(subject, call):
+        if (
+            call.name not in ("echo", "printf", "cat")
+            or not reaches_stdout(subject, call)
+            or stdout_moved(subject, call)
+        ):
             continue
         for line, text in _lines(call):
             wrong = wrong_line(text)

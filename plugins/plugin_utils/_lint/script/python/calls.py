@@ -14,10 +14,11 @@ import stat
 import sys
 import typing as t
 
+from ..knowledge import PYTHON_LDAPS_LIMIT, PYTHON_SOCKETS_LIMIT
 from . import library
 from .commands import Commands
 from .source import argument, is_none, method_of, text_of, variable
-from .words import Part, Text, expansion, fixed, joined, literal, name_of, quoted, unknown
+from .words import Text, expansion, fixed, joined, lines, literal, name_of, quoted, unknown
 
 
 class Calls(Commands):
@@ -29,7 +30,7 @@ class Calls(Commands):
     def call(self, node: ast.Call, *, wanted: bool) -> Text:
         """What a call does, and the text that it answers with."""
         name, method = self.names.full(node.func), method_of(node)
-        key = self.environment_key(node)
+        key = self.names.environment_key(node)
         if key:
             given = node.args[1] if len(node.args) > 1 else argument(node, -1, "default")
             if method == "setdefault" and given is not None:
@@ -42,6 +43,10 @@ class Calls(Commands):
             if wanted and self.prints(node):
                 return self.printed(node)
             self.run(self.started(node), node)
+            return unknown(node)
+        test = self.text_test(node)
+        if test:
+            self.put(f"if {test}; then :; fi; ", node)
             return unknown(node)
         for special in (self._known_text, self._known_action):
             found = special(node, name, method)
@@ -89,15 +94,10 @@ class Calls(Commands):
                 )
             if method == "joinpath":
                 return joined(map(self.value, (node.func.value, *node.args)), "/")
-            if method in ("read", "readline", "readlines") and variable(node.func.value) in self.files:
-                return expansion(f"$(/bin/cat {quoted(self.value(self.files[variable(node.func.value)]))})")
-            if (
-                method in ("read", "readlines")
-                and isinstance(node.func.value, ast.Call)
-                and self.names.full(node.func.value.func) in ("open", "io.open")
-                and node.func.value.args
-            ):
-                return expansion(f"$(/bin/cat {quoted(self.value(node.func.value.args[0]))})")
+            if method in ("read", "readline", "readlines"):
+                path = self.files.get(variable(node.func.value)) or self.names.opened(node.func.value)
+                if path is not None:
+                    return expansion(f"$(/bin/cat {quoted(self.value(path))})")
             if method in ("read_text", "read_bytes"):
                 return expansion(f"$(/bin/cat {quoted(self.value(node.func.value))})")
             if method in library.SAME_TEXT_METHODS:
@@ -150,15 +150,17 @@ class Calls(Commands):
             target = quoted(self.value(node.args[0]))
             self.say(node, "kill", name)
             self.run(f"kill -{_signal(node.args[1])} {'-- -' if name == 'os.killpg' else ''}{target}", node)
-        elif name in ("open", "io.open", "os.fdopen") or (
-            method == "open" and isinstance(node.func, ast.Attribute) and not node.args[1:]
-        ):
+        elif self.names.opened(node) is not None:
             return self._open(node, node)
         elif name in ("eval", "exec") and node.args:
             text = self.value(node.args[0])
             if literal(text) is None:
                 self.say(node, "eval runs", f"{name} runs")
                 self.run(f"eval {quoted(text)}", node)
+        elif name == "socket.setdefaulttimeout" and not is_none(argument(node, 0)):
+            self.put(f"{PYTHON_SOCKETS_LIMIT}={quoted(self.value(node.args[0]))}; ", node)
+        elif method == "set_option" and any(self.names.full(a) == "ldap.OPT_NETWORK_TIMEOUT" for a in node.args):
+            self.put(f"{PYTHON_LDAPS_LIMIT}={quoted(self.value(node.args[-1]))}; ", node)
         elif name == "time.sleep" and node.args:
             self.run(f"/bin/sleep {quoted(self.value(node.args[0]))}", node)
         elif name == "os.putenv" and len(node.args) > 1 and re.fullmatch(r"\w+", text_of(node.args[0])):
@@ -192,6 +194,8 @@ class Calls(Commands):
             self._same(node, f"{method}()", library.METHODS[method], [receiver])
         elif method == "mkdir":
             self._mkdir(node, "mkdir()", self.value(receiver), argument(node, 0, "mode"), argument(node, 2, "exist_ok"))
+        elif method == "truncate" and variable(receiver) in self.files:
+            self.run(f"/bin/truncate -s 0 {quoted(self.value(self.files[variable(receiver)]))}", node)
         elif method == "chmod" and node.args:
             self._chmod(node, "chmod()", receiver, node.args[0])
         elif method in ("rename", "replace") and len(node.args) == 1:
@@ -231,18 +235,10 @@ class Calls(Commands):
 
     def _open(self, node: ast.Call, at: ast.AST) -> Text:
         """open(): what is written to. What is read counts where it is used."""
-        is_method = method_of(node) == "open" and self.names.full(node.func) not in (
-            "io.open",
-            "os.open",
-            "codecs.open",
-        )
-        path = node.func.value if is_method and isinstance(node.func, ast.Attribute) else argument(node, 0, "file")
+        path = self.names.opened(node)
         if path is None:
             return unknown(node)
-        text = self.value(path)
-        mode = text_of(argument(node, 0 if is_method else 1, "mode")) or "r"
-        if self.names.full(node.func) == "os.fdopen":
-            return unknown(node)
+        text, mode = self.value(path), self.names.mode(node)
         if mode[0] in "wa" or mode.startswith("r+"):
             written = [a for a in self._written_in(at) if a is not None]
             words = " ".join(quoted(self.value(a)) for a in written)
@@ -288,15 +284,28 @@ class Calls(Commands):
         return not all(isinstance(value, ast.Constant) and not value.value for value in answers)
 
     def _print(self, node: ast.Call, name: str) -> None:
-        file = argument(node, -1, "file")
-        words = joined(map(self.value, node.args), text_of(argument(node, -1, "sep")) or " ")
-        if name != "print":
-            words = (*words[:-1], *(Part(p.text.rstrip("\n"), p.is_open) for p in words[-1:]))
-        elsewhere = "" if file is None else " >&2"
-        if file is not None and self.names.full(file) != "sys.stderr":
+        """Each line by an echo of its own."""
+        file, end = argument(node, -1, "file"), argument(node, -1, "end")
+        stream = (
+            name.removesuffix(".write")
+            if name != "print"
+            else self.names.full(file)
+            if file is not None
+            else "sys.stdout"
+        )
+        text = joined(map(self.value, node.args), text_of(argument(node, -1, "sep")) or " ")
+        if name == "print":
+            text = (*text, *(fixed("\n") if end is None else self.value(end)))
+        if stream not in ("sys.stdout", "sys.stderr"):
             return
         self.say(node, "echo", "print")
-        self.run(f"echo {quoted(words)}{' >&2' if name == 'sys.stderr.write' else elsewhere}", node)
+        *whole, rest = lines(text)
+        for line in [*whole, *([rest] if rest else [])]:
+            # What stands before it on the same line was printed by another call.
+            words = (*expansion("${before:?}"), *line) if self.is_line_open else line
+            self.run(f"echo {quoted(words)}{' >&2' if stream == 'sys.stderr' else ''}", node)
+            self.is_line_open = False
+        self.is_line_open = bool(rest)
 
     def _unknown_call(self, node: ast.Call, name: str, method: str) -> Text:
         """A call of something else. What it is given may be a secret, and it may wait."""
@@ -317,14 +326,32 @@ class Calls(Commands):
                 self.value(keyword.value)
         if isinstance(node.func, ast.Attribute):
             self.value(node.func.value)
-        if self._matters(node, name, method):
-            self.put(f"/python/{self.shown(node, name)} {' '.join(words)}; ", node)
+        waiting = self.names.waits_as(node)
+        if waiting and self._is_limited(node, waiting):
+            words += ["--timeout", "1"]
+        if waiting or self._matters(node, name, method):
+            self.put(f"/python/{waiting or self.shown(node, name)} {' '.join(words)}; ", node)
         return unknown(node)
+
+    def _is_limited(self, node: ast.Call, name: str) -> bool:
+        """Whether a wait has a limit that is no keyword: it stands at its place, in **options, or is the object's own."""
+        place = library.TIMEOUT_AT.get(name, -1)
+        if any(k.arg is None for k in node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
+            return True
+        if not is_none(argument(node, place)):
+            return True
+        if name != "socket.socket.connect" or not isinstance(node.func, ast.Attribute):
+            return False
+        made = self.names.maker(node.func.value)
+        # A socket of the node's own waits for nobody else.
+        return ast.unparse(node.func.value) in self.names.limited or (
+            made is not None and "AF_UNIX" in ast.unparse(made)
+        )
 
     def _matters(self, node: ast.Call, name: str, method: str) -> bool:
         """Whether a call may hand on a secret, or start something that nobody knows."""
         root = name.split(".")[0]
-        is_foreign = root in self.names.imported.values() and root not in sys.stdlib_module_names
+        is_foreign = root in self.names.modules and root not in sys.stdlib_module_names
         has_user = any("://" in text and "@" in text for text in map(text_of, node.args))
         return is_foreign or method == "login" or has_user or any(text_of(k.value) for k in node.keywords)
 

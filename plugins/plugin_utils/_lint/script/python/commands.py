@@ -118,7 +118,7 @@ class Commands(Values):
             isinstance(n, ast.Assign)
             and any(variable(target) == name for target in n.targets)
             and isinstance(n.value, (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call, ast.IfExp))
-            and not self.environment_key(n.value)
+            and not self.names.environment_key(n.value)
             for n in self.names.nodes
         )
 

@@ -43,10 +43,29 @@ COMMANDS: dict[str, Same] = {
     "shutil.copytree": _same("/bin/cp -r", "src dst"),
     "os.symlink": _same("/bin/ln -s", "src dst"),
     "os.link": _same("/bin/ln", "src dst"),
+    **dict.fromkeys(("os.stat", "os.lstat"), _same("/bin/stat", "path")),
+    "os.path.getsize": _same("/bin/stat", "filename"),
     "os.truncate": _same("/bin/truncate -s 0", "path"),
     "os.chdir": _same("cd", "path"),
     "urllib.request.urlretrieve": _same("/python/urllib.request.urlretrieve --output", "filename url"),
 }
+
+#: Where the limit may stand among the arguments of a function that waits.
+TIMEOUT_AT = {
+    "urllib.request.urlopen": 2,
+    "http.client.HTTPConnection": 2,
+    "http.client.HTTPSConnection": 2,
+    "socket.create_connection": 1,
+    "smtplib.SMTP": 3,
+    "smtplib.SMTP_SSL": 5,
+    "ftplib.FTP": 4,
+    "ftplib.FTP_TLS": 7,
+    "telnetlib.Telnet": 2,
+    "paramiko.SSHClient.connect": 6,
+}
+
+#: Methods that set the limit of an object.
+SET_LIMIT = word_set("settimeout setblocking")
 
 #: Methods of pathlib.Path: the path comes first.
 METHODS: dict[str, Same] = {
@@ -54,6 +73,7 @@ METHODS: dict[str, Same] = {
     "rmdir": _same("/bin/rmdir", ""),
     "write_text": _same(":>", "data"),
     "write_bytes": _same(":>", "data"),
+    "stat": _same("/bin/stat", ""),
     "touch": _same("/bin/touch", ""),
     "symlink_to": _same("/bin/ln -s", ""),
 }
@@ -80,6 +100,29 @@ SAME_TEXT = word_set(
 SAME_TEXT_METHODS = word_set(
     "strip rstrip lstrip decode encode lower upper casefold resolve absolute as_posix split splitlines readlines read readline"
 )
+
+#: They open a file: its path comes first, and then what for.
+OPENS = word_set("open io.open codecs.open os.open gzip.open bz2.open lzma.open")
+
+#: Methods and attributes that are a text, and what is a list of texts.
+TEXT_METHODS = word_set(
+    "read read_text readline decode strip rstrip lstrip lower upper casefold group join replace format"
+)
+TEXT_ATTRIBUTES = word_set("stdout stderr name")
+LIST_METHODS = word_set("split rsplit splitlines readlines iterdir glob rglob")
+LISTS = word_set("os.listdir glob.glob glob.iglob")
+
+#: They look for a regular expression, and what they add to it.
+REGEXES = {
+    **dict.fromkeys(
+        ["re.search", "re.findall", "re.finditer", "re.sub", "re.subn", "re.split", "re.compile"], ("", "")
+    ),
+    "re.match": ("^", ""),
+    "re.fullmatch": ("^", "$"),
+}
+
+#: They look for a name with * and ? in it.
+GLOBS = word_set("fnmatch.fnmatch fnmatch.fnmatchcase fnmatch.filter")
 
 #: Nobody guesses what they answer with.
 UNGUESSED = r"(uuid|random|secrets|tempfile)\."

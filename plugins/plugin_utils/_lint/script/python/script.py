@@ -13,8 +13,9 @@ import re
 import typing as t
 
 from ...core.model import Hit
+from .. import foreign_variables
 from ..environment import Surroundings
-from . import matches, source
+from . import source, variables
 from .shell import Shell
 
 #: They are about the shell as a language, or about its options.
@@ -26,24 +27,33 @@ _OF_SHELL = frozenset(
         "init-without-errexit",
         "exit-code-masked",
         "unquoted-user-text",
-        "stdout-noise",
         "bashism",
         "shellcheck",
     ]
 )
 
 
-def check(text: bytes, where: Surroundings, of_shell: t.Callable[[bytes], t.Iterable[Hit]]) -> t.Iterator[Hit]:
-    """The hits of a script that can be parsed. O(of_shell) has those of a shell script."""
+def check(
+    program: str,
+    text: bytes,
+    where: Surroundings,
+    version: str | None,
+    of_shell: t.Callable[[bytes], t.Iterable[Hit]],
+) -> t.Iterator[Hit]:
+    """The hits of a script. O(of_shell) has those of a shell script."""
     try:
         tree = source.parse(text)
-    except (SyntaxError, ValueError):
+    except SyntaxError as exc:
+        yield source.verdict(program, text, exc)
+        return
+    except ValueError as exc:
+        yield Hit("syntax-error", 1, 1, f"Python: {exc}")
         return
     if source.is_empty(tree):
         yield Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
         return
     names = source.Names(tree)
-    yield from matches.check(names, where)
+    yield from foreign_variables.check(variables.reads(names), where, version)
     shell = Shell(tree, names)
     # An alarm ends every wait.
     left_out = _OF_SHELL | ({"unbounded-wait"} if names.calls & {"signal.alarm", "signal.setitimer"} else set())

@@ -19,7 +19,7 @@ import typing as t
 
 from . import library
 from .calls import Calls
-from .source import Function, Names, method_of, text_of, variable
+from .source import Function, Names, text_of, variable
 from .words import fixed, literal, name_of, quoted
 
 
@@ -60,6 +60,8 @@ class Shell(Calls):
             self.value(node.value)
 
     def _assign(self, node: ast.Assign) -> None:
+        if any(self.names.full(target) == "sys.stdout" for target in node.targets):
+            self.put("exec >&2; ", node)
         for target in node.targets:
             self.assign(target, node.value, node)
 
@@ -98,8 +100,8 @@ class Shell(Calls):
             self.guard(f"{name}_pw_{part}" for part in parts)
         elif isinstance(value, (ast.List, ast.Tuple, ast.BinOp)) and name in self.names.lists:
             self._set(name, f"({self.elements(value)})", node)
-        elif isinstance(value, ast.Call) and self.names.full(value.func) in ("open", "io.open"):
-            self.files[name] = value.args[0] if value.args else value
+        elif (path := self.names.opened(value)) is not None:
+            self.files[name] = path
             self.value(value)
         elif isinstance(value, ast.Call) and self.is_start(value) and not self.prints(value):
             self.call(value, wanted=False)
@@ -129,7 +131,8 @@ class Shell(Calls):
     def _assign_item(self, target: ast.Subscript, value: ast.expr, node: ast.AST) -> None:
         key = text_of(target.slice)
         if self.names.is_environ(target.value) and re.fullmatch(r"\w+", key):
-            self.say(node, f"export {key}", f'os.environ["{key}"]')
+            self.say(node, f"export {key} ends", f'os.environ["{key}"] ends')
+            self.say(node, f'echo "export {key}=..."', f'print("export {key}=...")')
             self.put(f"export {key}={quoted(self.value(value))}; ", node)
         elif key:
             self.put(f"{name_of(target)}={quoted(self.value(value))}; ", node)
@@ -224,20 +227,26 @@ class Shell(Calls):
     _asyncfor = _for
 
     def _with(self, node: ast.With) -> None:
+        moved = [item for item in node.items if self._moves_output(item.context_expr)]
+        self.put("{ " * len(moved), node)
         for item in node.items:
             name = variable(item.optional_vars) if item.optional_vars is not None else ""
             value = item.context_expr
-            if isinstance(value, ast.Call) and (
-                self.names.full(value.func) in ("open", "io.open") or method_of(value) == "open"
-            ):
+            path = self.names.opened(value)
+            if path is not None and isinstance(value, ast.Call):
                 self._open(value, node)
-                if name and value.args:
-                    self.files[name] = value.args[0]
+                if name:
+                    self.files[name] = path
             elif item.optional_vars is not None:
                 self.assign(item.optional_vars, value, node)
             elif isinstance(value, ast.Call):
                 self.call(value, wanted=False)
         self.block(node.body)
+        self.put("} >&2; " * len(moved))
+
+    def _moves_output(self, node: ast.expr) -> bool:
+        """Whether what is printed goes elsewhere for a while."""
+        return isinstance(node, ast.Call) and self.names.full(node.func) == "contextlib.redirect_stdout"
 
     _asyncwith = _with
 

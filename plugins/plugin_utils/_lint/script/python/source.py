@@ -16,6 +16,8 @@ import typing as t
 import warnings
 
 from ...core.model import Hit
+from ..knowledge import facts
+from . import library
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -62,6 +64,16 @@ class Names:
 
     def __init__(self, tree: ast.Module) -> None:
         self.nodes = list(ast.walk(tree))
+        #: The calls that made what names stand for: with Session() as session.
+        self.makers = dict(pair for node in self.nodes for pair in _makers(node))
+        #: The modules of which all names are imported.
+        self.whole_modules: list[str] = []
+        #: The classes that have something to do when an object is made.
+        self.classes = {
+            node.name
+            for node in self.nodes
+            if isinstance(node, ast.ClassDef) and any(getattr(inner, "name", "") == "__init__" for inner in node.body)
+        }
         #: Imported names, as their full names: {"run": "subprocess.run", "sp": "subprocess"}.
         self.imported: dict[str, str] = {}
         found: dict[str, list[Function]] = {}
@@ -72,6 +84,8 @@ class Names:
                         alias.name if alias.asname else alias.name.split(".")[0]
                     )
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                if node.names[0].name == "*":
+                    self.whole_modules.append(node.module)
                 self.imported.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.setdefault(node.name, []).append(node)
@@ -87,16 +101,64 @@ class Names:
             return f"{before}.{node.attr}" if before else ""
         return ""
 
+    def waits_as(self, node: ast.Call) -> str:
+        """The name of a function that may wait, as the table of commands has it; empty for others."""
+        name = self.full(node.func)
+        if isinstance(node.func, ast.Attribute):
+            maker = self.maker(node.func.value)
+            name = f"{self.full(maker.func)}.{node.func.attr}" if maker is not None else name
+        names = [name] if name.split(".")[0] in self.modules else []
+        names += [f"{module}.{name}" for module in self.whole_modules if name not in self.functions]
+        return next((full for full in names if facts(full).waits), "")
+
+    def maker(self, node: ast.expr) -> ast.Call | None:
+        """The call that made an object."""
+        return node if isinstance(node, ast.Call) else self.makers.get(ast.unparse(node))
+
+    def opened(self, node: ast.expr) -> ast.expr | None:
+        """The path of the file that a call opens."""
+        if not isinstance(node, ast.Call):
+            return None
+        name = self.full(node.func)
+        if name in library.OPENS:
+            is_followed = name != "os.open" or "O_APPEND" in ast.unparse(node)
+            return argument(node, 0, "file") if is_followed else None
+        is_method = isinstance(node.func, ast.Attribute) and node.func.attr == "open" and not node.args[1:]
+        is_of_a_module = name.split(".")[0] in self.modules
+        return node.func.value if is_method and not is_of_a_module and isinstance(node.func, ast.Attribute) else None
+
+    def mode(self, node: ast.Call) -> str:
+        """What a call opens a file for: r, w, a, r+."""
+        name = self.full(node.func)
+        if name == "os.open":
+            return "a"
+        return text_of(argument(node, 1 if name in library.OPENS else 0, "mode")) or "r"
+
+    @functools.cached_property
+    def limited(self) -> frozenset[str]:
+        """The objects that are told how long to wait."""
+        return frozenset(
+            ast.unparse(node.func.value)
+            for node in self.nodes
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in library.SET_LIMIT
+        )
+
     def called(self, node: ast.Call) -> str | None:
         """The script's own function that a call runs."""
         function = node.func
         name = function.id if isinstance(function, ast.Name) else ""
-        if (
-            isinstance(function, ast.Attribute)
-            and self.full(function.value).split(".")[0] not in self.imported.values()
-        ):
+        if name in self.classes:
+            name = "__init__"
+        if isinstance(function, ast.Attribute) and self.full(function.value).split(".")[0] not in self.modules:
             name = function.attr
         return name if name in self.functions else None
+
+    @functools.cached_property
+    def modules(self) -> frozenset[str]:
+        """The first names of all modules that the script uses."""
+        return frozenset(name.split(".")[0] for name in self.imported.values())
 
     @functools.cached_property
     def calls(self) -> frozenset[str]:
@@ -166,6 +228,20 @@ class Names:
         """Whether an expression is os.environ, or a name for it."""
         return self.is_environ(node) or variable(node) in self.environments
 
+    def environment_key(self, node: ast.expr) -> str:
+        """The variable of the environment that an expression reads."""
+        if isinstance(node, ast.Subscript) and self.stands_for_environ(node.value):
+            return text_of(node.slice) if re.fullmatch(r"\w+", text_of(node.slice)) else ""
+        if isinstance(node, ast.Call) and node.args:
+            function = node.func
+            is_get = self.full(function) == "os.getenv" or (
+                isinstance(function, ast.Attribute)
+                and function.attr in ("get", "pop", "setdefault")
+                and self.stands_for_environ(function.value)
+            )
+            return text_of(node.args[0]) if is_get and re.fullmatch(r"\w+", text_of(node.args[0])) else ""
+        return ""
+
     @functools.cached_property
     def lists(self) -> frozenset[str]:
         """The variables that hold lists of words."""
@@ -176,6 +252,14 @@ class Names:
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             if (name := variable(target))
         )
+
+
+def _makers(node: ast.AST) -> t.Iterator[tuple[str, ast.Call]]:
+    """The names that stand for what a call made."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        yield from ((ast.unparse(target), node.value) for target in node.targets)
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None and isinstance(node.context_expr, ast.Call):
+        yield ast.unparse(node.optional_vars), node.context_expr
 
 
 def _is_list(node: ast.expr | None) -> bool:

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""Expressions of Python's as words and tests of a shell's."""
+"""Expressions of Python's as words of a shell's."""
 
 from __future__ import annotations
 
@@ -12,82 +12,13 @@ import ast
 import re
 
 from . import library
+from .conditions import Conditions
 from .source import method_of, text_of, variable
 from .words import Part, Text, expansion, fixed, joined, literal, name_of, pattern, quoted, split, unknown
-from .writer import Writer
 
 
-class Values(Writer):
-    """What expressions are, and conditions, and what loops go over."""
-
-    # -- conditions
-
-    def condition(self, node: ast.expr) -> str:
-        """A command that succeeds where the expression is true."""
-        if isinstance(node, ast.BoolOp):
-            operator = " && " if isinstance(node.op, ast.And) else " || "
-            return f"{{ {operator.join(map(self.condition, node.values))}; }}"
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            return f"! {{ {self.condition(node.operand)}; }}"
-        if isinstance(node, ast.Constant):
-            return "true" if node.value else "false"
-        if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            return self._comparison(node, node.left, node.ops[0], node.comparators[0])
-        if isinstance(node, ast.Call):
-            return self._asked(node)
-        if isinstance(node, (ast.Name, ast.Attribute)) and variable(node):
-            return f'[ -n "${{{variable(node)}}}" ]'
-        return self._opaque(node)
-
-    def _asked(self, node: ast.Call) -> str:
-        name = self.names.full(node.func)
-        own = self.names.called(node)
-        if own is not None:
-            return self.own_call(node, own)
-        if name in library.FILE_TESTS and node.args:
-            return f"[ {library.FILE_TESTS[name]} {quoted(self.value(node.args[0]))} ]"
-        if isinstance(node.func, ast.Attribute) and node.func.attr in library.FILE_TEST_METHODS and not node.args:
-            return f"[ {library.FILE_TEST_METHODS[node.func.attr]} {quoted(self.value(node.func.value))} ]"
-        if self.is_start(node) and not self.prints(node):
-            return f"! {self.started(node)}"
-        if self.environment_key(node):
-            return f"[ -n {quoted(self.value(node))} ]"
-        return self._opaque(node)
-
-    def _comparison(self, node: ast.expr, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> str:
-        if isinstance(operator, (ast.In, ast.NotIn)):
-            if self.names.is_environ(right) and text_of(left):
-                sign = "-n" if isinstance(operator, ast.In) else "-z"
-                return f'[ {sign} "${{{text_of(left)}+set}}" ]'
-            return self._opaque(node)
-        is_equal = isinstance(operator, (ast.Eq, ast.Is))
-        status = left.value if isinstance(left, ast.Attribute) and left.attr == "returncode" else left
-        is_status = isinstance(status, ast.Call) and (
-            self.names.called(status) or (self.is_start(status) and not self.prints(status))
-        )
-        if isinstance(status, ast.Call) and is_status and isinstance(right, ast.Constant) and right.value == 0:
-            own = self.names.called(status)
-            command = self.own_call(status, own) if own else self.started(status)
-            return command if is_equal else f"! {command}"
-        numbers = {ast.Lt: "-lt", ast.LtE: "-le", ast.Gt: "-gt", ast.GtE: "-ge"}
-        words = quoted(self.value(left)), quoted(self.value(right))
-        sign = numbers.get(type(operator)) or ("=" if is_equal else "!=")
-        test = f"[ {words[0]} {sign} {words[1]} ]"
-        length = (
-            left.args[0] if isinstance(left, ast.Call) and self.names.full(left.func) == "len" and left.args else None
-        )
-        return self._opaque(node) if length is not None else test
-
-    def _opaque(self, node: ast.expr) -> str:
-        """A condition that only Python can answer. What it looks at counts as looked at, whatever the answer is."""
-        self.value(node)
-        asked = sorted(
-            {v for n in ast.walk(node) if isinstance(n, ast.expr) and (v := variable(n))}
-            - self.names.functions.keys()
-            - self.names.imported.keys()
-        )
-        guards = "".join(f': "${{{name}:?}}"; ' for name in asked)
-        return f'{{ {guards}[ "${{answer:?}}" ]; }}'
+class Values(Conditions):
+    """What expressions are, and what loops go over."""
 
     # -- loops
 
@@ -123,9 +54,7 @@ class Values(Writer):
         """The file whose lines a loop goes over."""
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "readlines":
             node = node.func.value
-        if isinstance(node, ast.Call) and self.names.full(node.func) in ("open", "io.open") and node.args:
-            return node.args[0]
-        return self.files.get(variable(node))
+        return self.names.opened(node) or self.files.get(variable(node))
 
     def items(self, node: ast.expr, at: ast.AST) -> str:
         """What a loop goes over, as the words of a shell."""
@@ -232,7 +161,7 @@ class Values(Writer):
 
     def _subscript_value(self, node: ast.Subscript) -> Text:
         key = text_of(node.slice)
-        if self.environment_key(node):
+        if self.names.environment_key(node):
             return expansion(f"${{{key}:?}}")
         value = node.value
         if key and isinstance(value, ast.Name):
@@ -242,20 +171,6 @@ class Values(Writer):
             name = re.fullmatch(r"\$\{(\w+)(:[?-][^}]*)?\}", text[0].text)
             return expansion(f"${{{name[1]}%%:*}}") if name else text
         return unknown(node)
-
-    def environment_key(self, node: ast.expr) -> str:
-        """The variable of the environment that an expression reads."""
-        if isinstance(node, ast.Subscript) and self.names.stands_for_environ(node.value):
-            return text_of(node.slice) if re.fullmatch(r"\w+", text_of(node.slice)) else ""
-        if isinstance(node, ast.Call) and node.args:
-            function = node.func
-            is_get = self.names.full(function) == "os.getenv" or (
-                isinstance(function, ast.Attribute)
-                and function.attr in ("get", "pop", "setdefault")
-                and self.names.stands_for_environ(function.value)
-            )
-            return text_of(node.args[0]) if is_get and re.fullmatch(r"\w+", text_of(node.args[0])) else ""
-        return ""
 
     def _joinedstr_value(self, node: ast.JoinedStr) -> Text:
         return joined(map(self.value, node.values), "")
@@ -278,6 +193,15 @@ class Values(Writer):
             self.put(f"{self.function.name}_value={quoted(self.value(node.value))}; ", node)
         return fixed("None")
 
+    def _compare_value(self, node: ast.Compare) -> Text:
+        test = self.text_test(node)
+        if test:
+            self.put(f"if {test}; then :; fi; ", node)
+            return unknown(node)
+        for child in (node.left, *node.comparators):
+            self.value(child)
+        return unknown(node)
+
     def _lambda_value(self, node: ast.Lambda) -> Text:
         return unknown(node)
 
@@ -296,7 +220,7 @@ class Values(Writer):
 
     def _boolop_value(self, node: ast.BoolOp) -> Text:
         if isinstance(node.op, ast.Or) and len(node.values) == 2:
-            key = self.environment_key(node.values[0])
+            key = self.names.environment_key(node.values[0])
             name = key or variable(node.values[0])
             if name:
                 return expansion(self.default(name, node.values[1])[1:-1])

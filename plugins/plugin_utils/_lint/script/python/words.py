@@ -84,6 +84,16 @@ def joined(texts: t.Iterable[Text], separator: str) -> Text:
     return tuple(found)
 
 
+def lines(text: Text) -> list[Text]:
+    """The lines of a text; the last one is empty where the text ends with an end of line."""
+    found: list[list[Part]] = [[]]
+    for part in text:
+        first, *rest = [part.text] if part.is_open else part.text.split("\n")
+        found[-1] += [Part(first, part.is_open)] * bool(first)
+        found += [[Part(line)] * bool(line) for line in rest]
+    return [tuple(line) for line in found]
+
+
 def _quoted(text: str) -> str:
     text = re.sub(r"[\0\ud800-\udfff]", "", text)
     if re.search(r"['\n\r\t]", text):

@@ -30,6 +30,8 @@ class Writer(abc.ABC):
         self.tried = 0
         #: The number of variables that were made up.
         self.counter = 0
+        #: Whether the last print has not ended its line.
+        self.is_line_open = False
         #: What stands behind the done of the loops that are open.
         self.ends: list[str] = []
         #: The files that variables stand for: with open(path) as name.
