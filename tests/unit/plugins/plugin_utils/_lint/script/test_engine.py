@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import sys
 import time
 import typing as t
 
@@ -375,7 +376,12 @@ def test_a_large_file_and_one_with_a_long_line_hold_up_no_other() -> None:
 def test_a_file_alone_gets_less_processor_time_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[int] = []
     real = tools.run
-    monkeypatch.setattr(tools, "run", lambda *a, **more: (limits.append(more["seconds"]), real(*a, **more))[1])
+
+    def noted(*given: t.Any, **more: t.Any) -> t.Any:
+        limits.append(more["seconds"])
+        return real(*given, **more)
+
+    monkeypatch.setattr(tools, "run", noted)
     shellcheck.check([("bash", b"true\n")])
     shellcheck.check([("bash", b"true\n")] * 2)
     assert limits == [shellcheck.SECONDS, shellcheck.SECONDS_OF_A_BATCH]
@@ -640,7 +646,7 @@ def test_slurm_waits_for_a_background_process_that_has_its_output(hook: str, com
 def test_a_missing_program_is_told_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, name: str
 ) -> None:
-    monkeypatch.setattr(tools.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     other = {"shfmt": "shellcheck", "shellcheck": "shfmt"}[name]
     (tmp_path / other).write_text("#!/bin/sh\n")
@@ -657,7 +663,7 @@ def test_a_broken_program_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_
     broken = tmp_path / "shfmt"
     broken.write_text("#!/bin/sh\necho 'cannot open shared object' >&2\nexit 127\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(engine.parser.tools, "find_tool", lambda _name: str(broken))
+    monkeypatch.setattr(tools, "find_tool", lambda _name: str(broken))
     with pytest.raises(LintError, match="shfmt failed: cannot open shared object"):
         lint(script())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model import Finding
@@ -30,7 +31,7 @@ def lint(rule: str, kind: str) -> list[Finding] | None:
     timeout = TIMEOUT if rule == "wait-exceeds-timeout" else None
     script = Script(example[1], "example", example[2].encode(), timeout=timeout)
     # Without the dispatcher's PATH, which is the subject of its page.
-    path = {"path": None} if rule == "command-search-path" else {}
+    path: dict[str, t.Any] = {"path": None} if rule == "command-search-path" else {}
     return [f for f in engine.lint([script], options=Options(**path), cache_path=None) if f.rule == rule]
 
 

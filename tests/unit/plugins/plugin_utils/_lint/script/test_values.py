@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import walker
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.environment import surroundings
@@ -241,9 +243,12 @@ def test_the_assignments_of_a_name_are_collected_once_for_all_its_uses(monkeypat
     values, _call = asked("x=a\n" + "x=$x/b; ask $x\n" * 30)
     collected: list[str] = []
     real = Values._collected
-    monkeypatch.setattr(
-        Values, "_collected", lambda self, name, *more: (collected.append(name), real(self, name, *more))[1]
-    )
+
+    def noted(self: Values, name: str, *more: t.Any) -> t.Any:
+        collected.append(name)
+        return real(self, name, *more)
+
+    monkeypatch.setattr(Values, "_collected", noted)
     for call in values.program.named("ask"):
         values.forms(call.words[1], call)
     assert collected == ["x"]

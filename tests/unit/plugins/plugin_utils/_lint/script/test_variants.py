@@ -25,7 +25,7 @@ SAMPLE = 200
 def sample() -> list[tuple[Case, str, bytes]]:
     """One variant of each of some examples, of a kind that was not taken often yet."""
     taken: collections.Counter[str] = collections.Counter()
-    found = []
+    found: list[tuple[Case, str, bytes]] = []
     for case in random.Random(SEED).sample(OWN_CASES, len(OWN_CASES)):  # noqa: S311, for the same sample each time
         texts = variants(case.content, SEED) if len(found) < SAMPLE else {}
         if texts:
