@@ -124,7 +124,9 @@ def test_a_host_made_from_an_old_image_runs_that_until_the_next_run() -> None:
     assert lab("replace", "worker2", "--image", IMAGE).returncode == 0
     assert inside("login", "cd && srun -w worker2 tail -n 1 /var/tmp/born", "-u", "alice") == "prolog\n"
     status = play(newer, "status.yml")
-    assert re.search(r"worker2: release [0-9a-f]{16}, release [0-9a-f]{16} is active instead of", status.stdout), status.stdout
+    assert re.search(r"worker2: release [0-9a-f]{16}, release [0-9a-f]{16} is active instead of", status.stdout), (
+        status.stdout
+    )
     assert play(newer).returncode == 0
     assert inside("login", "cd && srun -w worker2 tail -n 1 /var/tmp/born", "-u", "alice") == "newer\n"
 

