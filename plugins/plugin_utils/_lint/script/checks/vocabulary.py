@@ -286,7 +286,7 @@ _OTHER_JOBS = re.compile(r"^(?!.*(?i:job_?id)).*(job_\*|uid_|slurmstepd|user_job
 def asked_before(subject: Subject, call: Call) -> bool:
     """Whether something before it finds out about other jobs of the user."""
     for other in subject.program.calls:
-        if other.sequence >= call.sequence and other.context.function == call.context.function:
+        if not subject.program.precedes(other, call):
             continue
         if other is not call and _asks(other):
             return True
