@@ -482,6 +482,19 @@ class Program:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
 
+    def stages(self, at: Point) -> list[Call]:
+        """Every command of the pipeline that something stands in."""
+        return self._stages.get(at.context.pipeline[0], []) if at.context.pipeline else []
+
+    @functools.cached_property
+    def _stages(self) -> dict[int, list[Call]]:
+        """For the checks, which begin when all calls are noted."""
+        found: dict[int, list[Call]] = {}
+        for call in self.calls:
+            if call.context.pipeline:
+                found.setdefault(call.context.pipeline[0], []).append(call)
+        return found
+
     @functools.cached_property
     def _uses_by_name(self) -> dict[str, list[Use]]:
         """For the checks, which begin when all uses are noted."""

@@ -92,14 +92,7 @@ def sources(subject: Subject, variable: Piece, at: Point) -> t.Iterator[tuple[Po
 
 def fed_by(program: Program, at: Point) -> list[Call]:
     """The earlier stages of the pipeline that something stands in."""
-    if at.context.pipeline is None:
-        return []
-    number = at.context.pipeline[0]
-    return [
-        call
-        for call in program.calls
-        if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < at.sequence
-    ]
+    return [call for call in program.stages(at) if call.sequence < at.sequence]
 
 
 def feeds(program: Program, at: Point) -> list[Call]:
