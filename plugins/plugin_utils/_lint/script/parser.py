@@ -67,10 +67,6 @@ def _with_plain_keys(source: bytes) -> bytes:
     )
 
 
-#: Most of what a node has; nothing that runs lies there.
-_PLACES = frozenset({"Pos", "End", "ValuePos", "ValueEnd", "Position"})
-
-
 def nodes(root: t.Any, *, but: str = "") -> t.Iterator[Node]:
     """Every node of a part of the tree, without those of one type and what lies in them."""
     stack = [root]
@@ -80,7 +76,10 @@ def nodes(root: t.Any, *, but: str = "") -> t.Iterator[Node]:
             stack.extend(part)
         elif isinstance(part, dict) and (not but or part.get("Type") != but):
             yield part
-            stack.extend(value for key, value in part.items() if key not in _PLACES and isinstance(value, (dict, list)))
+            for value in part.values():
+                # Most of what a node has are places in the text, which have a line and a column.
+                if isinstance(value, (dict, list)) and "Col" not in value:
+                    stack.append(value)
 
 
 def parse(source: bytes, dialect: str) -> Node:

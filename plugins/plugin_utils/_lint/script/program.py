@@ -379,6 +379,15 @@ class Loop:
         return bool(loop) and (loop["Type"] == "WordIter" or bool(loop.get("Cond")))
 
 
+#: Of more calls of one function the first ones tell enough.
+_MOST_CALLS = 16
+
+
+def _moment(at: Point) -> tuple[bool, int]:
+    """The place of a point in its function; what a trap runs comes after everything."""
+    return at.context.deferred, at.sequence
+
+
 class Program:
     """What a script does: its calls, assignments, uses of variables and loops, in the order of their walk."""
 
@@ -389,6 +398,7 @@ class Program:
         self.assignments: dict[str, list[Assignment]] = {}
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
+        self._known_calls: dict[str, list[tuple[Point, ...]]] = {}
         #: The branches of if and case by their guards: where the conditions begin that lead there.
         self.branches: dict[int, int] = {}
         #: By their numbers, which Context.shells has.
@@ -426,6 +436,42 @@ class Program:
         found: list[Node] = self.tree.get("Stmts", [])
         return found
 
+    def precedes(self, first: Point, second: Point) -> bool:
+        """Whether something may have run before something else: a function runs where it is called, a trap at the end."""
+        if first.context.function == second.context.function:
+            return _moment(first) < _moment(second)
+        return any(True for _ways in self._orders(first, second))
+
+    def lasts(self, first: Point, second: Point) -> bool:
+        """Whether a setting of the shell, such as its directory, was made before, and not in a subshell that has ended."""
+        for before, after in self._orders(first, second):
+            same = sum(1 for one, other in zip(before, after, strict=False) if one is other)
+            if before[same].context.reaches(after[same].context) and not any(
+                p.context.shells for p in before[same + 1 :]
+            ):
+                return True
+        return False
+
+    def _orders(self, first: Point, second: Point) -> t.Iterator[tuple[tuple[Point, ...], tuple[Point, ...]]]:
+        """The ways to two points, each through the calls of functions, on which the first comes before the second."""
+        for before in self._calls_to(first.context.function, frozenset()):
+            for after in self._calls_to(second.context.function, frozenset()):
+                if [*map(_moment, before), _moment(first)] < [*map(_moment, after), _moment(second)]:
+                    yield (*before, first), (*after, second)
+
+    def _calls_to(self, function: str | None, inside: frozenset[str]) -> list[tuple[Point, ...]]:
+        """The ways to a function: the call in the file, the one in the function that this one calls, and so on."""
+        if function is None:
+            return [()]
+        if function not in self._known_calls:
+            self._known_calls[function] = [
+                (*way, site)
+                for site in self.called.get(function, ())[:_MOST_CALLS]
+                if site.context.function not in inside | {function}
+                for way in self._calls_to(site.context.function, inside | {function})
+            ][:_MOST_CALLS] or [()]
+        return self._known_calls[function]
+
     def in_subshell(self, at: Point, depth: int = 6) -> bool:
         """Whether a point lies in a subshell, or in a function that runs in subshells only."""
         sites = self.called.get(at.context.function or "", ())
@@ -435,6 +481,19 @@ class Program:
     def named(self, *names: str) -> list[Call]:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
+
+    def stages(self, at: Point) -> list[Call]:
+        """Every command of the pipeline that something stands in."""
+        return self._stages.get(at.context.pipeline[0], []) if at.context.pipeline else []
+
+    @functools.cached_property
+    def _stages(self) -> dict[int, list[Call]]:
+        """For the checks, which begin when all calls are noted."""
+        found: dict[int, list[Call]] = {}
+        for call in self.calls:
+            if call.context.pipeline:
+                found.setdefault(call.context.pipeline[0], []).append(call)
+        return found
 
     @functools.cached_property
     def _uses_by_name(self) -> dict[str, list[Use]]:

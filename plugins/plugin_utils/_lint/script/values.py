@@ -56,6 +56,8 @@ _NONE: frozenset[int] = frozenset()
 #: An assignment, the moment at which it counts, and whether it replaces the value.
 _Event = tuple[Moment, Assignment, bool]
 
+_Way = t.TypeVar("_Way", bound=t.Hashable)
+
 #: Whether a part of a word may be empty at a point, once these assignments were followed.
 _Question = t.Callable[[Piece, Point, frozenset[int]], bool]
 
@@ -210,6 +212,8 @@ class Values:
 
     def forms(self, word: Word, at: Point) -> list[Word]:
         """Every form that a word can take, as far as it is known."""
+        if _is_fixed(word.pieces):
+            return [word]
         return [Word(pieces, word.line, word.column) for pieces in self._forms(word.pieces, at, _NONE)]
 
     def known(self, word: Word, at: Point) -> Word:
@@ -261,7 +265,7 @@ class Values:
         if not found:
             found = [tuple(_split(Word(form, word.line, word.column))) for form in self._piece(piece, at, seen)]
         placed = [tuple(Word(field.pieces, word.line, word.column) for field in way) for way in found]
-        return list(dict.fromkeys(placed))[:MOST]
+        return _distinct(placed)[:MOST]
 
     def _elements(self, assignment: Assignment, seen: frozenset[int]) -> list[tuple[Word, ...]]:
         """The elements that an array can have after an assignment."""
@@ -277,11 +281,13 @@ class Values:
         return [old + new for old in before or [()] for new in after][:MOST]
 
     def _forms(self, pieces: tuple[Piece, ...], at: Point, seen: frozenset[int]) -> list[tuple[Piece, ...]]:
+        if _is_fixed(pieces):
+            return [pieces]
         found: list[tuple[Piece, ...]] = [()]
         for piece in pieces:
             ways = self._piece(piece, at, seen)
             found = [before + way for before, way in itertools.product(found, ways)][:MOST]
-        return list(dict.fromkeys(found))
+        return _distinct(found)
 
     def _piece(self, piece: Piece, at: Point, seen: frozenset[int]) -> list[tuple[Piece, ...]]:
         if piece.kind != "variable" or len(seen) >= _DEPTH:
@@ -297,8 +303,8 @@ class Values:
             for definition in self.definitions(piece.text, at):
                 found.extend(self._defined(piece, definition, at, seen))
         if piece.quoted:
-            found = [tuple(dataclasses.replace(p, quoted=True) for p in form) for form in found]
-        return list(dict.fromkeys(found))[:MOST] or [(piece,)]
+            found = [tuple(p if p.quoted else dataclasses.replace(p, quoted=True) for p in form) for form in found]
+        return _distinct(found)[:MOST] or [(piece,)]
 
     def _defined(
         self, piece: Piece, definition: Definition, at: Point, seen: frozenset[int]
@@ -556,6 +562,16 @@ class Values:
             re.search(r"\S\s+\S", word.shown) or any(self.piece_may_be_several(p, last, mark) for p in word.pieces)
             for word in words
         )
+
+
+def _is_fixed(pieces: t.Iterable[Piece]) -> bool:
+    """Whether a word has one form only: what is not a variable stays as it is."""
+    return all(piece.kind != "variable" for piece in pieces)
+
+
+def _distinct(ways: list[_Way]) -> list[_Way]:
+    """Each way once. To compare ways costs much, for a piece has the commands in it, and mostly there is one way."""
+    return list(dict.fromkeys(ways)) if len(ways) > 1 else ways
 
 
 def _last(commands: t.Sequence[Call]) -> Call | None:

@@ -93,7 +93,7 @@ def _slurm_reads(subject: Subject) -> bool:
 def _keeps_output(subject: Subject, call: Call) -> bool:
     """Whether a command has the output, or the error output, that the script started with."""
     kept = {"1", "2"}
-    moved = [c for c in subject.program.named("exec") if len(c.words) == 1 and c.sequence < call.sequence]
+    moved = [c for c in subject.program.named("exec") if len(c.words) == 1 and subject.program.lasts(c, call)]
     for redirect in (r for c in (*moved, call) for r in c.context.redirects):
         target = redirect.target.literal
         for fd in ("1", "2") if redirect.operator in ("&>", "&>>") else (redirect.fd or "1",):
@@ -107,7 +107,9 @@ def _keeps_output(subject: Subject, call: Call) -> bool:
 def _has_own_group(subject: Subject, call: Call) -> bool:
     """Whether job control is on, which gives each background process a group."""
     return any(
-        c.has_option("-m") or "monitor" in c.texts for c in subject.program.named("set") if c.sequence < call.sequence
+        c.has_option("-m") or "monitor" in c.texts
+        for c in subject.program.named("set")
+        if subject.program.lasts(c, call)
     )
 
 

@@ -250,13 +250,13 @@ def _from_find(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hi
 
 def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
     return any(
-        other.sequence < call.sequence
-        and (
+        (
             is_a(other.name, Is.LISTS_JOBS)
             or other.name == "loginctl"
             or (other.name in ("ps", "pgrep") and other.has_option("-u", "-U", "--user", "--euid", "--uid"))
             or any(re.search(r"uid_|slurmstepd", text) for text in other.texts)
         )
+        and subject.program.precedes(other, call)
         for other in subject.program.calls
     )
 

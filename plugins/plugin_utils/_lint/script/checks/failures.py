@@ -109,9 +109,9 @@ def _made(subject: Subject, word: Word, at: Call) -> bool:
     if any(call.name == "mktemp" for piece in word.pieces for call in piece.commands):
         return True
     shown = word.shown
-    if any(w.sequence < at.sequence and subject.values.known(w.target, w).shown == shown for w in program.writes):
+    if any(program.precedes(w, at) and subject.values.known(w.target, w).shown == shown for w in program.writes):
         return True
-    before = [c for c in program.calls if c.sequence < at.sequence and (c.line, c.column) != (at.line, at.column)]
+    before = [c for c in program.calls if program.precedes(c, at) and (c.line, c.column) != (at.line, at.column)]
     used = [c for c in before if not is_a(c.name, Is.NEEDS_NONE | Is.DELETES | Is.PRINTS) and not c.context.tested]
     return any(
         subject.values.known(other, call).shown == shown
@@ -124,7 +124,7 @@ def _removed(subject: Subject, at: Call, operands: t.Sequence[Word]) -> bool:
     """Whether the script removes a thing before it makes it anew."""
     names = {word.literal for word in operands}
     return any(
-        call.sequence < at.sequence and names & {subject.values.known(w, call).literal for w in call.arguments}
+        subject.program.precedes(call, at) and names & {subject.values.known(w, call).literal for w in call.arguments}
         for call in subject.program.calls
         if is_a(call.name, Is.LESSENS)
     )

@@ -166,7 +166,7 @@ def _shortens(subject: Subject, path: str, call: Call, at: Call) -> bool:
     # grep -q line file || echo line >> file. The number of a job is never there.
     looks = (
         (is_a(call.name, Is.SEARCHES) or call.name == "awk")
-        and call.sequence < at.sequence
+        and subject.program.precedes(call, at)
         and not _names_a_job(subject, call, path)
     )
     return looks or is_a(call.name, Is.MEASURES)

@@ -120,7 +120,7 @@ def _was_down(subject: Subject, call: Call) -> bool:
         return False
     return any(
         other.context.tested
-        and other.sequence < call.sequence
+        and subject.program.precedes(other, call)
         and set(other.texts) & {"is-active", "is-failed", "status"}
         and set(other.texts) & set(call.texts)
         for other in subject.program.named("systemctl")
@@ -157,7 +157,7 @@ def _all_are_listed(subject: Subject, call: Call) -> bool:
 def _mounted_here(subject: Subject, targets: t.Iterable[str], call: Call) -> bool:
     """Whether the script itself mounted it."""
     return any(
-        other.sequence < call.sequence
+        subject.program.precedes(other, call)
         and any(subject.values.known(word, other).shown in targets for word in other.arguments)
         for other in subject.program.named("mount")
     )

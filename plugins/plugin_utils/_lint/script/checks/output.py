@@ -99,11 +99,8 @@ def output(subject: Subject) -> t.Iterator[Hit]:
 def stdout_moved(subject: Subject, call: Call) -> bool:
     """Whether an exec before the call sent all output elsewhere."""
     return any(
-        c.name == "exec"
-        and len(c.words) == 1
-        and c.context.stdout not in ("script", "pipe")
-        and c.sequence < call.sequence
-        for c in subject.program.calls
+        len(c.words) == 1 and c.context.stdout not in ("script", "pipe") and subject.program.lasts(c, call)
+        for c in subject.program.named("exec")
     )
 
 

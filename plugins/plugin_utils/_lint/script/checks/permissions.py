@@ -19,7 +19,7 @@ from ..subject import Subject
 
 def world_writable(subject: Subject) -> t.Iterator[Hit]:
     """world-writable: chmod, mkdir -m, install -m, mount -o mode=, setfacl and umask that let everybody write."""
-    for call in subject.program.calls:
+    for call in subject.program.named("chmod", "mkdir", "install", "mount", "setfacl", "umask"):
         forms = (dataclasses.replace(call, words=(call.words[0], *words)) for words in subject.values.arguments(call))
         said = next((message for form in forms if (message := _opened(form))), None)
         if said:

@@ -80,10 +80,11 @@ def _tainted(subject: Subject) -> dict[str, str]:
     found = {name: _OWNERS for name in environment.USER_TEXT if not program.assignments.get(name)}
     if subject.where.group == "task":
         found.update({name: "the user sets it" for name in _USERS_FOLDERS if not program.assignments.get(name)})
+    cleaned = _cleaned(program.source.decode("utf-8", "replace"))
     for _round in range(3):
         for name, assignments in program.assignments.items():
             for assignment in assignments:
-                if name in found or _is_cleaned(subject, name):
+                if name in found or name in cleaned:
                     break
                 if any(_hands_on(subject, word, found) for word in _given(subject, assignment)):
                     found[name] = _OWNERS
@@ -134,11 +135,18 @@ def _cleans(call: Call) -> bool:
     )
 
 
-def _is_cleaned(subject: Subject, name: str) -> bool:
-    """Whether the script looks at the characters of a variable: [[ $x =~ ^[0-9]+$ ]], case $x in *[!0-9]*)."""
-    source = subject.program.source.decode("utf-8", "replace")
-    value = rf"\"?\$\{{?{re.escape(name)}\b\}}?\"?"
-    return re.search(rf"{value}\s*=~|case\s+{value}\s+in\b[^;]*?\[[!^]|grep[^\n|]*<<<\s*{value}", source) is not None
+_VALUE = r"\"?\$\{?(\w+)\b\}?\"?"
+_LOOKS_AT = re.compile(rf"{_VALUE}\s*=~|case\s+{_VALUE}\s+in\b(?=[^;]*?\[[!^])|<<<\s*{_VALUE}")
+
+
+def _cleaned(source: str) -> set[str]:
+    """The variables whose characters the script looks at: [[ $x =~ ^[0-9]+$ ]], case $x in *[!0-9]*), grep <<<"$x"."""
+    found: set[str] = set()
+    for match in _LOOKS_AT.finditer(source):
+        matched, chosen, given = match.groups()
+        before = source[max(source.rfind(mark, 0, match.start()) for mark in "\n|") + 1 : match.start()] if given else ""
+        found.update(name for name in (matched, chosen, given if "grep" in before else None) if name)
+    return found
 
 
 def _reads_users_file(subject: Subject, call: Call) -> bool:

@@ -29,7 +29,8 @@ _SECRET_NAME = re.compile(
 _ABOUT_SECRET = re.compile(
     r"(?i)(file|path|dir|url|name|type|ttl|seconds|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|ask|authentication)$"
 )
-_URL_SECRET = re.compile(r"[a-z][a-z0-9+]*://[^\s/:@'\"$]*:([^\s/@'\"$]+)@")
+#: No scheme has more than some letters: without an end, each letter of a long text is a beginning that is read to the end.
+_URL_SECRET = re.compile(r"[a-z][a-z0-9+]{0,20}://[^\s/:@'\"$]*:([^\s/@'\"$]+)@")
 #: A name with a value in a longer text: a URL, a form, JSON, a mount's options, a header, a file of settings.
 _NAMED_VALUE = re.compile(
     r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)(?=[\s?&,;\"'{}\\]|$)"
@@ -194,7 +195,7 @@ def _stored(subject: Subject, call: Call) -> t.Iterator[_Found]:
     """A fixed text that becomes a file of secrets: as it stands, or decoded."""
     bodies = [redirect.body for redirect in call.context.redirects if redirect.body is not None]
     fixed = [word for word in operands(call) if is_a(call.name, Is.PRINTS)] + bodies
-    readers = [later for later in subject.program.calls if call in fed_by(subject.program, later)]
+    readers = [later for later in subject.program.stages(call) if call.sequence < later.sequence]
     targets = [r.target for c in (call, *readers) for r in c.context.redirects if r.operator in (">", ">>", ">|")]
     targets += [word for c in (call, *readers) if c.name == "tee" for word in operands(c)]
     is_secret_file = any(_SECRET_FILE.search(subject.values.known(word, call).shown) for word in targets)

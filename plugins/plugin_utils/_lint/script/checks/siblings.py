@@ -77,7 +77,7 @@ def _is_relative(subject: Subject, word: Word, call: Call) -> bool:
     by_name = word is call.words[0] or call.name not in (".", "source")
     if path.startswith(("/", "~")) or not path or (by_name and "/" not in path):
         return False
-    chosen = any(other.name in ("cd", "pushd") and other.sequence < call.sequence for other in subject.program.calls)
+    chosen = any(subject.program.lasts(other, call) for other in subject.program.named("cd", "pushd"))
     return not chosen and not _looked_for(subject, word, call, word)
 
 
@@ -96,7 +96,7 @@ def _looked_for(subject: Subject, word: Word, call: Call, form: Word) -> bool:
             or (use.name in names and any(name in lines[use.line - 1] for name in _names(form)))
         )
         for use in program.uses
-    ) or any(other.sequence < call.sequence and word.shown in other.texts for other in program.named("[", "test"))
+    ) or any(word.shown in other.texts and program.precedes(other, call) for other in program.named("[", "test"))
 
 
 def _names(word: Word) -> list[str]:

@@ -85,7 +85,8 @@ def _is_open(subject: Subject, write: Write) -> bool:
 
 def _foreign_follows(subject: Subject, assignment: Assignment) -> bool:
     return any(
-        call.sequence > assignment.sequence and (call.name not in BASE_COMMANDS or is_a(call.name, Is.INTERPRETER))
+        subject.program.precedes(assignment, call)
+        and (call.name not in BASE_COMMANDS or is_a(call.name, Is.INTERPRETER))
         for call in subject.program.calls
     )
 

@@ -213,13 +213,13 @@ def _is_surely_missing(subject: Subject, use: Use) -> bool:
 
 
 def _asked_before(subject: Subject, use: Use) -> bool:
-    return any(other.asking and other.sequence < use.sequence for other in subject.program.uses_of(use.name))
+    return any(other.asking and subject.program.precedes(other, use) for other in subject.program.uses_of(use.name))
 
 
 def _guarded(subject: Subject, name: str, use: Use) -> bool:
     """Whether something before the use makes sure that the variable is there."""
     return any(
-        other.sequence < use.sequence and (other.probing or other.operator in (":?", "?", ":=", "="))
+        subject.program.precedes(other, use) and (other.probing or other.operator in (":?", "?", ":=", "="))
         for other in subject.program.uses_of(name)
     )
 

@@ -92,14 +92,7 @@ def sources(subject: Subject, variable: Piece, at: Point) -> t.Iterator[tuple[Po
 
 def fed_by(program: Program, at: Point) -> list[Call]:
     """The earlier stages of the pipeline that something stands in."""
-    if at.context.pipeline is None:
-        return []
-    number = at.context.pipeline[0]
-    return [
-        call
-        for call in program.calls
-        if call.context.pipeline and call.context.pipeline[0] == number and call.sequence < at.sequence
-    ]
+    return [call for call in program.stages(at) if call.sequence < at.sequence]
 
 
 def feeds(program: Program, at: Point) -> list[Call]:
@@ -286,7 +279,7 @@ _OTHER_JOBS = re.compile(r"^(?!.*(?i:job_?id)).*(job_\*|uid_|slurmstepd|user_job
 def asked_before(subject: Subject, call: Call) -> bool:
     """Whether something before it finds out about other jobs of the user."""
     for other in subject.program.calls:
-        if other.sequence >= call.sequence and other.context.function == call.context.function:
+        if not subject.program.precedes(other, call):
             continue
         if other is not call and _asks(other):
             return True

@@ -171,6 +171,33 @@ def test_circumstances(text: str, attribute: str, expected: object) -> None:
     assert getattr(call.context, attribute) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "precedes", "lasts"),
+    [
+        ("cd /x; squeue", True, True),
+        ("squeue; cd /x", False, False),
+        ("f() { cd /x; }; f; squeue", True, True),
+        ("f() { cd /x; }; squeue; f", False, False),
+        ("f() { squeue; }; cd /x; f", True, True),
+        ("f() { squeue; }; f; cd /x", False, False),
+        ("f() { cd /x; }; g() { squeue; }; f; g", True, True),
+        ("f() { cd /x; }; g() { squeue; }; g; f", False, False),
+        ("f() { cd /x; }; g() { f; }; g; squeue", True, True),
+        ("( cd /x ); squeue", True, False),
+        ("( cd /x; squeue )", True, True),
+        ("f() { cd /x; }; ( f ); squeue", True, False),
+        ("f() { ( cd /x ); }; f; squeue", True, False),
+        ("f() { cd /x; squeue; }; ( f )", True, True),
+        ("trap 'squeue' EXIT; cd /x", True, True),
+        ("f() { f; cd /x; }; f; squeue", True, True),
+    ],
+)
+def test_a_function_runs_where_it_is_called(text: str, precedes: bool, lasts: bool) -> None:
+    program = read(text)
+    (cd,), (squeue,) = program.named("cd"), program.named("squeue")
+    assert (program.precedes(cd, squeue), program.lasts(cd, squeue)) == (precedes, lasts)
+
+
 def test_a_syntax_error_has_its_place() -> None:
     with pytest.raises(ShellSyntaxError) as caught:
         read("true\nif true; then\n")
