@@ -130,13 +130,13 @@ PLACES = ("/etc/nodecycle", STATE, "/var/log/nodecycle", "/run/nodecycle")
 
 @pytest.fixture
 def small_node(lab, definition):
-    """On worker1 all places of the collection are file systems of 512 kB."""
+    """On worker1 all places of the collection are file systems of 1 MB, which hold the releases that a host keeps."""
     done = lab.play(definition)
     assert done.returncode == 0, done.stdout
     for number, place in enumerate(PLACES):
         lab.run(
             "worker1",
-            f"cp -a {place} /tmp/place{number} && mount -t tmpfs -o size=512k,mode=755 tmpfs {place} "
+            f"cp -a {place} /tmp/place{number} && mount -t tmpfs -o size=1m,mode=755 tmpfs {place} "
             f"&& cp -a /tmp/place{number}/. {place}",
         )
     yield
