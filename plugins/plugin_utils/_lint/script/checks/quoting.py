@@ -144,7 +144,9 @@ def _cleaned(source: str) -> set[str]:
     found: set[str] = set()
     for match in _LOOKS_AT.finditer(source):
         matched, chosen, given = match.groups()
-        before = source[max(source.rfind(mark, 0, match.start()) for mark in "\n|") + 1 : match.start()] if given else ""
+        before = (
+            source[max(source.rfind(mark, 0, match.start()) for mark in "\n|") + 1 : match.start()] if given else ""
+        )
         found.update(name for name in (matched, chosen, given if "grep" in before else None) if name)
     return found
 
