@@ -136,7 +136,7 @@ class Walker:
     #: Of commands in C($( )) within each other: each one doubles what there is to know of a word.
     MAX_NESTING = 10
     #: What a script may hold: commands, assignments and uses of variables; and texts that a shell of their own reads.
-    MAX_EVENTS = 20_000
+    MAX_EVENTS = 8000
     MAX_TEXTS = 100
 
     def __init__(self, program: Program, options: _Options, *, posix: bool) -> None:
