@@ -31,6 +31,9 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model i
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script import engine
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "unit/plugins/plugin_utils/_lint/script"))
+from odd_scripts import ODD, processor_seconds
+
 #: The corpus's name of a rule: ours.
 RULES: dict[str, tuple[str, ...]] = {
     "slurm_command_in_prolog_epilog": ("slurm-command",),
@@ -148,7 +151,7 @@ def main() -> int:
     parser.add_argument("--index", required=True)
     parser.add_argument("--must-not-fire")
     parser.add_argument("--verbose", action="store_true", help="list every miss and every false positive")
-    parser.add_argument("--speed", action="store_true", help="measure the time for 350 scripts, cold and warm")
+    parser.add_argument("--speed", action="store_true", help="measure 350 scripts, cold and warm, and odd scripts")
     arguments = parser.parse_args()
 
     index = {row["id"]: row for row in read_table(arguments.index) if row["type"] == "script"}
@@ -257,17 +260,24 @@ def table(counts: t.Mapping[str, Counts]) -> None:
 
 
 def speed(scripts: t.Sequence[Script], options: Options) -> None:
-    """The time for 350 distinct scripts, without and with the cache."""
+    """What 350 distinct scripts take, without and with the cache, and then each very large or very odd one."""
+
+    def measured(label: str, chosen: t.Sequence[Script], cache_path: str | None) -> str:
+        start, before = time.perf_counter(), processor_seconds()
+        engine.lint(chosen, options=options, cache_path=cache_path)
+        return f"| {label} | {processor_seconds() - before:.1f} | {time.perf_counter() - start:.1f} |"
+
     many = [
         Script(s.hook, f"{s.name}-{number}", s.content + f"\n# {number}\n".encode(), s.name)
         for number, s in zip(range(350), list(scripts) * (350 // max(len(scripts), 1) + 1), strict=False)
     ]
     with tempfile.TemporaryDirectory() as folder:
         memory = f"{folder}/cache.json"
+        print("\n| scripts | seconds of a processor | seconds |\n|---|--:|--:|")
         for label in ("cold", "warm, nothing changed"):
-            start = time.perf_counter()
-            engine.lint(many, options=options, cache_path=memory)
-            print(f"speed: {len(many)} scripts, {label}: {time.perf_counter() - start:.2f} s")
+            print(measured(f"{len(many)} of the corpus, {label}", many, memory))
+    for name, content in ODD.items():
+        print(measured(name, [Script("worker_prolog", name, content)], None))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 # Note that this plugin util is PRIVATE to the collection. It can have breaking changes at any time.
 
-"""From scripts to findings: every distinct text once, in two threads, with what is known from last time."""
+"""From scripts to findings: every distinct text once, ShellCheck beside our own work, with what is known from last time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ _CHECKS = tuple(
     for check in module.CHECKS
 )
 
-_WORKERS = 2
+#: Threads for our own work. One more runs ShellCheck, from the first script to the last: it takes as much of a processor
+#: as Python, which works in one thread at a time, and shfmt need of the other one.
+_THREADS = 2
 
 
 def lint(scripts: t.Sequence[Script], *, options: Options | None = None, cache_path: str | None = "") -> list[Finding]:
@@ -196,7 +198,7 @@ def _prepare(script: Script) -> _Prepared:
 
 
 def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit]]:
-    """The hits of each script; the two programs run in two threads."""
+    """The hits of each script."""
     prepared = [_prepare(script) for script in scripts]
     texts = [
         (position, (one.shellcheck_shell, one.text))
@@ -206,8 +208,9 @@ def _hits_of_all(scripts: t.Sequence[Script], options: Options) -> list[list[Hit
     batches = [
         [texts[index] for index in batch] for batch in shellcheck.batches(text for _place, (_shell, text) in texts)
     ]
-    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        checked = [pool.submit(shellcheck.check, [text for _position, text in batch]) for batch in batches]
+    threads = concurrent.futures.ThreadPoolExecutor
+    with threads(1) as checking, threads(_THREADS) as pool:
+        checked = [checking.submit(shellcheck.check, [text for _position, text in batch]) for batch in batches]
         own = list(pool.map(lambda one: _own_hits(one, options), prepared))
         for batch, future in zip(batches, checked, strict=True):
             for (position, _text), hits in zip(batch, future.result(), strict=True):

@@ -19,7 +19,7 @@ from . import tools
 Node = dict[str, t.Any]
 
 #: Of processor time. Of a script that somebody wrote by hand, shfmt needs a hundredth; its answer grows with the square of the depth.
-SECONDS = 2
+SECONDS = 1
 
 #: Programs that read shell, and the dialect as shfmt calls it.
 DIALECTS = {"sh": "posix", "dash": "posix", "ash": "posix", "bash": "bash", "ksh": "mksh", "mksh": "mksh", "zsh": "zsh"}

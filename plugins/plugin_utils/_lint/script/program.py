@@ -487,6 +487,11 @@ class Program:
         return self._stages.get(at.context.pipeline[0], []) if at.context.pipeline else []
 
     @functools.cached_property
+    def mentioned(self) -> frozenset[str]:
+        """Every fixed argument, and every variable in front of a command. For the checks, too."""
+        return frozenset(text for call in self.calls for text in (*call.environment, *call.literals))
+
+    @functools.cached_property
     def _stages(self) -> dict[int, list[Call]]:
         """For the checks, which begin when all calls are noted."""
         found: dict[int, list[Call]] = {}

@@ -79,5 +79,6 @@ def run(
         raise LintError(f"The script linter could not run {arguments[0]}: {exc}") from exc
     # At the limit the kernel sends one or the other; a machine without memory sends the second, too.
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise TooMuchError(f"{name} needs more than {seconds} seconds of a processor, or too much memory")
+        limit = "a second" if seconds == 1 else f"{seconds} seconds"
+        raise TooMuchError(f"{name} needs more than {limit} of a processor, or too much memory")
     return done

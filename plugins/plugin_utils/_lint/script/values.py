@@ -24,11 +24,22 @@ from .facts import Is
 from .knowledge import is_a
 from .model import word_set
 from .program import Assignment, Call, Context, Moment, Piece, Point, Program, Word
+from .tools import TooMuchError
 
 #: More forms than these of one word are not told apart.
 MOST = 16
 
 _DEPTH = 6
+
+#: Values that are followed for one piece of a word. Of a script that somebody wrote by hand 40 are many; those of
+#: variables that take each other's values grow with a power of their number.
+_MOST_FOLLOWED = 100
+
+#: What following values may cost in all, in tests and assignments looked at. A script of 8 KiB that somebody wrote needs less than a hundredth.
+MAX_LOOKS = 5_000_000
+
+#: To follow a value costs as much as so many looks.
+_FOLLOWS = 10
 
 #: What runs at the end of a script comes after everything.
 _END = 1 << 40
@@ -95,6 +106,8 @@ class Values:
         self.version = version
         self._definitions: dict[tuple[str, int, str | None], list[Definition]] | None = {} if remember else None
         self._remembered: dict[tuple[str, str | None], list[_Event]] | None = {} if remember else None
+        self._followed = 0
+        self._looks = 0
 
     # -- where a value comes from
 
@@ -105,7 +118,13 @@ class Values:
         key = name, at.sequence, at.context.function
         if key not in self._definitions:
             self._definitions[key] = self._ways(name, at, {})
+        self._spend(_FOLLOWS * len(self._definitions[key]))
         return self._definitions[key]
+
+    def _spend(self, looks: int) -> None:
+        self._looks += looks
+        if self._looks > MAX_LOOKS:
+            raise TooMuchError("its variables can have too many values")
 
     def assignments(self, name: str, at: Point) -> list[Assignment]:
         """The assignments that may have given a variable the value that it has at a point; the likeliest last."""
@@ -199,13 +218,15 @@ class Values:
         return self._lies_between(self.program.guarded, name, since, at)
 
     def _lies_between(self, moments: t.Mapping[str, list[Moment]], name: str, since: Point, at: Point) -> bool:
+        found = moments.get(name, ())
+        self._spend(1 + len(found))
         return any(
             since.sequence < moment.sequence <= at.sequence
             and moment.end <= at.sequence
             and moment.context.function == at.context.function
             and moment.context.reaches(at.context)
             and (_surrounds(moment.context, at.context) or _surrounds(moment.context, since.context))
-            for moment in moments.get(name, ())
+            for moment in found
         )
 
     # -- what a word can be
@@ -290,7 +311,8 @@ class Values:
         return _distinct(found)
 
     def _piece(self, piece: Piece, at: Point, seen: frozenset[int]) -> list[tuple[Piece, ...]]:
-        if piece.kind != "variable" or len(seen) >= _DEPTH:
+        self._followed = self._followed if seen else 0
+        if piece.kind != "variable" or len(seen) >= _DEPTH or self._followed > _MOST_FOLLOWED:
             return [(piece,)]
         found: list[tuple[Piece, ...]] = []
         if piece.operator in (":+", "+") and piece.operand is not None:
@@ -309,6 +331,7 @@ class Values:
     def _defined(
         self, piece: Piece, definition: Definition, at: Point, seen: frozenset[int]
     ) -> list[tuple[Piece, ...]]:
+        self._followed += 1
         found = self._given(piece, definition.assignment, at, seen)
         if not definition.is_guarded:
             return found

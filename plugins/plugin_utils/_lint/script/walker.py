@@ -136,7 +136,7 @@ class Walker:
     #: Of commands in C($( )) within each other: each one doubles what there is to know of a word.
     MAX_NESTING = 10
     #: What a script may hold: commands, assignments and uses of variables; and texts that a shell of their own reads.
-    MAX_EVENTS = 20_000
+    MAX_EVENTS = 8000
     MAX_TEXTS = 100
 
     def __init__(self, program: Program, options: _Options, *, posix: bool) -> None:
@@ -769,13 +769,8 @@ class Walker:
         dynamic = name in ("read", "mapfile", "readarray", "eval") or (name == "printf" and call.has_option("-v"))
         if name in (".", "source") or (dynamic and any(word.literal is None for word in call.arguments)):
             self.program.sets_unknown = True
-        if name == "set":
-            self.options = self.options.after_set(call.texts)
-        elif name == "shopt":
-            self.options = self.options.after_shopt(call.texts)
-        elif name == "trap":
-            self.options = self._after_trap(call)
-        elif name in ("read", "mapfile", "readarray"):
+        self._set_options(name, call.texts)
+        if name in ("read", "mapfile", "readarray"):
             for word in call.arguments:
                 if word.literal and re.fullmatch(r"[A-Za-z_]\w*", word.literal):
                     rest = name == "read" and word is call.words[-1]
@@ -839,15 +834,22 @@ class Walker:
                 if name not in self.done and name not in self.pending:
                     self.pending.append(name)
 
-    def _after_trap(self, call: Call) -> _Options:
+    def _set_options(self, name: str, texts: t.Sequence[str]) -> None:
+        """What a command changes in the options, if it is one of those that do."""
+        if name == "set":
+            self.options = self.options.after_set(texts)
+        elif name == "shopt":
+            self.options = self.options.after_shopt(texts)
+        elif name == "trap":
+            self.options = self._after_trap(texts)
+
+    def _after_trap(self, texts: t.Sequence[str]) -> _Options:
         """The options after a trap: the code that it ends the script with."""
-        action = call.texts[0] if call.texts else ""
+        action = texts[0] if texts else ""
         function = self.program.functions.get(action.strip(" ;"))
         code = _code_of(function["Body"]) if function is not None else _code_in(action)
         fields = {
-            "on_exit" if text in ("EXIT", "0") else "on_error"
-            for text in call.texts[1:]
-            if text in ("EXIT", "0", "ERR")
+            "on_exit" if text in ("EXIT", "0") else "on_error" for text in texts[1:] if text in ("EXIT", "0", "ERR")
         }
         return dataclasses.replace(self.options, **dict.fromkeys(fields, code))
 
@@ -861,8 +863,8 @@ class Walker:
 
         function = self.program.functions.get(call.name)
         if function is not None:
-            for texts in _options_of(function):
-                self.options = self.options.after_set(texts)
+            for name, texts in _settings_of(function):
+                self._set_options(name, texts)
             if _runs_its_arguments(function):
                 again(call.words[1 + _shifts(function) :], call.context)
             return
@@ -1078,12 +1080,13 @@ def _runs_its_arguments(function: Node) -> bool:
     return False
 
 
-def _options_of(function: Node) -> t.Iterator[list[str]]:
-    """The arguments of each set that a call of a function runs whatever happens."""
-    for stmt in (function["Body"].get("Cmd") or {}).get("Stmts") or ():
+def _settings_of(function: Node) -> t.Iterator[tuple[str, list[str]]]:
+    """The names and arguments of the commands that a call of a function runs in this shell whatever happens."""
+    body = function["Body"].get("Cmd") or {}
+    for stmt in body.get("Stmts") or () if body.get("Type") == "Block" else ():
         words = ["".join(_texts(word)) for word in (stmt.get("Cmd") or {}).get("Args") or () if "Parts" in word]
-        if words[:1] == ["set"]:
-            yield words[1:]
+        if words:
+            yield words[0], words[1:]
 
 
 def _is_all_arguments(word: Node) -> bool:

@@ -263,7 +263,7 @@ def _asks_for_other_jobs(subject: Subject, call: Call) -> bool:
 
 def _of_the_user(subject: Subject, call: Call, word: Word, action: str) -> t.Iterator[Hit]:
     """A directory that a user has for all of his jobs."""
-    if subject.where.is_init or _asks_for_other_jobs(subject, call):
+    if subject.where.is_init:
         return
     for form in subject.values.forms(word, call):
         segments = [segment for segment in _segments(form) if segment and not _is_everything(segment)]
@@ -272,6 +272,7 @@ def _of_the_user(subject: Subject, call: Call, word: Word, action: str) -> t.Ite
             len(segments) > 1
             and any(piece.kind == "variable" and OWNER.search(piece.text) for piece in segments[-1])
             and not any(piece.kind == "command" or is_job_id(subject, piece, call) for piece in pieces)
+            and not _asks_for_other_jobs(subject, call)
         ):
             yield hit_at("unsafe-delete", call, f"{action}: {form.shown} also holds the files of the user's other jobs")
 

@@ -138,7 +138,7 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     hint = _near(subject, name)
     if program.sets_unknown and not (hint and name.startswith("SLURM")):
         return None
-    if name in program.declared or any(name in call.environment or name in call.literals for call in program.calls):
+    if name in program.declared or name in program.mentioned:
         return None
     message = f"neither the script nor {where.name} sets {name}{hint}"
     if any(_is_only(write.target, name) and write.target.line == use.line for write in program.writes):

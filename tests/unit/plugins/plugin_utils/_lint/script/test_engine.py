@@ -23,9 +23,11 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script impor
     other_languages,
     shellcheck,
     tools,
+    values,
     walker,
 )
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
+from odd_scripts import MOST_SECONDS, ODD, processor_seconds
 
 BAD = b"#!/bin/bash\nsqueue -h >/dev/null\nexit 0\n"
 
@@ -418,6 +420,20 @@ def test_a_script_that_starts_too_many_shells_is_left_out(monkeypatch: pytest.Mo
     assert any(message.startswith("the script was not analysed: ") for message in left_out(text))
     monkeypatch.setattr(walker.Walker, "MAX_TEXTS", 5)
     assert not any(message.startswith("the script was not analysed: ") for message in left_out(text))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_very_large_or_odd_script_takes_little_time(name: str) -> None:
+    before = processor_seconds()
+    lint(script(ODD[name]))
+    assert processor_seconds() - before < MOST_SECONDS
+
+
+def test_variables_with_too_many_values_leave_the_script_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"#!/bin/bash\nPATH=/bin\nx=a y=b\n" + b'[ -d /x ] && x="$y/a" && y="$x/b"\n' * 10 + b'logger "$x"\nexit 0\n'
+    assert left_out(text) == []
+    monkeypatch.setattr(values, "MAX_LOOKS", 1000)
+    assert left_out(text) == ["the script was not analysed: its variables can have too many values"]
 
 
 def test_a_large_script_in_another_language_is_left_out() -> None:
