@@ -58,10 +58,14 @@ class Controller:
         self._port = ""
         self._began = time.time()
 
+    def ping(self) -> dict[str, bool]:
+        """Each controller, the primary first, and whether it answers."""
+        _code, out, err = self._run(["scontrol", "ping"])
+        return parse_ping(out + err)
+
     def active(self) -> str:
         """The first controller that answers; empty where none does."""
-        _code, out, err = self._run(["scontrol", "ping"])
-        return next((host for host, is_up in parse_ping(out + err).items() if is_up), "")
+        return next((host for host, is_up in self.ping().items() if is_up), "")
 
     def jobs(self) -> dict[str, str]:
         """The state of each job that the controller remembers."""

@@ -362,6 +362,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             **result,
         ) from exc
     _tell_settings(module, result, baseline)
+    if result.get("was_started"):
+        _tell_silent(module, controller)
     if result["waits_for_restart"]:
         module.warn(
             f"{', '.join(result['waits_for_restart'])}: slurm.conf has a new value, and the daemons run the old one until they are "
@@ -369,6 +371,15 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             f"(systemctl restart {controller.unit()})."
         )
     return {"changed": result["needs"] != "nothing" or result.get("was_started", False), **result}
+
+
+def _tell_silent(module: AnsibleModule, controller: Controller) -> None:
+    """Name the other controllers that may have ended at the same reconfigure (22.05.8); which of them ran before is not known."""
+    if silent := [host for host, is_up in controller.ping().items() if not is_up]:
+        module.warn(
+            f"No controller answered, and the run started slurmctld on this host. These still do not answer: {', '.join(silent)}. "
+            f"Start it there, if it is to run: systemctl start {controller.unit()}"
+        )
 
 
 def _tell_settings(module: AnsibleModule, result: t.Mapping[str, t.Any], baseline: Baseline | None) -> None:
