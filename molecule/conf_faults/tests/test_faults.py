@@ -161,12 +161,22 @@ def disk_full(lab: Lab, _fault: dict[str, t.Any]) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def scontrol_killed(lab: Lab, _fault: dict[str, t.Any]) -> t.Iterator[None]:
-    """The first `scontrol reconfigure` is killed as soon as it is there."""
-    in_background(
-        lab, "controller", "until pkill -KILL -f '^[^ ]*scontrol reconfigure'; do sleep 0.02; done; touch /tmp/killed"
+    """The first `scontrol reconfigure` is killed as soon as it is there: that of 22.05 is too quick to be caught from outside."""
+    kill = """#!/bin/sh
+[ "$1" = reconfigure ] && mkdir /tmp/killed 2>/dev/null || exec /tmp/scontrol "$@"
+/tmp/scontrol "$@" & kill -KILL $!
+kill -KILL $$
+"""
+    lab.run(
+        "controller",
+        f"cp /usr/bin/scontrol /tmp/scontrol; printf %s {shlex.quote(kill)} >/tmp/kill; chmod 755 /tmp/kill;"
+        " mount --bind /tmp/kill /usr/bin/scontrol",
     )
-    yield
-    lab.run("controller", "rm /tmp/killed")
+    try:
+        yield
+    finally:
+        lab.run("controller", "umount /usr/bin/scontrol; rm /tmp/kill /tmp/scontrol")
+    lab.run("controller", "rmdir /tmp/killed")
 
 
 @contextlib.contextmanager
