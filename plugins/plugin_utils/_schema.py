@@ -93,6 +93,13 @@ def _kind(value: object) -> str:
     )
 
 
+def _whole_number(value: object) -> int | None:
+    """A whole number, or the text of one; None for anything else."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return None if isinstance(value, bool) or not isinstance(value, int) else int(value)
+
+
 class HookParser:
     """Parses one hook's value. Collects the problems, so that a user sees all of them at once."""
 
@@ -246,10 +253,10 @@ class HookParser:
             return None
 
     def _timeout(self, where: str, item: dict[str, t.Any]) -> int:
-        value = item.get("timeout", 0)
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0 or ("timeout" in item and value == 0):
+        if "timeout" not in item:
+            return 0
+        value = _whole_number(item["timeout"])
+        if value is None or value < 1:
             self._problem(
                 where,
                 f"has the timeout {item['timeout']!r}",
@@ -265,7 +272,7 @@ class HookParser:
                 item,
             )
             return 0
-        return int(value)
+        return value
 
     def _on_failure(self, where: str, item: dict[str, t.Any]) -> str:
         value = item.get("on_failure", "drain")
@@ -304,13 +311,11 @@ class HookParser:
         }
 
     def _number(self, where: str, item: dict[str, t.Any], option: str, most: int) -> int:
-        value = item[option]
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        value = _whole_number(item[option])
+        if value is None or not 1 <= value <= most:
             self._problem(where, f"has {option} {item[option]!r}", f"write a whole number from 1 to {most}", item)
             return 1
-        return int(value)
+        return value
 
     def _boolean(self, where: str, item: dict[str, t.Any], option: str) -> bool:
         value = item.get(option, False)
