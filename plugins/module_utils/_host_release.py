@@ -76,6 +76,7 @@ def _prove(module: AnsibleModule, store: Store, reader: _proof.Reader | None = N
     """The proof of what the next job runs here."""
     reader = reader or _proof.reader(module, store.slurm_uid)
     conf = _proof.conf_in_use(module.params["conf_path"], reader)
+    _proof.wait_for_copy(conf, reader)
     return _proof.prove(
         store, conf, _ansible.read_text, reader.is_slurmd, lambda: _daemons.version(module, reader.pid, reader.name)
     )

@@ -32,6 +32,9 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Stor
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+#: A slurmd that has just started has its slurm.conf from a controller that answers within this time.
+COPY_WITHIN = 30
+
 Read = _conf.Read
 #: The version of the daemon that reads slurm.conf, None if it is unknown. Called only if it makes a difference.
 AskVersion = t.Callable[[], t.Optional[_releases.Release]]
@@ -81,6 +84,20 @@ def other_conf(conf_path: str, daemon: Reader, exists: t.Callable[[str], bool] =
     """The slurm.conf that a daemon reads in place of the one at this path; empty where it reads that one, or where nobody can tell."""
     used = conf_in_use(conf_path, daemon, exists) if daemon.pid else conf_path
     return "" if os.path.realpath(used) == os.path.realpath(conf_path) else used
+
+
+def wait_for_copy(
+    conf: str, daemon: Reader, seconds: float = COPY_WITHIN, exists: t.Callable[[str], bool] = os.path.exists
+) -> None:
+    """Wait for the slurm.conf that a slurmd which has just started gets from the controller.
+
+    systemd calls a slurmd of before 23.11 started at once; a later one says itself when it is ready (slurmd C(--systemd)).
+    """
+    deadline = time.monotonic() + seconds
+    while daemon.is_slurmd and os.path.dirname(conf) == _conf.CACHE and not exists(conf):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,6 +37,31 @@ def test_the_slurm_conf_in_use_is_the_one_that_slurmd_was_told(
     assert _proof.other_conf(LOCAL, daemon, exists=lambda path: has_local) == ("" if conf == LOCAL else conf)
 
 
+def test_the_copy_of_a_slurmd_that_has_just_started_is_waited_for() -> None:
+    """Slurm 22.05: its unit counts as started before the controller has answered."""
+    looks = iter([False, False, True])
+    _proof.wait_for_copy(CACHE, _proof.Reader("slurmd", 7, ()), exists=lambda path: path == CACHE and next(looks))
+    assert list(looks) == []
+
+
+@pytest.mark.parametrize(
+    ("conf", "daemon", "asked"),
+    [
+        (CACHE, _proof.Reader("slurmd", 7, ()), True),
+        (CACHE, _proof.Reader("slurmctld", 7, ()), False),
+        (CACHE, _proof.NOBODY, False),
+        (LOCAL, _proof.Reader("slurmd", 7, ()), False),
+    ],
+)
+def test_a_copy_that_never_comes_ends_the_wait_and_others_are_not_waited_for(
+    conf: str, daemon: _proof.Reader, asked: bool
+) -> None:
+    looks: list[str] = []
+    _proof.wait_for_copy(conf, daemon, seconds=0, exists=lambda path: bool(looks.append(path)))  # type: ignore[func-returns-value]
+    assert looks == [conf] * len(looks)
+    assert bool(looks) == asked
+
+
 def test_a_daemon_that_does_not_run_tells_nothing() -> None:
     assert _proof.other_conf(LOCAL, _proof.NOBODY) == ""
 
