@@ -191,11 +191,18 @@ def parse_nodes_json(text: str) -> dict[str, Node]:
 
 
 def load_json(text: str) -> t.Any:
-    """The JSON that a command printed. Raises ValueError. 22.05 leaves control characters in the texts of users as they are."""
+    """The JSON that a command printed. Raises ValueError.
+
+    22.05 leaves control characters in the texts of users as they are. Where its controller does not answer, it ends with 0, an empty list
+    and C(errors) (22.05.8).
+    """
     try:
-        return json.loads(text, strict=False)
+        document = json.loads(text, strict=False)
     except RecursionError as exc:
         raise ValueError(f"not a document of Slurm: {exc}") from exc
+    if isinstance(document, dict) and document.get("errors"):
+        raise ValueError(f"Slurm says: {document['errors']}")
+    return document
 
 
 def utc(epoch: float) -> str:

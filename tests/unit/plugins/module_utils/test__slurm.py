@@ -236,6 +236,21 @@ def test_nodes_by_json_and_by_text() -> None:
         assert list(_slurm.Slurm(run).nodes()) == ["n1"]
 
 
+def test_a_controller_that_does_not_answer_is_no_empty_cluster() -> None:
+    """22.05.8: with --json its commands end with 0 all the same."""
+    failed = '{"errors": [{"error": "Unspecified error", "error_number": -1}], "%s": []}'
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        if command[0] == "scontrol":
+            said = "unrecognized option" if command[-1] == "--json" else "Unable to contact slurm controller"
+            return 1, "", said
+        return 0, failed % ("nodes" if command[0] == "sinfo" else "jobs"), ""
+
+    with pytest.raises(_slurm.SlurmError, match="Unable to contact"):
+        _slurm.Slurm(run).nodes()
+    assert _slurm.Slurm(run).jobs_json(["7"]) is None
+
+
 def test_many_nodes_are_asked_for_and_changed_in_calls_that_fit() -> None:
     names = [f"rack{rack:02}-node{node:03}-opa" for rack in range(20) for node in range(500)]
     asked: list[list[str]] = []
