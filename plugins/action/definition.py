@@ -12,7 +12,7 @@ import typing as t
 
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _bundle, _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core, _definition, _own_files
@@ -55,6 +55,7 @@ class ActionModule(ActionBase):
             unmanaged_nodes=args["unmanaged_nodes"],
             is_limited=args["is_limited"],
             restart_allowed=args["restart_allowed"],
+            birth=args["birth"],
         )
         kinds = {"controller": args["controllers"], "login": args["logins"], "worker": args["workers"]}
         gathered = gather(self, task_vars or {}, kinds, set(args["targets"]))
@@ -121,8 +122,9 @@ class ActionModule(ActionBase):
     def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
         """The release that each host is to get."""
         cluster = args["cluster"]
-        used = _definition.in_use(gathered.hosts)
+        used = _definition.in_use(gathered.hosts, birth=settings.birth)
         hosts = {}
+        bundle: dict[str, str] = {}
         for host in gathered.hosts:
             hooks = _definition.carried(host, used)
             scripts = {hook: host.scripts.get(hook, []) for hook in hooks}
@@ -131,6 +133,8 @@ class ActionModule(ActionBase):
                 if host.is_target
                 else None
             )
+            if settings.birth and release and "worker" in host.kinds and "controller" not in host.kinds:
+                bundle[release.id] = bundle.get(release.id) or _bundle.carry(release).as_line()
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",
@@ -153,6 +157,7 @@ class ActionModule(ActionBase):
             "conf_text": text,
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
+            "bundle": bundle,
         }
 
 

@@ -111,16 +111,19 @@ def _include_name(path: str, read: Read) -> str:
     Who reads a shared slurm.conf by a link of its own would look for a bare name beside the link.
     """
     shared = os.path.dirname(os.path.realpath(path))
-    if shared == os.path.realpath(os.path.dirname(path)) or re.search(r"[\s%]", shared) or _is_configless(path, read):
+    if (
+        shared == os.path.realpath(os.path.dirname(path))
+        or re.search(r"[\s%]", shared)
+        or is_configless(tree(path, read, with_ours=False))
+    ):
         return FRAGMENT
     return os.path.join(shared, FRAGMENT)
 
 
-def _is_configless(path: str, read: Read) -> bool:
+def is_configless(entries: t.Iterable[Entry]) -> bool:
     """Whether the controller sends its slurm.conf to others, who need a bare name."""
     return any(
-        entry.key.lower() == "slurmctldparameters" and "enable_configless" in entry.value.lower()
-        for entry in tree(path, read, with_ours=False)
+        entry.key.lower() == "slurmctldparameters" and "enable_configless" in entry.value.lower() for entry in entries
     )
 
 

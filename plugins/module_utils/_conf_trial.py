@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
+    _bundle,
     _conf,
     _conf_parser,
     _daemons,
@@ -150,7 +151,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         changes = _conf.changes(path, text, module.params["adopt"], _ansible.read_text)
         candidate = _conf_parser.overlay(changes, _ansible.read_text)
         steps.parse(candidate)
-        if lost := _proof.stolen(path, text, root, candidate, version_here):
+        if lost := _proof.stolen(path, text, root, _bundle.will_be(path, root, candidate), version_here):
             why = "the configuration names other scripts"
             raise FailedError(
                 f"With the new configuration Slurm would not run our dispatchers, so nothing was changed. {'; '.join(lost)}. Remove that "

@@ -218,7 +218,7 @@ def _drop_in_dirs(wanted: HostFiles) -> list[str]:
 
 def _records() -> list[str]:
     """The directories in which a controller keeps the state for an undo, and hosts their replaced slurm.conf. Their writers make them."""
-    return [path for name in ("rollout", "backup") if os.path.lexists(path := os.path.join(STATE_DIR, name))]
+    return [path for name in ("rollout", "backup", "bundle") if os.path.lexists(path := os.path.join(STATE_DIR, name))]
 
 
 def _is_closed(path: str) -> bool:

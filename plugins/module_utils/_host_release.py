@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import time
@@ -15,6 +16,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _ansible,
+    _bundle,
     _conf,
     _conf_files,
     _daemons,
@@ -239,6 +241,8 @@ def _make_active(module: AnsibleModule, store: Store, id_: str) -> Result:
         except _files.NoRoomError as exc:
             # The dispatchers do without, and an undo must not end here.
             module.warn(f"The hooks cannot record failures: {exc}.")
+        # First: a node that runs the bundle between these lines runs the committed release, which is right until the commit.
+        store.note_bundle(_proof.bundle_of(module, store))
         store.activate(id_)
         store.end_canary()
         if _host_files.place(wanted, store.owners):
@@ -266,9 +270,12 @@ def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
     while os.path.exists(copy):
         if not _conf.has_include(_ansible.read_text(os.path.join(_conf.CACHE, "slurm.conf")) or ""):
             os.unlink(copy)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(_conf.CACHE, _bundle.NAME))
             return
         # The cluster may keep lines of its own there.
-        if not _conf.names(_ansible.read_text(copy) or "", store.root, _HOOK_KEYS):
+        named = _ansible.read_text(copy) or ""
+        if not (_conf.names(named, store.root, _HOOK_KEYS) or _bundle.is_named(named)):
             return
         if time.monotonic() > deadline:
             if not runs_hooks:

@@ -16,6 +16,8 @@ import time
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _ansible,
+    _bundle,
     _conf,
     _conf_files,
     _daemons,
@@ -91,7 +93,7 @@ def wait_for_copy(
 ) -> None:
     """Wait for the slurm.conf that a slurmd which has just started gets from the controller.
 
-    systemd calls a slurmd of before 23.11 started at once; a later one says itself when it is ready (slurmd C(--systemd)).
+    For systemd a slurmd older than 23.11 has started at once; a later one says itself when it is ready (slurmd C(--systemd)).
     """
     deadline = time.monotonic() + seconds
     while daemon.is_slurmd and os.path.dirname(conf) == _conf.CACHE and not exists(conf):
@@ -117,12 +119,27 @@ def called(conf: str, read: Read, version: AskVersion) -> Called:
     lines: dict[str, list[_conf.Entry]] = {}
     for entry in _conf.tree(conf, read):
         if entry.key.lower() in hooks:
-            lines.setdefault(hooks[entry.key.lower()], []).append(entry)
+            lines.setdefault(hooks[entry.key.lower()], []).append(_resolved(entry, conf, read))
     for hook, found in lines.items():
         key = (HOOKS[hook].conf_key or "").lower()
         if len(found) > 1 and not (key in _conf.ADDING_UP and _adds_up(version())):
             lines[hook] = found[-1:]
     return Called(lines)
+
+
+def _resolved(entry: _conf.Entry, conf: str, read: Read) -> _conf.Entry:
+    """The line with the dispatcher to which the bundle goes on in the bundle's place."""
+    if entry.value != _bundle.NAME:
+        return entry
+    return dataclasses.replace(entry, value=_bundle.called(read(_bundle.path(conf)) or "") or entry.value)
+
+
+def bundle_of(module: AnsibleModule, store: Store) -> str:
+    """The id of the bundle that slurmd of this host runs; empty where it runs none."""
+    conf = conf_in_use(module.params["conf_path"], reader(module, store.slurm_uid))
+    with contextlib.suppress(OSError):
+        return _bundle.id_of(_ansible.read_text(_bundle.path(conf)) or "")
+    return ""
 
 
 def _adds_up(release: _releases.Release | None) -> bool:
@@ -138,7 +155,7 @@ def stolen(conf: str, text: str, root: str, read: Read, version: AskVersion) -> 
     ours = {
         name: entry.key
         for entry in _conf.entries(text)
-        if (name := keys.get(entry.key)) and entry.value == dispatcher_path(root, name)
+        if (name := keys.get(entry.key)) and entry.value in (dispatcher_path(root, name), _bundle.NAME)
     }
     found = called(conf, read, version)
     problems = []

@@ -33,6 +33,9 @@ class Difference(t.NamedTuple):
 #: All lines of Prolog, Epilog, PrologSlurmctld and EpilogSlurmctld count; before, the last line of a key (slurm.conf.5).
 HOOKS_ADD_UP = Difference((24, 5))
 
+#: A Prolog with a bare name is a file that slurmctld sends to the nodes of a configless cluster (slurm.conf.5 of 23.11; seen on 24.11.5).
+SENDS_PROLOG = Difference((23, 11))
+
 #: At a reconfigure slurmctld replaces itself by a new process, which reads nearly all keys anew (slurm.conf.5 of 23.11). Before, many keys
 #: wait for a restart, the first PrologSlurmctld among them, and some end slurmctld (22.05.8).
 RECONFIGURE_RENEWS = Difference((23, 11))

@@ -39,6 +39,8 @@ MANIFEST = "manifest.json"
 #: The manifest has the digest of each script, also of secret ones.
 MANIFEST_MODE = 0o600
 HISTORY = "history.json"
+#: The bundle that the host had when its release became active: it does not replace this release, a later one may.
+NEWER_THAN = "newer_than"
 
 #: The prefixes of directories below releases/ that are not yet, or no longer, a release.
 _HALF_DONE = ".half-"
@@ -404,12 +406,11 @@ class Store:
             if os.path.isdir(full) and not os.path.islink(full):
                 _drift.remove(full)
             _files.write_atomic(full, data, mode, *owner)
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
         place = os.path.join(directory, MANIFEST)
         if os.path.isdir(place) and not os.path.islink(place):
             _drift.remove(place)
         # It has the sha256 of scripts with secrets. A reader who knows the text around a short secret could find it by that.
-        _files.write_atomic(place, text.encode(), MANIFEST_MODE)
+        _files.write_atomic(place, manifest_text(manifest), MANIFEST_MODE)
 
     def _sweep(self) -> None:
         """Remove unfinished files of a killed run. A file that only looks like one belongs to somebody else and stays."""
@@ -490,6 +491,17 @@ class Store:
                 raise
             _files.link_atomic(os.path.join(self.root, "current"), target)
 
+    def note_bundle(self, bundle: str) -> None:
+        """Note which bundle (its id; empty where the host has none) must not replace what a rollout activates now."""
+        path = os.path.join(self.root, NEWER_THAN)
+        if not bundle:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        elif _files.read_bytes(path) != f"{bundle}\n".encode():
+            # Without it the worst is that the node runs the committed release until the rollout is committed.
+            with contextlib.suppress(_files.NoRoomError):
+                _files.write_atomic(path, f"{bundle}\n".encode(), 0o644)
+
     def prune(self, keep: int, now: float | None = None, keep_also: t.Container[str] = ()) -> list[str]:
         """Remove our releases beyond the newest C(keep), but none that was active within the last hour."""
         moment = time.time() if now is None else now
@@ -543,7 +555,7 @@ class Store:
         The logs stay: they belong to the site. The journal stays, too: this may be a step of its undo.
         """
         self.end_canary()
-        for name in ("current", HISTORY):
+        for name in ("current", HISTORY, NEWER_THAN):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.root, name))
         _files.sweep(self.root)
@@ -555,6 +567,11 @@ class Store:
         for directory in (self.releases, self.root, STATE_DIR):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
+
+
+def manifest_text(manifest: t.Mapping[str, t.Any]) -> bytes:
+    """A manifest as it lies beside the files of its release."""
+    return (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
 
 
 def state_paths() -> list[str]:

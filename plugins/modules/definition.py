@@ -78,6 +78,10 @@ options:
     description: Whether slurmctld may be restarted for keys that it does not apply otherwise.
     type: bool
     default: false
+  birth:
+    description: Whether the controllers carry the releases to nodes that are born between two runs (M(nodecycle.slurm.bundle)).
+    type: bool
+    default: false
   probe_timeout:
     description: Seconds after which a probe is given up. A script with a longer time limit of its own causes a warning; 0 for none.
     type: int
@@ -150,6 +154,10 @@ conf_text:
   description: The content of the file that slurm.conf includes; empty if no file is needed.
   returned: with O(cluster)
   type: str
+bundle:
+  description: With O(birth), the release of each worker by its id, as M(nodecycle.slurm.bundle) takes it.
+  returned: with O(cluster)
+  type: dict
 conf_is_settled:
   description: Whether the first controller's slurm.conf says that already.
   returned: with O(cluster)

@@ -103,6 +103,10 @@ options:
         description: The variable C(slurm_removal_allowed).
         type: bool
         required: true
+      birth:
+        description: The variable C(slurm_birth).
+        type: bool
+        default: false
   failures:
     description: With O(step=evaluate), further failures by host, beside those in the hosts' answers.
     type: dict

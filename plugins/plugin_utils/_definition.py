@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import (
+    _bundle,
     _conf,
     _daemons,
     _hostlist,
@@ -45,6 +46,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "unmanaged_nodes": {"type": "str", "default": ""},
     "is_limited": {"type": "bool", "default": False},
     "restart_allowed": {"type": "bool", "default": False},
+    "birth": {"type": "bool", "default": False},
     "probe_timeout": {"type": "int", "default": 0},
     "lint_disable": {"type": "list", "elements": "str", "default": []},
     "lint_severity": {"type": "dict", "default": {}},
@@ -78,6 +80,7 @@ class Settings:
     unmanaged_nodes: str
     is_limited: bool = False
     restart_allowed: bool = False
+    birth: bool = False
     keep: tuple[str, ...] = ()
 
 
@@ -96,9 +99,11 @@ def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
     return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]
 
 
-def in_use(hosts: t.Iterable[Host]) -> list[str]:
-    """The hooks that run something somewhere, in the table's order."""
+def in_use(hosts: t.Iterable[Host], *, birth: bool = False) -> list[str]:
+    """The hooks that run something somewhere, in the table's order. birth: the bundle, which is a prolog, is one of them for workers."""
     defined = {hook for host in hosts for hook in host.defined}
+    if birth and any(HOOKS[hook].host == "worker" for hook in defined):
+        defined.add(_bundle.HOOK)
     return [hook for hook in HOOKS if hook in defined]
 
 
@@ -120,7 +125,11 @@ def carried(host: Host, used: t.Collection[str]) -> list[str]:
 
 def conf_text(used: t.Iterable[str], settings: Settings) -> str:
     """The content of the included file."""
-    keys = {key: dispatcher_path(settings.root, hook) for hook in used if (key := HOOKS[hook].conf_key)}
+    keys = {
+        key: _bundle.NAME if settings.birth and hook == _bundle.HOOK else dispatcher_path(settings.root, hook)
+        for hook in used
+        if (key := HOOKS[hook].conf_key)
+    }
     return _conf.fragment(keys, settings.extra_conf)
 
 
@@ -159,12 +168,13 @@ def check_cluster(
     hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
     """The problems of this definition on this cluster."""
-    used = in_use(hosts)
+    used = in_use(hosts, birth=settings.birth)
     text = conf_text(used, settings)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
     problems += _check_limit(hosts, text, settings, cluster) if settings.is_limited else []
     problems += _check_conflicts(used, settings, cluster)
+    problems += _check_birth(hosts, settings, cluster) if settings.birth else []
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     if not conf_is_settled(text, settings, cluster) or cluster["reconfigure_due"]:
         problems += _check_partitions(text, cluster)
@@ -272,6 +282,41 @@ def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> lis
     ]
 
 
+def _check_birth(hosts: t.Iterable[Host], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """What keeps this cluster from sending the bundle to its nodes."""
+    problems = []
+    release = _releases.parse(cluster["version"])
+    if release is not None and not _releases.SENDS_PROLOG.holds(release):
+        remedy = "set it to false: a node that is born between two runs then waits for the next run"
+        problems.append(
+            Problem("slurm_birth", f"needs Slurm 23.11 or newer, and the cluster has {cluster['version']}", remedy)
+        )
+    entries = [*entries_of(cluster), *_conf.entries(settings.extra_conf)]
+    if not _conf.is_configless(entries):
+        remedy = "add enable_configless to SlurmctldParameters, or set slurm_birth to false"
+        problems.append(
+            Problem("slurm_birth", "needs a configless cluster: there the controller sends the releases", remedy)
+        )
+    secret = {
+        f"{hook}, script {script.name}"
+        for host in hosts
+        if "worker" in host.kinds
+        for hook, scripts in host.scripts.items()
+        if HOOKS[hook].host == "worker"
+        for script in scripts
+        if script.no_log
+    }
+    problems += [
+        Problem(
+            "slurm_birth",
+            f"would send a secret to a file of each node that everybody can read: slurm_{where}",
+            "let the script read the secret at run time, from a file that only root can read; or set slurm_birth to false",
+        )
+        for where in sorted(secret)
+    ]
+    return problems
+
+
 def _check_partitions(text: str, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """Partitions whose jobs the reconfigure would end, because slurm.conf does not have them."""
     lines = [entry.value for entry in _conf.entries(text) if entry.key.lower() == "partitionname"]
@@ -306,7 +351,7 @@ def _check_database(cluster: t.Mapping[str, t.Any]) -> list[Problem]:
 def check_keys(hosts: t.Iterable[Host], settings: Settings) -> list[Problem]:
     """The problems of the keys that this definition sets, on any cluster."""
     problems = []
-    hook_keys, extra_keys = _keys(in_use(hosts), settings)
+    hook_keys, extra_keys = _keys(in_use(hosts, birth=settings.birth), settings)
     for key in extra_keys:
         if key.lower() in hook_keys:
             variable = f"slurm_{hook_keys[key.lower()]}"

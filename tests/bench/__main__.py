@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+import bundle
 import dispatcher
 import hosts
 import report
@@ -24,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="tests/bench/run", description="Measures, and writes the tables of docs/benchmarks.md."
     )
-    parts = ("dispatcher", "lab", "compared", "hosts")
+    parts = ("dispatcher", "bundle", "lab", "compared", "hosts")
     parser.add_argument(
         "part", nargs="*", choices=[*parts, []], help=f"what to measure: {', '.join(parts)} (all, if none is named)"
     )
@@ -55,6 +56,8 @@ def main() -> None:
     forks = arguments.forks
     if "dispatcher" in chosen:
         publish("dispatcher", "", dispatcher.measure(arguments.repeats))
+    if "bundle" in chosen:
+        publish("bundle", "", bundle.measure(arguments.repeats))
     if "lab" in chosen:
         publish("lab", f"--rounds {on_lab}", lab.measure(on_lab))
     if "compared" in chosen:

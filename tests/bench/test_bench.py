@@ -20,6 +20,12 @@ def test_the_dispatcher_is_measured(measure: Measure) -> None:
 
 
 @needs_root
+def test_the_bundle_is_measured(measure: Measure) -> None:
+    rows = measure("bundle", "--repeats=1")
+    assert [row[0] for row in rows] == ["3 nodes, 1 releases", "1000 nodes, 1 releases", "1000 nodes, 50 releases"]
+
+
+@needs_root
 def test_both_ways_are_compared_on_simulated_hosts(measure: Measure) -> None:
     rows = measure("compared", "--compared=1", "--rounds=0")
     assert [row[:2] for row in rows] == [["first", "**ours**"], ["first", "plain"]]

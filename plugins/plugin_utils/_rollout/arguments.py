@@ -41,6 +41,7 @@ SETTINGS: dict[str, t.Any] = {
     "tolerated": {"type": "int", "required": True},
     "unreachable": {"type": "str", "required": True},
     "removal_allowed": {"type": "bool", "required": True},
+    "birth": {"type": "bool", "default": False},
 }
 
 ARGUMENTS: dict[str, t.Any] = {

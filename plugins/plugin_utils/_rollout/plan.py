@@ -103,7 +103,14 @@ def plan(
             "between the playbooks check and rollout"
         )
 
-    pending = [host for host, result in results.items() if result["id"] and not result["active"]]
+    committed = (cluster["committed"] or {}).get("hosts", {})
+    pending = [
+        host
+        for host, result in results.items()
+        if result["id"]
+        # A node that has got its release by the bundle is part of a rollout for the record.
+        and (not result["active"] or (settings["birth"] and committed.get(host, result["id"]) != result["id"]))
+    ]
     first = [host for host in pending if "worker" not in kinds[host] or "controller" in kinds[host]]
     workers = [host for host in pending if host not in first]
     conf = [host for host, result in results.items() if result["conf_pending"]]
@@ -275,7 +282,8 @@ def _unreachable(
     if controllers:
         problems.append(f"the controller {', '.join(controllers)} cannot be reached")
     had_release = {host for host, id_ in ((cluster["committed"] or {}).get("hosts", {})).items() if id_}
-    bare = [host for host in gone if host in node_of and host not in had_release]
+    # The bundle sets up a node that Ansible has never reached, and brings a change to the others.
+    bare = [host for host in gone if host in node_of and host not in had_release and not settings["birth"]]
     if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
         problems.append(
             f"{_hostlist.fold(bare)} cannot be reached and was never set up: worker hooks in slurm.conf would drain it at its first job. "
@@ -292,7 +300,7 @@ def _unreachable(
         )
     drain = (
         [node_of[host] for host in [*in_service, *ours] if host in node_of]
-        if settings["unreachable"] == "drain"
+        if settings["unreachable"] == "drain" and not settings["birth"]
         else []
     )
     left = [host for host in gone if node_of.get(host) not in drain]

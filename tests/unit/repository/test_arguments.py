@@ -40,7 +40,15 @@ HARMLESS = {
     ),
     **dict.fromkeys(["conf.adopt", "conf_trial.adopt", "release.conf.adopt"], "names of slurm.conf's keys"),
     **dict.fromkeys(
-        ["release.id", "init.id", "proof_info.release", "proof_info.staged", "hook_log_info.release"],
+        [
+            "bundle.nodes",
+            "bundle.keep",
+            "release.id",
+            "init.id",
+            "proof_info.release",
+            "proof_info.staged",
+            "hook_log_info.release",
+        ],
         "a digest that everybody may know",
     ),
     **dict.fromkeys(

@@ -44,7 +44,9 @@ def definitions() -> list[tuple[str, str]]:
     for page in PAGES:
         for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
             document = yaml.load(text, Loader)  # noqa: S506 # of our own pages
-            is_hosts = isinstance(document, dict) and any("hosts" in (value or {}) for value in document.values())
+            is_hosts = isinstance(document, dict) and any(
+                isinstance(value, dict) and "hosts" in value for value in document.values()
+            )
             if isinstance(document, dict) and not is_hosts and "slurm_" in text:
                 found.append((page.name, text))
     return found

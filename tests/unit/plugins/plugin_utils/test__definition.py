@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Script
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _definition
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._definition import Host, Settings
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import HookParser, Problem
@@ -444,6 +445,45 @@ def test_equal_problems_of_many_hosts_are_one_line() -> None:
 def test_problems_that_differ_stay_apart() -> None:
     assert len(_definition.as_text([("n1", Problem("a", "b")), ("n1", Problem("a", "b", origin="f"))])) == 2
     assert _definition.as_text([]) == []
+
+
+# --- nodes that are born between two runs
+
+CONFIGLESS = {"key": "SlurmctldParameters", "value": "enable_configless", "file": "/etc/slurm/slurm.conf", "line": 3}
+
+
+@pytest.mark.parametrize(
+    ("version", "conf", "said"),
+    [
+        ("23.11.0", [CONFIGLESS], []),
+        ("26.05.5", [CONFIGLESS], []),
+        ("23.02.7", [CONFIGLESS], ["needs Slurm 23.11 or newer, and the cluster has 23.02.7"]),
+        ("24.11.5", [], ["needs a configless cluster: there the controller sends the releases"]),
+    ],
+)
+def test_the_bundle_needs_a_slurm_that_sends_it(version: str, conf: list[dict[str, t.Any]], said: list[str]) -> None:
+    found = check(hosts("worker_prolog"), cluster={"version": version, "conf": conf}, birth=True)
+    assert [(where, message) for where, message, _remedy in found] == [("slurm_birth", message) for message in said]
+
+
+def test_the_bundle_refuses_secrets_of_workers_alone() -> None:
+    found = hosts("worker_epilog", controller=("controller_prolog",))
+    secret = [Script("token", b"", no_log=True)]
+    for host in found:
+        host.scripts.update(dict.fromkeys(host.defined, secret))
+    said = check(found, cluster={"version": "24.11.5", "conf": [CONFIGLESS]}, birth=True)
+    assert [message for _where, message, _remedy in said] == [
+        "would send a secret to a file of each node that everybody can read: slurm_worker_epilog, script token"
+    ]
+
+
+def test_the_bundle_is_the_prolog_as_soon_as_a_worker_runs_anything() -> None:
+    settings = dataclasses.replace(SETTINGS, birth=True)
+    for hook in ("worker_init", "task_epilog"):
+        used = _definition.in_use(hosts(hook), birth=True)
+        assert "Prolog=nodecycle_bundle\n" in _definition.conf_text(used, settings)
+    assert _definition.in_use(hosts(controller=("controller_prolog",)), birth=True) == ["controller_prolog"]
+    assert _definition.in_use([], birth=True) == []
 
 
 # --- keys that wait for a restart

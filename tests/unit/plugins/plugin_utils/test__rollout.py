@@ -98,6 +98,7 @@ class World:
             "tolerated": 0,
             "unreachable": "drain",
             "removal_allowed": False,
+            "birth": False,
         }
 
     def settle(self, *hosts: str) -> None:
@@ -420,6 +421,22 @@ class TestUnreachable:
         del world.cluster["committed"]["hosts"]["w2"]
         world.settings["tolerated"] = 1
         assert "slurm_unmanaged_nodes" in world.plan()["problems"][0]
+
+    def test_the_bundle_sets_it_up(self, world: World) -> None:
+        world.staged["w2"] = {"unreachable": True}
+        del world.cluster["committed"]["hosts"]["w2"]
+        world.settings.update(tolerated=1, birth=True)
+        plan = world.plan()
+        assert (plan["problems"], plan["drain"], plan["left"]) == ([], [], ["w2"])
+
+    @pytest.mark.parametrize(("birth", "batches"), [(True, ["w2"]), (False, [])])
+    def test_what_the_bundle_has_set_up_is_noted_by_the_next_run(
+        self, world: World, birth: bool, batches: list[str]
+    ) -> None:
+        world.settings["birth"] = birth
+        world.settle(*world.staged)
+        world.cluster["committed"]["hosts"] = {**dict.fromkeys(world.staged, NEW), "w2": OLD}
+        assert world.plan()["batches"] == batches
 
     def test_the_controller_is_needed(self, world: World) -> None:
         world.staged["c"] = {"unreachable": True}

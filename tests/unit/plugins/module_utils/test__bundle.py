@@ -1,0 +1,238 @@
+# Copyright (c) 2026, nodecycle.slurm maintainers
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bundle, run by the machine's own shells."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _bundle
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script, build
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a bundle gives its files to root")
+
+SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
+DISPATCHER = '#!/bin/sh\nfor each in $names; do :; done\nexec "$root/worker_prolog.d/10-say"\n'
+INIT = 'mkdir -p "${0%/*}"\n"$root/worker_init.d/10-init" || exit\nprintf "%s\\n" "$digest" >RUN/worker_init.ok\n'
+
+
+class Node:
+    """A node with its disk and its memory, and the bundle that Slurm has sent it."""
+
+    def __init__(self, place: pathlib.Path, shell: str = "sh") -> None:
+        self.root = place / "etc"
+        self.run_dir = place / "run"
+        self.conf = place / "conf"
+        self.conf.mkdir(parents=True)
+        self.shell = shell
+
+    def release(self, say: str, init: str = "") -> Release:
+        hooks = {"worker_prolog": [Script("say", f"#!/bin/sh\necho {say}\n".encode())]}
+        if init:
+            hooks["worker_init"] = [Script("init", f"#!/bin/sh\n{init}\n".encode())]
+        bodies = {"job": 'exec "$root/$hook.d/10-say"\n', "init": INIT.replace("RUN", str(self.run_dir))}
+        found = build(hooks, str(self.root), bodies)
+        assert found
+        return found
+
+    def send(self, nodes: t.Mapping[str, Release | None]) -> str:
+        """Replace the bundle; its id."""
+        carried = {one.id: _bundle.carry(one) for one in nodes.values() if one}
+        table = {node: one.id for node, one in nodes.items() if one}
+        text = _bundle.render(str(self.root), table, carried, 20, str(self.run_dir))
+        place = self.conf / _bundle.NAME
+        place.write_text(text)
+        place.chmod(0o755)
+        return _bundle.id_of(text)
+
+    def job(self, name: str = "n1") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.shell, str(self.conf / _bundle.NAME)],
+            env={"SLURMD_NODENAME": name},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def says(self, name: str = "n1") -> str:
+        done = self.job(name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def activate(self, release: Release, bundle: str) -> None:
+        """What a rollout does."""
+        store = Store(str(self.root))
+        store.stage(release.manifest(), {file.path: file.content for file in release.files})
+        store.note_bundle(bundle)
+        store.activate(release.id)
+
+
+@pytest.fixture(params=SHELLS)
+def node(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Node:
+    return Node(tmp_path, request.param)
+
+
+def test_a_node_without_anything_gets_the_release_whole(node: Node) -> None:
+    release = node.release("good")
+    node.send({"n1": release, "n2": node.release("other")})
+    assert node.says() == "good"
+    store = Store(str(node.root))
+    manifest = store.require(release.id)
+    assert store.damaged(manifest) == []
+    assert manifest == release.manifest()
+    assert sorted(os.listdir(node.root / "releases")) == [release.id[:16]]
+
+
+def test_each_node_gets_its_own_and_an_unknown_one_takes_no_job(node: Node) -> None:
+    node.send({"n1": node.release("one"), "n2": node.release("two")})
+    assert node.says("n2") == "two"
+    shutil.rmtree(node.root)
+    done = node.job("n3")
+    assert done.returncode == 1
+    assert "no release was committed for the node n3: put it into the inventory and run site.yml" in done.stderr
+    assert not node.root.exists()
+
+
+def test_a_node_that_has_missed_rollouts_gets_the_newest(node: Node) -> None:
+    old = node.send({"n1": node.release("old")})
+    assert node.says() == "old"
+    node.activate(node.release("older still"), "")
+    for number in range(3):
+        node.send({"n1": node.release(f"new{number}")})
+    assert node.says() == "new2"
+    assert old
+
+
+def test_a_rollout_on_the_node_wins_until_the_next_bundle(node: Node) -> None:
+    bundle = node.send({"n1": node.release("committed")})
+    assert node.says() == "committed"
+    node.activate(node.release("canary"), bundle)
+    assert node.says() == "canary"
+    # The undo.
+    node.activate(node.release("committed"), bundle)
+    assert node.says() == "committed"
+    # A later one, while this node was off.
+    node.activate(node.release("canary"), bundle)
+    node.send({"n1": node.release("later")})
+    assert node.says() == "later"
+
+
+def test_a_bundle_without_releases_runs_what_is_on_disk_and_nothing_else(node: Node) -> None:
+    node.send({})
+    assert node.job().returncode == 1
+    node.activate(node.release("disk"), "")
+    assert node.says() == "disk"
+
+
+def test_jobs_wait_for_the_first_one_and_the_init_scripts_run_once(node: Node) -> None:
+    release = node.release("ready", f"sleep 1; echo x >>{node.root}.count")
+    node.send({"n1": release})
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        done = [future.result() for future in [pool.submit(node.job) for _each in range(12)]]
+    assert {one.returncode for one in done} == {0}
+    assert {one.stdout.split()[-1] for one in done} == {"ready"}
+    assert pathlib.Path(f"{node.root}.count").read_text() == "x\n"
+    # After a boot they run again.
+    shutil.rmtree(node.run_dir)
+    assert node.says() == "ready"
+    assert pathlib.Path(f"{node.root}.count").read_text() == "x\nx\n"
+
+
+def test_init_scripts_that_fail_keep_jobs_off_and_are_tried_again(node: Node) -> None:
+    node.send({"n1": node.release("ready", f"test -e {node.root}.repaired")})
+    done = node.job()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the init scripts have failed, so this node takes no job" in done.stderr
+    pathlib.Path(f"{node.root}.repaired").touch()
+    assert node.says() == "ready"
+
+
+def test_a_process_that_an_init_script_leaves_running_holds_nobody(node: Node) -> None:
+    node.send({"n1": node.release("ready", "sleep 60 >/dev/null 2>&1 &")})
+    assert node.says() == "ready"
+    shutil.rmtree(node.run_dir / "worker_init", ignore_errors=True)
+    (node.run_dir / "worker_init.ok").unlink()
+    assert node.says() == "ready"
+
+
+@pytest.mark.parametrize("damage", ["kill", "cut", "changed"])
+def test_half_a_release_is_never_active(node: Node, damage: str) -> None:
+    release = node.release("good")
+    node.send({"n1": release})
+    place = node.conf / _bundle.NAME
+    text = place.read_text()
+    if damage == "kill":
+        half = node.root / f"releases/.half-{release.id[:16]}"
+        (half / "worker_prolog.d").mkdir(parents=True)
+        (half / "worker_prolog.d/10-say").write_text("#!/bin/sh\necho half\n")
+        assert node.says() == "good"
+        return
+    data = text.index(f"\n#{release.id[:16]} ") + 60
+    place.write_text(text[:data] if damage == "cut" else text[:data] + "AAAA" + text[data + 4 :])
+    done = node.job()
+    assert done.returncode == 1
+    assert "cannot be unpacked" in done.stderr
+    assert not (node.root / "current").exists()
+    place.write_text(text)
+    assert node.says() == "good"
+
+
+def test_a_full_disk_keeps_jobs_off(tmp_path: pathlib.Path) -> None:
+    node = Node(tmp_path)
+    node.send({"n1": node.release("good" + "x" * 200_000)})
+    node.root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(node.root)], check=True)
+    try:
+        done = node.job()
+        assert done.returncode == 1
+        assert "cannot be unpacked" in done.stderr
+        assert not (node.root / "current").exists()
+    finally:
+        subprocess.run(["umount", str(node.root)], check=True)
+
+
+def test_the_same_releases_make_the_same_bytes_and_a_changed_file_is_none_of_ours(tmp_path: pathlib.Path) -> None:
+    node = Node(tmp_path)
+    first = node.send({"n2": node.release("b"), "n1": node.release("a")})
+    assert node.send({"n1": node.release("a"), "n2": node.release("b")}) == first
+    text = (node.conf / _bundle.NAME).read_text()
+    assert _bundle.called(text) == f"{node.root}/current/worker_prolog"
+    for wrong in (
+        text.replace("exec", "exit; exec", 1),
+        text + "#\n",
+        text.replace(first, "0" * 64),
+        "",
+        "#!/bin/sh\n",
+    ):
+        assert _bundle.called(wrong) == ""
+
+
+def test_a_release_survives_as_a_line_and_what_is_none_is_refused(tmp_path: pathlib.Path) -> None:
+    carried = _bundle.carry(Node(tmp_path).release("a", "true"))
+    assert carried.hooks == "worker_prolog,worker_init"
+    assert _bundle.parse(carried.as_line()) == carried
+    for wrong in (
+        "",
+        "a b",
+        "- - !!",
+        f"x {carried.hooks} {carried.archive}",
+        f"{carried.init} ../x {carried.archive}",
+    ):
+        with pytest.raises(ValueError, match=r"not a release|unpack|base64|padd"):
+            _bundle.parse(wrong)
+
+
+def test_shellcheck_finds_nothing(tmp_path: pathlib.Path) -> None:
+    node = Node(tmp_path)
+    node.send({"n1": node.release("a", "true")})
+    done = subprocess.run(
+        ["shellcheck", "--shell=dash", str(node.conf / _bundle.NAME)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
