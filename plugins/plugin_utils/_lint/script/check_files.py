@@ -22,6 +22,9 @@ from .shebang import Shebang, read_shebang
 #: Above this a text is not analysed: no prolog is a megabyte long.
 MAX_BYTES = 1024 * 1024
 
+#: The hit of a script that has text, and nothing in it that runs.
+NO_COMMAND = Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
+
 _BOM = b"\xef\xbb\xbf"
 
 

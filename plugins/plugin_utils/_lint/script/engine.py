@@ -283,7 +283,7 @@ def _shell_hits(script: Script, text: bytes, found: Shebang, options: Options) -
     except parser.ShellSyntaxError as exc:
         return [Hit("syntax-error", exc.line, exc.column, exc.message)]
     if not program.statements:
-        return [Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")]
+        return [check_files.NO_COMMAND]
     where = surroundings(script.hook)
     values = Values(program, where, options.slurm_version)
     subject = Subject(program, where, options.slurm_version, _path(where, options), _timeout(script, options), values)

@@ -1337,7 +1337,6 @@ def names(traits: Is) -> frozenset[str]:
     return frozenset(name for name, row in COMMANDS.items() if row.traits & traits)
 
 
-SLURM_COMMANDS = names(Is.SLURM)
 SHELL_WORDS = names(Is.BUILTIN)
 
 _PACKAGES: dict[str, list[str]] = json.loads(

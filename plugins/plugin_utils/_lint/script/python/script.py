@@ -14,6 +14,7 @@ import typing as t
 
 from ...core.model import Hit
 from .. import foreign_variables
+from ..check_files import NO_COMMAND
 from ..environment import Surroundings
 from . import source, variables
 from .shell import Shell
@@ -50,7 +51,7 @@ def check(
         yield Hit("syntax-error", 1, 1, f"Python: {exc}")
         return
     if source.is_empty(tree):
-        yield Hit("script-empty", 1, 1, "no command stands in the script: whatever it should do is not done", "info")
+        yield NO_COMMAND
         return
     names = source.Names(tree)
     yield from foreign_variables.check(variables.reads(names), where, version)
