@@ -399,6 +399,7 @@ class Program:
         self.uses: list[Use] = []
         self.loops: list[Loop] = []
         self._known_calls: dict[str, list[tuple[Point, ...]]] = {}
+        self._in_subshells: dict[tuple[str, int], bool] = {}
         #: The branches of if and case by their guards: where the conditions begin that lead there.
         self.branches: dict[int, int] = {}
         #: By their numbers, which Context.shells has.
@@ -474,13 +475,22 @@ class Program:
 
     def in_subshell(self, at: Point, depth: int = 6) -> bool:
         """Whether a point lies in a subshell, or in a function that runs in subshells only."""
-        sites = self.called.get(at.context.function or "", ())
-        inside = bool(sites) and depth > 0 and all(self.in_subshell(site, depth - 1) for site in sites)
-        return bool(at.context.shells) or inside
+        return bool(at.context.shells) or (depth > 0 and self._only_in_subshells(at.context.function or "", depth - 1))
+
+    def _only_in_subshells(self, function: str, depth: int) -> bool:
+        key = function, depth
+        if key not in self._in_subshells:
+            sites = self.called.get(function, ())
+            self._in_subshells[key] = bool(sites) and all(self.in_subshell(site, depth) for site in sites)
+        return self._in_subshells[key]
 
     def named(self, *names: str) -> list[Call]:
         """The calls of these commands."""
         return [call for call in self.calls if call.name in names]
+
+    def calls_in(self, function: str | None) -> list[Call]:
+        """The calls that a function makes itself."""
+        return self._calls_by_function.get(function, [])
 
     def stages(self, at: Point) -> list[Call]:
         """Every command of the pipeline that something stands in."""
@@ -498,6 +508,14 @@ class Program:
         for call in self.calls:
             if call.context.pipeline:
                 found.setdefault(call.context.pipeline[0], []).append(call)
+        return found
+
+    @functools.cached_property
+    def _calls_by_function(self) -> dict[str | None, list[Call]]:
+        """For the checks, which begin when all calls are noted."""
+        found: dict[str | None, list[Call]] = {}
+        for call in self.calls:
+            found.setdefault(call.context.function, []).append(call)
         return found
 
     @functools.cached_property

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import typing as t
 
+from ..core.model import Place
 from .guards import cannot_fail, is_always
 from .parser import Node, nodes
 
@@ -59,6 +60,12 @@ class Statuses:
         self.statements = statements
         self.steps = _entered(list(steps(statements)), functions)
         self.saved = [saved for step in self.steps for saved in _saves(step)]
+        #: The returns by their functions.
+        self.returns: dict[str | None, list[Step]] = {}
+        for step in self.steps:
+            if first_word(step.node) == "return":
+                self.returns.setdefault(step.function, []).append(step)
+        self._known: dict[tuple[int, int], list[Origin]] = {}
 
     def of_script(self) -> t.Iterator[Origin]:
         """The statements that decide the status of the script by running last."""
@@ -70,7 +77,7 @@ class Statuses:
             if first_word(step.node) == "exit":
                 yield from self._handed_on_by(step, _DEPTH)
 
-    def of_statement(self, node: Node) -> t.Iterator[Origin]:
+    def of_statement(self, node: Node) -> t.Iterable[Origin]:
         """The statements that decide the status of a statement."""
         return self._of(node, _DEPTH)
 
@@ -86,7 +93,15 @@ class Statuses:
             yield from self._of(last, depth)
             return
 
-    def _of(self, node: Node, depth: int) -> t.Iterator[Origin]:
+    def _of(self, node: Node, depth: int) -> t.Iterable[Origin]:
+        """Each of them once, by however many calls a way leads there."""
+        key = id(node), depth
+        if key not in self._known:
+            found = {(id(o.node), id(o.guarded), id(o.exit)): o for o in self._ways_to(node, depth)}
+            self._known[key] = list(found.values())
+        return self._known[key]
+
+    def _ways_to(self, node: Node, depth: int) -> t.Iterator[Origin]:
         command = node.get("Cmd") or {}
         kind = command.get("Type")
         if depth == 0 or node.get("Background") or not command:
@@ -98,9 +113,8 @@ class Statuses:
         if kind == "CallExpr" and command.get("Args"):
             if first_word(node) not in self.functions:
                 yield Origin(node)
-            for step in self.steps:
-                if step.function == first_word(node) and first_word(step.node) == "return":
-                    yield from self._handed_on_by(step, depth - 1)
+            for step in self.returns.get(first_word(node), ()):
+                yield from self._handed_on_by(step, depth - 1)
         elif kind in ("TestClause", "ArithmCmd", "LetClause"):
             yield Origin(node)
 
@@ -133,13 +147,20 @@ class Statuses:
             for found in _last_substitution(command):
                 yield from self._deciding(found)
 
-    def passing(self, node: Node, depth: int = _DEPTH) -> t.Iterator[Node]:
-        """A statement, and the parts of it whose status becomes its own, as far as they are statements or substitutions."""
-        yield node
-        yield from _last_substitution(node.get("Cmd") or {})
-        for part in self._deciding(node) if depth else ():
-            for last in [other for other in part if (other.get("Cmd") or {}).get("Type") != "FuncDecl"][-1:]:
-                yield from self.passing(last, depth - 1)
+    def passing(self, asked: t.Iterable[Node]) -> t.Iterator[Node]:
+        """Statements, and the parts of them whose status becomes their own, as far as they are statements or substitutions."""
+        rest = [(node, _DEPTH) for node in asked]
+        seen: set[tuple[int, int]] = set()
+        while rest:
+            node, depth = rest.pop()
+            if (id(node), depth) in seen:
+                continue
+            seen.add((id(node), depth))
+            yield node
+            yield from _last_substitution(node.get("Cmd") or {})
+            for part in self._deciding(node) if depth else ():
+                last = [other for other in part if (other.get("Cmd") or {}).get("Type") != "FuncDecl"][-1:]
+                rest += [(other, depth - 1) for other in last]
 
     @functools.cached_property
     def assigned(self) -> frozenset[int]:
@@ -161,7 +182,7 @@ class Statuses:
                 asked.append(step.node)
             if step.before is not None and _has_status(step.node):
                 asked.append(step.before)
-        return frozenset(id(part) for node in asked for part in self.passing(node))
+        return frozenset(id(part) for part in self.passing(asked))
 
     def _handed_on_by(self, step: Step, depth: int) -> t.Iterator[Origin]:
         """The statements whose status V(exit $?) or V(exit $name) passes on."""
@@ -187,6 +208,16 @@ class Statuses:
 def position(node: Node) -> tuple[int, int]:
     """Line and column."""
     return node["Pos"]["Line"], node["Pos"]["Col"]
+
+
+def end(node: Node) -> tuple[int, int]:
+    """Line and column behind it."""
+    return node["End"]["Line"], node["End"]["Col"]
+
+
+def holds(node: Node, place: Place) -> bool:
+    """Whether something stands in a part of the tree."""
+    return position(node) <= (place.line, place.column) < end(node)
 
 
 def first_word(node: Node) -> str:

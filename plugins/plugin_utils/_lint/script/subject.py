@@ -30,16 +30,22 @@ class Subject:
     timeout: int | None
     #: What the words of the script can be.
     values: Values
+    #: Whether some call of a function decides: each exit in it asks again.
+    _called: dict[str, bool] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def decides(self, at: Point, _inside: frozenset[str | None] = frozenset()) -> bool:
+    def decides(self, at: Point) -> bool:
         """Whether somebody learns of the code of an exit at a point: no subshell keeps it to itself, no trap changes it."""
-        function = at.context.function
         if at.context.on_exit == 0 and not at.context.shells:
             return False
-        sites = self.program.called.get(function or "", ()) if function not in _inside else ()
-        return all(map(self.is_heard, at.context.shells)) and (
-            not sites or any(self.decides(site, _inside | {function}) for site in sites)
-        )
+        return all(map(self.is_heard, at.context.shells)) and self._some_call_decides(at.context.function or "")
+
+    def _some_call_decides(self, function: str) -> bool:
+        if function not in self._called:
+            # For a call of itself. A yes makes everything on the way to it a yes, so no answer rests on a wrong guess.
+            self._called[function] = True
+            sites = self.program.called.get(function, ())
+            self._called[function] = not sites or any(map(self.decides, sites))
+        return self._called[function]
 
     def is_heard(self, number: int) -> bool:
         """Whether somebody looks at the status of a subshell."""

@@ -103,7 +103,7 @@ def _is_checked(subject: Subject, cd: Call, later: Call) -> bool:
     mark = behind.context.guards[len(cd.context.guards)]
     depending = [other for other in calls if mark in other.context.guards]
     return later in depending or any(
-        other.name in _WAYS_OUT or any(inner.context.function == other.name and inner.name == "exit" for inner in calls)
+        other.name in _WAYS_OUT or any(inner.name == "exit" for inner in subject.program.calls_in(other.name))
         for other in depending
     )
 

@@ -396,7 +396,7 @@ def _means_all(subject: Subject, call: Call, subshell: Subshell) -> bool:
     place = call.line, call.column
     return any(
         position(node["Cmd"]) == place
-        for node in subject.statuses.passing(subshell.node)
+        for node in subject.statuses.passing([subshell.node])
         if "Pos" in (node.get("Cmd") or {})
     )
 

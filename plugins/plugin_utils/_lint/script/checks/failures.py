@@ -162,7 +162,7 @@ def _is_asked_about(
 
 def _asked(subject: Subject, place: Call | Comparison) -> list[str]:
     """The texts that a condition looks at, those of a function in it too."""
-    calls = [c for c in subject.program.calls if c.context.function == place.name] if isinstance(place, Call) else []
+    calls = subject.program.calls_in(place.name) if isinstance(place, Call) else []
     texts = [form.shown for at in (place, *calls) for word in at.words for form in subject.values.forms(word, at)]
     source = behind(subject, place.words, place)
     return [*texts, source, *source.split()]

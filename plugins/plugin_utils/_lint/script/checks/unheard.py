@@ -8,17 +8,18 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import re
 import typing as t
 
-from ...core.model import Hit, hit_at
+from ...core.model import Hit, Place, hit_at
 from ..facts import Is
 from ..knowledge import facts, is_a, is_known
 from ..parser import Node, nodes
 from ..program import Call, Piece, Point, Word
-from ..status import first_word, literal, position
+from ..status import end, first_word, holds, literal, position
 from ..subject import Subject
 from .vocabulary import conditions, feeds, origins
 
@@ -48,16 +49,32 @@ _MEANT = re.compile(
 _PRIORITY = re.compile(r"\b(err|error|crit|alert|emerg|panic|warn|warning)$")
 
 
-class _Place(t.Protocol):
-    """Anything that has a place in the text."""
+class _Note(Place, Point, t.Protocol):
+    """Something of a script that has a place in the text."""
 
-    @property
-    def line(self) -> int:
-        """From 1."""
 
-    @property
-    def column(self) -> int:
-        """From 1."""
+_Noted = t.TypeVar("_Noted", bound=_Note)
+
+
+class _Places(t.Generic[_Noted]):
+    """What was noted of a script, by its places in the text."""
+
+    def __init__(self, noted: t.Iterable[_Noted]) -> None:
+        self.noted = sorted(noted, key=_place)
+        self.places = [_place(one) for one in self.noted]
+
+    def within(self, node: Node) -> list[_Noted]:
+        """What stands in a part of the tree, in the order of the walk."""
+        first, last = (bisect.bisect_left(self.places, place) for place in (position(node), end(node)))
+        return sorted(self.noted[first:last], key=lambda one: one.sequence)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Talk:
+    """What statements say, and the variables that they set."""
+
+    said: tuple[Call, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +115,14 @@ class _Look:
         bodies = [function["Body"] for name, function in self.program.functions.items() if name in self.program.called]
         self.roots: list[Node] = [*self.program.statements, *bodies]
         self.branches = [branch for root in self.roots for node in _statements(root) for branch in _branches(node)]
+        self.calls = _Places(call for call in self.program.calls if not call.context.in_text)
+        self.uses = _Places(self.program.uses)
+        self.comparisons = _Places(self.program.comparisons)
+        self.assignments = _Places(one for found in self.program.assignments.values() for one in found)
+        # Answers about a function, which each call of it asks again, and about a variable.
+        self._function_tells: dict[tuple[str, int], bool] = {}
+        self._function_talks: dict[tuple[str, int], _Talk | None] = {}
+        self._variable_tells: dict[tuple[str, int, str | None, int], bool] = {}
         self.ends_in = (
             "nothing drains the node" if subject.where.is_health else "the hook ends as if the node were in order"
         )
@@ -129,32 +154,41 @@ class _Look:
     def _is_health(self, node: Node) -> bool:
         if any(self._tells_health(call, _DEPTH) for call in self._calls(node)):
             return True
-        tests = [test for test in self.program.comparisons if _holds(node, test)]
-        if any(_TELLING.search(word.shown) for test in tests for word in test.words):
+        if any(_TELLING.search(word.shown) for test in self.comparisons.within(node) for word in test.words):
             return True
-        return any(self._comes_from_health(use.name, use, _DEPTH) for use in self.program.uses if _holds(node, use))
+        return any(self._comes_from_health(use.name, use, _DEPTH) for use in self.uses.within(node))
 
     def _tells_health(self, call: Call, depth: int) -> bool:
         """Whether a command tells how the node is."""
         if facts(call.name).health is not None:
             return _asks(call)
         if call.name in self.program.functions:
-            inner = [other for other in self.program.calls if other.context.function == call.name]
-            told = [depth > 0 and self._tells_health(other, depth - 1) for other in inner]
-            # What does other things as well fails for other reasons, too.
-            return any(told) and all(
-                is_told or other.name in ("exit", "return") or self._is_harmless(other)
-                for other, is_told in zip(inner, told, strict=True)
-            )
+            return depth > 0 and self._function_tells_health(call.name, depth - 1)
         if not is_known(call.name):
             return _CHECKER.search(call.path.rsplit("/", 1)[-1] or call.name) is not None
         words = [*call.arguments, *(r.target for r in call.context.redirects if r.operator == "<")]
         return is_a(call.name, Is.FILTER | Is.PICKS_LINES | Is.SINK) and any(_TELLING.search(w.shown) for w in words)
 
+    def _function_tells_health(self, name: str, depth: int) -> bool:
+        key = name, depth
+        if key not in self._function_tells:
+            inner = self.program.calls_in(name)
+            told = [self._tells_health(call, depth) for call in inner]
+            # What does other things as well fails for other reasons, too.
+            self._function_tells[key] = any(told) and all(
+                is_told or call.name in ("exit", "return") or self._is_harmless(call)
+                for call, is_told in zip(inner, told, strict=True)
+            )
+        return self._function_tells[key]
+
     def _comes_from_health(self, name: str, at: Point, depth: int) -> bool:
         """Whether a variable holds what a check said, or was set because of it."""
-        if depth == 0:
-            return False
+        key = name, at.sequence, at.context.function, depth
+        if key not in self._variable_tells:
+            self._variable_tells[key] = depth > 0 and self._holds_health(name, at, depth)
+        return self._variable_tells[key]
+
+    def _holds_health(self, name: str, at: Point, depth: int) -> bool:
         found = origins(self.subject, Word((Piece("variable", name),), 0, 0), at)
         if any(self._tells_health(call, depth - 1) for piece in found for call in piece.commands):
             return True
@@ -169,19 +203,19 @@ class _Look:
         saved = [s.step.before for s in self.subject.statuses.saved if s.name == name and (s.line, s.column) in places]
         if any(self._tells_health(call, depth - 1) for node in saved if node is not None for call in self._calls(node)):
             return True
-        guards = [b for b in self.branches if any(_holds(s, a) for s in b.statements for a in assigned)]
+        guards = [b for b in self.branches if any(holds(s, a) for s in b.statements for a in assigned)]
         return any(
             self._comes_from_health(use.name, use, depth - 1)
             for branch in guards
             for node in branch.condition
-            for use in self.program.uses
-            if use.name != name and _holds(node, use)
+            for use in self.uses.within(node)
+            if use.name != name
         )
 
     def matter(self, branch: _Branch) -> frozenset[str]:
         """What a condition is about: its checks, and the variables with what one has found."""
         calls = [call for node in branch.condition for call in self._calls(node) if self._tells_health(call, _DEPTH)]
-        uses = [use for node in branch.condition for use in self.program.uses if _holds(node, use)]
+        uses = [use for node in branch.condition for use in self.uses.within(node)]
         names = {use.name for use in uses if self._comes_from_health(use.name, use, _DEPTH)}
         return frozenset((*(" ".join((call.name, *call.texts)) for call in calls), *names))
 
@@ -195,33 +229,36 @@ class _Look:
 
     def answers(self, statements: t.Iterable[Node]) -> bool:
         """Whether statements end the script with another code than 0, or drain the node."""
-        for root in statements:
-            for node in nodes(root, but="FuncDecl"):
-                words = [literal(word) for word in node.get("Args") or ()] if node.get("Type") == "CallExpr" else []
-                if words[:1] in (["exit"], ["return"]) and words[1:] not in ([], ["0"]):
-                    return True
-                if words[:1] in (["false"], ["scontrol"], ["exec"]):
-                    return True
-                if words and words[0] in self.program.functions and self._function_answers(words[0]):
-                    return True
-        return False
+        return any(_is_answer(words) or words[0] in self._answering for root in statements for words in _commands(root))
 
-    def _function_answers(self, name: str) -> bool:
-        body = self.program.functions[name]["Body"]
-        inner = [part for part in nodes(body) if part.get("Type") == "CallExpr" and first_word({"Cmd": part}) == name]
-        return not inner and self.answers([body])
+    @functools.cached_property
+    def _answering(self) -> frozenset[str]:
+        """The functions that answer a fault, or call one that does; none of those that call themselves."""
+        callers: dict[str, list[str]] = {}
+        rest: list[str] = []
+        for name, function in self.program.functions.items():
+            commands = list(_commands(function["Body"]))
+            called = {words[0] for words in commands}
+            if name not in called:
+                rest += [name] if any(map(_is_answer, commands)) else []
+                for other in called & self.program.functions.keys():
+                    callers.setdefault(other, []).append(name)
+        found: set[str] = set()
+        while rest:
+            name = rest.pop()
+            if name not in found:
+                found.add(name)
+                rest += callers.get(name, ())
+        return frozenset(found)
 
     def only_talks(self, branch: _Branch) -> Call | None:
         """Where a branch says that something is wrong, if it does no more than that."""
         if any(self._is_tried_again(node) for node in branch.condition):
             return None
-        said: list[Call] = []
-        names: set[str] = set()
-        if not all(self._is_talk(node, said, names, _DEPTH) for node in branch.statements) or not said:
+        talk = self._talk(branch.statements, _DEPTH)
+        if talk is None or not talk.said or not self._says_wrong(talk.said) or not talk.names.isdisjoint(self._asked):
             return None
-        if not self._says_wrong(said) or not names.isdisjoint(self._asked):
-            return None
-        return said[0]
+        return talk.said[0]
 
     @functools.cached_property
     def _asked(self) -> set[str]:
@@ -233,46 +270,52 @@ class _Look:
             and not any(a.line == use.line for a in self.program.assignments.get(use.name, ()))
         }
 
-    def _is_told(self, use: _Place) -> bool:
+    def _is_told(self, use: Place) -> bool:
         """Whether a variable stands in a message."""
-        return any(
-            word.line == use.line and word.column <= use.column
-            for call in self.program.calls
-            if self._tells(call)
-            for word in call.arguments
-        )
+        return self._message_starts.get(use.line, use.column + 1) <= use.column
 
-    def _is_talk(self, node: Node, said: list[Call], names: set[str], depth: int) -> bool:
-        """Whether a statement says something, looks at something or keeps it in a variable, and does no more."""
-        if depth == 0 or node.get("Background"):
-            return False
-        for part in nodes(node):
-            kind = part.get("Type")
-            if kind == "FuncDecl":
-                return False
-            if kind in ("CallExpr", "DeclClause"):
-                names |= {item["Name"]["Value"] for item in part.get("Assigns") or () if item.get("Name")}
-                declared = part.get("Args") or () if kind == "DeclClause" else ()
-                names |= {item["Name"]["Value"] for item in declared if item.get("Name")}
-        numbers = [a for found in self.program.assignments.values() for a in found if _holds(node, a)]
-        names |= {a.name for a in numbers}
-        calls = self._calls(node)
-        words = [p for p in nodes(node) if p.get("Type") == "CallExpr" and p.get("Args")]
-        if len({(p["Pos"]["Line"], p["Pos"]["Col"]) for p in words} - {(c.line, c.column) for c in calls}) > 0:
-            return False
-        for call in calls:
-            if call.name in self.program.functions:
-                body = self.program.functions[call.name]["Body"]
-                inner: list[Call] = []
-                if not self._is_talk(body, inner, names, depth - 1):
-                    return False
-                if inner:
+    @functools.cached_property
+    def _message_starts(self) -> dict[int, int]:
+        """The column in which the first word of a message stands, by lines."""
+        found: dict[int, int] = {}
+        for call in self.program.calls:
+            for word in call.arguments if self._tells(call) else ():
+                found[word.line] = min(word.column, found.get(word.line, word.column))
+        return found
+
+    def _talk(self, statements: t.Iterable[Node], depth: int) -> _Talk | None:
+        """What statements say, if they say something, look at something or keep it in a variable, and do no more."""
+        said: list[Call] = []
+        names: set[str] = set()
+        for node in statements:
+            parts = list(nodes(node))
+            if node.get("Background") or any(part.get("Type") == "FuncDecl" for part in parts):
+                return None
+            names |= {name for part in parts for name in _set_by(part)}
+            names |= {assignment.name for assignment in self.assignments.within(node)}
+            calls = self._calls(node)
+            words = [part for part in parts if part.get("Type") == "CallExpr" and part.get("Args")]
+            if not {position(part) for part in words} <= {_place(call) for call in calls}:
+                return None
+            for call in calls:
+                if call.name in self.program.functions:
+                    inner = self._function_talk(call.name, depth - 1)
+                    if inner is None:
+                        return None
+                    said += [call] if inner.said else []
+                    names |= inner.names
+                elif not self._is_harmless(call):
+                    return None
+                elif self._tells(call):
                     said.append(call)
-            elif not self._is_harmless(call):
-                return False
-            elif self._tells(call):
-                said.append(call)
-        return True
+        return _Talk(tuple(said), frozenset(names))
+
+    def _function_talk(self, name: str, depth: int) -> _Talk | None:
+        key = name, depth
+        if key not in self._function_talks:
+            body = self.program.functions[name]["Body"]
+            self._function_talks[key] = self._talk([body], depth) if depth > 0 else None
+        return self._function_talks[key]
 
     def _is_harmless(self, call: Call) -> bool:
         if call.name in ("exit", "return"):
@@ -307,7 +350,7 @@ class _Look:
                 texts.append("error")
             if call.name in self.program.functions:
                 texts.append(call.name)
-                texts += [" ".join(c.texts) for c in self.program.calls if c.context.function == call.name]
+                texts += [" ".join(c.texts) for c in self.program.calls_in(call.name)]
         whole = " ".join(texts)
         return _WRONG.search(whole) is not None and _MEANT.search(whole) is None
 
@@ -323,7 +366,7 @@ class _Look:
 
     def _calls(self, node: Node) -> list[Call]:
         """The commands in a part of the tree, without those that only start another one."""
-        found = [call for call in self.program.calls if _holds(node, call) and not call.context.in_text]
+        found = self.calls.within(node)
         starters = {name for call in found for name in call.via}
         return [call for call in found if call.name not in starters]
 
@@ -354,9 +397,30 @@ def _is_inside(call: Call) -> bool:
     return call.context.substituted
 
 
-def _holds(node: Node, place: _Place) -> bool:
-    end: tuple[int, int] = node["End"]["Line"], node["End"]["Col"]
-    return position(node) <= (place.line, place.column) < end
+def _place(one: Place) -> tuple[int, int]:
+    return one.line, one.column
+
+
+def _commands(root: Node) -> t.Iterator[list[str]]:
+    """The fixed words of each command in a part of the tree, without the functions that it declares."""
+    for node in nodes(root, but="FuncDecl"):
+        if node.get("Type") == "CallExpr" and node.get("Args"):
+            yield [literal(word) for word in node["Args"]]
+
+
+def _is_answer(words: t.Sequence[str]) -> bool:
+    """Whether a command ends the script with another code than 0, or drains the node."""
+    if words[0] in ("exit", "return"):
+        return words[1:] not in ([], ["0"])
+    return words[0] in ("false", "scontrol", "exec")
+
+
+def _set_by(node: Node) -> t.Iterator[str]:
+    """The variables that a command sets."""
+    declared = node.get("Args") or () if node.get("Type") == "DeclClause" else ()
+    for item in (*(node.get("Assigns") or ()), *declared):
+        if item.get("Name"):
+            yield item["Name"]["Value"]
 
 
 def _within(outer: Node, inner: Node) -> bool:

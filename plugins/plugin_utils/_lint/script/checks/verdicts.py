@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ...core.model import Hit, hit_at
+from ...core.model import Hit, Place, hit_at
 from ..facts import Is
 from ..knowledge import is_a, is_known
 from ..model import word_set
 from ..parser import Node, nodes
 from ..program import Assignment, Call, Word
-from ..status import first_word, literal
+from ..status import first_word, holds, literal, position
 from ..subject import Subject
 
 _DRAIN = re.compile(r"(?i)\bstate=[\"']?(drain|down|fail)")
@@ -64,55 +64,47 @@ def _fails_after(subject: Subject, call: Call) -> bool:
     ways = _all_ways(subject, call)
     if not ways:
         return True
-    function = call.context.function
-    return any(_may_fail(subject, way, set()) for way in ways) or (
-        function is not None and _callers_fail(subject, function, {function})
-    )
+    return any(_may_fail(subject, way, set()) for way in ways) or _callers_fail(subject, call.context.function, set())
 
 
 def _all_ways(subject: Subject, call: Call) -> list[list[Node]]:
     """What follows a command; nothing where it stands in a text of its own, such as a here-document."""
     program = subject.program
     lists = [program.statements, *([function["Body"]] for function in program.functions.values())]
-    ways = [way for statements in lists for way in _ways(statements, call.line, call.column)]
+    ways = [way for statements in lists for way in _ways(statements, call)]
     return [way for way in ways if call.context.substituted or _starts(way[0], call)]
 
 
 def _starts(node: Node, call: Call) -> bool:
     """Whether a call is in the tree at the start of some command of a statement."""
-    return any((found["Pos"]["Line"], found["Pos"]["Col"]) == (call.line, call.column) for found in _commands(node))
+    return any(position(found) == (call.line, call.column) for found in _commands(node))
 
 
-def _callers_fail(subject: Subject, function: str, seen: set[str]) -> bool:
+def _callers_fail(subject: Subject, function: str | None, seen: set[str | None]) -> bool:
     """Whether what follows the calls of a function ends with another code than 0."""
-    for caller in subject.program.named(function):
-        if caller.context.tested:
-            return True
-        if any(_may_fail(subject, way, set()) for way in _all_ways(subject, caller)):
-            return True
-        outer = caller.context.function
-        if outer is not None and outer not in seen and _callers_fail(subject, outer, seen | {outer}):
-            return True
-    return False
+    if function is None or function in seen:
+        return False
+    seen.add(function)
+    return any(
+        caller.context.tested
+        or any(_may_fail(subject, way, set()) for way in _all_ways(subject, caller))
+        or _callers_fail(subject, caller.context.function, seen)
+        for caller in subject.program.named(function)
+    )
 
 
-def _ways(statements: t.Sequence[Node], line: int, column: int) -> t.Iterator[list[Node]]:
+def _ways(statements: t.Sequence[Node], place: Place) -> t.Iterator[list[Node]]:
     """What follows a command in its own list of statements and in those around it, once for each place where it stands."""
-    for position, node in enumerate(statements):
-        if not _holds(node, line, column):
+    for number, node in enumerate(statements):
+        if not holds(node, place):
             continue
-        after = list(statements[position + 1 :])
-        inner = [way for part in _lists(node) for way in _ways(part, line, column)]
+        after = list(statements[number + 1 :])
+        inner = [way for part in _lists(node) for way in _ways(part, place)]
         if inner:
             yield from ([*way, *after] for way in inner)
         else:
             yield [node, *after]
         return
-
-
-def _holds(node: Node, line: int, column: int) -> bool:
-    start, end = node["Pos"], node["End"]
-    return (start["Line"], start["Col"]) <= (line, column) < (end["Line"], end["Col"])
 
 
 def _lists(node: Node) -> t.Iterator[list[Node]]:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 import typing as t
@@ -298,6 +300,90 @@ def test_what_doubles_at_each_level_ends_the_reading_or_costs_nothing(text: str,
     found = lint(script(f"#!/bin/bash\n{text}".encode()))
     assert time.process_time() - begin < 5
     assert ("the script was not analysed: it is nested too deeply" in [f.message for f in found]) != is_read
+
+
+#: How a function calls the next one twice.
+TWICE = {
+    "two lines": "f; f",
+    "either": "f || f",
+    "condition": "if f; then f; fi",
+    "branches": 'if [ -e "$1" ]; then f; else f; fi',
+    "loop": "while f; do f; done",
+    "pipeline": "f | f",
+    "handed on": "f || return $?; f || return $?",
+    "substitutions": "x=$(f); y=$(f)",
+    "subshells": "( f ); ( f )",
+}
+
+#: What the last function does.
+LAST = (
+    "exit 1",
+    'rm -rf "/x/$x"',
+    "echo bad; logger fail",
+    'test -n "$y"',
+    "a=$b",
+    "return $?",
+    "nvidia-smi || echo broken",
+    "scontrol update nodename=x state=drain",
+    "pkill python",
+    "( exit 1 )",
+    "squeue | grep x",
+    "false",
+    "trap 'exit 0' EXIT",
+    "case $1 in a) exit 1 ;; esac",
+    "set -e; grep x /y",
+    "cat f | while read -r l; do exit 1; done",
+)
+
+#: What the file does with the first one.
+FIRST = (
+    "f0",
+    "( f0 )",
+    "f0 || echo fault",
+    "if ! f0; then echo fault; fi",
+    "nvidia-smi || f0",
+    "f0; rc=$?; exit $rc",
+    "f0 &",
+    "set -e; f0",
+    "v=$(f0); [ $v = 1 ]",
+)
+
+
+class TooManyCalls(BaseException):
+    """Nothing in the linter catches it."""
+
+
+def calls_of_functions(text: str, most: int) -> int:
+    """The calls of Python functions in our own work on a script: on a busy machine as many as on an idle one."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+        if count > most:
+            raise TooManyCalls(text)
+
+    prepared = engine._prepare(script(f"#!/bin/bash\n{text}\n".encode()))
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        hits = engine._own_hits(prepared, Options())
+    finally:
+        sys.setprofile(before)
+    assert "unknown-language" not in [hit.rule for hit in hits]
+    return count
+
+
+@pytest.mark.parametrize(("number", "twice"), list(enumerate(TWICE.values())), ids=TWICE)
+def test_what_doubles_at_each_level_costs_nothing_in_whatever_form(number: int, twice: str) -> None:
+    for last, first in zip(LAST[number % 2 :: 2], itertools.islice(itertools.cycle(FIRST), number, None), strict=False):
+        functions = [re.sub(r"\bf\b", f"f{level}", f"f{level - 1}() {{ {twice}; }}") for level in range(1, 25)]
+        assert calls_of_functions("\n".join([*functions, f"f24() {{ {last}; }}", first]), most=200_000)
+
+
+def test_functions_that_call_each_other_are_read() -> None:
+    found = lint(script(b"#!/bin/bash\nf() { nvidia-smi || g; }\ng() { f; echo broken; }\nf\n"))
+    assert "unknown-language" not in [finding.rule for finding in found]
 
 
 def test_a_script_that_is_not_utf_8_is_linted_as_any_other() -> None:
