@@ -197,21 +197,25 @@ class Values:
                     found.append((site, assignment, always))
         return sorted(found, key=_latest_first)
 
-    def _seen_in(
-        self, function: str | None, assignment: Assignment, place: Point | None = None, depth: int = _DEPTH
-    ) -> t.Iterator[tuple[Moment, bool]]:
+    def _seen_in(self, function: str | None, assignment: Assignment) -> t.Iterator[tuple[Moment, bool]]:
         """The calls in a function through which an assignment elsewhere reaches it; whether they are the only ones on their way."""
-        place = place or assignment
-        own = place.context.function
-        if own is None or place.context.shells or (own, assignment.name) in self.program.local or not depth:
-            return
-        sites = self.program.called.get(own, ())
-        for site in sites:
-            if site.context.function == function:
-                yield site, len(sites) == 1
-            else:
-                for outer, is_only in self._seen_in(function, assignment, site, depth - 1):
-                    yield outer, is_only and len(sites) == 1
+        rest: list[tuple[Point, bool]] = [(assignment, True)]
+        seen: set[str] = set()
+        for _level in range(_DEPTH):
+            outer: list[tuple[Point, bool]] = []
+            for place, is_only in rest:
+                own = place.context.function
+                if own is None or own in seen or place.context.shells or (own, assignment.name) in self.program.local:
+                    continue
+                seen.add(own)
+                sites = self.program.called.get(own, ())
+                for site in sites:
+                    found = site, is_only and len(sites) == 1
+                    if site.context.function == function:
+                        yield found
+                    else:
+                        outer.append(found)
+            rest = outer
 
     def _is_guarded(self, name: str, since: Point, at: Point) -> bool:
         """Whether a test, or a way out, stands between an assignment and its use."""

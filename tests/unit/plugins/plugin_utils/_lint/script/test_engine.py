@@ -381,6 +381,11 @@ def test_what_doubles_at_each_level_costs_nothing_in_whatever_form(number: int, 
         assert calls_of_functions("\n".join([*functions, f"f24() {{ {last}; }}", first]), most=200_000)
 
 
+def test_a_variable_is_not_followed_anew_through_each_of_many_calls() -> None:
+    functions = [f"f{level}() {{ {f'f{level + 1}; ' * 10}}}" for level in range(6)]
+    assert calls_of_functions("\n".join([*functions, "f6() { x=1; }", "f0; rm -rf /a/$x"]), most=200_000)
+
+
 def test_functions_that_call_each_other_are_read() -> None:
     found = lint(script(b"#!/bin/bash\nf() { nvidia-smi || g; }\ng() { f; echo broken; }\nf\n"))
     assert "unknown-language" not in [finding.rule for finding in found]
