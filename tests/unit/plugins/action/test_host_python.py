@@ -20,6 +20,7 @@ from ansible_test._util.target.common import constants
 CORE_NEEDS = (3, 9) if tuple(map(int, CORE.split(".")[:2])) >= (2, 20) else (3, 8)
 #: Each module that runs on a host, with what it cannot do without.
 CALLS: dict[str, dict[str, t.Any]] = {
+    "bundle": {},
     "cluster_info": {},
     "conf": {"text": ""},
     "conf_trial": {"text": ""},

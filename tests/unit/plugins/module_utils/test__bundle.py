@@ -59,12 +59,17 @@ class Node:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
 
     def says(self, name: str = "n1") -> str:
         done = self.job(name)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def boot(self) -> None:
+        """Lose what is in memory."""
+        shutil.rmtree(self.run_dir)
 
     def activate(self, release: Release, bundle: str) -> None:
         """What a rollout does."""
@@ -115,6 +120,8 @@ def test_a_rollout_on_the_node_wins_until_the_next_bundle(node: Node) -> None:
     assert node.says() == "committed"
     node.activate(node.release("canary"), bundle)
     assert node.says() == "canary"
+    node.boot()
+    assert node.says() == "canary"
     # The undo.
     node.activate(node.release("committed"), bundle)
     assert node.says() == "committed"
@@ -139,8 +146,7 @@ def test_jobs_wait_for_the_first_one_and_the_init_scripts_run_once(node: Node) -
     assert {one.returncode for one in done} == {0}
     assert {one.stdout.split()[-1] for one in done} == {"ready"}
     assert pathlib.Path(f"{node.root}.count").read_text() == "x\n"
-    # After a boot they run again.
-    shutil.rmtree(node.run_dir)
+    node.boot()
     assert node.says() == "ready"
     assert pathlib.Path(f"{node.root}.count").read_text() == "x\nx\n"
 
@@ -157,25 +163,35 @@ def test_init_scripts_that_fail_keep_jobs_off_and_are_tried_again(node: Node) ->
 def test_a_process_that_an_init_script_leaves_running_holds_nobody(node: Node) -> None:
     node.send({"n1": node.release("ready", "sleep 60 >/dev/null 2>&1 &")})
     assert node.says() == "ready"
-    shutil.rmtree(node.run_dir / "worker_init", ignore_errors=True)
-    (node.run_dir / "worker_init.ok").unlink()
+    # The lock's file stays.
+    (node.run_dir / "bundle").unlink()
     assert node.says() == "ready"
 
 
-@pytest.mark.parametrize("damage", ["kill", "cut", "changed"])
+@pytest.mark.parametrize("damage", ["kill", "cut", "changed", "another"])
 def test_half_a_release_is_never_active(node: Node, damage: str) -> None:
     release = node.release("good")
-    node.send({"n1": release})
+    node.send({"n1": release, "n2": node.release("bad")})
     place = node.conf / _bundle.NAME
     text = place.read_text()
     if damage == "kill":
         half = node.root / f"releases/.half-{release.id[:16]}"
         (half / "worker_prolog.d").mkdir(parents=True)
-        (half / "worker_prolog.d/10-say").write_text("#!/bin/sh\necho half\n")
+        (half / "worker_prolog.d/20-half").write_text("#!/bin/sh\necho half\n")
         assert node.says() == "good"
+        store = Store(str(node.root))
+        assert store.damaged(store.require_manifest(release.id)) == []
         return
+    lines = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith("#") and len(line) > 1000)
+    other = next(line for name, line in lines.items() if name != f"#{release.id[:16]}")
     data = text.index(f"\n#{release.id[:16]} ") + 60
-    place.write_text(text[:data] if damage == "cut" else text[:data] + "AAAA" + text[data + 4 :])
+    place.write_text(
+        {
+            "cut": text[:data],
+            "changed": text[:data] + "AAAA" + text[data + 4 :],
+            "another": text.replace(lines[f"#{release.id[:16]}"], other),
+        }[damage]
+    )
     done = node.job()
     assert done.returncode == 1
     assert "cannot be unpacked" in done.stderr
