@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _conf, _ownership, _reconfigure
@@ -98,7 +99,7 @@ def _write(module: AnsibleModule, journal: Journal, holder: t.Mapping[str, t.Any
         return journal.current()
     in_an_undo(module, lambda: journal.lock(holder, *claim))
     if state == "noted":
-        return in_an_undo(module, lambda: journal.note(**note)) or journal.noted(**note)
+        return in_an_undo(module, functools.partial(journal.note, **note)) or journal.noted(**note)
     if state == "closed":
         _close(module, journal)
     else:
