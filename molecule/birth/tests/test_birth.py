@@ -121,6 +121,7 @@ def test_a_bad_release_that_is_undone_reaches_no_new_node(lab, good):
     assert first_job(lab, "worker3") == "good"
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_before_the_bundle_is_made_up_for_by_the_next_one(lab, good):
     before = lab.run("controller", f"sha256sum {BUNDLE}")
     Killer(lab).kill("Carry it to nodes that are born from now on", 0, good, extra(prolog("late")))

@@ -10,7 +10,7 @@ import pytest
 from conftest import WORKERS, wait
 
 ELASTIC = ("worker2", "worker3")
-WAVES = 5 if os.environ.get("THOROUGH") else 2
+WAVES = 5 if os.environ.get("THOROUGH") else 1
 #: What a diskless node has lost at its next boot.
 FORGET = (
     "rm -rf /etc/nodecycle /var/lib/nodecycle /run/nodecycle /var/log/nodecycle /var/tmp/life /etc/logrotate.d/nodecycle"
