@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -51,3 +52,26 @@ def test_every_entry_point_is_described(role: pathlib.Path) -> None:
 def test_has_a_readme(role: pathlib.Path) -> None:
     """Galaxy refuses a role without a README. A few lines suffice, because the variables are in the argument_specs."""
     assert (role / "README.md").is_file()
+
+
+def expressions(node: object) -> t.Iterator[str]:
+    """The texts of tasks or variables, but for what people read."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key not in ("name", "msg", "fail_msg"):
+                yield from expressions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from expressions(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def test_a_variable_that_is_yes_or_no_may_be_a_word(role: pathlib.Path) -> None:
+    """`-e slurm_birth=true` is text: no condition takes it, and in an expression `false` would count as true. A module converts its option."""
+    options = load(role.parent / "rollout/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    names = "|".join(name for name, option in options.items() if option["type"] == "bool")
+    bare, whole = re.compile(rf"\b(?:{names})\b(?! \| bool\b)"), re.compile(r"{{ \w+ }}")
+    pages = [*role.glob("tasks/*.yml"), *role.glob("vars/*.yml")]
+    found = [(page.name, text) for page in pages for text in expressions(yaml.safe_load(page.read_text()))]
+    assert [place for place in found if bare.search(place[1]) and not whole.fullmatch(place[1])] == []
