@@ -21,7 +21,7 @@ import shlex
 import tarfile
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _conf, _files, _host_files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     ID_LENGTH,
@@ -38,7 +38,7 @@ NAME = "nodecycle_bundle"
 #: The hook whose key it takes.
 HOOK = "worker_prolog"
 
-#: {cases}: which release each node has, and what it needs. The rest is the same in every bundle of a cluster.
+#: {cases}: which release each node has, and what it needs; {bundle}: the digest of all the rest.
 _TEXT = """#!/bin/sh
 # Managed by nodecycle.slurm: change the variables, not this file.
 # Runs on a worker before each job. Gives a node the release that was committed for it, if the node does not have it, and goes on to it.
@@ -49,15 +49,13 @@ dispatcher=$root/current/worker_prolog
 
 # All is well since the boot: nothing below is read.
 seen=''
-{{ read -r seen <"$run/bundle"; }} 2>/dev/null
+{ read -r seen <"$run/bundle"; } 2>/dev/null
 if [ "$seen" = "$bundle" ] && [ -x "$dispatcher" ]; then exec "$dispatcher"; fi
 
 release='' init=''
-case ${{SLURMD_NODENAME-}} in
+case ${SLURMD_NODENAME-} in
 {cases}esac
-"""
 
-_BODY = """\
 # Whether the node has this release, or one that a rollout has given it since this bundle was made.
 is_new() {
     [ -x "$dispatcher" ] || return 1
@@ -117,7 +115,7 @@ if ! is_new; then
 fi
 if ! is_prepared; then
     # What a script starts and leaves running must not hold the lock.
-    timeout --kill-after=10 {timeout} /bin/bash -p "$root/current/worker_init" 9>&- || fail "the init scripts have failed, so this node takes no job"
+    timeout --kill-after={kill_after} {timeout} {start} 9>&- || fail "the init scripts have failed, so this node takes no job"
 fi
 # If this cannot be written, the next job comes here again.
 { echo "$bundle" >"$run/bundle.half" && mv -f "$run/bundle.half" "$run/bundle"; } 2>/dev/null
@@ -192,19 +190,20 @@ def render(
         digest = _files.sha256(base64.b64decode(found.archive))
         hooks = shlex.quote(found.hooks.replace(",", " "))
         cases += f"{'|'.join(members)}) release={name} init={found.init} hooks={hooks} digest={digest} ;;\n"
-    body = _body(run_dir, timeout)
-    data = "".join(f"#{name} {carried[name].archive}\n" for name in sorted(by_release))
-    head = _TEXT.format(root=shlex.quote(root), bundle="{bundle}", run=run_dir, cases=cases)
-    bundle = _files.sha256((head + body + data).encode())
-    return head.replace("{bundle}", bundle, 1) + body + data
-
-
-def _body(run_dir: str, timeout: int) -> str:
-    filled = {"{run}": run_dir, "{state}": STATE_DIR, "{log}": LOG_DIR, "{timeout}": str(timeout)}
-    text = _BODY
-    for name, value in filled.items():
-        text = text.replace(name, value)
-    return text
+    filled = {
+        "root": shlex.quote(root),
+        "run": run_dir,
+        "state": STATE_DIR,
+        "log": LOG_DIR,
+        "timeout": str(timeout),
+        "kill_after": str(_host_files.STOP_WITHIN),
+        "start": " ".join(_host_files.start_of('"$root/current/worker_init"')),
+        "cases": cases,
+    }
+    # Not str.format: the text is full of braces.
+    text = re.sub(rf"{{({'|'.join(filled)})}}", lambda found: filled[found.group(1)], _TEXT)
+    text += "".join(f"#{name} {carried[name].archive}\n" for name in sorted(by_release))
+    return text.replace("{bundle}", _files.sha256(text.encode()), 1)
 
 
 def path(conf: str) -> str:

@@ -63,7 +63,7 @@ def bring(module: AnsibleModule) -> Result:
         return {"changed": False, "missing": [], "is_unsent": False}
     lines = _ansible.read_text(_conf.fragment_path(params["path"], _ansible.read_text)) or ""
     if not (_bundle.is_named(lines) or params["is_due"]):
-        is_ours = bool(present) and bool(_bundle.called(_ansible.read_text(path) or ""))
+        is_ours = present is not None and bool(_bundle.called(present.decode("utf-8", "surrogateescape")))
         if is_ours and not module.check_mode:
             os.unlink(path)
         if not module.check_mode and os.path.isdir(STORE):

@@ -103,7 +103,7 @@ def plan(
             "between the playbooks check and rollout"
         )
 
-    committed = (cluster["committed"] or {}).get("hosts", {})
+    committed = _committed(cluster)
     pending = [
         host
         for host, result in results.items()
@@ -264,6 +264,11 @@ def plan(
     }
 
 
+def _committed(cluster: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The release of each host that was committed last."""
+    return dict((cluster["committed"] or {}).get("hosts", {}))
+
+
 def _unreachable(
     staged: t.Mapping[str, t.Mapping[str, t.Any]],
     kinds: t.Mapping[str, t.Sequence[str]],
@@ -281,7 +286,7 @@ def _unreachable(
     controllers = [host for host in gone if "controller" in kinds[host]]
     if controllers:
         problems.append(f"the controller {', '.join(controllers)} cannot be reached")
-    had_release = {host for host, id_ in ((cluster["committed"] or {}).get("hosts", {})).items() if id_}
+    had_release = {host for host, id_ in _committed(cluster).items() if id_}
     # The bundle sets up a node that Ansible has never reached, and brings a change to the others.
     bare = [host for host in gone if host in node_of and host not in had_release and not settings["birth"]]
     if bare and any(HOOKS[hook].conf_key and HOOKS[hook].host == "worker" for hook in definition["hooks"]):
@@ -319,7 +324,7 @@ def _healed(
 
     A drained node runs no probe. So its release is the committed one, or a canary's of this run.
     """
-    committed = (cluster["committed"] or {}).get("hosts", {})
+    committed = _committed(cluster)
     proven = {results[host]["id"] for host in probed}
     return [
         node_of[host]
