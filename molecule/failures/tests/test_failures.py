@@ -119,7 +119,8 @@ def test_worker_prolog_cancels_an_interactive_job(lab):
     assert result.rc != 0
     assert result.stdout == ""
     assert "DRAIN" in lab.wait_for_state("worker2", lambda state: "DRAIN" in state)["State"]
-    assert lab.run("controller", "squeue -h") == ""
+    # The job leaves the queue when its epilog has ended, a moment after srun has.
+    wait(lambda: lab.run("controller", "squeue -h") == "", 60, "the job to be gone")
 
 
 def test_worker_epilog_drains_the_node_and_leaves_the_job_its_result(lab):
