@@ -142,9 +142,13 @@ def _still_there(subject: Subject, at: Call) -> bool:
 
 
 def _is_asked_about(
-    subject: Subject, things: t.Sequence[str], command: str, at: Point, seen: frozenset[int] = frozenset()
+    subject: Subject, things: t.Sequence[str], command: str, at: Point, seen: set[int] | None = None
 ) -> bool:
-    """Whether a condition around a point looks at one of some things, or is an answer of the same command's or of the site's."""
+    """Whether a condition around a point looks at one of some things, or is an answer of the same command's or of the site's.
+
+    O(seen) has the assignments of this question that were looked at: one way to each is enough.
+    """
+    seen = set() if seen is None else seen
     for place in conditions(subject.program, at):
         if isinstance(place, Call) and (place.name == command or is_own_program(place)):
             return True
@@ -154,8 +158,10 @@ def _is_asked_about(
         # A variable that an earlier condition has set.
         for piece in (piece for word in place.words for piece in word.variables):
             for assignment in subject.values.assignments(piece.text, place):
-                sequence = assignment.sequence
-                if sequence not in seen and _is_asked_about(subject, things, command, assignment, seen | {sequence}):
+                if assignment.sequence in seen:
+                    continue
+                seen.add(assignment.sequence)
+                if _is_asked_about(subject, things, command, assignment, seen):
                     return True
     return False
 
