@@ -230,6 +230,9 @@ class Facts:
     no_file: str = ""
     #: The words that say that it installs.
     installs: str = ""
+    #: The verbs that ask before they act, and the options (or parts of their values) with which they do not.
+    asks: str = ""
+    answers: str = ""
     secret: SecretOption | None = None
     writes: tuple[Output, ...] = ()
     changes: Change | None = None

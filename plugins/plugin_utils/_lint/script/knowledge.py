@@ -83,6 +83,7 @@ _KERNEL = "changes the kernel for every job"
 _NETWORK = "changes the network of every job"
 _DRIVER_GONE = "takes a driver from every job"
 
+_ASKING_VERBS = "install upgrade dist-upgrade full-upgrade distro-sync swap groupinstall reinstall localinstall remove purge autoremove"
 _MANAGERS = "install update upgrade dist-upgrade full-upgrade distro-sync swap groupinstall reinstall localinstall"
 
 
@@ -418,14 +419,40 @@ COMMANDS: dict[str, Facts] = _table(
     _row("chpasswd passwd cryptsetup", "chpasswd(8), passwd(1), cryptsetup(8)", Is.READS_SECRET),
     _row("mail mailx sendmail", "mailx(1), sendmail(8)", Is.TELLS),
     # ----------------------------------------------------------------------------------------------------------- packages
-    _row("apt apt-get aptitude yum dnf microdnf tdnf rpm-ostree urpmi", "apt-get(8), dnf(8)", installs=_MANAGERS),
-    _row("zypper", "zypper(8)", installs="install in update up refresh"),
+    _row(
+        "apt apt-get aptitude",
+        "apt-get(8): -qq implies -y; it asks where more is to be done than what was named",
+        installs=_MANAGERS,
+        asks=_ASKING_VERBS,
+        answers="-y --yes --assume-yes --assume-no -qq -s --simulate --dry-run --just-print --no-act --print-uris",
+    ),
+    _row(
+        "yum dnf microdnf tdnf",
+        "dnf(8), -y, --assumeno, --setopt",
+        installs=_MANAGERS,
+        asks=f"{_ASKING_VERBS} update erase",
+        answers="-y --assumeyes --assumeno --setopt=assumeyes",
+    ),
+    _row("rpm-ostree urpmi", "rpm-ostree(1), urpmi(8)", installs=_MANAGERS),
+    _row(
+        "zypper",
+        "zypper(8), --non-interactive, -y",
+        installs="install in update up refresh",
+        asks="install in update up remove rm dist-upgrade dup patch",
+        answers="-n --non-interactive -y --no-confirm --dry-run",
+    ),
     _row(
         "pip pipx conda mamba micromamba snap flatpak gem npm pnpm yarn cargo go apk brew spack uv poetry cpanm opam",
         "their manual pages",
         installs="install add upgrade",
     ),
-    _row("pacman", "pacman(8), -S, -U", installs="-S -Sy -Syu -Syyu -U --sync --upgrade"),
+    _row(
+        "pacman",
+        "pacman(8), -S, -U, -R, --noconfirm",
+        installs="-S -Sy -Syu -Syyu -U --sync --upgrade",
+        asks="-S -Sy -Syu -Syyu -U --sync --upgrade -R -Rs -Rns --remove",
+        answers="--noconfirm -p --print",
+    ),
     _row("emerge swupd", "emerge(1), swupd(1)", installs="--sync --update -u update bundle-add"),
     _row("rpm", "rpm(8)", Is.CARRIES_OUT, installs="-i -U -ivh -Uvh -F --install --upgrade"),
     _row("dpkg", "dpkg(1)", Is.CARRIES_OUT, installs="-i --install"),

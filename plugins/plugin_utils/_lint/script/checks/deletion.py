@@ -155,7 +155,7 @@ def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
     if loose is not None:
         message = f"find: {loose} also matches jobs whose number contains this one's"
         yield hit_at("unsafe-delete", call, message, "error")
-    limited = bool(_AGE & set(texts))
+    limited = _spares_the_young(subject, call)
     narrowed = limited or (bool(_narrowed_by(call)) and "-prune" not in texts)
     by_user = bool({"-user", "-uid"} & set(texts))
     is_own = subject.where.is_init or limited or _names_the_job(subject, call) or _asks_for_other_jobs(subject, call)
@@ -179,6 +179,24 @@ def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
 
 #: Tests of find that leave young files alone, or those of users that exist.
 _AGE = word_set("-mtime -atime -ctime -mmin -amin -cmin -newer -newermt -older -empty -nouser -nogroup")
+
+#: A job that runs has not touched some of its files for this long.
+_YOUNG_MINUTES = 60
+
+
+def _spares_the_young(subject: Subject, find: Call) -> bool:
+    """Whether a find leaves the files of running jobs out by their age. -mtime -1 chooses just these."""
+    texts = [subject.values.known(word, find).shown for word in find.arguments]
+    for before, test, value in zip(("", *texts), texts, (*texts[1:], ""), strict=False):
+        if test not in _AGE:
+            continue
+        age = re.fullmatch(r"([-+]?)(\d+)", value) if re.fullmatch(r"-[acm](time|min)", test) else None
+        if age is None:
+            return True
+        is_older = (age[1] == "-") == (before in ("!", "-not"))
+        if is_older and (test.endswith("time") or int(age[2]) >= _YOUNG_MINUTES):
+            return True
+    return False
 
 
 def _is_shared(path: str) -> bool:
@@ -243,7 +261,11 @@ def _from_find(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hi
             (text for w in other.arguments for text in subject.values.texts(w, other) if _is_shared(text)), None
         )
         # A loop may choose among the files.
-        if shared is not None and not texts & _AGE and ("xargs" in call.via or not call.context.guards):
+        if (
+            shared is not None
+            and not _spares_the_young(subject, other)
+            and ("xargs" in call.via or not call.context.guards)
+        ):
             message = f"deletes what find finds below {shared}, also the files of other jobs"
             yield hit_at("unsafe-delete", call, message)
 

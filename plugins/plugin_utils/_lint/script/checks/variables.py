@@ -78,12 +78,16 @@ def _never_here(subject: Subject, use: Use) -> Hit | None:
     if not where.absent(name, version):
         return None
     variable = where.variables.get(name)
+    ends = use.context.nounset and not use.operator
     if name in environment.SESSION_VARIABLES:
         # sudo, su and runuser set them for the program that they run.
-        if use.operator in HAS_DEFAULT or use.probing or use.context.user is not None:
+        if use.operator in HAS_DEFAULT or (use.probing and not ends) or use.context.user is not None:
             return None
     elif not is_slurms(name):
         return None
+    if use.asking and ends and not _asked_before(subject, use):
+        message = f"{name} is not set in {where.name}, and set -u ends the script where it asks for it"
+        return hit_at("variable-not-set", use, message)
     if use.asking and variable is None:
         # A script that serves several hooks asks so which one it is in.
         is_elsewhere = name in _SLURM_NAMES or name in environment.SESSION_VARIABLES
@@ -110,11 +114,12 @@ def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
     """A name that the hook has only for some jobs, where it may not be missing."""
     where, name = subject.where, use.name
     variable = where.variables.get(name)
-    if variable is None or not variable.optional or use.probing or use.operator in HAS_DEFAULT:
+    ends = use.context.nounset and not use.operator
+    if variable is None or not variable.optional or use.operator in HAS_DEFAULT or (use.probing and not ends):
         return None
     if where.absent(name, subject.slurm_version) or _guarded(subject, name, use):
         return None
-    if use.context.nounset:
+    if ends:
         return hit_at(
             "variable-not-set",
             use,

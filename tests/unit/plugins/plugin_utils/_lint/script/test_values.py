@@ -255,9 +255,10 @@ def test_the_assignments_of_a_name_are_collected_once_for_all_its_uses(monkeypat
 
 
 #: Six functions that hand their parameter on, each called ten times: there are a million ways to the last one.
-HANDED_ON = "".join(
-    f'f{level}() {{ {f"f{level - 1} $1; " * 10 if level else "ask $1;"} }}\n' for level in range(6)
-) + "f5 /a; " * 10
+HANDED_ON = (
+    "".join(f"f{level}() {{ {f'f{level - 1} $1; ' * 10 if level else 'ask $1;'} }}\n" for level in range(6))
+    + "f5 /a; " * 10
+)
 
 
 @pytest.mark.parametrize("question", ["forms", "may_be_empty"])
