@@ -242,5 +242,7 @@ class Facts:
     acts: tuple[Action, ...] = ()
     #: Arguments with which it lists what there is on the node, for one command to meet after the other.
     lists: str | None = None
+    #: Arguments with which it changes the environment, or the limits, of the shell that calls it.
+    alters: str | None = None
     #: Arguments with which it tells how the node is: its GPUs, mounts, memory, network, services.
     health: str | None = None

@@ -57,6 +57,14 @@ PYTHON_SOCKETS_LIMIT = "python_sockets_limit"
 PYTHON_LDAPS_LIMIT = "python_ldaps_limit"
 _PYTHON = Wait(fix="add timeout=10", bounds="--timeout", variable=PYTHON_SOCKETS_LIMIT)
 
+#: File systems of a server, by the names under which sites mount them: nfs(5), hard is the default.
+_FAR = Wait(
+    says="hangs while the server of this file system is away",
+    fix=_BRIEFLY,
+    operand=r"^/(home|homes|net|nfs|lustre|gpfs|beegfs|cvmfs|ceph|cephfs|weka|panfs|afs)(/|$)",
+    severity="info",
+)
+
 _NO_LOGIN = "start no login shell, or put timeout 30 in front"
 _PROFILE = "reads the profile of a login, which may wait for a server"
 
@@ -104,11 +112,12 @@ COMMANDS: dict[str, Facts] = _table(
     _row(
         """
         alias bg bind builtin caller compgen complete compopt coproc dirs disown enable false fc fg function hash help history
-        jobs let logout popd pushd select shopt suspend time times typeset ulimit unalias
+        jobs let logout popd pushd select shopt suspend time times typeset unalias
         """,
         "bash(1), SHELL BUILTIN COMMANDS",
         Is.BUILTIN,
     ),
+    _row("ulimit", "bash(1), ulimit: unlimited, hard", Is.BUILTIN, alters=r" (unlimited|hard) "),
     _row(": export set shift true unset", "bash(1)", Is.BUILTIN | Is.NEVER_FAILS),
     _row("break continue declare exec local readonly trap umask wait", "bash(1)", Is.BUILTIN | Is.STEADY),
     _row("exit return", "bash(1)", Is.BUILTIN | Is.STEADY | Is.ONLY_LOOKS),
@@ -171,17 +180,17 @@ COMMANDS: dict[str, Facts] = _table(
         "logger(1)",
         Is.NEVER_FAILS | Is.SINK | Is.ONLY_LOOKS | Is.NEEDS_NONE | Is.LOOKS_FOR,
     ),
-    _row("ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS),
-    _row("stat", "stat(1)", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES),
+    _row("ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS, waits=(_FAR,)),
+    _row("stat", "stat(1)", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES, waits=(_FAR,)),
     _row("basename", "POSIX, basename", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("dirname realpath", "dirname(1), realpath(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),
-    _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES),
+    _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES, waits=(_FAR,)),
     _row("file", "POSIX, file", Is.ONLY_LOOKS),
     _row("findmnt", "findmnt(8)", Is.SEARCHES, health=_ANY),
     _row("getent", "getent(1)", Is.ANSWERS),
     _row("mountpoint", "mountpoint(1)", Is.ANSWERS, health=_ANY),
-    _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),)),
+    _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),), waits=(_FAR,)),
     _row("truncate", "truncate(1)", Is.STEADY | Is.LESSENS, writes=(Output("all"),)),
     _row(
         "mkdir",
@@ -248,6 +257,7 @@ COMMANDS: dict[str, Facts] = _table(
     _row(
         "find",
         "find(1)",
+        waits=(_FAR,),
         fails=(WayToFail("a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),),
     ),
     _row("ed logrotate savelog sponge", "ed(1), logrotate(8), savelog(8), sponge(1)", Is.LESSENS),
@@ -442,9 +452,22 @@ COMMANDS: dict[str, Facts] = _table(
         answers="-n --non-interactive -y --no-confirm --dry-run",
     ),
     _row(
-        "pip pipx conda mamba micromamba snap flatpak gem npm pnpm yarn cargo go apk brew spack uv poetry cpanm opam",
+        "pip pipx snap flatpak gem npm pnpm yarn cargo go apk brew uv poetry cpanm opam",
         "their manual pages",
         installs="install add upgrade",
+    ),
+    _row(
+        "conda mamba micromamba",
+        "conda activate --help",
+        installs="install add upgrade",
+        alters=r" (de)?activate ",
+    ),
+    _row("spack", "spack load --help", installs="install add upgrade", alters=r" (load|unload|env activate) "),
+    _row("module", "module(1)", alters=r" (add|load|purge|restore|swap|switch|unload|use) "),
+    _row(
+        "ml",
+        "Lmod, ml: a name without a verb is loaded",
+        alters=r"^ (?!(-|list|av|avail|spider|show|help|save) )[^-\s]",
     ),
     _row(
         "pacman",
@@ -1049,6 +1072,7 @@ COMMANDS: dict[str, Facts] = _table(
                 operands=0,
                 severity="info",
             ),
+            _FAR,
         ),
         health=_ANY,
     ),

@@ -71,7 +71,8 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     sources = bool(subject.program.named("source", "."))
     foreign: dict[str, Call] = {}
     for call in bare:
-        if call.name not in BASE_COMMANDS and (not sources or has_facts(call.name)):
+        is_program = has_facts(call.name) and facts(call.name).alters is None
+        if call.name not in BASE_COMMANDS and (not sources or is_program):
             foreign.setdefault(call.name, call)
     if foreign:
         found_by = (

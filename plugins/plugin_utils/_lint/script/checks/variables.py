@@ -15,6 +15,7 @@ from ...core.model import Hit, hit_at
 from ...core.nearest import nearest
 from .. import environment
 from ..environment import Surroundings
+from ..guards import NUMERIC
 from ..knowledge import FOR_COMMANDS
 from ..model import word_set
 from ..program import Use, Word
@@ -136,6 +137,10 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     if program.is_library or use.context.user is not None:
         # The caller's environment, a login's: any name may be there.
         return None
+    if not (name in where.variables or name in environment.SESSION_VARIABLES) and _is_set_by_text(subject, use):
+        message = f"{name} has no value when the text is written; only the text itself sets it"
+        fix = f"Write \\${name}, or quote the word behind <<: <<'EOF'."
+        return hit_at("variable-not-set", use, message, fix=fix)
     if (where.group == "task" or where.is_init) and not _is_own_name(subject, name):
         return None
     if name in where.variables or name in environment.SESSION_VARIABLES or not _may_be_forgotten(subject, use):
@@ -149,10 +154,40 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     if any(_is_only(write.target, name) and write.target.line == use.line for write in program.writes):
         return hit_at("variable-not-set", use, f"{message}; the redirection fails, and the command does not run")
     # A switch such as $DEBUG may be meant for a run by hand, and ${BIN}squeue is a command without BIN too.
-    leading = [call.words[0] for call in program.calls if any(piece.text == name for piece in call.words[0].pieces[:1])]
-    is_switch = any(test.line == use.line for test in program.tests) or bool(leading)
+    leading = [
+        call.words[0]
+        for call in program.calls
+        if any(piece.kind == "variable" and piece.text == name for piece in call.words[0].pieces[:1])
+    ]
+    is_switch = bool(leading) or (
+        any(test.line == use.line for test in program.tests) and not _is_compared(subject, use)
+    )
     is_prefix = any(len(word.pieces) > 1 for word in leading)
     return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not hint) else None)
+
+
+def _is_set_by_text(subject: Subject, use: Use) -> bool:
+    """Whether a here-document sets a name and reads it, and the shell that writes the text puts nothing in its place."""
+    if subject.program.sets_unknown:
+        return False
+    for body in (r.body for r in subject.program.redirects if r.body is not None):
+        before = ""
+        for piece in body.pieces:
+            if piece.kind == "variable" and piece.text == use.name and body.line + before.count("\n") == use.line:
+                # RELEASE=$RELEASE is meant: the line is to have the value that is there now.
+                above = before.rpartition("\n")[0]
+                return re.search(rf"(?m)^\s*(export\s+|declare\s+(-\S+\s+)?)?{use.name}=", above) is not None
+            before += Word((piece,), 0, 0).shown
+    return False
+
+
+def _is_compared(subject: Subject, use: Use) -> bool:
+    """Whether [ ] compares a variable as a number, which fails with an empty one."""
+    return any(
+        not NUMERIC.isdisjoint(call.texts) and any(piece.text == use.name for w in call.words for piece in w.variables)
+        for call in subject.program.named("[", "test")
+        if call.line == use.line
+    )
 
 
 def _is_own_name(subject: Subject, name: str) -> bool:
