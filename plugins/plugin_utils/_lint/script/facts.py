@@ -226,6 +226,8 @@ class Facts:
     program: str = ""
     #: Its operands from this one on are a program; options with a value come before them.
     program_operand: int | None = None
+    #: The same, where only that operand is the program, and where no option with a program is given.
+    filter_operand: int | None = None
     #: Options with which an interpreter runs something else than a file or a text.
     no_file: str = ""
     #: The words that say that it installs.

@@ -161,9 +161,22 @@ COMMANDS: dict[str, Facts] = _table(
     _row("column", "column(1)", Is.MUTE),
     _row("cut tr", "POSIX, cut, tr", Is.STEADY | Is.REWRITES | Is.MUTE),
     _row("rev", "rev(1)", Is.REWRITES),
-    _row("awk", "POSIX, awk", Is.STEADY | Is.REWRITES | Is.LOOKS_FOR),
-    _row("jq", "jq(1)", Is.REWRITES),
-    _row("sed", "sed(1), -i", Is.PASSES_LINES | Is.MUTE | Is.LESSENS | Is.LOOKS_FOR),
+    _row(
+        "awk",
+        "POSIX, awk: system(); -f names a file",
+        Is.STEADY | Is.REWRITES | Is.LOOKS_FOR,
+        filter_operand=0,
+        no_file="-f --file",
+    ),
+    _row("jq", "jq(1)", Is.REWRITES, filter_operand=0, no_file="-f --from-file"),
+    _row(
+        "sed",
+        "sed(1): -i; its command e starts programs",
+        Is.PASSES_LINES | Is.MUTE | Is.LESSENS | Is.LOOKS_FOR,
+        program="-e --expression",
+        filter_operand=0,
+        no_file="-f --file",
+    ),
     _row(
         "grep egrep fgrep zgrep pcregrep rg",
         "grep(1), zgrep(1), pcregrep(1), rg(1)",
@@ -1020,8 +1033,15 @@ COMMANDS: dict[str, Facts] = _table(
     # -------------------------------------------------------------------------------------------------- file systems, disks
     _row(
         "mount",
-        "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all",
+        "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all, remount",
         changes=Change("last"),
+        acts=(
+            Action(
+                "changes a file system that other jobs use",
+                r" (-o|--options[= ])\s*(\S*,)?remount\b",
+                unless=r"SLURM_JOB_?ID",
+            ),
+        ),
         waits=(
             Wait(
                 says=_SERVER,
@@ -1211,6 +1231,7 @@ COMMANDS: dict[str, Facts] = _table(
             ),
             Action(_ENDS, r" (stop|kill) .*(system|user|machine)\.slice ", severity="error"),
         ),
+        waits=(Wait(says="--wait waits for the end of the unit", fix=_A_MINUTE, options="--wait"),),
         health=r" (is-active|is-failed|is-system-running|status) ",
     ),
     _row(

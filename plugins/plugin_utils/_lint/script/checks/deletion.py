@@ -16,9 +16,9 @@ from ...core.model import Hit, Severity, hit_at
 from ..facts import Is
 from ..knowledge import is_a
 from ..model import word_set
-from ..program import Call, Piece, Word
+from ..program import Call, Comparison, Piece, Word
 from ..subject import Subject
-from .vocabulary import OWNER, WIPED, is_job_id, last_cd, named, operands, placed
+from .vocabulary import JOB, OWNER, WIPED, behind, conditions, fed_by, is_job_id, last_cd, named, operands, placed
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -37,6 +37,8 @@ def _hits(subject: Subject, call: Call) -> t.Iterator[Hit]:
     if call.name == "rm" and "find" not in call.via:
         words = [word for word in call.arguments if not word.shown.startswith("-")]
         yield from _elsewhere(subject, call, words)
+        yield from _chosen_by_owner(subject, call, words)
+        words += _listed(subject, call)
         if call.has_option("-r", "-R", "--recursive"):
             yield from _trees(subject, call, words)
         else:
@@ -49,6 +51,34 @@ def _hits(subject: Subject, call: Call) -> t.Iterator[Hit]:
         yield from _find(subject, call, starts)
     elif call.name == "rsync" and any(text.startswith("--del") for text in call.texts):
         yield from _mirror(subject, call)
+
+
+def _listed(subject: Subject, rm: Call) -> list[Word]:
+    """The patterns that a list for xargs is made of: ls -d /tmp/x* | xargs rm."""
+    if "xargs" not in rm.via:
+        return []
+    lists = [source for source in fed_by(subject.program, rm) if source.name == "ls" or is_a(source.name, Is.PRINTS)]
+    return [w for source in lists for w in operands(source) if any(piece.kind == "glob" for piece in w.pieces)]
+
+
+def _chosen_by_owner(subject: Subject, call: Call, words: t.Sequence[Word]) -> t.Iterator[Hit]:
+    """A loop over a shared directory that deletes the files of a user."""
+    if subject.where.is_init or not call.context.loops or _asks_for_other_jobs(subject, call):
+        return
+    places: list[Call | Comparison] = [*conditions(subject.program, call)]
+    # [ ... ] || continue stands before.
+    if any(c.context.loops == call.context.loops for c in subject.program.named("continue")):
+        places += [test for test in subject.program.comparisons if test.context.loops == call.context.loops]
+    asked = [behind(subject, place.words, place) for place in places]
+    if not any(OWNER.search(text) for text in asked) or any(JOB.search(text) for text in asked):
+        return
+    for word in words:
+        loops = subject.values.loops(word, call)
+        forms = [*subject.values.forms(word, call), *(item for loop in loops for item in loop.items)]
+        if loops and any(_SHARED.match(form.shown) for form in forms) and not JOB.search(word.shown):
+            message = "the loop deletes files of the user, also those of his other jobs here"
+            yield hit_at("unsafe-delete", call, message)
+            return
 
 
 def _deletes(find: Call) -> bool:

@@ -18,7 +18,7 @@ from ..facts import Is
 from ..knowledge import is_a
 from ..parser import Node
 from ..program import Assignment, Call, Context, Piece, Subshell, Use
-from ..status import Origin, first_word, literal, position, steps, substitutions, variable
+from ..status import Origin, first_word, holds, literal, position, steps, substitutions, variable
 from ..subject import Subject
 from ..wrappers import SHELLS
 from .failures import answers, finds_nothing, is_own_program, way_to_fail
@@ -31,7 +31,7 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
         return
     found = [_last, _handed_on]
     if subject.where.name not in ("controller_epilog", "task_epilog"):
-        found += [_arithmetic, _stopped, _busy]
+        found += [_arithmetic, _stopped, _busy, _answered]
     reported: set[int] = set()
     for hit in itertools.chain.from_iterable(check(subject) for check in found):
         if hit.line not in reported:
@@ -227,6 +227,42 @@ def _busy(subject: Subject) -> t.Iterator[Hit]:
                     yield hit_at("accidental-exit-code", call, "a lock that somebody else holds makes the script fail")
 
 
+def _answered(subject: Subject) -> t.Iterator[Hit]:
+    """[ ... ] || exit: without a number the exit hands on the no of the test."""
+    for step in subject.statuses.steps:
+        command = step.node.get("Cmd") or {}
+        is_or = command.get("Type") == "BinaryCmd" and command["Op"] == "||"
+        for asked, otherwise in _refusals(step.node):
+            ends = otherwise[0] if len(otherwise) == 1 else {}
+            # Behind `if ! ...` the status is that of the !, which is 0.
+            if first_word(ends) != "exit" or (asked.get("Negated") and not is_or):
+                continue
+            argument = _argument(ends)
+            call = subject.program.call_at(ends["Cmd"])
+            is_bare = argument is None or variable(argument) == "?"
+            if is_bare and call is not None and subject.decides(call) and _may_say_no(subject, asked):
+                message = "exit hands on the answer of the test before it, and the script fails when that is no"
+                yield hit_at("accidental-exit-code", call, message)
+
+
+#: Questions to which a hook that Slurm starts has one answer only.
+_ALWAYS_SO = re.compile(r"\b(E?UID|EUID|USER|SLURM_JOB_?ID|SLURM_SCRIPT_CONTEXT|SLURMD_NODENAME)\b")
+
+
+def _may_say_no(subject: Subject, asked: Node) -> bool:
+    """Whether a test, or a search, has another answer for some jobs or nodes that are in order."""
+    call = _call_at(subject, asked) if (asked.get("Cmd") or {}).get("Type") == "CallExpr" else None
+    if call is None and asked["Cmd"]["Type"] != "TestClause":
+        return False
+    if call is not None and not (answers(call) and is_a(call.name, Is.ANSWERS)):
+        return False
+    found = [test for test in subject.program.comparisons if holds(asked, test)]
+    words = [*(word for test in found for word in test.words), *(call.arguments if call is not None else ())]
+    if any(c.name in ("id", "whoami") for word in words for piece in word.pieces for c in piece.commands):
+        return False
+    return not any(_ALWAYS_SO.search(piece.text) for word in words for piece in word.variables)
+
+
 def _refusals(node: Node) -> t.Iterator[tuple[Node, t.Sequence[Node]]]:
     """The conditions of a statement, each with what runs when it fails."""
     command = node.get("Cmd") or {}
@@ -320,7 +356,15 @@ def _never_fails(node: Node) -> str | None:
     command = node.get("Cmd") or {}
     if command.get("Type") == "DeclClause":
         return _declares(command)
+    if command.get("Type") == "CallExpr" and not command.get("Args"):
+        return _assigned_from(command)
     return _ends_in(node, Is.SINK)
+
+
+def _assigned_from(command: Node) -> str | None:
+    """The filter at the end of the pipeline whose output becomes a value."""
+    lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
+    return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
 
 
 def _declares(command: Node) -> str | None:
@@ -489,8 +533,7 @@ def _hides(node: Node) -> str | None:
             return first_word(command["Y"])
         return _ends_in(node, Is.SINK)
     if kind == "CallExpr" and not command.get("Args"):
-        lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
-        return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
+        return _assigned_from(command)
     if is_a(first_word(node), Is.NEVER_FAILS) and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
         return first_word(node)
     return None

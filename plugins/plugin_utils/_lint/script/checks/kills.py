@@ -32,6 +32,8 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             target = _user_option(call)
             if target is not None:
                 yield _user_kill(subject, call, target)
+            elif is_other_user(call) and {".", ".*", ""} & set(call.texts):
+                yield _user_kill(subject, call, "the user")
             elif not (call.name == "pkill" and call.has_option(*PKILL_NARROWS)) and call.arguments:
                 yield from _by_name(subject, call, call.name, [call])
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):

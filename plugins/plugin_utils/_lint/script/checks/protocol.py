@@ -41,7 +41,7 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
         ):
             continue
         for line, text in _lines(call):
-            wrong = wrong_line(text)
+            wrong = wrong_line(text) or (_unread(text) if call.name == "cat" else "")
             if wrong:
                 yield Hit("task-protocol", line, call.column, wrong)
                 break
@@ -144,6 +144,13 @@ def wrong_line(text: str) -> str:
     if blank != " ":
         return f"the line is dropped: a blank, and no tab, must follow {word}"
     return {"export": _wrong_export, "unset": _wrong_unset, "print": lambda _rest: ""}[word](rest.lstrip())
+
+
+def _unread(text: str) -> str:
+    """What is wrong with a line of a here-document that begins with no word of the protocol; a comment may be dropped."""
+    if re.match(rf"\s*($|#|{OPEN}|(export|unset|print)\b)", text):
+        return ""
+    return "the line is dropped: it starts with none of export, unset, print"
 
 
 def _wrong_unset(rest: str) -> str:

@@ -22,7 +22,7 @@ from .vocabulary import fed_by, feeds, operands
 
 #: A part of a name that says that the value is a secret: DB_PASSWORD, PGPASSWORD, MYSQL_PWD, bmc_pw, authToken.
 _SECRET_NAME = re.compile(
-    r"(?i)(^|_)(\w*(?<!by)(?<!com)pass(word|wd|phrase|code)?|[a-z]*pw|(?<=_)pwd|secret|token|psk|credentials?"
+    r"(?i)(^|_)(\w*(?<!by)(?<!com)pass(word|wd|phrase|code)?|[a-z]*pw|(?<=_)pwd|secret|token|auth_?tok|psk|credentials?"
     r"|(api|access|private|munge|hmac|sign(ing)?|encrypt(ion)?|auth|session|master|shared|deploy|licen[cs]e)_?key)($|_)"
 )
 #: What such a name ends in when the secret itself stands elsewhere.
@@ -33,7 +33,7 @@ _ABOUT_SECRET = re.compile(
 _URL_SECRET = re.compile(r"[a-z][a-z0-9+]{0,20}://[^\s/:@'\"$]*:([^\s/@'\"$]+)@")
 #: A name with a value in a longer text: a URL, a form, JSON, a mount's options, a header, a file of settings.
 _NAMED_VALUE = re.compile(
-    r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)(?=[\s?&,;\"'{}\\]|$)"
+    r"(?m)(?:^|[?&,;={\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)(?=[\s?&,;\"'{}\\]|$)"
 )
 #: The same without = or a colon, as in SQL, .netrc and the settings of daemons. The value must look like a secret.
 _SPOKEN_VALUE = re.compile(
