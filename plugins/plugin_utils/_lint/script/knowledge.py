@@ -200,7 +200,7 @@ COMMANDS: dict[str, Facts] = _table(
     _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),
     _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES, waits=(_FAR,)),
     _row("file", "POSIX, file", Is.ONLY_LOOKS),
-    _row("findmnt", "findmnt(8)", Is.SEARCHES, health=_ANY),
+    _row("findmnt", "findmnt(8)", Is.SEARCHES, lists="", health=_ANY),
     _row("getent", "getent(1)", Is.ANSWERS),
     _row("mountpoint", "mountpoint(1)", Is.ANSWERS, health=_ANY),
     _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),), waits=(_FAR,)),
@@ -1035,6 +1035,7 @@ COMMANDS: dict[str, Facts] = _table(
         "mount",
         "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all, remount",
         changes=Change("last"),
+        lists=r"^ ((-t|--types) \S+ |-l )*$",
         acts=(
             Action(
                 "changes a file system that other jobs use",
@@ -1073,7 +1074,10 @@ COMMANDS: dict[str, Facts] = _table(
         "umount(8), --all",
         Is.LESSENS,
         fails=(WayToFail("it is busy or not mounted", avoidable=True),),
-        acts=(Action("unmounts file systems that other jobs use", r" (-\w*[aA]\w*|--all(-targets)?) "),),
+        acts=(
+            Action("unmounts file systems that other jobs use", r" (-\w*[aA]\w*|--all(-targets)?) "),
+            Action("unmounts file systems that other jobs use", is_listed=True),
+        ),
     ),
     _row(
         "fusermount",

@@ -16,9 +16,9 @@ from ...core.model import Hit, Severity, hit_at
 from ..facts import Is
 from ..knowledge import is_a
 from ..model import word_set
-from ..program import Call, Comparison, Piece, Word
+from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import JOB, OWNER, WIPED, behind, conditions, fed_by, is_job_id, last_cd, named, operands, placed
+from .vocabulary import JOB, OWNER, WIPED, asked_around, fed_by, is_job_id, last_cd, named, operands, placed
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -65,11 +65,7 @@ def _chosen_by_owner(subject: Subject, call: Call, words: t.Sequence[Word]) -> t
     """A loop over a shared directory that deletes the files of a user."""
     if subject.where.is_init or not call.context.loops or _asks_for_other_jobs(subject, call):
         return
-    places: list[Call | Comparison] = [*conditions(subject.program, call)]
-    # [ ... ] || continue stands before.
-    if any(c.context.loops == call.context.loops for c in subject.program.named("continue")):
-        places += [test for test in subject.program.comparisons if test.context.loops == call.context.loops]
-    asked = [behind(subject, place.words, place) for place in places]
+    asked = asked_around(subject, call)
     if not any(OWNER.search(text) for text in asked) or any(JOB.search(text) for text in asked):
         return
     for word in words:
