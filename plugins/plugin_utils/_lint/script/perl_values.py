@@ -71,12 +71,12 @@ class Values:
         """A text with the values of its variables; V(${NAME:?}) for one that the script has asked for."""
 
         def value(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
-            given = self.texts.get(name, "${" + name + "}") if found[2] else "${" + name + "}"
-            is_asked = name in self.asked or given[2:-1] in self.asked
-            return given[:-1] + ":?}" if is_asked and re.fullmatch(r"\$\{\w+\}", given) else given
+            return self.texts.get(found[2], "${" + found[2] + "}") if found[2] else "${" + found[1] + "}"
 
-        return re.sub(_NAME + r"(?!\w)", value, text)
+        whole = re.sub(_NAME + r"(?!\w)", value, text)
+        # A variable that has the value of another one is asked for in its place.
+        sure = self.asked | {self.texts.get(name, "")[2:-1] for name in self.asked}
+        return re.sub(r"\$\{(\w+)\}", lambda found: found[0][:-1] + (":?}" if found[1] in sure else "}"), whole)
 
 
 def with_values(given: str, values: t.Mapping[str, str]) -> str:
