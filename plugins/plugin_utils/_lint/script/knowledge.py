@@ -57,11 +57,13 @@ PYTHON_SOCKETS_LIMIT = "python_sockets_limit"
 PYTHON_LDAPS_LIMIT = "python_ldaps_limit"
 _PYTHON = Wait(fix="add timeout=10", bounds="--timeout", variable=PYTHON_SOCKETS_LIMIT)
 
+_SERVED = r"/(home|homes|net|nfs|lustre|gpfs|beegfs|cvmfs|ceph|cephfs|weka|panfs|afs)"
+
 #: File systems of a server, by the names under which sites mount them: nfs(5), hard is the default.
 _FAR = Wait(
     says="hangs while the server of this file system is away",
     fix=_BRIEFLY,
-    operand=r"^/(home|homes|net|nfs|lustre|gpfs|beegfs|cvmfs|ceph|cephfs|weka|panfs|afs)(/|$)",
+    operand=rf"^{_SERVED}(/|$)",
     severity="info",
 )
 
@@ -193,8 +195,16 @@ COMMANDS: dict[str, Facts] = _table(
         "logger(1)",
         Is.NEVER_FAILS | Is.SINK | Is.ONLY_LOOKS | Is.NEEDS_NONE | Is.LOOKS_FOR,
     ),
-    _row("ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS, waits=(_FAR,)),
-    _row("stat", "stat(1)", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES, waits=(_FAR,)),
+    _row(
+        "ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS, waits=(_FAR,), health=rf" {_SERVED}/? "
+    ),
+    _row(
+        "stat",
+        "stat(1)",
+        Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES,
+        waits=(_FAR,),
+        health=rf" {_SERVED}/? ",
+    ),
     _row("basename", "POSIX, basename", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("dirname realpath", "dirname(1), realpath(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),

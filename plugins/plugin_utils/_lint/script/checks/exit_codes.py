@@ -308,7 +308,7 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
             message = "under set -e the script has ended before this line when the command fails"
             yield Hit("exit-code-masked", *position(step.node), message)
         for asked in _asked(step.node):
-            what = _never_fails(asked)
+            what = _never_fails(asked) or _told_last(subject, asked)
             if what is not None and not _pipefail_at(subject, step.node):
                 message = f"the condition is the status of {what}, not of the command before it"
                 yield Hit("exit-code-masked", *position(asked), message)
@@ -322,6 +322,14 @@ def _conditions(node: Node) -> t.Iterator[Node]:
     """An if with its elif parts."""
     clause: Node | None = node.get("Cmd") or {}
     while clause and (clause.get("Type") == "IfClause" or clause.get("Cond")):
+        yield clause
+        clause = clause.get("Else")
+
+
+def _branches_of(node: Node) -> t.Iterator[Node]:
+    """An if with its elif parts and its else."""
+    clause: Node | None = node["Cmd"]
+    while clause:
         yield clause
         clause = clause.get("Else")
 
@@ -365,6 +373,25 @@ def _assigned_from(command: Node) -> str | None:
     """The filter at the end of the pipeline whose output becomes a value."""
     lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
     return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
+
+
+def _told_last(subject: Subject, node: Node) -> str | None:
+    """The message with which a function ends that hands no failure on otherwise."""
+    name = first_word(node)
+    if name not in subject.program.functions:
+        return None
+    statements = (subject.program.functions[name]["Body"].get("Cmd") or {}).get("Stmts") or []
+    inner = subject.program.calls_in(name)
+    if len(statements) < 2 or any(call.name in ("return", "exit") or call.context.errexit for call in inner):
+        return None
+    return _only_tells(statements[-1])
+
+
+def _only_tells(node: Node) -> str | None:
+    """A message that cannot fail."""
+    word = first_word(node)
+    is_sure = is_a(word, Is.NEVER_FAILS) and is_a(word, Is.ONLY_LOOKS)
+    return word if is_sure and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()) else None
 
 
 def _declares(command: Node) -> str | None:
@@ -534,6 +561,9 @@ def _hides(node: Node) -> str | None:
         return _ends_in(node, Is.SINK)
     if kind == "CallExpr" and not command.get("Args"):
         return _assigned_from(command)
+    if kind == "IfClause":
+        ends = [(clause.get("Then") or [{}])[-1] for clause in _branches_of(node)]
+        return "the if" if all(_only_tells(end) for end in ends) else None
     if is_a(first_word(node), Is.NEVER_FAILS) and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
         return first_word(node)
     return None

@@ -54,7 +54,16 @@ def way_to_fail(subject: Subject, call: Call) -> str | None:
         return f"{asked} is busy or away"
     if call.name == "read" and "" in _operands_of(call, "-d"):
         return "it meets no NUL byte, as always with -d ''"
+    if call.name == "read" and _reads_a_search(call):
+        return "nothing is found that it could read"
     return next((way.reason for way in facts(call.name).fails if _applies(subject, call, way)), None)
+
+
+def _reads_a_search(read: Call) -> bool:
+    """read ... < <(grep ...): without a line it fails."""
+    inputs = [redirect.target for redirect in read.context.redirects if redirect.operator == "<"]
+    lists = [piece.commands for target in inputs[-1:] for piece in target.pieces if piece.commands]
+    return any(is_a(commands[-1].name, Is.SEARCHES) or commands[-1].name == "pgrep" for commands in lists)
 
 
 def finds_nothing(call: Call) -> str | None:
