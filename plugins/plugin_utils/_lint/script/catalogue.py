@@ -244,7 +244,6 @@ RULES: dict[str, ScriptRule] = catalogue(
         why="It takes long, locks the package database, depends on a mirror, and differs from node to node.",
         fix="Install packages in the image or in an init hook.",
         severity="warning",
-        by_group={"init": "info"},
     ),
     ScriptRule(
         "secret-in-clear",

@@ -226,10 +226,15 @@ class Facts:
     program: str = ""
     #: Its operands from this one on are a program; options with a value come before them.
     program_operand: int | None = None
+    #: The same, where only that operand is the program, and where no option with a program is given.
+    filter_operand: int | None = None
     #: Options with which an interpreter runs something else than a file or a text.
     no_file: str = ""
     #: The words that say that it installs.
     installs: str = ""
+    #: The verbs that ask before they act, and the options (or parts of their values) with which they do not.
+    asks: str = ""
+    answers: str = ""
     secret: SecretOption | None = None
     writes: tuple[Output, ...] = ()
     changes: Change | None = None
@@ -239,5 +244,7 @@ class Facts:
     acts: tuple[Action, ...] = ()
     #: Arguments with which it lists what there is on the node, for one command to meet after the other.
     lists: str | None = None
+    #: Arguments with which it changes the environment, or the limits, of the shell that calls it.
+    alters: str | None = None
     #: Arguments with which it tells how the node is: its GPUs, mounts, memory, network, services.
     health: str | None = None

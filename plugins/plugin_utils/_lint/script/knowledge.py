@@ -57,6 +57,16 @@ PYTHON_SOCKETS_LIMIT = "python_sockets_limit"
 PYTHON_LDAPS_LIMIT = "python_ldaps_limit"
 _PYTHON = Wait(fix="add timeout=10", bounds="--timeout", variable=PYTHON_SOCKETS_LIMIT)
 
+_SERVED = r"/(home|homes|net|nfs|lustre|gpfs|beegfs|cvmfs|ceph|cephfs|weka|panfs|afs)"
+
+#: File systems of a server, by the names under which sites mount them: nfs(5), hard is the default.
+_FAR = Wait(
+    says="hangs while the server of this file system is away",
+    fix=_BRIEFLY,
+    operand=rf"^{_SERVED}(/|$)",
+    severity="info",
+)
+
 _NO_LOGIN = "start no login shell, or put timeout 30 in front"
 _PROFILE = "reads the profile of a login, which may wait for a server"
 
@@ -83,6 +93,7 @@ _KERNEL = "changes the kernel for every job"
 _NETWORK = "changes the network of every job"
 _DRIVER_GONE = "takes a driver from every job"
 
+_ASKING_VERBS = "install upgrade dist-upgrade full-upgrade distro-sync swap groupinstall reinstall localinstall remove purge autoremove"
 _MANAGERS = "install update upgrade dist-upgrade full-upgrade distro-sync swap groupinstall reinstall localinstall"
 
 
@@ -103,11 +114,12 @@ COMMANDS: dict[str, Facts] = _table(
     _row(
         """
         alias bg bind builtin caller compgen complete compopt coproc dirs disown enable false fc fg function hash help history
-        jobs let logout popd pushd select shopt suspend time times typeset ulimit unalias
+        jobs let logout popd pushd select shopt suspend time times typeset unalias
         """,
         "bash(1), SHELL BUILTIN COMMANDS",
         Is.BUILTIN,
     ),
+    _row("ulimit", "bash(1), ulimit: unlimited, hard", Is.BUILTIN, alters=r" (unlimited|hard) "),
     _row(": export set shift true unset", "bash(1)", Is.BUILTIN | Is.NEVER_FAILS),
     _row("break continue declare exec local readonly trap umask wait", "bash(1)", Is.BUILTIN | Is.STEADY),
     _row("exit return", "bash(1)", Is.BUILTIN | Is.STEADY | Is.ONLY_LOOKS),
@@ -151,9 +163,22 @@ COMMANDS: dict[str, Facts] = _table(
     _row("column", "column(1)", Is.MUTE),
     _row("cut tr", "POSIX, cut, tr", Is.STEADY | Is.REWRITES | Is.MUTE),
     _row("rev", "rev(1)", Is.REWRITES),
-    _row("awk", "POSIX, awk", Is.STEADY | Is.REWRITES | Is.LOOKS_FOR),
-    _row("jq", "jq(1)", Is.REWRITES),
-    _row("sed", "sed(1), -i", Is.PASSES_LINES | Is.MUTE | Is.LESSENS | Is.LOOKS_FOR),
+    _row(
+        "awk",
+        "POSIX, awk: system(); -f names a file",
+        Is.STEADY | Is.REWRITES | Is.LOOKS_FOR,
+        filter_operand=0,
+        no_file="-f --file",
+    ),
+    _row("jq", "jq(1)", Is.REWRITES, filter_operand=0, no_file="-f --from-file"),
+    _row(
+        "sed",
+        "sed(1): -i; its command e starts programs",
+        Is.PASSES_LINES | Is.MUTE | Is.LESSENS | Is.LOOKS_FOR,
+        program="-e --expression",
+        filter_operand=0,
+        no_file="-f --file",
+    ),
     _row(
         "grep egrep fgrep zgrep pcregrep rg",
         "grep(1), zgrep(1), pcregrep(1), rg(1)",
@@ -170,17 +195,25 @@ COMMANDS: dict[str, Facts] = _table(
         "logger(1)",
         Is.NEVER_FAILS | Is.SINK | Is.ONLY_LOOKS | Is.NEEDS_NONE | Is.LOOKS_FOR,
     ),
-    _row("ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS),
-    _row("stat", "stat(1)", Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES),
+    _row(
+        "ls", "POSIX, ls", Is.STEADY | Is.ANSWERS | Is.SEARCHES | Is.ONLY_LOOKS, waits=(_FAR,), health=rf" {_SERVED}/? "
+    ),
+    _row(
+        "stat",
+        "stat(1)",
+        Is.STEADY | Is.ONE_WORD | Is.ONLY_LOOKS | Is.MEASURES,
+        waits=(_FAR,),
+        health=rf" {_SERVED}/? ",
+    ),
     _row("basename", "POSIX, basename", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("dirname realpath", "dirname(1), realpath(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONE_WORD | Is.ONLY_LOOKS),
     _row("readlink", "readlink(1)", Is.STEADY | Is.PRINTS_PATH | Is.ONLY_LOOKS),
-    _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES),
+    _row("du", "POSIX, du", Is.STEADY | Is.ONLY_LOOKS | Is.MEASURES, waits=(_FAR,)),
     _row("file", "POSIX, file", Is.ONLY_LOOKS),
-    _row("findmnt", "findmnt(8)", Is.SEARCHES, health=_ANY),
+    _row("findmnt", "findmnt(8)", Is.SEARCHES, lists="", health=_ANY),
     _row("getent", "getent(1)", Is.ANSWERS),
     _row("mountpoint", "mountpoint(1)", Is.ANSWERS, health=_ANY),
-    _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),)),
+    _row("touch", "POSIX, touch", Is.STEADY, writes=(Output("all"),), waits=(_FAR,)),
     _row("truncate", "truncate(1)", Is.STEADY | Is.LESSENS, writes=(Output("all"),)),
     _row(
         "mkdir",
@@ -247,6 +280,7 @@ COMMANDS: dict[str, Facts] = _table(
     _row(
         "find",
         "find(1)",
+        waits=(_FAR,),
         fails=(WayToFail("a file vanishes while it looks", only="-delete", unless="-ignore_readdir_race"),),
     ),
     _row("ed logrotate savelog sponge", "ed(1), logrotate(8), savelog(8), sponge(1)", Is.LESSENS),
@@ -418,14 +452,53 @@ COMMANDS: dict[str, Facts] = _table(
     _row("chpasswd passwd cryptsetup", "chpasswd(8), passwd(1), cryptsetup(8)", Is.READS_SECRET),
     _row("mail mailx sendmail", "mailx(1), sendmail(8)", Is.TELLS),
     # ----------------------------------------------------------------------------------------------------------- packages
-    _row("apt apt-get aptitude yum dnf microdnf tdnf rpm-ostree urpmi", "apt-get(8), dnf(8)", installs=_MANAGERS),
-    _row("zypper", "zypper(8)", installs="install in update up refresh"),
     _row(
-        "pip pipx conda mamba micromamba snap flatpak gem npm pnpm yarn cargo go apk brew spack uv poetry cpanm opam",
+        "apt apt-get aptitude",
+        "apt-get(8): -qq implies -y; it asks where more is to be done than what was named",
+        installs=_MANAGERS,
+        asks=_ASKING_VERBS,
+        answers="-y --yes --assume-yes --assume-no -qq -s --simulate --dry-run --just-print --no-act --print-uris",
+    ),
+    _row(
+        "yum dnf microdnf tdnf",
+        "dnf(8), -y, --assumeno, --setopt",
+        installs=_MANAGERS,
+        asks=f"{_ASKING_VERBS} update erase",
+        answers="-y --assumeyes --assumeno --setopt=assumeyes",
+    ),
+    _row("rpm-ostree urpmi", "rpm-ostree(1), urpmi(8)", installs=_MANAGERS),
+    _row(
+        "zypper",
+        "zypper(8), --non-interactive, -y",
+        installs="install in update up refresh",
+        asks="install in update up remove rm dist-upgrade dup patch",
+        answers="-n --non-interactive -y --no-confirm --dry-run",
+    ),
+    _row(
+        "pip pipx snap flatpak gem npm pnpm yarn cargo go apk brew uv poetry cpanm opam",
         "their manual pages",
         installs="install add upgrade",
     ),
-    _row("pacman", "pacman(8), -S, -U", installs="-S -Sy -Syu -Syyu -U --sync --upgrade"),
+    _row(
+        "conda mamba micromamba",
+        "conda activate --help",
+        installs="install add upgrade",
+        alters=r" (de)?activate ",
+    ),
+    _row("spack", "spack load --help", installs="install add upgrade", alters=r" (load|unload|env activate) "),
+    _row("module", "module(1)", alters=r" (add|load|purge|restore|swap|switch|unload|use) "),
+    _row(
+        "ml",
+        "Lmod, ml: a name without a verb is loaded",
+        alters=r"^ (?!(-|list|av|avail|spider|show|help|save) )[^-\s]",
+    ),
+    _row(
+        "pacman",
+        "pacman(8), -S, -U, -R, --noconfirm",
+        installs="-S -Sy -Syu -Syyu -U --sync --upgrade",
+        asks="-S -Sy -Syu -Syyu -U --sync --upgrade -R -Rs -Rns --remove",
+        answers="--noconfirm -p --print",
+    ),
     _row("emerge swupd", "emerge(1), swupd(1)", installs="--sync --update -u update bundle-add"),
     _row("rpm", "rpm(8)", Is.CARRIES_OUT, installs="-i -U -ivh -Uvh -F --install --upgrade"),
     _row("dpkg", "dpkg(1)", Is.CARRIES_OUT, installs="-i --install"),
@@ -970,8 +1043,16 @@ COMMANDS: dict[str, Facts] = _table(
     # -------------------------------------------------------------------------------------------------- file systems, disks
     _row(
         "mount",
-        "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all",
+        "nfs(5), retry: 2 minutes, and hard; fstab(5) says what it is; mount(8), --all, remount",
         changes=Change("last"),
+        lists=r"^ ((-t|--types) \S+ |-l )*$",
+        acts=(
+            Action(
+                "changes a file system that other jobs use",
+                r" (-o|--options[= ])\s*(\S*,)?remount\b",
+                unless=r"SLURM_JOB_?ID",
+            ),
+        ),
         waits=(
             Wait(
                 says=_SERVER,
@@ -1003,7 +1084,10 @@ COMMANDS: dict[str, Facts] = _table(
         "umount(8), --all",
         Is.LESSENS,
         fails=(WayToFail("it is busy or not mounted", avoidable=True),),
-        acts=(Action("unmounts file systems that other jobs use", r" (-\w*[aA]\w*|--all(-targets)?) "),),
+        acts=(
+            Action("unmounts file systems that other jobs use", r" (-\w*[aA]\w*|--all(-targets)?) "),
+            Action("unmounts file systems that other jobs use", is_listed=True),
+        ),
     ),
     _row(
         "fusermount",
@@ -1022,6 +1106,7 @@ COMMANDS: dict[str, Facts] = _table(
                 operands=0,
                 severity="info",
             ),
+            _FAR,
         ),
         health=_ANY,
     ),
@@ -1160,6 +1245,7 @@ COMMANDS: dict[str, Facts] = _table(
             ),
             Action(_ENDS, r" (stop|kill) .*(system|user|machine)\.slice ", severity="error"),
         ),
+        waits=(Wait(says="--wait waits for the end of the unit", fix=_A_MINUTE, options="--wait"),),
         health=r" (is-active|is-failed|is-system-running|status) ",
     ),
     _row(

@@ -17,6 +17,7 @@ from ..core.model import Hit
 from . import foreign_variables, perl_records, tools, walker
 from .environment import Surroundings
 from .foreign_variables import Read
+from .perl_values import Values
 
 #: Rules that make sense for the commands that a script in another language starts.
 _COMMAND_RULES = frozenset(
@@ -31,6 +32,8 @@ _COMMAND_RULES = frozenset(
         "node-wide-action",
         "unsafe-delete",
         "growing-file",
+        "predictable-temp-file",
+        "secret-in-clear",
         "unanchored-match",
     }
 )
@@ -43,7 +46,7 @@ def check(
     code = lines(text)
     yield from foreign_variables.check(reads(code), where, version)
     yield from perl_records.check(code, where)
-    started = commands(code)
+    started = [*commands(code), *builtins(code)]
     if len(started) > walker.Walker.MAX_TEXTS:
         raise tools.TooMuchError(f"it starts more than {walker.Walker.MAX_TEXTS} commands")
     for line, command in started:
@@ -78,6 +81,7 @@ _ALARM = re.compile(r"\balarm\b\s*\(?\s*(\d+|\$\w+)")
 def commands(code: t.Sequence[str]) -> list[tuple[int, str]]:
     """The commands that a Perl script starts, as far as a look at its lines tells: (line, shell text)."""
     found: list[tuple[int, str]] = []
+    values = Values.of(code)
     is_bounded = False
     for number, line in enumerate(code, 1):
         for alarm in _ALARM.findall(line):
@@ -85,9 +89,69 @@ def commands(code: t.Sequence[str]) -> list[tuple[int, str]]:
         for match in _STARTS.finditer(line):
             shell = next(filter(None, map(match.group, _SHELLS)), None)
             shell = shell or _words(match["given"] or match["piped"] or "")
-            shell = re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", shell)
+            shell = values.in_shell(shell)
             found.append((number, _bounded(shell) if is_bounded else shell))
     return found
+
+
+#: What Perl does itself as these commands do: a call with its arguments, up to what is done if it fails.
+_CALLS = re.compile(
+    r"(?<![\w$@%&>:-])(kill|rmtree|remove_tree|unlink|chmod|mkdir)\b\s*\(?((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^;\"'])*)"
+)
+_OR_ELSE = re.compile(r"\s(?:or|if|unless|foreach|for)\s|\|\|")
+_TRUNCATES = re.compile(
+    r"\bopen\b\s*\(?[^,;]{0,80},\s*(?:([\"'])\s*(>>?)\s*([^'\"\s>][^'\"]{0,300})\1|([\"'])\s*(>>?)[^'\">]*\4\s*,\s*([^;)]*))"
+)
+_FIXED = re.compile(rf"\$(\w+)\s*=\s*({_TEXT})\s*;")
+_OPERANDS = re.compile(rf"(?:{_TEXT}|[^,\"'])+")
+_COMMANDS = {"rmtree": "rm -rf", "remove_tree": "rm -rf", "unlink": "rm -f"}
+
+
+def builtins(code: t.Sequence[str]) -> list[tuple[int, str]]:
+    """What a Perl script does itself, as the shell commands that do the same."""
+    found: list[tuple[int, str]] = []
+    values = Values.of(code)
+    for number, line in enumerate(code, 1):
+        for name, arguments in _CALLS.findall(line):
+            given, *otherwise = _OR_ELSE.split(arguments, maxsplit=1)
+            shell = _killed(given, values) if name == "kill" else _called(name, given, values)
+            if shell and name == "mkdir" and otherwise:
+                shell += " || exit 1"
+            found.append((number, shell))
+        for _quote, one, joined, _other, two, apart in _TRUNCATES.findall(line):
+            found.append((number, f': {one or two} "{values.in_shell(joined or _words(_OR_ELSE.split(apart)[0]))}"'))
+        for name, text in _FIXED.findall(line):
+            if not re.search(r"[$@\\']", text[1:-1]):
+                found.append((number, f"{name}='{text[1:-1]}'"))
+    return [(number, shell) for number, shell in found if shell]
+
+
+def _called(name: str, given: str, values: Values) -> str:
+    """A builtin with operands: files, behind a mode for chmod."""
+    patterns = re.findall(r"\bglob\s*\(?\s*\"([^\"]*)\"|<([^>$*]{0,300}\*[^>]{0,300})>", given)
+    if patterns:
+        words = [values.in_shell(one or other) for one, other in patterns]
+    else:
+        operands = [part for part in _OPERANDS.findall(given.rstrip(" )")) if part.strip()]
+        if name in ("mkdir", "rmtree", "remove_tree"):
+            # What follows is a mode, which the umask narrows, or options.
+            operands = operands[:1]
+        words = [f'"{values.in_shell(_words(part) or part.strip())}"' for part in operands]
+    return " ".join((_COMMANDS.get(name, name), *words)) if words else ""
+
+
+def _killed(given: str, values: Values) -> str:
+    """kill with a signal, and with what the command prints from which its processes come."""
+    parts = re.split(r",|=>", given.rstrip(" )"))
+    signal = parts[0].strip().strip("'\"").removeprefix("-")
+    processes = []
+    for part in parts[1:]:
+        name = part.strip().lstrip("@$")
+        if name in values.commands:
+            processes.append(f"$({values.in_shell(values.commands[name])})")
+        elif name == "-1":
+            processes.append(name)
+    return " ".join(("kill", f"-{signal}", *processes)) if processes else ""
 
 
 #: The groups that hold a text for a shell as it stands.

@@ -14,13 +14,13 @@ import typing as t
 from ..core.model import Hit
 from .checks import growing_files, records
 from .environment import Surroundings
+from .perl_values import Values, with_values
 
-_VALUE = re.compile(r"""\$(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\$ENV\{\s*['"]?\w+['"]?\s*\}))""")
 _APPENDS = re.compile(
-    r"""\bopen\b\s*\(?[^,;]*,\s*(?:(['"])\s*>>\s*(?P<name>[^'"\s][^'"]*)\1|(['"])>>[^'"]*\3\s*,\s*(?P<given>[^;)]*))"""
+    r"""\bopen\b\s*\(?[^,;]{0,80},\s*(?:(['"])\s*>>\s*(?P<name>[^'"\s][^'"]*)\1|(['"])>>[^'"]*\3\s*,\s*(?P<given>[^;)]*))"""
 )
 _SHORTENS = re.compile(
-    r"\b(?:unlink|rename|truncate|copy|move)\b\s*\(?\s*([^;]*)|\bopen\b[^;]*,\s*['\"]<?\+?>?\s*['\"]\s*,\s*([^;)]*)"
+    r"\b(?:unlink|rename|truncate|copy|move)\b\s*\(?\s*([^;]*)|\bopen\b[^;]{0,120},\s*['\"]<?\+?>?\s*['\"]\s*,\s*([^;)]*)"
 )
 _MATCH = re.compile(r"=~\s*(?:m?/((?:[^/\\]|\\.)*)/|s/((?:[^/\\]|\\.)*)/)|\bindex\s*\([^,]*,\s*(\$\w+|\"[^\"]*\")\s*\)")
 
@@ -29,18 +29,17 @@ def check(lines: t.Sequence[str], where: Surroundings) -> t.Iterator[Hit]:
     """What such a script appends to, and what it looks for."""
     if where.is_init:
         return
-    values: dict[str, str] = {}
-    for line in lines:
-        for name, double, single, variable in _VALUE.findall(line):
-            values.setdefault(name, _text(double or single or variable, values))
+    values = Values.of(lines).texts
     appends, others = [], []
     for number, line in enumerate(lines, 1):
         for found in _APPENDS.finditer(line):
-            appends.append((_text(found["name"] or found["given"], values), number))
-        others += [_text(one or other, values) for one, other in _SHORTENS.findall(line)]
+            appends.append((with_values(found["name"] or found["given"], values), number))
+        others += [with_values(one or other, values) for one, other in _SHORTENS.findall(line)]
         for found in _MATCH.finditer(line):
             pattern = found[1] or found[2] or found[3] or ""
-            loose = records.loose_in(_text(re.sub(r"\\[QE]", "", pattern), values), "text" if found[3] else "regex")
+            loose = records.loose_in(
+                with_values(re.sub(r"\\[QE]", "", pattern), values), "text" if found[3] else "regex"
+            )
             if loose:
                 yield Hit("unanchored-match", number, 1, records.said("the pattern", loose))
     yield from _growing(where, appends, others)
@@ -57,9 +56,3 @@ def _growing(
         reported.add(path)
         if not any(other.startswith(path) for other in shortened):
             yield Hit("growing-file", line, 1, growing_files.said(where.occasion, path))
-
-
-def _text(given: str, values: t.Mapping[str, str]) -> str:
-    """A text with V(${NAME}) for a variable of the environment, as far as it is known."""
-    text = re.sub(r"\$ENV\{\s*['\"]?(\w+)['\"]?\s*\}", r"${\1}", given.strip().strip("'\""))
-    return re.sub(r"\$(\w+)", lambda found: values.get(found[1], found[0]), text)

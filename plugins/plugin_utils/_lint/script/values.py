@@ -107,6 +107,8 @@ class Values:
         self._definitions: dict[tuple[str, int, str | None], list[Definition]] | None = {} if remember else None
         self._remembered: dict[tuple[str, str | None], list[_Event]] | None = {} if remember else None
         self._followed = 0
+        #: Calls that one question about emptiness has gone to.
+        self._asked = 0
         self._looks = 0
 
     # -- where a value comes from
@@ -125,6 +127,11 @@ class Values:
         self._looks += looks
         if self._looks > MAX_LOOKS:
             raise TooMuchError("its variables can have too many values")
+
+    def _follow(self) -> None:
+        """Count one more way that is followed, to an assignment or to a call with a parameter."""
+        self._followed += 1
+        self._spend(_FOLLOWS)
 
     def assignments(self, name: str, at: Point) -> list[Assignment]:
         """The assignments that may have given a variable the value that it has at a point; the likeliest last."""
@@ -335,7 +342,7 @@ class Values:
     def _defined(
         self, piece: Piece, definition: Definition, at: Point, seen: frozenset[int]
     ) -> list[tuple[Piece, ...]]:
-        self._followed += 1
+        self._follow()
         found = self._given(piece, definition.assignment, at, seen)
         if not definition.is_guarded:
             return found
@@ -398,6 +405,7 @@ class Values:
             number = int(piece.text) - 1
             if call.sequence in seen or number < 0:
                 return [(piece,)]
+            self._follow()
             if number < len(call.arguments):
                 found.extend(self._forms(call.arguments[number].pieces, call, seen | {call.sequence}))
             elif piece.operator in _DEFAULTS and piece.operand is not None:
@@ -438,7 +446,8 @@ class Values:
         def empty(other: Piece, point: Point, more: frozenset[int] = frozenset()) -> bool:
             return self.piece_may_be_empty(other, point, by_hand=by_hand, _seen=_seen | more)
 
-        if len(_seen) >= _DEPTH or piece.operator == ":?":
+        self._asked = self._asked if _seen else 0
+        if len(_seen) >= _DEPTH or self._asked > _MOST_FOLLOWED or piece.operator == ":?":
             return False
         operand = piece.operand
         if piece.operator in (":+", "+"):
@@ -449,13 +458,17 @@ class Values:
             calls = self.calls_of(at.context.function)
             if not calls:
                 return by_hand or at.context.function is None
+            if self._is_guarded(piece.text, Moment(Context(function=at.context.function), 0), at):
+                return False
             number = int(piece.text) - 1
-            return not self._is_guarded(piece.text, Moment(Context(function=at.context.function), 0), at) and any(
-                number >= len(call.arguments)
-                or all(empty(p, call, frozenset({call.sequence})) for p in call.arguments[number].pieces)
-                for call in calls
-                if call.sequence not in _seen
-            )
+            for call in calls:
+                if call.sequence in _seen:
+                    continue
+                self._asked += 1
+                mark = frozenset({call.sequence})
+                if number >= len(call.arguments) or all(empty(p, call, mark) for p in call.arguments[number].pieces):
+                    return True
+            return False
         for definition in self.definitions(piece.text, at):
             assignment = definition.assignment
             if definition.is_guarded:

@@ -457,7 +457,8 @@ class Walker:
             return None
         word = self.word(node, unit, context, unsplit=True, probing=probing)
         if probing and node.get("Parts") and len(node["Parts"]) == 1 and node["Parts"][0].get("Type") == "Lit":
-            self.use(node["Parts"][0]["Value"], "", True, node, unit, context, probing=True, unsplit=True, asking=True)
+            # [[ -v name ]] asks as ${name+set} does: set -u has nothing against it.
+            self.use(node["Parts"][0]["Value"], "+", True, node, unit, context, probing=True, unsplit=True, asking=True)
         return word
 
     def _compare(self, operator: str, sides: t.Sequence[Word | None], line: int, column: int, context: Context) -> None:
@@ -719,7 +720,7 @@ class Walker:
             if probing and arguments[position - 1]["Parts"][0].get("Value") == "-v":
                 self.use(
                     "".join(_texts(argument)),
-                    "",
+                    "+",
                     True,
                     argument,
                     unit,

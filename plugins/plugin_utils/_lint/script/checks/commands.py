@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
@@ -15,7 +16,7 @@ from ...core.model import Hit, hit_at
 from ..knowledge import BASE_COMMANDS, SHELL_WORDS, facts, has_facts
 from ..program import Call
 from ..subject import Subject
-from .vocabulary import asks_slurm, only_expands, verbs
+from .vocabulary import asks_slurm, fed_by, only_expands, verbs
 
 
 def slurm_command(subject: Subject) -> t.Iterator[Hit]:
@@ -70,7 +71,8 @@ def command_search_path(subject: Subject) -> t.Iterator[Hit]:
     sources = bool(subject.program.named("source", "."))
     foreign: dict[str, Call] = {}
     for call in bare:
-        if call.name not in BASE_COMMANDS and (not sources or has_facts(call.name)):
+        is_program = has_facts(call.name) and facts(call.name).alters is None
+        if call.name not in BASE_COMMANDS and (not sources or is_program):
             foreign.setdefault(call.name, call)
     if foreign:
         found_by = (
@@ -104,10 +106,14 @@ def _has_path(subject: Subject, call: Call) -> bool:
 
 
 def package_install(subject: Subject) -> t.Iterator[Hit]:
-    """package-install: a package manager that installs or updates."""
-    if subject.where.is_init:
-        return
+    """package-install: a package manager that installs or updates; in an init hook, one that asks and gets no answer."""
     for call in subject.program.calls:
+        if subject.where.is_init:
+            if _asks_in_vain(subject, call):
+                message = f"{call.name} asks before it acts, nobody answers, and it changes nothing"
+                fix = f"Let an option answer: {facts(call.name).answers.split()[0]}."
+                yield hit_at("package-install", call, message, fix=fix)
+            continue
         texts = call.texts
         name = call.name
         if re.fullmatch(r"python[0-9.]*", name) and texts[:2] == ["-m", "pip"]:
@@ -116,6 +122,25 @@ def package_install(subject: Subject) -> t.Iterator[Hit]:
         found = next((text for text in texts if text in words), None)
         if found is not None:
             yield hit_at("package-install", call, f"{name} {found} runs in {subject.where.name}")
+
+
+def _asks_in_vain(subject: Subject, call: Call) -> bool:
+    """Whether a command asks before it acts, and neither an option nor its input, nor a setting of its own, answers."""
+    known = facts(call.name)
+    if not known.asks or fed_by(subject.program, call):
+        return False
+    inputs = [r.target.shown for r in call.context.redirects if r.operator.startswith("<")]
+    if (inputs and inputs != ["/dev/null"]) or _ASSUMES.search(subject.program.source):
+        return False
+    forms = (dataclasses.replace(call, words=(call.words[0], *words)) for words in subject.values.arguments(call))
+    return any(
+        not set(form.texts).isdisjoint(known.asks.split()) and not form.has_option(*known.answers.split())
+        for form in forms
+    )
+
+
+#: The setting of apt and of dnf that answers all questions.
+_ASSUMES = re.compile(rb"(?i)assume-?yes\W+(true|yes|1)")
 
 
 CHECKS = (

@@ -18,7 +18,7 @@ from ..knowledge import is_a
 from ..model import word_set
 from ..program import Call, Piece, Word
 from ..subject import Subject
-from .vocabulary import OWNER, WIPED, is_job_id, last_cd, named, operands, placed
+from .vocabulary import JOB, OWNER, WIPED, asked_around, fed_by, is_job_id, last_cd, named, operands, placed
 
 #: Places that several jobs share.
 _SHARED = re.compile(
@@ -37,6 +37,8 @@ def _hits(subject: Subject, call: Call) -> t.Iterator[Hit]:
     if call.name == "rm" and "find" not in call.via:
         words = [word for word in call.arguments if not word.shown.startswith("-")]
         yield from _elsewhere(subject, call, words)
+        yield from _chosen_by_owner(subject, call, words)
+        words += _listed(subject, call)
         if call.has_option("-r", "-R", "--recursive"):
             yield from _trees(subject, call, words)
         else:
@@ -49,6 +51,30 @@ def _hits(subject: Subject, call: Call) -> t.Iterator[Hit]:
         yield from _find(subject, call, starts)
     elif call.name == "rsync" and any(text.startswith("--del") for text in call.texts):
         yield from _mirror(subject, call)
+
+
+def _listed(subject: Subject, rm: Call) -> list[Word]:
+    """The patterns that a list for xargs is made of: ls -d /tmp/x* | xargs rm."""
+    if "xargs" not in rm.via:
+        return []
+    lists = [source for source in fed_by(subject.program, rm) if source.name == "ls" or is_a(source.name, Is.PRINTS)]
+    return [w for source in lists for w in operands(source) if any(piece.kind == "glob" for piece in w.pieces)]
+
+
+def _chosen_by_owner(subject: Subject, call: Call, words: t.Sequence[Word]) -> t.Iterator[Hit]:
+    """A loop over a shared directory that deletes the files of a user."""
+    if subject.where.is_init or not call.context.loops or _asks_for_other_jobs(subject, call):
+        return
+    asked = asked_around(subject, call)
+    if not any(OWNER.search(text) for text in asked) or any(JOB.search(text) for text in asked):
+        return
+    for word in words:
+        loops = subject.values.loops(word, call)
+        forms = [*subject.values.forms(word, call), *(item for loop in loops for item in loop.items)]
+        if loops and any(_SHARED.match(form.shown) for form in forms) and not JOB.search(word.shown):
+            message = "the loop deletes files of the user, also those of his other jobs here"
+            yield hit_at("unsafe-delete", call, message)
+            return
 
 
 def _deletes(find: Call) -> bool:
@@ -155,7 +181,7 @@ def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
     if loose is not None:
         message = f"find: {loose} also matches jobs whose number contains this one's"
         yield hit_at("unsafe-delete", call, message, "error")
-    limited = bool(_AGE & set(texts))
+    limited = _spares_the_young(subject, call)
     narrowed = limited or (bool(_narrowed_by(call)) and "-prune" not in texts)
     by_user = bool({"-user", "-uid"} & set(texts))
     is_own = subject.where.is_init or limited or _names_the_job(subject, call) or _asks_for_other_jobs(subject, call)
@@ -179,6 +205,24 @@ def _find(subject: Subject, call: Call, starts: list[Word]) -> t.Iterator[Hit]:
 
 #: Tests of find that leave young files alone, or those of users that exist.
 _AGE = word_set("-mtime -atime -ctime -mmin -amin -cmin -newer -newermt -older -empty -nouser -nogroup")
+
+#: A job that runs has not touched some of its files for this long.
+_YOUNG_MINUTES = 60
+
+
+def _spares_the_young(subject: Subject, find: Call) -> bool:
+    """Whether a find leaves the files of running jobs out by their age. -mtime -1 chooses just these."""
+    texts = [subject.values.known(word, find).shown for word in find.arguments]
+    for before, test, value in zip(("", *texts), texts, (*texts[1:], ""), strict=False):
+        if test not in _AGE:
+            continue
+        age = re.fullmatch(r"([-+]?)(\d+)", value) if re.fullmatch(r"-[acm](time|min)", test) else None
+        if age is None:
+            return True
+        is_older = (age[1] == "-") == (before in ("!", "-not"))
+        if is_older and (test.endswith("time") or int(age[2]) >= _YOUNG_MINUTES):
+            return True
+    return False
 
 
 def _is_shared(path: str) -> bool:
@@ -243,7 +287,11 @@ def _from_find(subject: Subject, call: Call, words: list[Word]) -> t.Iterator[Hi
             (text for w in other.arguments for text in subject.values.texts(w, other) if _is_shared(text)), None
         )
         # A loop may choose among the files.
-        if shared is not None and not texts & _AGE and ("xargs" in call.via or not call.context.guards):
+        if (
+            shared is not None
+            and not _spares_the_young(subject, other)
+            and ("xargs" in call.via or not call.context.guards)
+        ):
             message = f"deletes what find finds below {shared}, also the files of other jobs"
             yield hit_at("unsafe-delete", call, message)
 

@@ -50,11 +50,29 @@ def _programs(subject: Subject, call: Call) -> t.Iterator[tuple[Word, Call]]:
     named = [word for word in call.arguments if not word.shown.startswith("-") and "=" not in word.shown.split(" ")[0]]
     if known.program_operand is not None:
         yield from ((word, call) for word in named[known.program_operand :])
+    if known.filter_operand is not None and not call.has_option(*known.no_file.split(), *known.program.split()):
+        yield from ((word, call) for word in _behind_settings(call)[known.filter_operand :][:1])
     if is_a(call.name, Is.RUNS_FILE) and not named:
         yield from ((r.body, call) for r in call.context.redirects if r.body is not None)
         for source in fed_by(subject.program, call):
             if is_a(source.name, Is.PRINTS):
                 yield from ((word, source) for word in source.arguments)
+
+
+def _behind_settings(call: Call) -> list[Word]:
+    """The operands of a filter; awk -v name=value and jq --arg name value set variables of its own."""
+    found: list[Word] = []
+    skipped = 0
+    for word in call.arguments:
+        if skipped:
+            skipped -= 1
+        elif word.shown in ("-v", "-F", "--assign"):
+            skipped = 1
+        elif word.shown in ("--arg", "--argjson", "--slurpfile", "--rawfile"):
+            skipped = 2
+        elif not word.shown.startswith("-"):
+            found.append(word)
+    return found
 
 
 def _user_text(subject: Subject, word: Word, at: Call) -> str | None:

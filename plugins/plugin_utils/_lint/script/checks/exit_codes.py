@@ -18,7 +18,7 @@ from ..facts import Is
 from ..knowledge import is_a
 from ..parser import Node
 from ..program import Assignment, Call, Context, Piece, Subshell, Use
-from ..status import Origin, first_word, literal, position, steps, substitutions, variable
+from ..status import Origin, first_word, holds, literal, position, steps, substitutions, variable
 from ..subject import Subject
 from ..wrappers import SHELLS
 from .failures import answers, finds_nothing, is_own_program, way_to_fail
@@ -31,7 +31,7 @@ def accidental_exit_code(subject: Subject) -> t.Iterator[Hit]:
         return
     found = [_last, _handed_on]
     if subject.where.name not in ("controller_epilog", "task_epilog"):
-        found += [_arithmetic, _stopped, _busy]
+        found += [_arithmetic, _stopped, _busy, _answered]
     reported: set[int] = set()
     for hit in itertools.chain.from_iterable(check(subject) for check in found):
         if hit.line not in reported:
@@ -227,6 +227,42 @@ def _busy(subject: Subject) -> t.Iterator[Hit]:
                     yield hit_at("accidental-exit-code", call, "a lock that somebody else holds makes the script fail")
 
 
+def _answered(subject: Subject) -> t.Iterator[Hit]:
+    """[ ... ] || exit: without a number the exit hands on the no of the test."""
+    for step in subject.statuses.steps:
+        command = step.node.get("Cmd") or {}
+        is_or = command.get("Type") == "BinaryCmd" and command["Op"] == "||"
+        for asked, otherwise in _refusals(step.node):
+            ends = otherwise[0] if len(otherwise) == 1 else {}
+            # Behind `if ! ...` the status is that of the !, which is 0.
+            if first_word(ends) != "exit" or (asked.get("Negated") and not is_or):
+                continue
+            argument = _argument(ends)
+            call = subject.program.call_at(ends["Cmd"])
+            is_bare = argument is None or variable(argument) == "?"
+            if is_bare and call is not None and subject.decides(call) and _may_say_no(subject, asked):
+                message = "exit hands on the answer of the test before it, and the script fails when that is no"
+                yield hit_at("accidental-exit-code", call, message)
+
+
+#: Questions to which a hook that Slurm starts has one answer only.
+_ALWAYS_SO = re.compile(r"\b(E?UID|EUID|USER|SLURM_JOB_?ID|SLURM_SCRIPT_CONTEXT|SLURMD_NODENAME)\b")
+
+
+def _may_say_no(subject: Subject, asked: Node) -> bool:
+    """Whether a test, or a search, has another answer for some jobs or nodes that are in order."""
+    call = _call_at(subject, asked) if (asked.get("Cmd") or {}).get("Type") == "CallExpr" else None
+    if call is None and asked["Cmd"]["Type"] != "TestClause":
+        return False
+    if call is not None and not (answers(call) and is_a(call.name, Is.ANSWERS)):
+        return False
+    found = [test for test in subject.program.comparisons if holds(asked, test)]
+    words = [*(word for test in found for word in test.words), *(call.arguments if call is not None else ())]
+    if any(c.name in ("id", "whoami") for word in words for piece in word.pieces for c in piece.commands):
+        return False
+    return not any(_ALWAYS_SO.search(piece.text) for word in words for piece in word.variables)
+
+
 def _refusals(node: Node) -> t.Iterator[tuple[Node, t.Sequence[Node]]]:
     """The conditions of a statement, each with what runs when it fails."""
     command = node.get("Cmd") or {}
@@ -260,14 +296,19 @@ def exit_code_masked(subject: Subject) -> t.Iterator[Hit]:
     """exit-code-masked: $? after something that has a status of its own; a condition that is another's; $? never read."""
     for step in subject.statuses.steps:
         what = _hides(step.before) if step.before is not None else None
-        if what and _reads_status(step.node) and not (step.before and _pipefail_at(subject, step.before)):
+        if what is not None and _hands_on_status(step.node):
+            # logger done; exit $? is a habit, and says what it says.
+            what = what if what != first_word(step.before or {}) else None
+        elif what is not None and not _reads_status(step.node):
+            what = None
+        if what and not (step.before and _pipefail_at(subject, step.before)):
             message = f"$? is the status of {what}, not of the command"
             yield Hit("exit-code-masked", *position(step.node), message)
         elif step.before is not None and _reads_status(step.node) and _ended_there(subject, step.before):
             message = "under set -e the script has ended before this line when the command fails"
             yield Hit("exit-code-masked", *position(step.node), message)
         for asked in _asked(step.node):
-            what = _never_fails(asked)
+            what = _never_fails(asked) or _told_last(subject, asked)
             if what is not None and not _pipefail_at(subject, step.node):
                 message = f"the condition is the status of {what}, not of the command before it"
                 yield Hit("exit-code-masked", *position(asked), message)
@@ -281,6 +322,14 @@ def _conditions(node: Node) -> t.Iterator[Node]:
     """An if with its elif parts."""
     clause: Node | None = node.get("Cmd") or {}
     while clause and (clause.get("Type") == "IfClause" or clause.get("Cond")):
+        yield clause
+        clause = clause.get("Else")
+
+
+def _branches_of(node: Node) -> t.Iterator[Node]:
+    """An if with its elif parts and its else."""
+    clause: Node | None = node["Cmd"]
+    while clause:
         yield clause
         clause = clause.get("Else")
 
@@ -315,7 +364,34 @@ def _never_fails(node: Node) -> str | None:
     command = node.get("Cmd") or {}
     if command.get("Type") == "DeclClause":
         return _declares(command)
+    if command.get("Type") == "CallExpr" and not command.get("Args"):
+        return _assigned_from(command)
     return _ends_in(node, Is.SINK)
+
+
+def _assigned_from(command: Node) -> str | None:
+    """The filter at the end of the pipeline whose output becomes a value."""
+    lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
+    return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
+
+
+def _told_last(subject: Subject, node: Node) -> str | None:
+    """The message with which a function ends that hands no failure on otherwise."""
+    name = first_word(node)
+    if name not in subject.program.functions:
+        return None
+    statements = (subject.program.functions[name]["Body"].get("Cmd") or {}).get("Stmts") or []
+    inner = subject.program.calls_in(name)
+    if len(statements) < 2 or any(call.name in ("return", "exit") or call.context.errexit for call in inner):
+        return None
+    return _only_tells(statements[-1])
+
+
+def _only_tells(node: Node) -> str | None:
+    """A message that cannot fail."""
+    word = first_word(node)
+    is_sure = is_a(word, Is.NEVER_FAILS) and is_a(word, Is.ONLY_LOOKS)
+    return word if is_sure and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()) else None
 
 
 def _declares(command: Node) -> str | None:
@@ -334,7 +410,13 @@ def _ends_in(node: Node, traits: Is) -> str | None:
     if command.get("Type") != "BinaryCmd" or command["Op"] not in ("|", "|&"):
         return None
     last = first_word(command["Y"])
-    return last if is_a(last, traits) and first_word(command["X"]) not in ("echo", "printf", "cat") else None
+    # A program of awk's has a failure to tell if it says so itself.
+    is_mute = is_a(last, traits) or (Is.MUTE in traits and _is_awk(last) and "exit" not in repr(command["Y"]))
+    return last if is_mute and first_word(command["X"]) not in ("echo", "printf", "cat") else None
+
+
+def _is_awk(name: str) -> bool:
+    return name in ("awk", "gawk", "mawk")
 
 
 #: Names that say that nobody is to read them.
@@ -478,8 +560,10 @@ def _hides(node: Node) -> str | None:
             return first_word(command["Y"])
         return _ends_in(node, Is.SINK)
     if kind == "CallExpr" and not command.get("Args"):
-        lists = [substitution.get("Stmts") or [{}] for substitution in _substituted(command)]
-        return _ends_in(lists[-1][-1], Is.SINK | Is.MUTE) if lists else None
+        return _assigned_from(command)
+    if kind == "IfClause":
+        ends = [(clause.get("Then") or [{}])[-1] for clause in _branches_of(node)]
+        return "the if" if all(_only_tells(end) for end in ends) else None
     if is_a(first_word(node), Is.NEVER_FAILS) and all(_is_to_nowhere(r) for r in node.get("Redirs") or ()):
         return first_word(node)
     return None
@@ -508,6 +592,12 @@ def _reads_status(node: Node) -> bool:
     elif kind == "CallExpr" and not command.get("Args"):
         given = command.get("Assigns") or []
     return bool(given) and variable(given[0].get("Value")) == "?"
+
+
+def _hands_on_status(node: Node) -> bool:
+    """exit $?, return $?."""
+    arguments = (node.get("Cmd") or {}).get("Args") or []
+    return first_word(node) in ("exit", "return") and len(arguments) == 2 and variable(arguments[1]) == "?"
 
 
 def _mentions_status(node: Node) -> bool:

@@ -54,7 +54,16 @@ def way_to_fail(subject: Subject, call: Call) -> str | None:
         return f"{asked} is busy or away"
     if call.name == "read" and "" in _operands_of(call, "-d"):
         return "it meets no NUL byte, as always with -d ''"
+    if call.name == "read" and _reads_a_search(call):
+        return "nothing is found that it could read"
     return next((way.reason for way in facts(call.name).fails if _applies(subject, call, way)), None)
+
+
+def _reads_a_search(read: Call) -> bool:
+    """read ... < <(grep ...): without a line it fails."""
+    inputs = [redirect.target for redirect in read.context.redirects if redirect.operator == "<"]
+    lists = [piece.commands for target in inputs[-1:] for piece in target.pieces if piece.commands]
+    return any(is_a(commands[-1].name, Is.SEARCHES) or commands[-1].name == "pgrep" for commands in lists)
 
 
 def finds_nothing(call: Call) -> str | None:
@@ -142,9 +151,13 @@ def _still_there(subject: Subject, at: Call) -> bool:
 
 
 def _is_asked_about(
-    subject: Subject, things: t.Sequence[str], command: str, at: Point, seen: frozenset[int] = frozenset()
+    subject: Subject, things: t.Sequence[str], command: str, at: Point, seen: set[int] | None = None
 ) -> bool:
-    """Whether a condition around a point looks at one of some things, or is an answer of the same command's or of the site's."""
+    """Whether a condition around a point looks at one of some things, or is an answer of the same command's or of the site's.
+
+    O(seen) has the assignments of this question that were looked at: one way to each is enough.
+    """
+    seen = set() if seen is None else seen
     for place in conditions(subject.program, at):
         if isinstance(place, Call) and (place.name == command or is_own_program(place)):
             return True
@@ -154,8 +167,10 @@ def _is_asked_about(
         # A variable that an earlier condition has set.
         for piece in (piece for word in place.words for piece in word.variables):
             for assignment in subject.values.assignments(piece.text, place):
-                sequence = assignment.sequence
-                if sequence not in seen and _is_asked_about(subject, things, command, assignment, seen | {sequence}):
+                if assignment.sequence in seen:
+                    continue
+                seen.add(assignment.sequence)
+                if _is_asked_about(subject, things, command, assignment, seen):
                     return True
     return False
 

@@ -18,7 +18,7 @@ from ..facts import Is
 from ..knowledge import MILD_SIGNALS, PKILL_NARROWS, PS_NARROWS, is_a
 from ..program import Call, Loop, Word
 from ..subject import Subject
-from .vocabulary import JOB, OWNER, asked_before, behind, fed_by, is_other_user, origins
+from .vocabulary import JOB, OWNER, asked_around, asked_before, behind, fed_by, is_other_user, origins
 
 
 def kill_processes(subject: Subject) -> t.Iterator[Hit]:
@@ -32,6 +32,8 @@ def kill_processes(subject: Subject) -> t.Iterator[Hit]:
             target = _user_option(call)
             if target is not None:
                 yield _user_kill(subject, call, target)
+            elif is_other_user(call) and {".", ".*", ""} & set(call.texts):
+                yield _user_kill(subject, call, "the user")
             elif not (call.name == "pkill" and call.has_option(*PKILL_NARROWS)) and call.arguments:
                 yield from _by_name(subject, call, call.name, [call])
         elif call.name == "loginctl" and call.texts[:1] in (["terminate-user"], ["kill-user"]):
@@ -119,6 +121,13 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         return
     if any(_narrows(subject, source) for source in sources) or _is_in_the_job(subject, call):
         return
+    if _goes_over_all(subject, call):
+        asked = asked_around(subject, call)
+        if any(OWNER.search(text) for text in asked):
+            yield _user_kill(subject, call, "the user")
+        elif not any(JOB.search(text) for text in asked):
+            yield from _by_name(subject, call, "kill in a loop over /proc", sources)
+        return
     users_of = sorted({source.name for source in sources if is_a(source.name, Is.LISTS_USERS_OF)})
     lists = [source for source in sources if is_a(source.name, Is.LISTS_PROCESSES)]
     if users_of:
@@ -131,6 +140,17 @@ def _kill(subject: Subject, call: Call) -> t.Iterator[Hit]:
         yield _user_kill(subject, call, "the user")
     elif lists:
         yield from _by_name(subject, call, f"kill with what {lists[0].name} finds", sources)
+
+
+def _goes_over_all(subject: Subject, call: Call) -> bool:
+    """Whether a loop takes each process of the node: for dir in /proc/[0-9]*."""
+    items = [item for word in call.arguments for loop in subject.values.loops(word, call) for item in loop.items]
+    listed = [
+        word for item in items for piece in item.pieces for command in piece.commands for word in command.arguments
+    ]
+    return any(re.match(r"/proc/[^a-z]", item.shown) for item in items) or any(
+        re.fullmatch(r"/proc/?", word.shown) for word in listed
+    )
 
 
 def _group(subject: Subject, call: Call, given: t.Sequence[tuple[Word, Call]]) -> tuple[str, Call, str] | None:

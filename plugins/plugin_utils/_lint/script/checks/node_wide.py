@@ -65,7 +65,7 @@ def _softened(subject: Subject, at: Point, severity: Severity | None) -> Severit
         use.name in _EXCLUSIVE and use.line <= len(lines) and _CONDITION.search(lines[use.line - 1])
         for use in subject.program.uses
     )
-    return "info" if asks or (isinstance(at, Call) and asked_before(subject, at)) else severity
+    return "info" if asks or asked_before(subject, at) else severity
 
 
 def _done_to_all(subject: Subject, call: Call) -> tuple[str, Severity | None] | None:

@@ -16,8 +16,9 @@ import re
 import typing as t
 
 from ...core.model import Hit, hit_at
+from ..environment import SESSION_VARIABLES
 from ..facts import Is
-from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, is_a
+from ..knowledge import BASE_COMMANDS, FOR_COMMANDS, facts, is_a
 from ..program import Assignment, Call, Word
 from ..subject import Subject
 from .output import reaches_stdout, stdout_moved
@@ -40,7 +41,7 @@ def protocol(subject: Subject) -> t.Iterator[Hit]:
         ):
             continue
         for line, text in _lines(call):
-            wrong = wrong_line(text)
+            wrong = wrong_line(text) or (_unread(text) if call.name == "cat" else "")
             if wrong:
                 yield Hit("task-protocol", line, call.column, wrong)
                 break
@@ -68,6 +69,49 @@ def lost_export(subject: Subject) -> t.Iterator[Hit]:
 
 #: An echoed export whose name is known only when the script runs.
 _EXPORTS_ANY = re.compile(r"export\s+[$%\\&]|export\s*/")
+
+
+def lost_setting(subject: Subject) -> t.Iterator[Hit]:
+    """task-protocol: a limit that ends with the script; in a task prolog, a module that is loaded in it."""
+    if not subject.where.name.endswith("_prolog") or subject.program.is_library:
+        return
+    is_task = subject.where.name == "task_prolog"
+    for call in subject.program.calls:
+        pattern = facts(call.name).alters
+        if pattern is None or call.name in subject.program.functions or call.context.user is not None:
+            continue
+        is_limit = is_a(call.name, Is.BUILTIN)
+        known = " ".join(subject.values.known(word, call).shown for word in call.arguments)
+        if not re.search(pattern, f" {known} ") or not (is_task or is_limit):
+            continue
+        if not _starts_a_program(subject, call) and (is_limit or not _hands_on(subject, call)):
+            yield hit_at("task-protocol", call, f"{call.name} changes the script's own shell, no task gets it")
+
+
+def _starts_a_program(subject: Subject, at: Call) -> bool:
+    """Whether the script starts a program later that may need what its shell has."""
+    program = subject.program
+    later = [c for c in program.calls if c.sequence > at.sequence and c.name not in program.functions]
+    return any(
+        (call.name not in BASE_COMMANDS and facts(call.name).alters is None) or is_a(call.name, Is.RUNS_FILE)
+        for call in later
+    )
+
+
+#: What prints the environment of a shell.
+_PRINTS_ALL = ("env", "printenv", "export", "declare", "set", "compgen", "eval")
+
+
+def _hands_on(subject: Subject, at: Call) -> bool:
+    """Whether the script prints variables later that a module may have set."""
+    program, own = subject.program, subject.where.variables
+    return any(call.sequence > at.sequence for call in program.named(*_PRINTS_ALL)) or any(
+        use.sequence > at.sequence
+        and use.name not in program.assignments
+        and not (use.name.startswith("SLURM") or use.name in own or use.name in SESSION_VARIABLES)
+        for use in program.uses
+        if re.fullmatch(r"[A-Za-z_]\w*", use.name)
+    )
 
 
 def _is_needed(subject: Subject, assignment: Assignment) -> bool:
@@ -100,6 +144,13 @@ def wrong_line(text: str) -> str:
     if blank != " ":
         return f"the line is dropped: a blank, and no tab, must follow {word}"
     return {"export": _wrong_export, "unset": _wrong_unset, "print": lambda _rest: ""}[word](rest.lstrip())
+
+
+def _unread(text: str) -> str:
+    """What is wrong with a line of a here-document that begins with no word of the protocol; a comment may be dropped."""
+    if re.match(rf"\s*($|#|{OPEN}|(export|unset|print)\b)", text):
+        return ""
+    return "the line is dropped: it starts with none of export, unset, print"
 
 
 def _wrong_unset(rest: str) -> str:
@@ -189,4 +240,4 @@ def _formatted(words: list[str]) -> str:
     )
 
 
-CHECKS = (protocol, lost_export)
+CHECKS = (protocol, lost_export, lost_setting)

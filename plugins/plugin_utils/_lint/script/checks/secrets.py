@@ -18,22 +18,22 @@ from ..facts import Is, SecretOption
 from ..knowledge import facts, is_a
 from ..program import Call, Point, Word
 from ..subject import Subject
-from .vocabulary import fed_by, operands
+from .vocabulary import fed_by, feeds, operands
 
 #: A part of a name that says that the value is a secret: DB_PASSWORD, PGPASSWORD, MYSQL_PWD, bmc_pw, authToken.
 _SECRET_NAME = re.compile(
-    r"(?i)(^|_)(\w*(?<!by)(?<!com)pass(word|wd|phrase|code)?|[a-z]*pw|(?<=_)pwd|secret|token|psk|credentials?"
+    r"(?i)(^|_)(\w*(?<!by)(?<!com)pass(word|wd|phrase|code)?|[a-z]*pw|(?<=_)pwd|secret|token|auth_?tok|psk|credentials?"
     r"|(api|access|private|munge|hmac|sign(ing)?|encrypt(ion)?|auth|session|master|shared|deploy|licen[cs]e)_?key)($|_)"
 )
 #: What such a name ends in when the secret itself stands elsewhere.
 _ABOUT_SECRET = re.compile(
-    r"(?i)(file|path|dir|url|name|type|ttl|seconds|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|ask|authentication)$"
+    r"(?i)(file|path|dir|url|name|type|ttl|seconds|length|cmd|host|_id|expir\w*|header|stdin|prompt|fd|env|ask|authentication)$"
 )
 #: No scheme has more than some letters: without an end, each letter of a long text is a beginning that is read to the end.
 _URL_SECRET = re.compile(r"[a-z][a-z0-9+]{0,20}://[^\s/:@'\"$]*:([^\s/@'\"$]+)@")
 #: A name with a value in a longer text: a URL, a form, JSON, a mount's options, a header, a file of settings.
 _NAMED_VALUE = re.compile(
-    r"(?m)(?:^|[?&,;{\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)(?=[\s?&,;\"'{}\\]|$)"
+    r"(?m)(?:^|[?&,;={\s\"'])([A-Za-z][\w-]*)(?:\s*=\s*|[\"']\s*:\s*|:(?=\S|\s+\S+$)\s*)[\"']?([^\s?&,;\"'{}$\\]+)(?=[\s?&,;\"'{}\\]|$)"
 )
 #: The same without = or a colon, as in SQL, .netrc and the settings of daemons. The value must look like a secret.
 _SPOKEN_VALUE = re.compile(
@@ -119,6 +119,11 @@ def _assigned(subject: Subject, name: str, word: Word, at: Point) -> t.Iterator[
             yield _Found("is given a fixed value", form.shown)
         for what, text in _in_text(form.shown):
             yield _Found(f"holds {what}", text)
+    for call in (call for piece in word.pieces for call in piece.commands if is_a(call.name, Is.PRINTS)):
+        if _is_decoded([call, *feeds(subject.program, call)]):
+            for text in _texts(subject, ((operand, call) for operand in operands(call))):
+                if _is_secret(name, text):
+                    yield _Found("is given a fixed value, encoded", text)
 
 
 def _line(call: Call, secret: str) -> int:
@@ -199,7 +204,7 @@ def _stored(subject: Subject, call: Call) -> t.Iterator[_Found]:
     targets = [r.target for c in (call, *readers) for r in c.context.redirects if r.operator in (">", ">>", ">|")]
     targets += [word for c in (call, *readers) if c.name == "tee" for word in operands(c)]
     is_secret_file = any(_SECRET_FILE.search(subject.values.known(word, call).shown) for word in targets)
-    is_decoded = any(c.has_option(*_DECODERS[c.name]) for c in (call, *readers) if c.name in _DECODERS)
+    is_decoded = _is_decoded([call, *readers])
     for word in fixed:
         for text in subject.values.texts(word, call):
             lines = text.split("\n")
@@ -208,6 +213,11 @@ def _stored(subject: Subject, call: Call) -> t.Iterator[_Found]:
                 yield _Found("the text of a file of secrets", random[0])
             elif is_decoded and _hides_secret(text):
                 yield _Found("a secret, encoded", lines[0])
+
+
+def _is_decoded(stages: t.Iterable[Call]) -> bool:
+    """Whether a stage of a pipeline decodes what the first one says."""
+    return any(stage.has_option(*_DECODERS[stage.name]) for stage in stages if stage.name in _DECODERS)
 
 
 def _hides_secret(text: str) -> bool:

@@ -44,6 +44,7 @@ _WRONG = re.compile(
 _RIGHT = re.compile(r"(?i)\b(no|without|0|zero) (errors?|faults?|problems?|failures?|warnings?)\b")
 _MEANT = re.compile(
     r"(?i)skip|ignor|optional|nothing to do|not needed|no need|still mounted|already|no gpus? (on|in|requested|here)|not a gpu"
+    r"|continu(e|es|ing) (without|anyway|regardless)|go(es|ing)? on\b|carr(y|ies|ying) on\b|fall(s|ing)? ?back"
     r"|(could not|cannot|unable to) (determine|read|get|find out)|does not run|stopping early|processes"
 )
 _PRIORITY = re.compile(r"\b(err|error|crit|alert|emerg|panic|warn|warning)$")

@@ -15,6 +15,7 @@ from ...core.model import Hit, hit_at
 from ...core.nearest import nearest
 from .. import environment
 from ..environment import Surroundings
+from ..guards import NUMERIC
 from ..knowledge import FOR_COMMANDS
 from ..model import word_set
 from ..program import Use, Word
@@ -78,12 +79,16 @@ def _never_here(subject: Subject, use: Use) -> Hit | None:
     if not where.absent(name, version):
         return None
     variable = where.variables.get(name)
+    ends = use.context.nounset and not use.operator
     if name in environment.SESSION_VARIABLES:
         # sudo, su and runuser set them for the program that they run.
-        if use.operator in HAS_DEFAULT or use.probing or use.context.user is not None:
+        if use.operator in HAS_DEFAULT or (use.probing and not ends) or use.context.user is not None:
             return None
     elif not is_slurms(name):
         return None
+    if use.asking and ends and not _asked_before(subject, use):
+        message = f"{name} is not set in {where.name}, and set -u ends the script where it asks for it"
+        return hit_at("variable-not-set", use, message)
     if use.asking and variable is None:
         # A script that serves several hooks asks so which one it is in.
         is_elsewhere = name in _SLURM_NAMES or name in environment.SESSION_VARIABLES
@@ -110,11 +115,12 @@ def _sometimes_here(subject: Subject, use: Use) -> Hit | None:
     """A name that the hook has only for some jobs, where it may not be missing."""
     where, name = subject.where, use.name
     variable = where.variables.get(name)
-    if variable is None or not variable.optional or use.probing or use.operator in HAS_DEFAULT:
+    ends = use.context.nounset and not use.operator
+    if variable is None or not variable.optional or use.operator in HAS_DEFAULT or (use.probing and not ends):
         return None
     if where.absent(name, subject.slurm_version) or _guarded(subject, name, use):
         return None
-    if use.context.nounset:
+    if ends:
         return hit_at(
             "variable-not-set",
             use,
@@ -131,6 +137,10 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     if program.is_library or use.context.user is not None:
         # The caller's environment, a login's: any name may be there.
         return None
+    if not (name in where.variables or name in environment.SESSION_VARIABLES) and _is_set_by_text(subject, use):
+        message = f"{name} has no value when the text is written; only the text itself sets it"
+        fix = f"Write \\${name}, or quote the word behind <<: <<'EOF'."
+        return hit_at("variable-not-set", use, message, fix=fix)
     if (where.group == "task" or where.is_init) and not _is_own_name(subject, name):
         return None
     if name in where.variables or name in environment.SESSION_VARIABLES or not _may_be_forgotten(subject, use):
@@ -144,10 +154,40 @@ def _set_by_nobody(subject: Subject, use: Use) -> Hit | None:
     if any(_is_only(write.target, name) and write.target.line == use.line for write in program.writes):
         return hit_at("variable-not-set", use, f"{message}; the redirection fails, and the command does not run")
     # A switch such as $DEBUG may be meant for a run by hand, and ${BIN}squeue is a command without BIN too.
-    leading = [call.words[0] for call in program.calls if any(piece.text == name for piece in call.words[0].pieces[:1])]
-    is_switch = any(test.line == use.line for test in program.tests) or bool(leading)
+    leading = [
+        call.words[0]
+        for call in program.calls
+        if any(piece.kind == "variable" and piece.text == name for piece in call.words[0].pieces[:1])
+    ]
+    is_switch = bool(leading) or (
+        any(test.line == use.line for test in program.tests) and not _is_compared(subject, use)
+    )
     is_prefix = any(len(word.pieces) > 1 for word in leading)
     return hit_at("variable-not-set", use, message, "info" if is_prefix or (is_switch and not hint) else None)
+
+
+def _is_set_by_text(subject: Subject, use: Use) -> bool:
+    """Whether a here-document sets a name and reads it, and the shell that writes the text puts nothing in its place."""
+    if subject.program.sets_unknown:
+        return False
+    for body in (r.body for r in subject.program.redirects if r.body is not None):
+        before = ""
+        for piece in body.pieces:
+            if piece.kind == "variable" and piece.text == use.name and body.line + before.count("\n") == use.line:
+                # RELEASE=$RELEASE is meant: the line is to have the value that is there now.
+                above = before.rpartition("\n")[0]
+                return re.search(rf"(?m)^\s*(export\s+|declare\s+(-\S+\s+)?)?{use.name}=", above) is not None
+            before += Word((piece,), 0, 0).shown
+    return False
+
+
+def _is_compared(subject: Subject, use: Use) -> bool:
+    """Whether [ ] compares a variable as a number, which fails with an empty one."""
+    return any(
+        not NUMERIC.isdisjoint(call.texts) and any(piece.text == use.name for w in call.words for piece in w.variables)
+        for call in subject.program.named("[", "test")
+        if call.line == use.line
+    )
 
 
 def _is_own_name(subject: Subject, name: str) -> bool:

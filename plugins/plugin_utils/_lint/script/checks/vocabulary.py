@@ -276,7 +276,15 @@ def asks_slurm(call: Call) -> bool:
 _OTHER_JOBS = re.compile(r"^(?!.*(?i:job_?id)).*(job_\*|uid_|slurmstepd|user_jobs|jobs_of)")
 
 
-def asked_before(subject: Subject, call: Call) -> bool:
+def asked_around(subject: Subject, call: Call) -> list[str]:
+    """What the conditions of a command look at; those of its loop too, where one of them leads to the next round."""
+    places: list[Call | Comparison] = [*conditions(subject.program, call)]
+    if any(other.context.loops == call.context.loops for other in subject.program.named("continue")):
+        places += [test for test in subject.program.comparisons if test.context.loops == call.context.loops]
+    return [behind(subject, place.words, place) for place in places]
+
+
+def asked_before(subject: Subject, call: Point) -> bool:
     """Whether something before it finds out about other jobs of the user."""
     for other in subject.program.calls:
         if not subject.program.precedes(other, call):

@@ -37,6 +37,7 @@ ODD = {
     "300 functions": _numbered(b'fN() { local v=$1; rm -rf "/srv/$v"; }; fN "$SLURM_JOB_NAME"\n', 300),
     "two variables that take each other's value": _BEGIN
     + b'if [ -n "$x" ]; then x=$y; rm -rf "$x/a"; else y=$x; fi\n' * 50,
+    "one line of Perl": b"#!/usr/bin/perl\n" + b"open(A, " * _LINE + b"\n",
 }
 
 

@@ -28,6 +28,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script impor
     values,
     walker,
 )
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.checks import failures
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.script.model import Options, Script
 from odd_scripts import MOST_SECONDS, ODD, processor_seconds
 
@@ -518,6 +519,22 @@ def test_a_very_large_or_odd_script_takes_little_time(name: str) -> None:
     before = processor_seconds()
     lint(script(ODD[name]))
     assert processor_seconds() - before < MOST_SECONDS
+
+
+def test_a_condition_behind_many_others_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable is set in two branches that ask for the one before: two to the power of twelve ways lead to the first."""
+    asked: list[t.Any] = []
+    real = failures.conditions
+
+    def noted(*given: t.Any) -> t.Any:
+        asked.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(failures, "conditions", noted)
+    chain = "".join(f'if [ "$v{n}" = x ]; then v{n + 1}=a; else v{n + 1}=b; fi\n' for n in range(12))
+    text = f'#!/bin/bash\nset -e\n{chain}if [ "$v12" = x ]; then rm /var/lib/site/mark; fi\nexit 0\n'
+    lint(script(text.encode()))
+    assert 0 < len(asked) < 100
 
 
 def test_variables_with_too_many_values_leave_the_script_out(monkeypatch: pytest.MonkeyPatch) -> None:

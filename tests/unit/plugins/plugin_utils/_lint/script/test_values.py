@@ -252,3 +252,27 @@ def test_the_assignments_of_a_name_are_collected_once_for_all_its_uses(monkeypat
     for call in values.program.named("ask"):
         values.forms(call.words[1], call)
     assert collected == ["x"]
+
+
+#: Six functions that hand their parameter on, each called ten times: there are a million ways to the last one.
+HANDED_ON = (
+    "".join(f"f{level}() {{ {f'f{level - 1} $1; ' * 10 if level else 'ask $1;'} }}\n" for level in range(6))
+    + "f5 /a; " * 10
+)
+
+
+@pytest.mark.parametrize("question", ["forms", "may_be_empty"])
+def test_parameters_that_functions_hand_on_are_followed_some_ways_only(
+    question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, call = asked(HANDED_ON)
+    looks: list[str] = []
+    real = Values.calls_of
+
+    def noted(self: Values, function: str | None) -> t.Any:
+        looks.append(str(function))
+        return real(self, function)
+
+    monkeypatch.setattr(Values, "calls_of", noted)
+    getattr(values, question)(call.arguments[0], call)
+    assert 0 < len(looks) < 1000
