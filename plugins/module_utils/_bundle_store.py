@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _bundle, _conf, _drift, _files
@@ -51,6 +52,30 @@ def _remember(releases: t.Mapping[str, _bundle.Carried], wanted: t.Collection[st
             _drift.remove(os.path.join(STORE, name))
 
 
+def _uid_of(user: str) -> int:
+    """The number of the probe's user, which is the same on all hosts of a cluster. Raises ValueError where there is none."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as exc:
+        raise ValueError(
+            f"this controller has no user {user!r} for the probe's jobs: create the user, or set slurm_probe_user to another one"
+        ) from exc
+
+
+def _meant(params: Result, present: t.Mapping[str, _bundle.Meant]) -> dict[str, _bundle.Meant]:
+    """What each node is to run: as the options say, and of what they leave out as in the bundle that is there."""
+    nodes = {node: meant for node, meant in present.items() if not meant.is_delivered}
+    delivered = {node: meant for node, meant in present.items() if meant.is_delivered}
+    if params["nodes"] is not None:
+        nodes = {str(node): _bundle.Meant(str(id_)) for node, id_ in params["nodes"].items() if id_}
+    if params["delivered"] is not None:
+        delivered = {
+            str(node): _bundle.Meant(str(id_), str(params["canaries"].get(node, "")), True)
+            for node, id_ in params["delivered"].items()
+        }
+    return {**nodes, **delivered}
+
+
 def bring(module: AnsibleModule) -> Result:
     """Write the bundle that is due, or remove it. Raises ConfError, ValueError and OSError."""
     params = module.params
@@ -62,26 +87,34 @@ def bring(module: AnsibleModule) -> Result:
             _files.write_atomic(sent, _bundle.id_of(present.decode("utf-8", "replace")).encode(), 0o600)
         return {"changed": False, "missing": [], "is_unsent": False}
     lines = _ansible.read_text(_conf.fragment_path(params["path"], _ansible.read_text)) or ""
-    if not (_bundle.is_named(lines) or params["is_due"]):
-        is_ours = present is not None and bool(_bundle.called(present.decode("utf-8", "surrogateescape")))
+    if not (_conf.names_bundle(lines) or params["is_due"]):
+        is_ours = present is not None and bool(_bundle.called(present.decode("utf-8", "surrogateescape"), _bundle.HOOK))
         if is_ours and not module.check_mode:
             os.unlink(path)
         if not module.check_mode and os.path.isdir(STORE):
             _drift.remove(STORE)
         return {"changed": is_ours, "missing": [], "is_unsent": False}
-    if params["nodes"] is None and present is not None:
+    if params["nodes"] is None and params["delivered"] is None and present is not None:
         return {"changed": False, "missing": [], "is_unsent": False}
     given = {str(id_)[:ID_LENGTH]: _bundle.parse(str(line)) for id_, line in params["releases"].items()}
     releases = {**_remembered(), **given}
-    nodes = {str(node): str(id_) for node, id_ in (params["nodes"] or {}).items() if id_}
-    rendered = _bundle.render(params["root"], nodes, releases, params["init_timeout"])
+    nodes = _meant(params, _bundle.given((present or b"").decode("utf-8", "surrogateescape")))
+    uid = _uid_of(params["probe_user"]) if params["canaries"] else 0
+    rendered = _bundle.render(params["root"], nodes, releases, params["init_timeout"], probe_uid=uid)
     text = rendered.encode()
-    is_unsent = _files.read_bytes(sent, follow=False) != _bundle.id_of(rendered).encode()
     changed = present != text or not _drift.is_as(path, "file", 0o755)
     if not module.check_mode:
-        if params["nodes"] is not None:
-            _remember(releases, {id_[:ID_LENGTH] for id_ in [*nodes.values(), *params["keep"]]})
+        used = [id_ for meant in nodes.values() for id_ in (meant.release, meant.canary)]
+        _remember(releases, {id_[:ID_LENGTH] for id_ in [*used, *params["keep"]] if id_})
         if changed:
+            # Before: a run that is killed after the reconfigure cannot note what Slurm knows.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(sent)
             _files.write_atomic(path, text, 0o755)
-    missing = sorted(node for node, id_ in nodes.items() if id_[:ID_LENGTH] not in releases)
+    is_unsent = changed or _files.read_bytes(sent, follow=False) != _bundle.id_of(rendered).encode()
+    missing = sorted(
+        node
+        for node, meant in nodes.items()
+        if any(id_[:ID_LENGTH] not in releases for id_ in (meant.release, meant.canary) if id_)
+    )
     return {"changed": changed, "missing": missing, "is_unsent": is_unsent}

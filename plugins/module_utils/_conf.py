@@ -30,6 +30,8 @@ _AT_OPEN_END = " # (the line before had no newline)"
 
 #: Where slurmd and sackd of a configless cluster keep what the controller sent them (configless_slurm.html, 22.05 to 26.05).
 CACHE = "/run/slurm/conf"
+#: The file beside the controller's slurm.conf that Slurm sends to the nodes as their prolog (_bundle).
+BUNDLE = "nodecycle_bundle"
 ADOPTED = "#nodecycle.slurm adopted# "
 HEADER = "# Managed by nodecycle.slurm: change the variables, not this file; the next run replaces it.\n"
 
@@ -222,16 +224,21 @@ def fragment(hook_lines: t.Mapping[str, str], extra: str) -> str:
 
 
 def hooks_and_lines(text: str) -> tuple[list[str], bool]:
-    """The hooks whose dispatchers our file names, and whether it has lines of the user's."""
+    """The hooks whose dispatchers our file names, and whether it has lines of the user's. What the bundle runs, the file does not say."""
     keys = {hook.conf_key: hook.name for hook in HOOKS.values() if hook.conf_key}
     hooks, has_lines = [], bool(includes(text))
     for entry in entries(text):
         hook = keys.get(entry.key, "")
         if hook and entry.value.endswith(f"/current/{hook}"):
             hooks.append(hook)
-        else:
+        elif not (hook and entry.value == BUNDLE):
             has_lines = True
     return hooks, has_lines
+
+
+def names_bundle(text: str) -> bool:
+    """Whether our file names the bundle."""
+    return any(entry.value == BUNDLE for entry in entries(text))
 
 
 def has_include(text: str) -> bool:

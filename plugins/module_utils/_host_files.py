@@ -36,6 +36,12 @@ _HELD_BACK = {"worker_init": "slurmd", "controller_init": "slurmctld"}
 _DROP_IN = "nodecycle.conf"
 _OURS = "# Managed by nodecycle.slurm"
 
+#: For logrotate.
+ROTATION = (
+    f"{_OURS}.\n"
+    f"{LOG_DIR}/*.log {{\n    weekly\n    maxsize 100M\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
+)
+
 #: Seconds after which the scripts of an init hook are ended, all of them together. Logins wait for login_init.
 INIT_TIMEOUTS = {"worker_init": 1800, "login_init": 90, "controller_init": 1800}
 #: A day. A host that is longer at it is one that hangs.
@@ -148,10 +154,7 @@ def needed(
         if name in gate and (drop_in := drop_in_path(name, units)):
             files[drop_in] = _drop_in(name)
     if logs:
-        files[LOGROTATE] = (
-            "# Managed by nodecycle.slurm.\n"
-            f"{LOG_DIR}/*.log {{\n    weekly\n    maxsize 100M\n    rotate 8\n    compress\n    missingok\n    notifempty\n    copytruncate\n}}\n"
-        )
+        files[LOGROTATE] = ROTATION
         at_boot = [f"d {RUN_DIR} 0755 root root -\n"]
         # The age is for files that killed dispatchers leave.
         at_boot += [

@@ -275,7 +275,7 @@ def _forget_cached_conf(module: AnsibleModule, store: Store) -> None:
             return
         # The cluster may keep lines of its own there.
         named = _ansible.read_text(copy) or ""
-        if not (_conf.names(named, store.root, _HOOK_KEYS) or _bundle.is_named(named)):
+        if not (_conf.names(named, store.root, _HOOK_KEYS) or _conf.names_bundle(named)):
             return
         if time.monotonic() > deadline:
             if not runs_hooks:

@@ -119,7 +119,9 @@ def called(conf: str, read: Read, version: AskVersion) -> Called:
     lines: dict[str, list[_conf.Entry]] = {}
     for entry in _conf.tree(conf, read):
         if entry.key.lower() in hooks:
-            lines.setdefault(hooks[entry.key.lower()], []).append(_resolved(entry, conf, read))
+            lines.setdefault(hooks[entry.key.lower()], []).append(
+                _resolved(hooks[entry.key.lower()], entry, conf, read)
+            )
     for hook, found in lines.items():
         key = (HOOKS[hook].conf_key or "").lower()
         if len(found) > 1 and not (key in _conf.ADDING_UP and _adds_up(version())):
@@ -127,11 +129,11 @@ def called(conf: str, read: Read, version: AskVersion) -> Called:
     return Called(lines)
 
 
-def _resolved(entry: _conf.Entry, conf: str, read: Read) -> _conf.Entry:
+def _resolved(hook: str, entry: _conf.Entry, conf: str, read: Read) -> _conf.Entry:
     """The line with the dispatcher to which the bundle goes on in the bundle's place."""
     if entry.value != _bundle.NAME:
         return entry
-    return dataclasses.replace(entry, value=_bundle.called(read(_bundle.path(conf)) or "") or entry.value)
+    return dataclasses.replace(entry, value=_bundle.called(read(_bundle.path(conf)) or "", hook) or entry.value)
 
 
 def bundle_of(module: AnsibleModule, store: Store) -> str:

@@ -29,8 +29,22 @@ options:
     type: path
     default: /etc/nodecycle
   nodes:
-    description: The id of the release of each node. Without it, a bundle that is there stays, and an empty one is written where there is none.
+    description: The id of the release of each node. Without it, a bundle that is there keeps those that it has.
     type: dict
+  delivered:
+    description:
+      - The same of nodes that get their releases from the bundle alone, and to which Ansible does not connect. Such a node runs what is given
+        here, whatever is on its disk.
+      - Without it, a bundle that is there keeps those that it has.
+    type: dict
+  canaries:
+    description: For some nodes of O(delivered), the id of the release that jobs in the reservation C(nodecycle_canary) run instead.
+    type: dict
+    default: {}
+  probe_user:
+    description: The user of those jobs, known on this host. Only this user's task hooks run the release of O(canaries).
+    type: str
+    default: slurm
   releases:
     description:
       - Releases by their ids, as M(nodecycle.slurm.definition) returns them. The host remembers those that it has got, as long as O(keep) or
@@ -104,6 +118,9 @@ def main() -> t.NoReturn:
             "path": {"type": "path", "default": "/etc/slurm/slurm.conf"},
             "root": {"type": "path", "default": "/etc/nodecycle"},
             "nodes": {"type": "dict"},
+            "delivered": {"type": "dict"},
+            "canaries": {"type": "dict", "default": {}},
+            "probe_user": {"type": "str", "default": "slurm"},
             "releases": {**_ansible.HIDDEN_SPEC, "default": {}},
             "keep": {"type": "list", "elements": "str", "default": []},
             "init_timeout": {"type": "int", "default": 1800},

@@ -40,7 +40,7 @@ def _write(place: pathlib.Path, nodes: int, releases: int) -> pathlib.Path:
     """The bundle, for a node of the middle: on most nodes sh does not read the whole table."""
     root = str(place / "etc")
     made = [_release(root, number) for number in range(releases)]
-    table = {f"node{number:04}": made[number % releases].id for number in range(nodes)}
+    table = {f"node{number:04}": _bundle.Meant(made[number % releases].id) for number in range(nodes)}
     text = _bundle.render(root, table, {one.id: _bundle.carry(one) for one in made}, 1800, str(place / "run"))
     bundle = place / _bundle.NAME
     bundle.write_text(text.replace("${SLURMD_NODENAME-}", f"node{nodes // 2:04}"))

@@ -12,7 +12,7 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _bundle
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _bundle, _host_files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Release, Script, build
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import Store
 
@@ -45,25 +45,35 @@ class Node:
     def send(self, nodes: t.Mapping[str, Release | None]) -> str:
         """Replace the bundle; its id."""
         carried = {one.id: _bundle.carry(one) for one in nodes.values() if one}
-        table = {node: one.id for node, one in nodes.items() if one}
-        text = _bundle.render(str(self.root), table, carried, 20, str(self.run_dir))
+        table = {node: _bundle.Meant(one.id) for node, one in nodes.items() if one}
+        return self._send(_bundle.render(str(self.root), table, carried, 20, str(self.run_dir)))
+
+    def deliver(self, release: Release | None, canary: Release | None = None) -> str:
+        """The same where n1 has its releases from Slurm alone; the probe's user has the number 7."""
+        meant = _bundle.Meant(release.id if release else "", canary.id if canary else "", True)
+        carried = {one.id: _bundle.carry(one) for one in (release, canary) if one}
+        text = _bundle.render(str(self.root), {"n1": meant}, carried, 20, str(self.run_dir), 7)
+        assert _bundle.given(text)["n1"] == _bundle.Meant(meant.release[:16], meant.canary[:16], True)
+        return self._send(text)
+
+    def _send(self, text: str) -> str:
         place = self.conf / _bundle.NAME
         place.write_text(text)
         place.chmod(0o755)
         return _bundle.id_of(text)
 
-    def job(self, name: str = "n1") -> subprocess.CompletedProcess[str]:
+    def job(self, name: str = "n1", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.shell, str(self.conf / _bundle.NAME)],
-            env={"SLURMD_NODENAME": name},
+            env={"SLURMD_NODENAME": name, **environment},
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
 
-    def says(self, name: str = "n1") -> str:
-        done = self.job(name)
+    def says(self, name: str = "n1", **environment: str) -> str:
+        done = self.job(name, **environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -80,7 +90,9 @@ class Node:
 
 
 @pytest.fixture(params=SHELLS)
-def node(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Node:
+def node(tmp_path: pathlib.Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Node:
+    (tmp_path / "logrotate.d").mkdir()
+    monkeypatch.setattr(_host_files, "LOGROTATE", str(tmp_path / "logrotate.d/nodecycle"))
     return Node(tmp_path, request.param)
 
 
@@ -214,12 +226,118 @@ def test_a_full_disk_keeps_jobs_off(tmp_path: pathlib.Path) -> None:
         subprocess.run(["umount", str(node.root)], check=True)
 
 
+PROBE = {"SLURM_JOB_RESERVATION": "nodecycle_canary", "SLURM_JOB_ID": "12"}
+EPILOG = {"SLURM_SCRIPT_CONTEXT": "epilog_slurmd", "SLURM_JOB_ID": "12"}
+
+
+def test_a_node_that_slurm_delivers_to_runs_what_the_bundle_says_whatever_is_on_its_disk(node: Node) -> None:
+    bundle = node.deliver(node.release("one"))
+    assert node.says() == "one"
+    node.activate(node.release("by hand"), bundle)
+    node.boot()
+    assert node.says() == "one"
+    node.deliver(node.release("two"))
+    assert node.says() == "two"
+    # An undo.
+    node.deliver(node.release("one"))
+    assert node.says() == "one"
+    node.deliver(None)
+    assert node.says() == ""
+    assert not (node.root / "current").exists()
+
+
+@pytest.mark.parametrize("damage", ["echo changed >{}", "chmod 644 {}", "rm {}", "chown 3 {}"])
+def test_a_changed_file_of_a_delivered_release_is_found_and_replaced(node: Node, damage: str) -> None:
+    release = node.release("good")
+    node.deliver(release)
+    assert node.says() == "good"
+    script = node.root / f"releases/{release.id[:16]}/worker_prolog.d/10-say"
+    subprocess.run(["sh", "-c", damage.format(script)], check=True)
+    node.boot()
+    assert node.says() == "good"
+    (node.run_dir / "bundle").unlink()
+    inode = script.stat().st_ino
+    assert node.says() == "good"
+    assert script.stat().st_ino == inode, "a whole one stays"
+
+
+def test_only_the_probes_meet_a_delivered_canary_and_their_job_can_see_it(node: Node) -> None:
+    old, new = node.release("old"), node.release("new")
+    node.deliver(old, new)
+    met = node.run_dir / "met/12"
+    for _each in range(2):
+        assert node.says() == "old"
+        # The dispatcher of a release looks for the canary; this one is a stand-in.
+        assert node.says(**PROBE) == "old"
+        assert met.read_text() == f"{new.id[:16]}\n"
+    assert met.stat().st_mode & 0o777 == 0o644
+    for link in ("canary", "canary.7"):
+        assert os.readlink(node.root / link) == f"releases/{new.id[:16]}"
+    assert node.job(**EPILOG).returncode == 0
+    assert not met.exists()
+    (node.root / "canary.8").symlink_to("releases")
+    node.deliver(new)
+    assert node.says(**PROBE) == "new"
+    assert met.read_text() == f"{new.id[:16]}\n"
+    assert not list(node.root.glob("canary*"))
+
+
+def test_a_canary_runs_its_init_scripts_and_the_next_job_those_of_its_own_release(node: Node) -> None:
+    count = pathlib.Path(f"{node.root}.count")
+    old, new = (node.release(name, f"echo {name} >>{count}") for name in ("old", "new"))
+    node.deliver(old)
+    assert node.says() == "old"
+    node.deliver(old, new)
+    assert node.says(**PROBE) == "old"
+    # An undo: the bundle is the very same as before the canary.
+    node.deliver(old)
+    assert node.says() == "old"
+    assert not list(node.root.glob("canary*"))
+    assert count.read_text() == "old\nnew\nold\n"
+    count.unlink()
+    node.deliver(old, new)
+    assert node.says(**PROBE) == "old"
+    assert node.says() == "old"
+    assert node.says() == "old"
+    node.deliver(new)
+    assert node.says() == "new"
+    assert count.read_text() == "new\nold\nnew\n"
+
+
+def test_the_epilog_of_a_job_that_was_there_before_any_release_does_nothing(node: Node) -> None:
+    release = node.release("one")
+    node.deliver(release)
+    assert node.says(**EPILOG) == ""
+    assert not node.root.exists()
+    assert node.says() == "one"
+    (node.root / "current/worker_epilog").write_text("#!/bin/sh\necho after\n")
+    (node.root / "current/worker_epilog").chmod(0o755)
+    assert node.says(**EPILOG) == "after"
+
+
+def test_releases_of_the_last_week_stay_for_running_jobs(node: Node) -> None:
+    releases = {node.root / "releases" / one.id[:16]: one for one in (node.release(name) for name in ("a", "b", "c"))}
+    places = list(releases)
+    for place, release in releases.items():
+        node.deliver(release)
+        assert node.says()
+        os.utime(place, (0, 0))
+    # What was replaced a moment ago may still run, however old it is.
+    assert all(place.exists() for place in places)
+    for place in places:
+        os.utime(place, (0, 0))
+    (node.run_dir / "bundle").unlink()
+    assert node.says() == "c"
+    assert [place.exists() for place in places] == [False, False, True]
+    assert "copytruncate" in pathlib.Path(_host_files.LOGROTATE).read_text()
+
+
 def test_the_same_releases_make_the_same_bytes_and_a_changed_file_is_none_of_ours(tmp_path: pathlib.Path) -> None:
     node = Node(tmp_path)
     first = node.send({"n2": node.release("b"), "n1": node.release("a")})
     assert node.send({"n1": node.release("a"), "n2": node.release("b")}) == first
     text = (node.conf / _bundle.NAME).read_text()
-    assert _bundle.called(text) == f"{node.root}/current/worker_prolog"
+    assert _bundle.called(text, "worker_epilog") == f"{node.root}/current/worker_epilog"
     for wrong in (
         text.replace("exec", "exit; exec", 1),
         text + "#\n",
@@ -227,7 +345,8 @@ def test_the_same_releases_make_the_same_bytes_and_a_changed_file_is_none_of_our
         "",
         "#!/bin/sh\n",
     ):
-        assert _bundle.called(wrong) == ""
+        assert _bundle.called(wrong, "worker_prolog") == ""
+        assert _bundle.given(wrong) == {}
 
 
 def test_a_release_survives_as_a_line_and_what_is_none_is_refused(tmp_path: pathlib.Path) -> None:
@@ -247,7 +366,7 @@ def test_a_release_survives_as_a_line_and_what_is_none_is_refused(tmp_path: path
 
 def test_shellcheck_finds_nothing(tmp_path: pathlib.Path) -> None:
     node = Node(tmp_path)
-    node.send({"n1": node.release("a", "true")})
+    node.deliver(node.release("a", "true"), node.release("b"))
     done = subprocess.run(
         ["shellcheck", "--shell=dash", str(node.conf / _bundle.NAME)], capture_output=True, text=True, check=False
     )
