@@ -209,7 +209,11 @@ def own_lines(text: str, root: str) -> int:
     """How many lines of our file stand before the user's: its header and the hooks below root."""
     lines = text.split("\n")
     count = 0
-    while count < len(lines) and (lines[count] + "\n" == _conf.HEADER or f"={root}/current/" in lines[count]):
+    while count < len(lines) and (
+        lines[count] + "\n" == _conf.HEADER
+        or f"={root}/current/" in lines[count]
+        or lines[count].endswith(f"={_conf.BUNDLE}")
+    ):
         count += 1
     return count
 

@@ -36,11 +36,12 @@ def test_the_line_is_the_user_s(extra: str, message: str, place: tuple[int, str]
     assert found.as_dict()["variable"] == ("slurm_extra_conf" if place[0] else "")
 
 
-def test_a_controller_s_hook_need_not_be_there_yet_but_the_user_s_has_to() -> None:
-    text = _conf.fragment(HOOKS, "EpilogSlurmctld=/mine\n")
+@pytest.mark.parametrize("prolog", ["/etc/nodecycle/current/worker_prolog", "nodecycle_bundle"])
+def test_a_controller_s_hook_need_not_be_there_yet_but_the_user_s_has_to(prolog: str) -> None:
+    text = _conf.fragment({**HOOKS, "Prolog": prolog}, "EpilogSlurmctld=/mine\n")
     lines = _conf_trial.without_hooks(text, ROOT).splitlines()[1:]
     assert lines == [
-        "Prolog=/etc/nodecycle/current/worker_prolog",
+        f"Prolog={prolog}",
         "PrologSlurmctld=/bin/true",
         "EpilogSlurmctld=/mine",
     ]
