@@ -11,13 +11,20 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Slurm
+from ansible_collections.nodecycle.slurm.plugins.module_utils._hook_log import Record
+from ansible_collections.nodecycle.slurm.plugins.module_utils._ownership import HOOK_REASONS
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node, Slurm, epoch
 
-#: For squeue, which shows the tasks of arrays one by one with -r: the id of its own, the id that users write, state, priority, start.
-COLUMNS = "%A|%i|%T|%Q|%S"
+#: For squeue, which shows the tasks of arrays one by one with -r: the id of its own, the id that users write, state, priority, start, submission.
+COLUMNS = "%A|%i|%T|%Q|%S|%V"
 
 #: Slurm's description of such a job; scontrol has underscores for the blanks (job_mgr.c, 22.05 to 26.05).
 _LAUNCH_FAILURES = frozenset({"launch failed requeued held", "launch failure limit exceeded requeued held"})
+
+#: Seconds between Slurm's drain of a node and its requeue of the job, at most.
+_TOGETHER = 2
+#: The cause of a failure of which only Slurm tells.
+UNASKED = "unasked"
 
 #: Slurm's hold after a failed launch is the kind that the job's owner may lift. An administrator's hold on top of it changes only
 #: this kind, which the text forms hide behind the description.
@@ -36,6 +43,8 @@ class Job:
     priority: str
     #: When it will start, in UTC, if Slurm knows.
     start: str
+    #: When it was submitted, in UTC. Slurm sets this anew when it requeues a job.
+    submitted: str = ""
 
     @property
     def is_held(self) -> bool:
@@ -68,7 +77,7 @@ class Verdict:
 
 def parse_queue(rows: t.Iterable[t.Sequence[str]]) -> list[Job]:
     """What squeue says for COLUMNS."""
-    return [Job(*row) for row in rows if len(row) == 5]
+    return [Job(*row) for row in rows if len(row) == 6]
 
 
 def parse_holds(jobs: t.Iterable[t.Any]) -> dict[str, Hold]:
@@ -128,6 +137,50 @@ def evaluate(queue: t.Sequence[Job], asked: t.Collection[str] | None, holds: t.M
         elif not found.is_held:
             foreign[id_] = f"{found.state}, not held"
     return Verdict(held, foreign)
+
+
+def failed_on(
+    jobs: t.Iterable[Job],
+    nodes: t.Iterable[Node],
+    activated: t.Mapping[str, float],
+    unasked: t.Container[str],
+    slurm_user: str,
+) -> list[Record]:
+    """The failures of prologs that hold these jobs, as far as only nodes of activated can have had them, since the time given there.
+
+    Those of nodes that are not among unasked are left out: their logs tell.
+
+    Slurm does not say on which node a held job was started. But it drains the node (C(Prolog error)) and requeues the job in one step, so the
+    times tell (24.11.5).
+    """
+    drained = [
+        (node.name, moment)
+        for node in nodes
+        if node.is_drained
+        and HOOK_REASONS.get(node.reason) == "worker_prolog"
+        and node.reason_user == slurm_user
+        and (moment := epoch(node.reason_time)) is not None
+    ]
+    found: list[Record] = []
+    for job in jobs:
+        requeued = epoch(job.submitted)
+        near = [each for each in drained if requeued is not None and abs(each[1] - requeued) <= _TOGETHER]
+        silent = [name for name, _moment in near if name in unasked]
+        if silent and all(name in activated and moment >= int(activated[name]) for name, moment in near):
+            found.append(
+                {
+                    "time": f"{job.submitted}+0000",
+                    "hook": "worker_prolog",
+                    "script": "",
+                    "release": "",
+                    "job": job.own_id,
+                    "user": "",
+                    "node": silent[0],
+                    "exit": 0,
+                    "cause": UNASKED,
+                }
+            )
+    return found
 
 
 def queued(slurm: Slurm) -> list[Job]:

@@ -44,8 +44,8 @@ NO_SUCH_JOB = "Invalid job id specified"
 #: Of a job, or of a task of an array.
 JOB_ID = re.compile(r"[0-9]+(?:_[0-9]+)?")
 
-#: The columns of squeue that hold numbers or Slurm's own words: id, id with task, state, uid, priority, start, exit code, restarts.
-_COLUMNS = re.compile(r"%[AiTUQS](?:\|%[AiTUQS])*|(?:(?:JobID|State|exit_code|RestartCnt):[0-9]+\|,?)+")
+#: The columns of squeue that hold numbers or Slurm's own words: id, id with task, state, uid, priority, start, submission, exit code, restarts.
+_COLUMNS = re.compile(r"%[AiTUQSV](?:\|%[AiTUQSV])*|(?:(?:JobID|State|exit_code|RestartCnt):[0-9]+\|,?)+")
 
 #: Bytes of one argument; Linux takes 131,072 at most (MAX_ARG_STRLEN).
 MAX_ARGUMENT = 100_000

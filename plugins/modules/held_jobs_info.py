@@ -23,6 +23,16 @@ options:
       - All jobs by default.
     type: list
     elements: str
+  activated:
+    description:
+      - For RV(failures), the nodes that got a new release, with the time in seconds since the epoch on the controller's clock.
+    type: raw
+    default: {}
+  unasked:
+    description: For RV(failures), those of them whose own logs of failures nobody can read.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
   - nodecycle.slurm._attributes.info
@@ -48,6 +58,14 @@ held:
   returned: success
   type: list
   elements: str
+failures:
+  description:
+    - The jobs of RV(held) whose prolog failed on nodes of O(unasked) since the time of O(activated). Slurm does not name the node, but drains it in the same step,
+      so the times tell. A job is left out if a node that is not in
+      O(activated) was drained at that moment, too.
+  returned: success
+  type: list
+  elements: dict
 foreign:
   description: The jobs that are not listed although they are in O(jobs) or their launch failed, and why.
   returned: success
@@ -58,24 +76,37 @@ foreign:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _held_jobs
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons, _held_jobs, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import SlurmError
 
 
 def main() -> t.NoReturn:
     """The module."""
     module = AnsibleModule(
-        argument_spec={"jobs": {"type": "list", "elements": "str"}, **_ansible.BIN_DIR_SPEC, **_daemons.UNITS_SPEC},
+        argument_spec={
+            "jobs": {"type": "list", "elements": "str"},
+            "activated": {"type": "raw", "default": {}},
+            "unasked": {"type": "list", "elements": "str", "default": []},
+            **_ansible.BIN_DIR_SPEC,
+            **_daemons.UNITS_SPEC,
+        },
         supports_check_mode=True,
     )
     try:
         _held_jobs.require_ids(module.params["jobs"] or ())
-        verdict = _held_jobs.find(_ansible.slurm(module), module.params["jobs"])
+        slurm = _ansible.slurm(module)
+        verdict = _held_jobs.find(slurm, module.params["jobs"])
+        failures = []
+        if module.params["activated"] and verdict.held:
+            since = _ownership.change(module.params["activated"], {}).activated
+            nodes, slurm_user = slurm.nodes().values(), slurm.cluster().slurm_user
+            failures = _held_jobs.failed_on(verdict.held, nodes, since, module.params["unasked"], slurm_user)
     except ValueError as exc:
         module.fail_json(msg=f"jobs: {exc}")
     except SlurmError as exc:
         module.fail_json(msg=f"Jobs whose launch failed: {exc}")
-    module.exit_json(changed=False, held=[job.id for job in verdict.held], foreign=verdict.foreign)
+    held = [job.id for job in verdict.held]
+    module.exit_json(changed=False, held=held, failures=failures, foreign=verdict.foreign)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ COMMANDS = {
 }
 
 #: Numbers and Slurm's own words: id, id with task, state, uid, priority, start.
-LETTERS = set("AiTUQS")
+LETTERS = set("AiTUQSV")
 FIELDS = {"JobID", "State", "exit_code", "RestartCnt"}
 #: For one job, if the whole answer is text.
 ALONE = {"%r"}

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs
+from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, epoch
 
 #: As squeue of 24.11 prints it: a batch job, a task of an array, tasks of it that never ran, one that its user holds, one that runs.
 QUEUE = """\
-26|26|PENDING|0|2026-11-22T18:35:33
-23|22_1|PENDING|0|2026-11-22T18:31:29
-22|22_2|PENDING|4294901757|N/A
-22|22_3|PENDING|0|N/A
-19|19|PENDING|0|N/A
-30|30|RUNNING|4294901751|2026-11-22T18:31:29
+26|26|PENDING|0|2026-11-22T18:35:33|2026-11-22T18:33:33
+23|22_1|PENDING|0|2026-11-22T18:31:29|2026-11-22T18:29:29
+22|22_2|PENDING|4294901757|N/A|2026-11-22T18:20:00
+22|22_3|PENDING|0|N/A|2026-11-22T18:20:00
+19|19|PENDING|0|N/A|2026-11-22T18:20:00
+30|30|RUNNING|4294901751|2026-11-22T18:31:29|2026-11-22T18:20:00
 """
 FAILED = _held_jobs.Hold("JobHeldUser", "launch failed requeued held")
 LIMIT = _held_jobs.Hold("JobHeldUser", "launch_failure_limit_exceeded_requeued_held")
@@ -116,3 +117,44 @@ def test_ids() -> None:
     assert _held_jobs.malformed(["1", "1_2", "1_", "1,2", "", "1_[1-2]", "-1", "1\n"]) == [
         *("1_", "1,2", "", "1_[1-2]", "-1", "1\n")
     ]
+
+
+# --- on nodes that cannot be asked
+
+MOMENT = "2026-11-22T18:33:34"
+
+
+def drained(name: str, reason: str = "Prolog error", user: str = "slurm", moment: str = MOMENT) -> Node:
+    return Node(name, "IDLE", frozenset({"DRAIN"}), (), reason, user, moment)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "jobs"),
+    [
+        ([drained("n1")], ["26"]),
+        ([drained("n1", moment="2026-11-22T18:33:35")], ["26"]),
+        ([drained("n2"), drained("n1")], ["26"]),
+        # Its own log tells.
+        ([drained("n2")], []),
+        ([drained("n1", moment="2026-11-22T18:29:30")], ["23"]),
+        # Another moment, another cause, another hand.
+        ([drained("n1", moment="2026-11-22T18:33:36")], []),
+        ([drained("n1", reason="Epilog error")], []),
+        ([drained("n1", user="root")], []),
+        ([Node("n1", "IDLE", frozenset(), (), "Prolog error", "slurm", MOMENT)], []),
+        ([drained("n1", moment="Unknown")], []),
+        # It may be that of a node which the change has not reached, or not yet.
+        ([drained("n1"), drained("foreign")], []),
+        ([drained("foreign")], []),
+        ([drained("late")], []),
+        ([], []),
+    ],
+)
+def test_a_held_job_is_ours_if_only_our_nodes_can_have_failed_it(nodes: list[Node], jobs: list[str]) -> None:
+    since = {"n1": 0.0, "n2": 0.0, "late": (epoch(MOMENT) or 0) + 1}
+    held = _held_jobs.evaluate(queue(), None, HOLDS).held
+    found = _held_jobs.failed_on(held, nodes, since, ["n1", "late"], "slurm")
+    assert [record["job"] for record in found] == jobs
+    assert all(
+        (record["hook"], record["node"], record["cause"]) == ("worker_prolog", "n1", "unasked") for record in found
+    )
