@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _hostlist, _ownership
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION, RUN_DIR
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
 
 #: With the reservation's name and the user, how a probe is known.
@@ -32,6 +32,11 @@ _ENDED = frozenset({
 
 #: For the job's shell and the task prolog, which run in the job's memory.
 MEMORY = "256M"
+
+#: Where a prolog that Slurm has delivered notes for a probe's job which release it meets.
+MET = f"{RUN_DIR}/met"
+#: The exit code of a job that has met another one.
+NOT_MET = 97
 
 #: What sbatch --test-only says of a node that has no room now, or that is in the reservation of somebody else (22.05 to 26.05).
 _BUSY = ("Requested nodes are busy", "Required node not available (down, drained or reserved)")
@@ -87,6 +92,21 @@ def parse_jobs(rows: t.Iterable[t.Sequence[str]]) -> dict[str, Seen]:
 def _exit_code(text: str) -> str:
     """Code and signal; 22.05 prints the status as wait(2) gives it."""
     return f"{int(text) >> 8}:{int(text) & 127}" if text.isdigit() else text
+
+
+def command_of(node: str, params: t.Mapping[str, t.Any]) -> str:
+    """What a job runs. On a node to which Ansible does not connect, the job sees which release its prolog has met (_bundle)."""
+    release = (params.get("met") or {}).get(node)
+    if not release:
+        return str(params["command"])
+    return f'[ "$(cat {MET}/"$SLURM_JOB_ID" 2>/dev/null)" = {release} ] || exit {NOT_MET}; {params["command"]}'
+
+
+def late(jobs: t.Iterable[Job], met: t.Container[str]) -> list[str]:
+    """The nodes whose jobs met another release, if that is all that is wrong: Slurm has not sent it yet."""
+    failed = [job for job in jobs if not has_passed(job)]
+    nodes = [job.node for job in failed if job.node in met and job.exit_code == f"{NOT_MET}:0"]
+    return list(dict.fromkeys(nodes)) if len(nodes) == len(failed) else []
 
 
 def wanted(
@@ -234,7 +254,7 @@ def submission(node: str, partition: str, user: str, group: int, params: t.Mappi
         "--chdir=/",
         "--export=ALL",
         *(f"--{key}={value}" for key, value in options.items()),
-        f"--wrap={params['command']}",
+        f"--wrap={command_of(node, params)}",
     ]
 
 
@@ -285,8 +305,13 @@ def _remedy_for_accounts(user: str) -> str:
     )
 
 
-def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
+def _complaint(job: Job, timeout: int, met: t.Container[str]) -> tuple[str, bool]:
     """The fault of a job that has not passed, and whether it is the job's rather than the scripts'."""
+    if job.node in met and job.exit_code == f"{NOT_MET}:0":
+        return (
+            f"{job.node}, job {job.id}: it met another release than the new one, or none (see slurmd's log there)",
+            False,
+        )
     who = f"{job.node}, partition {job.partition}"
     if job.state == "REFUSED":
         return f"{who}: sbatch refuses the job: {job.reason}", True
@@ -322,7 +347,9 @@ def _complaint(job: Job, timeout: int) -> tuple[str, bool]:
     return said, True
 
 
-def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int, user: str) -> list[str]:
+def problems(
+    jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int, user: str, met: t.Container[str] = ()
+) -> list[str]:
     """The reasons why the probe has not passed, a sentence each; none if it has."""
     found = []
     blame_job = blame_accounts = False
@@ -331,7 +358,7 @@ def problems(jobs: t.Iterable[Job], nodes: t.Mapping[str, Node], timeout: int, u
             found.append(f"{name}: out of service now: {_ownership.describe(node)}")
     for job in jobs:
         if not has_passed(job):
-            words, job_itself = _complaint(job, timeout)
+            words, job_itself = _complaint(job, timeout, met)
             found.append(words)
             blame_job = blame_job or job_itself
             blame_accounts = blame_accounts or (job_itself and is_about_accounts(job.reason))
@@ -350,7 +377,7 @@ def strangers_in(reservation: str, jobs: t.Iterable[str], end: str) -> str:
     )
 
 
-def late(completing: t.Iterable[str]) -> str:
+def unfinished(completing: t.Iterable[str]) -> str:
     """The message about cancelled jobs that do not end."""
     return (
         f"The cancelled jobs {', '.join(completing)} still wait for a prolog or epilog. If that fails later, Slurm drains their "

@@ -233,6 +233,19 @@ def stop(number: int, _frame: t.Any) -> t.NoReturn:
     raise SystemExit(128 + number)
 
 
+def registered(slurm: Slurm, name: str, timeout: int) -> dict[str, Node]:
+    """The nodes, as soon as the controller knows their states again. Raises SlurmError.
+
+    After a reconfigure that restarts it (from 23.11 on), each node has to register first. With many nodes that takes a while.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        nodes = slurm.nodes(name)
+        if time.monotonic() >= deadline or all(node.state != "UNKNOWN" for node in nodes.values()):
+            return nodes
+        time.sleep(1)
+
+
 def absent(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     """Remove what an earlier probe left. Raises SlurmError."""
     user = user_of(module.params, slurm.cluster().slurm_user)
@@ -245,7 +258,7 @@ def absent(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         }
     found, completing = remove(slurm, user)
     if completing:
-        module.warn(_probe.late(completing))
+        module.warn(_probe.unfinished(completing))
     if found.strangers:
         # An undo must go on, because it has more to restore than this.
         module.warn(f"Probe: {found.complaint}. The reservation stays until then")
@@ -259,7 +272,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
     slurm_user = cluster.slurm_user
     params = {**module.params, "mem": _probe.memory(cluster.config)}
     user = account_of(params, slurm_user)
-    nodes = slurm.nodes(params["name"])
+    nodes = registered(slurm, params["name"], params["timeout"])
     closed = closed_partitions(slurm.partitions())
     refusal = _probe.refusal(nodes, params["partitions"], closed)
     if refusal:
@@ -296,9 +309,9 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
             # The node's drain may come a moment after the job's end.
             time.sleep(1)
         nodes = slurm.nodes(params["name"])
-        problems = _probe.problems(jobs, nodes, params["timeout"], user.pw_name)
+        problems = _probe.problems(jobs, nodes, params["timeout"], user.pw_name, params["met"])
         if completing:
-            problems.append(_probe.late(completing))
+            problems.append(_probe.unfinished(completing))
     result: dict[str, t.Any] = {
         "changed": params["state"] == "passed",
         "passed": not problems,
@@ -307,6 +320,7 @@ def passed(module: AnsibleModule, slurm: Slurm) -> dict[str, t.Any]:
         "reservations": others,
         "left_out": left_out,
         "completing": completing,
+        "late": [] if is_question or completing else _probe.late(jobs, params["met"]),
     }
     if problems:
         verdict = "cannot run" if is_question else "did not pass"

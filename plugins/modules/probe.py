@@ -67,6 +67,12 @@ options:
     description: The command line that the jobs run, by V(/bin/sh).
     type: str
     default: "true"
+  met:
+    description:
+      - The ids of the releases that the jobs must meet on some nodes, by node name. Only for nodes to which Slurm delivers
+        (M(nodecycle.slurm.bundle)). There the prolog notes for the job which release it runs, and the job compares.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that all jobs together may take, from their submission to the end of their epilogs.
     type: int
@@ -165,6 +171,11 @@ completing:
   returned: always
   type: list
   elements: str
+late:
+  description: The nodes of O(met) to which Slurm had not sent the release yet, if nothing else is wrong.
+  returned: always
+  type: list
+  elements: str
 strangers:
   description: The ids of jobs of others in the reservation of the probes. Because of them the module left the reservation.
   returned: with O(state=absent)
@@ -190,6 +201,7 @@ def main() -> t.NoReturn:
             "qos": {"type": "str", "default": ""},
             "gres": {"type": "str", "default": ""},
             "command": {"type": "str", "default": "true"},
+            "met": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 120},
             **_ansible.BIN_DIR_SPEC,
             **_daemons.UNITS_SPEC,

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
+import subprocess
+import tempfile
 import typing as t
 
 import pytest
@@ -270,3 +273,33 @@ def test_a_partition_that_would_let_the_job_wait(
     # Without associations Slurm does not look at accounts.
     _jobs, unsure = _probe.barred(wanted, {"gpu": rule}, params, are_accounts_enforced=False)
     assert [each for each in unsure if "account" in each] == []
+
+
+# --- on nodes to which Slurm delivers
+
+
+def test_a_job_compares_the_release_that_it_has_met_before_its_own_command() -> None:
+    params = {"command": "nvidia-smi -L", "met": {"n1": "0123456789abcdef"}}
+    assert _probe.command_of("n2", params) == "nvidia-smi -L"
+    command = _probe.command_of("n1", params)
+    assert command.endswith("nvidia-smi -L")
+    for present, code in (("0123456789abcdef", 0), ("fedcba9876543210", 97), (None, 97)):
+        with tempfile.TemporaryDirectory() as place:
+            if present:
+                pathlib.Path(place, "7").write_text(f"{present}\n")
+            line = command.replace(_probe.MET, place).replace("nvidia-smi -L", "true")
+            environment = {"SLURM_JOB_ID": "7", "PATH": "/usr/bin:/bin"}
+            assert subprocess.run(["sh", "-c", line], env=environment, check=False).returncode == code
+
+
+def test_a_node_is_late_if_nothing_else_is_wrong() -> None:
+    passed = _probe.Job("1", "n1", "batch", "COMPLETED", exit_code="0:0")
+    late = _probe.Job("2", "n2", "batch", "FAILED", exit_code="97:0")
+    failed = _probe.Job("3", "n3", "batch", "FAILED", exit_code="1:0")
+    assert _probe.late([passed, late], ["n2"]) == ["n2"]
+    # A command of the site's own may end with this code.
+    assert _probe.late([passed, late], []) == []
+    assert _probe.late([late, failed], ["n2", "n3"]) == []
+    assert _probe.late([passed], ["n1"]) == []
+    said = _probe.problems([late], {"n2": NODES["n2"]}, 60, "slurm", ["n2"])
+    assert said == ["n2, job 2: it met another release than the new one, or none (see slurmd's log there)"]
