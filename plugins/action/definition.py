@@ -14,7 +14,8 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.action import ActionBase
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _bundle, _conf
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, build
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import SLURM
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import DigestError, Release, build
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import _core, _definition, _own_files
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._gather import Gathered, gather
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint import definition as linters
@@ -68,6 +69,7 @@ class ActionModule(ActionBase):
             # No message below may quote it.
             settings = dataclasses.replace(settings, extra_conf="")
         problems += [("", problem) for problem in _definition.check_keys(gathered.hosts, settings)]
+        problems += [("", problem) for problem in _definition.check_delivery(gathered.hosts)]
         if cluster:
             problems += [
                 (host, problem)
@@ -122,7 +124,7 @@ class ActionModule(ActionBase):
     def _outcome(self, gathered: Gathered, args: dict[str, t.Any], settings: _definition.Settings) -> dict[str, t.Any]:
         """The release that each host is to get."""
         cluster = args["cluster"]
-        used = _definition.in_use(gathered.hosts, birth=settings.birth)
+        used = _definition.in_use(gathered.hosts, settings)
         hosts = {}
         bundle: dict[str, str] = {}
         for host in gathered.hosts:
@@ -133,15 +135,25 @@ class ActionModule(ActionBase):
                 if host.is_target
                 else None
             )
-            if settings.birth and release and "worker" in host.kinds and "controller" not in host.kinds:
+            is_carried = host.is_delivered or (
+                settings.birth and "worker" in host.kinds and "controller" not in host.kinds
+            )
+            if is_carried and release:
                 bundle[release.id] = bundle.get(release.id) or _bundle.carry(release).as_line()
+            nothing = _nothing(hooks, settings) if host.is_delivered else None
+            if nothing:
+                bundle[nothing.id] = bundle.get(nothing.id) or _bundle.carry(nothing).as_line()
             hosts[host.name] = {
                 "hooks": hooks,
                 "id": release.id if release else "",
                 "node": host.node_name,
                 "kinds": list(host.kinds),
+                "delivery": SLURM if host.is_delivered else "push",
+                # Until its first rollout is committed: dispatchers that run nothing.
+                "nothing": nothing.id if nothing else "",
+                "is_target": host.is_target,
             }
-        text = _definition.conf_text(used, settings)
+        text = _definition.conf_text(gathered.hosts, settings)
         wanted = hosts[args["controllers"][0]]["id"]
         conf_is_settled = _definition.conf_is_settled(text, settings, cluster)
         is_settled = wanted == cluster["intact"] and (bool(wanted) or cluster["is_clean"]) and conf_is_settled
@@ -158,7 +170,14 @@ class ActionModule(ActionBase):
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
             "bundle": bundle,
+            # It has one limit for all nodes.
+            "init_timeout": max((host.init_timeout for host in gathered.hosts if "worker" in host.kinds), default=0),
         }
+
+
+def _nothing(hooks: t.Iterable[str], settings: _definition.Settings) -> Release | None:
+    """The release with these hooks that runs nothing."""
+    return build(dict.fromkeys(hooks, ()), settings.root, _own_files.dispatcher_bodies())
 
 
 def _write_sarif(path: str, findings: t.Sequence[Finding], problems: t.Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils import (
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import (
     answers,
     arguments,
+    delivery,
     failures,
     plan,
     rollback,
@@ -42,7 +43,9 @@ def _check(args: Result, hostvars: t.Any) -> Result:
     )
     number = hostvars["localhost"].get("__slurm_run", {}).get("number", 0)
     due = undo.undo_plan(journal) if interrupted == "undo" else {}
-    return {"run": state.checked(args["hosts"], args["controllers"], interrupted, due, number)}
+    defined = (args["definition"] or {}).get("hosts", {})
+    delivered = [host for host, said in defined.items() if delivery.is_delivered(said)]
+    return {"run": state.checked(args["hosts"], args["controllers"], interrupted, due, number, delivered)}
 
 
 def _plan(args: Result, hostvars: t.Any) -> Result:
@@ -145,6 +148,15 @@ def _status(args: Result, hostvars: t.Any) -> Result:
     return {"lines": lines, "unproven": unproven}
 
 
+def _carry(args: Result, hostvars: t.Any) -> Result:
+    """The content of the bundle for an assignment."""
+    planned = {"deliver": [], "deliver_canary": [], **_run(hostvars).get("plan", {})}
+    found = delivery.content(
+        args["assignment"], args["definition"] or {}, args["history"], planned, birth=args["birth"]
+    )
+    return {"content": found}
+
+
 #: By the name of the step. Methods are V(evaluate), which asks a host, and V(variables), which asks Ansible for other hosts' variables.
 _STEPS: dict[str, t.Callable[[Result, t.Any], Result]] = {
     "check": _check,
@@ -159,6 +171,7 @@ _STEPS: dict[str, t.Callable[[Result, t.Any], Result]] = {
     "rollback": _rollback,
     "rollback_begin": _rollback_begin,
     "status": _status,
+    "carry": _carry,
 }
 
 

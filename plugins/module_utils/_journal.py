@@ -32,6 +32,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents
     Commit,
     Committed,
     Holder,
+    Host,
     Rollout,
     SeenHolder,
     recovery_of,
@@ -104,7 +105,7 @@ def commit_of(journal: Rollout, committed: Commit | None, removed: t.Container[s
     kept = {host: id_ for host, id_ in hosts.items() if id_ and host not in removed}
     about: dict[str, About] = {
         **(committed["about"] if committed else {}),
-        **{host: {"node": entry["node"], "kinds": entry["kinds"]} for host, entry in journal["hosts"].items()},
+        **{host: _about(entry) for host, entry in journal["hosts"].items()},
     }
     return {
         "name": journal["name"],
@@ -115,6 +116,13 @@ def commit_of(journal: Rollout, committed: Commit | None, removed: t.Container[s
         "activated": journal["activated"],
         "nodes": journal["nodes"],
     }
+
+
+def _about(entry: Host) -> About:
+    said: About = {"node": entry["node"], "kinds": entry["kinds"]}
+    if "delivery" in entry:
+        said["delivery"] = entry["delivery"]
+    return said
 
 
 def without_baseline(rollout: Rollout | None) -> dict[str, t.Any] | None:

@@ -56,15 +56,30 @@ class Conf(t.TypedDict):
     adopt: list[str]
 
 
-class About(t.TypedDict):
-    """A host's name in Slurm, and its kinds."""
+#: The way to its release of a host to which Ansible does not connect.
+SLURM = "slurm"
 
+
+class _About(t.TypedDict):
     node: str
     kinds: list[str]
 
 
+class About(_About, total=False):
+    """A host's name in Slurm, and its kinds."""
+
+    #: SLURM, or not there.
+    delivery: str
+
+
 #: A host of a rollout: also its releases before and after, and our lines in its slurm.conf before.
-Host = t.TypedDict("Host", {"node": str, "kinds": t.List[str], "from": str, "to": str, "conf": t.Optional[Conf]})
+_Host = t.TypedDict("_Host", {"node": str, "kinds": t.List[str], "from": str, "to": str, "conf": t.Optional[Conf]})
+
+
+class Host(_Host, total=False):
+    """The same with its way to the release."""
+
+    delivery: str
 
 
 class _Commit(t.TypedDict):
@@ -217,6 +232,7 @@ _NODE = _documents.fields(
     },
 )
 _ABOUT = {"node": _documents.text, "kinds": _documents.many(_documents.text)}
+_DELIVERY = {"delivery": _documents.text}
 
 
 def _nodes(value: t.Any, where: str) -> None:
@@ -233,11 +249,13 @@ _BEFORE: dict[str, _documents.Shape] = {"activated": _documents.each(_documents.
 _COMMIT: dict[str, _documents.Shape] = {
     "name": _documents.text,
     "hosts": _documents.each(_documents.text),
-    "about": _documents.each(_documents.fields(_ABOUT)),
+    "about": _documents.each(_documents.fields(_ABOUT, _DELIVERY)),
     "conf": _CONF,
     "controllers": _documents.many(_documents.text),
 }
-_HOST = _documents.fields({**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)})
+_HOST = _documents.fields(
+    {**_ABOUT, "from": _documents.text, "to": _documents.text, "conf": _documents.maybe(_CONF)}, _DELIVERY
+)
 
 
 def _commit(more: t.Mapping[str, _documents.Shape]) -> _documents.Shape:

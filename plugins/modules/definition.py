@@ -146,18 +146,25 @@ hooks:
   type: list
   elements: str
 hosts:
-  description: For each host the hooks for which it gets a dispatcher, the id of its release (empty where it needs none), its name in Slurm and its kinds.
+  description:
+    - For each host the hooks for which it gets a dispatcher, the id of its release (empty where it needs none), its name in Slurm, its kinds and
+      its C(delivery).
+    - Also whether this run is about it (C(is_target)), and where Slurm delivers, the id of the release that runs nothing (C(nothing)).
   returned: with O(cluster)
   type: dict
-  sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c, node: worker1, kinds: [worker]}}
+  sample: {worker1: {hooks: [worker_init, worker_prolog], id: 0a1b2c, node: worker1, kinds: [worker], delivery: push, nothing: "", is_target: true}}
 conf_text:
   description: The content of the file that slurm.conf includes; empty if no file is needed.
   returned: with O(cluster)
   type: str
 bundle:
-  description: With O(birth), the release of each worker by its id, as M(nodecycle.slurm.bundle) takes it.
+  description: The releases that Slurm delivers, with O(birth) those of all workers, by their ids, as M(nodecycle.slurm.bundle) takes them.
   returned: with O(cluster)
   type: dict
+init_timeout:
+  description: The longest time, in seconds, that a worker gives all its init scripts.
+  returned: with O(cluster)
+  type: int
 conf_is_settled:
   description: Whether the first controller's slurm.conf says that already.
   returned: with O(cluster)

@@ -36,6 +36,7 @@ options:
       rollback: The journal of a rollback.
       rollback_begin: The steps of a rollback, as an undo.
       status: The release that each host runs.
+      carry: The content of the bundle for an assignment of releases to nodes.
   hosts:
     description: The hosts of this step.
     type: list
@@ -107,6 +108,10 @@ options:
         description: The variable C(slurm_birth).
         type: bool
         default: false
+      batch_probe:
+        description: The variable C(slurm_batch_probe).
+        type: bool
+        default: false
   failures:
     description: With O(step=evaluate), further failures by host, beside those in the hosts' answers.
     type: dict
@@ -123,6 +128,19 @@ options:
     description: With O(step=evaluate), the note for the journal if the rollout goes on.
     type: dict
     default: {}
+  assignment:
+    description: With O(step=carry), which release each node gets.
+    type: str
+    choices:
+      before: Each host has what was committed for it.
+      canary: The probes on the canaries meet the new release.
+      all: Each host has the new release.
+      undo: Each host has what it had before the rollout.
+      settled: After the commit.
+  birth:
+    description: With O(step=carry), the variable C(slurm_birth).
+    type: bool
+    default: false
   outcome:
     description: The result of O(step=undo).
     type: dict
@@ -193,6 +211,10 @@ run:
     go:
       description: Whether the rollout goes on. When it does not, it is undone.
       type: bool
+    delivered:
+      description: The hosts to which Ansible does not connect.
+      type: list
+      elements: str
     interrupted:
       description: What to do first about the rollout that a killed run has left, V(finish) or V(undo); empty where there is none.
       type: str
@@ -295,6 +317,10 @@ unproven:
   returned: with O(step=status)
   type: list
   elements: str
+content:
+  description: The options of M(nodecycle.slurm.bundle).
+  returned: with O(step=carry)
+  type: dict
 target:
   description: The committed rollout that the rollback restores. Empty if the run undoes an interrupted rollout instead.
   returned: with O(step=rollback_target)

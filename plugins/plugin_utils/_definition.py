@@ -21,6 +21,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _run_time,
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS, hooks_of
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents import SLURM
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     Script,
     dispatcher_path,
@@ -68,6 +69,15 @@ class Host:
     is_target: bool = True
     scripts: dict[str, list[Script]] = dataclasses.field(default_factory=dict)
     script_path: tuple[str, ...] = ()
+    #: V(push), or V(slurm): Ansible does not connect to the host.
+    delivery: str = "push"
+    #: Seconds for all its init scripts together.
+    init_timeout: int = 0
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the host gets its release from Slurm. Of a host that is no worker the variable says nothing."""
+        return self.delivery == SLURM and "worker" in self.kinds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +109,18 @@ def entries_of(cluster: t.Mapping[str, t.Any] | None) -> list[_conf.Entry]:
     return [_conf.Entry(**entry) for entry in (cluster or {}).get("conf", [])]
 
 
-def in_use(hosts: t.Iterable[Host], *, birth: bool = False) -> list[str]:
-    """The hooks that run something somewhere, in the table's order. birth: the bundle, which is a prolog, is one of them for workers."""
+def bundled(hosts: t.Collection[Host], settings: Settings) -> list[str]:
+    """The hooks whose keys name the bundle. It is a prolog; on a node without any release yet, it is the epilog of older jobs, too."""
+    if not any(HOOKS[hook].host == "worker" for host in hosts for hook in host.defined):
+        return []
+    is_delivered = any(host.is_delivered for host in hosts)
+    return [_bundle.HOOK] * (settings.birth or is_delivered) + [_bundle.EPILOG] * is_delivered
+
+
+def in_use(hosts: t.Collection[Host], settings: Settings) -> list[str]:
+    """The hooks that run something somewhere, in the table's order."""
     defined = {hook for host in hosts for hook in host.defined}
-    if birth and any(HOOKS[hook].host == "worker" for hook in defined):
+    if bundled(hosts, settings):
         defined.add(_bundle.HOOK)
     return [hook for hook in HOOKS if hook in defined]
 
@@ -123,11 +141,12 @@ def carried(host: Host, used: t.Collection[str]) -> list[str]:
     return [hook for hook in HOOKS if hook in found]
 
 
-def conf_text(used: t.Iterable[str], settings: Settings) -> str:
+def conf_text(hosts: t.Collection[Host], settings: Settings) -> str:
     """The content of the included file."""
+    by_bundle = bundled(hosts, settings)
     keys = {
-        key: _bundle.NAME if settings.birth and hook == _bundle.HOOK else dispatcher_path(settings.root, hook)
-        for hook in used
+        key: _bundle.NAME if hook in by_bundle else dispatcher_path(settings.root, hook)
+        for hook in in_use(hosts, settings)
         if (key := HOOKS[hook].conf_key)
     }
     return _conf.fragment(keys, settings.extra_conf)
@@ -168,13 +187,14 @@ def check_cluster(
     hosts: t.Sequence[Host], controllers: t.Sequence[str], settings: Settings, cluster: t.Mapping[str, t.Any]
 ) -> list[Problem]:
     """The problems of this definition on this cluster."""
-    used = in_use(hosts, birth=settings.birth)
-    text = conf_text(used, settings)
+    used = in_use(hosts, settings)
+    text = conf_text(hosts, settings)
     problems = _check_controllers(controllers, cluster)
     problems += _check_nodes(hosts, used, settings, cluster)
     problems += _check_limit(hosts, text, settings, cluster) if settings.is_limited else []
     problems += _check_conflicts(used, settings, cluster)
-    problems += _check_birth(hosts, settings, cluster) if settings.birth else []
+    problems += _check_birth(hosts, settings, cluster)
+    problems += _check_delivery(hosts, used, cluster)
     problems += _check_restart(used, cluster) if not settings.restart_allowed else []
     if not conf_is_settled(text, settings, cluster) or cluster["reconfigure_due"]:
         problems += _check_partitions(text, cluster)
@@ -284,23 +304,28 @@ def _check_restart(used: t.Iterable[str], cluster: t.Mapping[str, t.Any]) -> lis
 
 def _check_birth(hosts: t.Iterable[Host], settings: Settings, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     """What keeps this cluster from sending the bundle to its nodes."""
+    users = [host for host in hosts if "worker" in host.kinds and (settings.birth or host.is_delivered)]
+    if not users and not settings.birth:
+        return []
+    where = "slurm_birth" if settings.birth else "slurm_delivery"
+    otherwise = (
+        "set slurm_birth to false: a node that is born between two runs then waits for the next run"
+        if settings.birth
+        else "set slurm_delivery to push, and Ansible connects to the nodes"
+    )
     problems = []
     release = _releases.parse(cluster["version"])
     if release is not None and not _releases.SENDS_PROLOG.holds(release):
-        remedy = "set it to false: a node that is born between two runs then waits for the next run"
         problems.append(
-            Problem("slurm_birth", f"needs Slurm 23.11 or newer, and the cluster has {cluster['version']}", remedy)
+            Problem(where, f"needs Slurm 23.11 or newer, and the cluster has {cluster['version']}", otherwise)
         )
     entries = [*entries_of(cluster), *_conf.entries(settings.extra_conf)]
     if not _conf.is_configless(entries):
-        remedy = "add enable_configless to SlurmctldParameters, or set slurm_birth to false"
-        problems.append(
-            Problem("slurm_birth", "needs a configless cluster: there the controller sends the releases", remedy)
-        )
+        remedy = f"add enable_configless to SlurmctldParameters, or {otherwise}"
+        problems.append(Problem(where, "needs a configless cluster: there the controller sends the releases", remedy))
     secret = {
         f"{hook}, script {script.name}"
-        for host in hosts
-        if "worker" in host.kinds
+        for host in users
         for hook, scripts in host.scripts.items()
         if HOOKS[hook].host == "worker"
         for script in scripts
@@ -308,13 +333,51 @@ def _check_birth(hosts: t.Iterable[Host], settings: Settings, cluster: t.Mapping
     }
     problems += [
         Problem(
-            "slurm_birth",
-            f"would send a secret to a file of each node that everybody can read: slurm_{where}",
-            "let the script read the secret at run time, from a file that only root can read; or set slurm_birth to false",
+            where,
+            f"would send a secret to a file of each node that everybody can read: slurm_{named}",
+            f"let the script read the secret at run time, from a file that only root can read; or {otherwise}",
         )
-        for where in sorted(secret)
+        for named in sorted(secret)
     ]
     return problems
+
+
+def check_delivery(hosts: t.Iterable[Host]) -> list[Problem]:
+    """Hosts to which Slurm delivers nothing, on any cluster."""
+    wrong = [host.name for host in hosts if host.is_delivered and set(host.kinds) != {"worker"}]
+    if not wrong:
+        return []
+    return [
+        Problem(
+            "slurm_delivery",
+            f"is {SLURM} on {_hostlist.fold(wrong)}, which is not a worker alone: Slurm delivers the hooks of slurmd, and no others",
+            "set it to push there",
+        )
+    ]
+
+
+def _check_delivery(hosts: t.Iterable[Host], used: t.Collection[str], cluster: t.Mapping[str, t.Any]) -> list[Problem]:
+    """Running jobs whose next tasks would fail: their nodes have no release yet, and slurm.conf would name its task hooks."""
+    named = {entry.key.lower() for entry in _conf.entries(cluster["fragment"])}
+    new = [hook for hook in used if HOOKS[hook].user == "job" and str(HOOKS[hook].conf_key).lower() not in named]
+    committed = (cluster["committed"] or {}).get("hosts", {})
+    busy = [
+        host.node_name
+        for host in hosts
+        if host.is_delivered
+        and not committed.get(host.name)
+        and cluster["nodes"].get(host.node_name, {}).get("state") in ("ALLOCATED", "MIXED")
+    ]
+    if not new or not busy:
+        return []
+    return [
+        Problem(
+            f"slurm_{new[0]}",
+            f"cannot begin now on {_hostlist.fold(busy)}, where jobs run: Slurm delivers with the next job, so the tasks that these jobs "
+            "start later would find no file and fail",
+            "leave the task hooks out of the first run, and add them when these jobs have ended; or leave these nodes out with --limit",
+        )
+    ]
 
 
 def _check_partitions(text: str, cluster: t.Mapping[str, t.Any]) -> list[Problem]:
@@ -348,10 +411,10 @@ def _check_database(cluster: t.Mapping[str, t.Any]) -> list[Problem]:
     ]
 
 
-def check_keys(hosts: t.Iterable[Host], settings: Settings) -> list[Problem]:
+def check_keys(hosts: t.Collection[Host], settings: Settings) -> list[Problem]:
     """The problems of the keys that this definition sets, on any cluster."""
     problems = []
-    hook_keys, extra_keys = _keys(in_use(hosts, birth=settings.birth), settings)
+    hook_keys, extra_keys = _keys(in_use(hosts, settings), settings)
     for key in extra_keys:
         if key.lower() in hook_keys:
             variable = f"slurm_{hook_keys[key.lower()]}"

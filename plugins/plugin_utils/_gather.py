@@ -21,6 +21,10 @@ if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
 
+#: The role's default of slurm_node_name.
+_SHORT_NAME = "{{ inventory_hostname_short }}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Gathered:
     """All hosts, and the problems with the host that has them."""
@@ -100,7 +104,15 @@ def gather(
         variables = _known_to(action, task_vars, name)
         renderer = Renderer(loader=action._loader, variables=variables, hosts=hosts)  # pylint: disable=protected-access
         is_target = name in targets
-        node_name = str(renderer.variable("slurm_node_name") or name.split(".")[0])
+
+        def setting(option: str, variables: t.Mapping[str, t.Any] = variables, renderer: Renderer = renderer) -> t.Any:
+            """A variable that is no hook. Most are no templates, and on thousands of hosts each rendering counts."""
+            raw = variables.get(option)
+            if raw == _SHORT_NAME:
+                return variables["inventory_hostname_short"]
+            return renderer.variable(option) if _is_template(raw) else raw
+
+        node_name = str(setting("slurm_node_name") or name.split(".")[0])
         values = {hook.name: renderer.variable(f"slurm_{hook.name}") for hook in hooks_of(kinds)}
         scripts = (
             {
@@ -113,9 +125,23 @@ def gather(
         defined = frozenset(
             hook for hook, value in values.items() if value not in (None, "", []) and str(value).strip()
         )
-        script_path, wrong = check_script_path(renderer.variable("slurm_script_path"))
-        wrong += check_units({daemon: renderer.variable(f"slurm_{daemon}_unit") for daemon in ("slurmd", "slurmctld")})
-        gathered.hosts.append(Host(name, kinds, node_name, defined, is_target, scripts, script_path))
+        script_path, wrong = check_script_path(setting("slurm_script_path"))
+        wrong += check_units({daemon: setting(f"slurm_{daemon}_unit") for daemon in ("slurmd", "slurmctld")})
+        delivery = str(setting("slurm_delivery") or "push")
+        limit = str(setting("slurm_init_timeout"))
+        gathered.hosts.append(
+            Host(
+                name,
+                kinds,
+                node_name,
+                defined,
+                is_target,
+                scripts,
+                script_path,
+                delivery,
+                int(limit) if limit.isdecimal() else 0,
+            )
+        )
         if is_target:
             gathered.problems.extend((name, problem) for problem in [*renderer.problems, *wrong])
             gathered.specs.extend((name, spec) for spec in renderer.specs)

@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[int, int]] = {
 #: The variables that may differ from host to host. A task that runs once takes all others from whichever host comes first.
 OF_ONE_HOST = frozenset(
     {
+        "slurm_delivery",
         "slurm_node_name",
         "slurm_conf_path",
         "slurm_release_keep",

@@ -37,6 +37,10 @@ class Answer(t.TypedDict, total=False):
     removed: Result
     #: The failure of an undo on this host: C(number) of the undo, C(msg).
     undo_failure: Result
+    #: held_jobs_info.
+    held: Result
+    #: The reason why the controllers do not carry what Slurm should deliver; empty if they do.
+    carry_failure: str
     #: proof, for a rollback.
     target: Result
 

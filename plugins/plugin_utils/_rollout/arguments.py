@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _daemons
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import delivery
 
 STEPS = [
     "variables",
@@ -27,6 +28,7 @@ STEPS = [
     "rollback",
     "rollback_begin",
     "status",
+    "carry",
 ]
 
 SETTINGS: dict[str, t.Any] = {
@@ -42,6 +44,7 @@ SETTINGS: dict[str, t.Any] = {
     "unreachable": {"type": "str", "required": True},
     "removal_allowed": {"type": "bool", "required": True},
     "birth": {"type": "bool", "default": False},
+    "batch_probe": {"type": "bool", "default": False},
 }
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -55,6 +58,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "seconds": {"type": "int", "default": 0},
     "tolerated": {"type": "int", "default": 0},
     "note": {"type": "dict", "default": {}},
+    "assignment": {"type": "str", "choices": list(delivery.ASSIGNMENTS)},
+    "birth": {"type": "bool", "default": False},
     "outcome": {"type": "dict"},
     "resumed": {"type": "dict", "default": {}},
     "released": {"type": "dict", "default": {}},
@@ -80,4 +85,5 @@ REQUIRED_IF = [
     ("step", "rollback", ("cluster", "target", "hosts")),
     ("step", "rollback_begin", ("history",)),
     ("step", "status", ("history",)),
+    ("step", "carry", ("history", "assignment")),
 ]

@@ -35,7 +35,11 @@ def last_failures(hosts: t.Iterable[str], answers: Answers) -> dict[str, Documen
 def unasked(hosts: t.Iterable[str], answers: Answers) -> dict[str, str]:
     """The hosts that could not say what has failed, each with the reason."""
     logs = {host: answers[host].get("log") or {} for host in hosts}
-    return {host: str(log.get("msg") or "no answer") for host, log in logs.items() if "failures" not in log}
+    return {
+        host: "Ansible does not connect to it" if log.get("skipped") else str(log.get("msg") or "no answer")
+        for host, log in logs.items()
+        if "failures" not in log
+    }
 
 
 def failed_jobs(hosts: t.Iterable[str], answers: Answers) -> list[str]:

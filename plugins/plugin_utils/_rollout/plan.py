@@ -19,6 +19,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.sizes import (
     RolloutError,
     batch_sizes,
@@ -83,6 +84,7 @@ def plan(
 ) -> Document:
     """The hosts of each step of a rollout, in the order of the keys. C(problems) are the reasons against it."""
     known, nodes = definition["hosts"], by_name(cluster["nodes"])
+    staged = {host: said for host, said in staged.items() if not is_delivered(known[host])}
     results = {host: result for host, result in staged.items() if "id" in result}
     kinds = {host: known[host]["kinds"] for host in staged}
     node_of = {host: known[host]["node"] for host in staged if "worker" in kinds[host]}
@@ -95,7 +97,6 @@ def plan(
         if result.get("failed") and not result.get("unreachable")
     ]
     problems += _rendered_differently(known, results)
-    problems += _removed(definition, results, cluster["fragment"]) if not settings["removal_allowed"] else []
     forgotten = [host for host, result in staged.items() if not result]
     if forgotten:
         problems.append(
@@ -104,6 +105,15 @@ def plan(
         )
 
     committed = _committed(cluster)
+    delivered = {
+        host: said["node"]
+        for host, said in known.items()
+        if is_delivered(said) and said["is_target"] and said["id"][:ID_LENGTH] != committed.get(host, "")[:ID_LENGTH]
+    }
+    if not settings["removal_allowed"]:
+        problems += _removed(
+            definition, results, cluster["fragment"], [host for host in delivered if not known[host]["id"]]
+        )
     pending = [
         host
         for host, result in results.items()
@@ -131,15 +141,26 @@ def plan(
     # Slurm takes minutes to notice that a slurmd is down, as one whose init scripts have failed. If none is found, it is called otherwise.
     running = [host for host in results if host in node_of and results[host].get("runs_slurmd", True)] or list(node_of)
     answering = [host for host in in_service if host in running]
+
+    def is_idle(node: Node) -> bool:
+        is_free = node.state == "IDLE" and _ownership.SET_ASIDE.isdisjoint(node.flags)
+        return is_free and not set(node.partitions).issubset(closed)
+
+    # Of those that Slurm delivers to, only Slurm can tell.
+    reachable = [host for host, node in delivered.items() if _ownership.is_in_service(nodes.get(node))]
     canary: list[str] = []
+    deliver_canary: list[str] = []
     warnings = []
     try:
-        named = named_canaries(settings["canary"], node_of)
-        canary = choose_canaries(settings["canary"], answering, node_of, nodes, closed) if answering else []
-        if unfit := [host for host in named if host in pending and host not in canary]:
+        all_nodes = {**node_of, **{host: said["node"] for host, said in known.items() if is_delivered(said)}}
+        named = named_canaries(settings["canary"], all_nodes)
+        canary = choose_canaries(settings["canary"], answering, all_nodes, nodes, closed) if answering else []
+        deliver_canary = choose_canaries(settings["canary"], reachable, all_nodes, nodes, closed) if reachable else []
+        chosen = [*canary, *deliver_canary]
+        if unfit := [host for host in named if host in (*pending, *delivered) and host not in chosen]:
             warnings.append(
                 f"slurm_canary names {_hostlist.fold(unfit)}, which cannot run a job now (see what `sinfo` says, and whether slurmd runs there)"
-                + (f": {_hostlist.fold(canary)} instead" if canary and not set(canary) & set(named) else "")
+                + (f": {_hostlist.fold(chosen)} instead" if chosen and not set(chosen) & set(named) else "")
             )
         sizes = batch_sizes(len(workers) - len(canary), settings["batches"])
     except RolloutError as exc:
@@ -154,24 +175,37 @@ def plan(
         settings["probe"]
         and has_job_hooks
         and not journal.get("passed")
-        and (bool(in_service) or bool(new_controllers))
+        and (bool(in_service) or bool(reachable) or bool(new_controllers))
     )
     # The controller's hooks need a canary, too: any node.
     stand_ins = [host for host in running if host in results and _ownership.is_in_service(nodes.get(node_of[host]))]
-    probed = canary or (choose_canaries(1, stand_ins, node_of, nodes, closed) if stand_ins and new_controllers else [])
+    stand_ins = stand_ins or [
+        host
+        for host, said in known.items()
+        if is_delivered(said) and host not in delivered and _ownership.is_in_service(nodes.get(said["node"]))
+    ]
+    probed = [*canary, *deliver_canary]
+    probed = probed or (
+        choose_canaries(1, stand_ins, all_nodes, nodes, closed) if stand_ins and new_controllers else []
+    )
     probed = probed if is_canary_due else []
     if is_canary_due and not probed:
         warnings.append(
             "no worker is in service and in an open partition, answers, and waits for no reboot, so no canary runs the release before it is active everywhere"
         )
     # The module probe tells of those of its own nodes.
-    told = {part for host in probed for part in nodes[node_of[host]].partitions}
-    reached = {part for host in workers if node_of[host] in nodes for part in nodes[node_of[host]].partitions}
+    told = {part for host in probed for part in nodes[all_nodes[host]].partitions}
+    reached = {
+        part
+        for host in (*workers, *delivered)
+        if all_nodes[host] in nodes
+        for part in nodes[all_nodes[host]].partitions
+    }
     if unseen := [part for part in closed if probed and part in reached - told]:
         warnings.append(
             f"the partition {', '.join(unseen)} is closed, so no probe runs there. Scripts for it alone meet a user's job first"
         )
-    if (canary or new_controllers) and has_job_hooks and not settings["probe"]:
+    if (canary or deliver_canary or new_controllers) and has_job_hooks and not settings["probe"]:
         warnings.append(
             "slurm_probe is false: no probe runs the hooks first, so a bad script shows only when it fails a user's job"
         )
@@ -195,7 +229,17 @@ def plan(
         if conf or cluster["reconfigure_due"]
         else [],
         "canary": [*canary, *new_controllers] if probed else [],
-        "probed": [node_of[host] for host in probed],
+        "probed": [all_nodes[host] for host in probed],
+        "deliver": list(delivered),
+        "deliver_canary": [host for host in probed if host in delivered],
+        # What the probes must meet there; Ansible cannot look.
+        "met": {delivered[host]: known[host]["id"][:ID_LENGTH] for host in probed if host in delivered},
+        # The other idle ones, where a probe is wanted on each.
+        "proving": {
+            delivered[host]: known[host]["id"][:ID_LENGTH]
+            for host in reachable
+            if settings["batch_probe"] and known[host]["id"] and host not in probed and is_idle(nodes[delivered[host]])
+        },
         "batches": [*first, *canary, *rest],
         # The run watches a batch with one of these: their hooks run for jobs, so they can fail.
         "watched": [
@@ -211,11 +255,12 @@ def plan(
     }
     if settings["check"]:
         # If nothing is staged, placed or activated, the steps below have no work.
-        todo.update(empty=[], prove=[], canary=[])
+        todo.update(empty=[], prove=[], canary=[], deliver_canary=[], proving={})
     # A node that is drained for it already is no work.
     drained = [node for node in todo["drain"] if not was_unreachable(nodes.get(node))]
     is_due = bool(
         pending
+        or delivered
         or conf
         or cluster["reconfigure_due"]
         or todo["resume"]
@@ -227,16 +272,10 @@ def plan(
     return {
         **todo,
         "left": unreachable["left"],
-        "idle": {
-            host: node_of[host]
-            for host in answering
-            if nodes[node_of[host]].state == "IDLE"
-            and _ownership.SET_ASIDE.isdisjoint(nodes[node_of[host]].flags)
-            and not set(nodes[node_of[host]].partitions).issubset(closed)
-        },
+        "idle": {host: node_of[host] for host in answering if is_idle(nodes[node_of[host]])},
         "out": {
             node.name: _ownership.describe(node)
-            for node in (nodes[name] for name in node_of.values() if name in nodes)
+            for node in (nodes[name] for name in (*node_of.values(), *delivered.values()) if name in nodes)
             if _ownership.is_out(node) and node.name not in (*todo["resume"], *todo["healed"], *todo["drain"])
         },
         "lead": settings["controllers"][:1] if is_due else [],
@@ -259,6 +298,17 @@ def plan(
                     "conf": results[host]["conf_before"],
                 }
                 for host in touched
+            }
+            | {
+                host: {
+                    "node": known[host]["node"],
+                    "kinds": known[host]["kinds"],
+                    "from": (committed.get(host) or known[host]["nothing"])[:ID_LENGTH],
+                    "to": known[host]["id"],
+                    "conf": None,
+                    "delivery": known[host]["delivery"],
+                }
+                for host in delivered
             },
         },
     }
@@ -325,7 +375,7 @@ def _healed(
     A drained node runs no probe. So its release is the committed one, or a canary's of this run.
     """
     committed = _committed(cluster)
-    proven = {results[host]["id"] for host in probed}
+    proven = {results[host]["id"] for host in probed if host in results}
     return [
         node_of[host]
         for host in workers
@@ -340,7 +390,10 @@ def _healed(
 
 
 def _removed(
-    definition: t.Mapping[str, t.Any], results: t.Mapping[str, t.Mapping[str, t.Any]], fragment: str
+    definition: t.Mapping[str, t.Any],
+    results: t.Mapping[str, t.Mapping[str, t.Any]],
+    fragment: str,
+    emptied: t.Sequence[str],
 ) -> list[str]:
     """The hooks whose last script this run would remove, and the user's lines: meant, or what Ansible has not found."""
     hosts_of: dict[str, list[str]] = {}
@@ -356,6 +409,11 @@ def _removed(
         f"slurm_{hook} (no host of the inventory has it)" for hook in hooks if hook not in [*hooks_left, *hosts_of]
     ]
     said += ["all lines of slurm_extra_conf"] if lines and not lines_left else []
+    of_workers = [hook for hook in (*hosts_of, *hooks, *hooks_left) if HOOKS[hook].host == "worker"]
+    if emptied:
+        said.append(f"all that Slurm delivers to {_hostlist.fold(emptied)}")
+    elif not of_workers and _conf.names_bundle(fragment) and not _conf.names_bundle(definition["conf_text"]):
+        said.append("all that Slurm delivers (no host of the inventory has it)")
     if not said:
         return []
     message = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered
 
 Document = dict[str, t.Any]
 
@@ -48,7 +49,14 @@ def rollback(
     for host in about:
         said = looked.get(host)
         wanted = entry["hosts"].get(host, "")
-        if said is None:
+        if is_delivered(about[host]):
+            hosts[host] = {
+                **about[host],
+                "from": wanted[:ID_LENGTH],
+                "to": present["hosts"].get(host, ""),
+                "conf": None,
+            }
+        elif said is None:
             problems.append(f"{host} is not in the inventory or was left out by --limit")
         elif said.get("failed"):
             problems.append(f"{host}: {said['msg']}")

@@ -20,6 +20,8 @@ class Run(t.TypedDict):
     hosts: dict[str, list[str]]
     #: The steps of each host within C(prepare) or C(undo).
     steps: dict[str, list[str]]
+    #: The hosts to which Ansible does not connect.
+    delivered: list[str]
     #: False as soon as a step has failed: the undo follows.
     go: bool
     #: V(finish) or V(undo) if a killed run has left a rollout, else empty.
@@ -41,11 +43,19 @@ class Run(t.TypedDict):
 
 
 def checked(
-    present: t.Sequence[str], controllers: t.Sequence[str], interrupted: str, undo: Document, number: int
+    present: t.Sequence[str],
+    controllers: t.Sequence[str],
+    interrupted: str,
+    undo: Document,
+    number: int,
+    delivered: t.Sequence[str] = (),
 ) -> Run:
     """The state after the check: at most an interrupted rollout to be undone."""
     return {
-        "hosts": {"undo_interrupted": list(present)} if interrupted == "undo" else {},
+        "hosts": {"undo_interrupted": [host for host in present if host not in delivered]}
+        if interrupted == "undo"
+        else {},
+        "delivered": list(delivered),
         "steps": undo.get("steps", {}) if interrupted == "undo" else {},
         "go": True,
         "interrupted": interrupted,
@@ -71,8 +81,10 @@ def planned(run: Run, plan: Document) -> Run:
     before_jobs = [*plan["empty"], *plan["conf"], *plan["prove"]]
     hosts = {
         "prepare": _unique(run["anchor"], *before_jobs),
-        "canary": plan["canary"],
+        # The first controller lets Slurm deliver.
+        "canary": plan["canary"] or [run["anchor"]] * bool(plan["deliver_canary"]),
         "activate": plan["batches"],
+        "deliver": [run["anchor"]] * bool(plan["deliver"]),
         "commit": [run["anchor"]],
         "finish": _unique(run["anchor"], *plan["remove"]),
     }

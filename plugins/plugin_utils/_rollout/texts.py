@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _hook_log, _hostlist, _ownership
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _held_jobs, _hook_log, _hostlist, _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import additions, shortfalls
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, LOG_DIR
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answers
 
 
@@ -26,7 +26,7 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
         lines.append(
             f"{len(lines)}. slurm.conf changes on {_count(plan_['conf'])}, one reconfigure, and each node proves it"
         )
-    if plan_["canary"]:
+    if plan_["probed"] and (plan_["canary"] or plan_["deliver_canary"]):
         lines.append(
             f"{len(lines)}. canary: probe jobs on {_hostlist.fold(plan_['probed'])}, at most {settings['probe_timeout']} seconds; "
             "no user's job runs the release"
@@ -35,6 +35,10 @@ def outline(plan_: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> li
         sizes = ", ".join(str(size) for size in plan_["serial"])
         lines.append(
             f"{len(lines)}. {_count(plan_['batches'])} in batches of {sizes}, each watched for {settings['watch']} seconds where it has hooks of jobs"
+        )
+    if plan_["deliver"]:
+        lines.append(
+            f"{len(lines)}. Slurm delivers it to {_count(plan_['deliver'])}, watched for {settings['watch']} seconds"
         )
     lines += [f"Not reached, to be drained: {_hostlist.fold(plan_['drain'])}"] if plan_["drain"] else []
     lines += [f"Not reached, left as they are: {_hostlist.fold(plan_['left'])}"] if plan_["left"] else []
@@ -78,6 +82,11 @@ def summary(plan_: t.Mapping[str, t.Any], failed: t.Mapping[str, str]) -> list[s
     lines = [f"Rollout {plan_['rollout']['name']} is committed."]
     if done:
         lines.append(f"{_count(done)} run the new release, proven by sha256 on each.")
+    if delivered := [host for host in plan_["deliver"] if host not in failed]:
+        proven = [node for node in {**plan_["met"], **plan_["proving"]} if node not in failed]
+        lines.append(
+            f"Slurm delivers the new release to {_count(delivered)}, with the next job there; proven by a probe on {len(proven)}."
+        )
     if plan_["probed"]:
         lines.append(f"Canary: {_hostlist.fold(plan_['probed'])}.")
     if plan_["conf"] or plan_["reconfigure"]:
@@ -105,12 +114,16 @@ def undo_message(
         if undo["commit"]
         else f"The rollout {undo['name']} is undone"
     )
+    # Where Slurm alone delivers, no host was asked.
+    is_proven = any(undo["steps"].values())
     if outcome["not_restored"]:
         lines = [f"{what}, but not everywhere."]
     elif outcome["still_waiting"]:
-        lines = [f"{what}, and each host has proven it by sha256; but some nodes or jobs still wait."]
+        lines = [f"{what}{', and each host has proven it by sha256' * is_proven}; but some nodes or jobs still wait."]
     else:
-        lines = [f"{what}; each host has proven it by sha256."]
+        lines = [f"{what}{'; each host has proven it by sha256' * is_proven}."]
+    if undo["delivered"] and not set(undo["delivered"]) & set(outcome["not_restored"]):
+        lines.append(f"Slurm delivers the previous release to {_count(undo['delivered'])}, with the next job there.")
     told = {record["node"] for record in outcome["failures"]}
     reasons: dict[str, list[str]] = {}
     for host, reason in failed.items():
@@ -125,6 +138,12 @@ def undo_message(
         if key in shown:
             continue
         shown.add(key)
+        if record.get("cause") == _held_jobs.UNASKED:
+            lines.append(
+                f"- {record['hook']} failed on {record['node']} for job {record['job']}. Ansible does not connect to this node: see "
+                f"{LOG_DIR}/{record['hook']}.log there."
+            )
+            continue
         job = f" for job {record['job']}" if record.get("job") else ""
         lines.append(
             f"- {record['hook']}: script {record['script']} ended with exit code {record['exit']}{_hook_log.cause(record)} "
@@ -183,7 +202,10 @@ def status(hosts: t.Iterable[str], answers: Answers, history: t.Mapping[str, t.A
     for host in hosts:
         answer = answers[host].get("proven") or {}
         proof = answer.get("proof")
-        if answer.get("unreachable") or proof is None:
+        if answer.get("skipped"):
+            id_ = wanted.get(host, "")[:ID_LENGTH]
+            text = f"release {id_}, from Slurm with its next job; not asked" if id_ else "no release; Slurm delivers it"
+        elif answer.get("unreachable") or proof is None:
             text = answer.get("msg") or "no answer"
             unproven.append(host)
         elif not proof["release"]:

@@ -14,6 +14,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answer, Answers, Result
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered
 
 Document = dict[str, t.Any]
 
@@ -32,7 +33,8 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
     changed = journal["conf_changed"]
     is_rollback = bool(journal.get("commit"))
     # The controllers' slurm.conf changes last, because it starts the change.
-    ordered = sorted(hosts, key=lambda host: "controller" in hosts[host]["kinds"])
+    connected = [host for host in hosts if not is_delivered(hosts[host])]
+    ordered = sorted(connected, key=lambda host: "controller" in hosts[host]["kinds"])
     before = by_name(journal["nodes"])
     return {
         "steps": {
@@ -44,6 +46,8 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
             )
             for host in ordered
         },
+        "delivered": [host for host in hosts if is_delivered(hosts[host])],
+        "unasked": [entry["node"] for entry in hosts.values() if is_delivered(entry)],
         "lead": journal["controllers"][0],
         "reconfigure": changed,
         # Every configless node gets the controller's file.
@@ -83,6 +87,8 @@ def undo_outcome(undo: t.Mapping[str, t.Any], answers: Answers, number: int) -> 
     """
     not_restored: dict[str, str] = {}
     failures: list[Document] = list(undo["failures"])
+    for said in answers.values():
+        failures += [record for record in (said.get("held") or {}).get("failures", []) if record not in failures]
     unread = unread_because(undo, answers)
     for host, due in undo["steps"].items():
         said = answers.get(host, {})
@@ -101,6 +107,8 @@ def undo_outcome(undo: t.Mapping[str, t.Any], answers: Answers, number: int) -> 
             not_restored[host] = broken["msg"]
         elif wanted and wanted[-1] not in results:
             not_restored[host] = "it was not part of this run (--limit, or it is not in the inventory any more)"
+    if undelivered := next((said["carry_failure"] for said in answers.values() if said.get("carry_failure")), ""):
+        not_restored.update(dict.fromkeys(undo["delivered"], f"Slurm does not deliver it: {undelivered}"))
     if unread:
         not_restored.setdefault(undo["lead"], f"Slurm did not read the previous slurm.conf: {unread}")
     node_of = {host: entry["node"] for host, entry in undo["hosts"].items() if "worker" in entry["kinds"]}

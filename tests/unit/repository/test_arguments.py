@@ -42,6 +42,9 @@ HARMLESS = {
     **dict.fromkeys(
         [
             "bundle.nodes",
+            "bundle.delivered",
+            "bundle.canaries",
+            "probe.met",
             "bundle.keep",
             "release.id",
             "init.id",
@@ -67,6 +70,9 @@ HARMLESS = {
     "release.init_timeouts": "numbers",
     "proof_info.init_timeouts": "numbers",
     "release.probe_user": "a user's name",
+    "bundle.probe_user": "a user's name",
+    "held_jobs_info.activated": "names of hosts and times",
+    "held_jobs_info.unasked": "names of hosts",
     "release.hooks": "the action plugin leaves the hooks' names of it",
     "release.slurm_user": "a user's name",
     "hook_log_info.slurm_user": "a user's name",

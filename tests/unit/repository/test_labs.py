@@ -119,6 +119,10 @@ def test_the_matrix_has_each_scenario_on_each_slurm_that_has_its_subject(root: p
     assert set(tool["VERSIONS"]) == set(suites)
     assert set(tool["SINCE"]) <= set(tool["names"]())
     every = {(name, version, "") for name in tool["names"]() for version in suites}
-    assert every - set(tool["matrix"]()) == {("auth_slurm", "22.05", ""), ("birth", "22.05", "")}
+    assert every - set(tool["matrix"]()) == {
+        ("auth_slurm", "22.05", ""),
+        ("birth", "22.05", ""),
+        ("delivery", "22.05", ""),
+    }
     assert tool["matrix"]()[0] == ("operations", "24.11", "")
     assert {version for _name, version, _choice in tool["matrix"](["26.05"])} == {"26.05"}

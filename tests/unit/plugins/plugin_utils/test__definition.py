@@ -30,6 +30,7 @@ CLUSTER: dict[str, t.Any] = {
     "loose_partitions": {},
     "waits_for_database": [],
     "reconfigure_due": False,
+    "committed": None,
 }
 
 
@@ -80,13 +81,13 @@ CONTROLLERS = ["controller_init", "controller_prolog", "controller_epilog"]
 
 
 def test_in_use_is_what_any_host_defines_in_the_tables_order() -> None:
-    assert _definition.in_use([]) == []
+    assert _definition.in_use([], SETTINGS) == []
     present = [
         host("a", "worker", "task_prolog"),
         host("b", "worker", "worker_init", target=False),
         host("c", "controller", "controller_epilog"),
     ]
-    assert _definition.in_use(present) == ["worker_init", "controller_epilog", "task_prolog"]
+    assert _definition.in_use(present, SETTINGS) == ["worker_init", "controller_epilog", "task_prolog"]
 
 
 #: kinds, defined on this host, used somewhere, carried
@@ -117,9 +118,10 @@ def test_carried(kinds: tuple[str, ...], defined: list[str], used: list[str], wa
 
 def test_conf_text() -> None:
     assert _definition.conf_text([], SETTINGS) == ""
-    assert _definition.conf_text(["worker_init", "login_init"], SETTINGS) == "", "systemd starts these"
+    assert _definition.conf_text(hosts("worker_init"), SETTINGS) == "", "systemd starts these"
     text = _definition.conf_text(
-        ["worker_init", "worker_prolog", "controller_epilog"], dataclasses.replace(SETTINGS, extra_conf="A=1\n")
+        hosts("worker_init", "worker_prolog", controller=("controller_epilog",)),
+        dataclasses.replace(SETTINGS, extra_conf="A=1\n"),
     )
     assert (
         text
@@ -480,10 +482,74 @@ def test_the_bundle_refuses_secrets_of_workers_alone() -> None:
 def test_the_bundle_is_the_prolog_as_soon_as_a_worker_runs_anything() -> None:
     settings = dataclasses.replace(SETTINGS, birth=True)
     for hook in ("worker_init", "task_epilog"):
-        used = _definition.in_use(hosts(hook), birth=True)
-        assert "Prolog=nodecycle_bundle\n" in _definition.conf_text(used, settings)
-    assert _definition.in_use(hosts(controller=("controller_prolog",)), birth=True) == ["controller_prolog"]
-    assert _definition.in_use([], birth=True) == []
+        assert "Prolog=nodecycle_bundle\n" in _definition.conf_text(hosts(hook), settings)
+    assert _definition.in_use(hosts(controller=("controller_prolog",)), settings) == ["controller_prolog"]
+    assert _definition.in_use([], settings) == []
+
+
+# --- nodes that Slurm delivers to
+
+
+def delivered(*hooks: str) -> list[Host]:
+    return [dataclasses.replace(host, delivery="slurm") if host.name != "n2" else host for host in hosts(*hooks)]
+
+
+def test_the_bundle_is_prolog_and_epilog_where_slurm_delivers() -> None:
+    text = _definition.conf_text(delivered("worker_init", "worker_epilog", "task_epilog"), SETTINGS)
+    assert text == (
+        f"{_conf.HEADER}Prolog=nodecycle_bundle\nEpilog=nodecycle_bundle\nTaskEpilog=/etc/nodecycle/current/task_epilog\n"
+    )
+    assert _definition.in_use(delivered(), SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "conf", "said"),
+    [
+        ("23.11.0", [CONFIGLESS], []),
+        ("23.02.7", [CONFIGLESS], ["needs Slurm 23.11 or newer, and the cluster has 23.02.7"]),
+        ("24.11.5", [], ["needs a configless cluster: there the controller sends the releases"]),
+    ],
+)
+def test_slurm_delivers_only_where_it_can(version: str, conf: list[dict[str, t.Any]], said: list[str]) -> None:
+    found = check(delivered("worker_prolog"), cluster={"version": version, "conf": conf})
+    assert [(where, message) for where, message, _remedy in found] == [("slurm_delivery", message) for message in said]
+
+
+def test_slurm_delivers_no_secret_and_the_other_workers_may_have_them() -> None:
+    found = delivered("worker_epilog")
+    for number, host in enumerate(found):
+        host.scripts.update((hook, [Script(f"token{number}", b"", no_log=True)]) for hook in host.defined)
+    said = check(found, cluster={"version": "24.11.5", "conf": [CONFIGLESS]})
+    assert [message for _where, message, _remedy in said] == [
+        "would send a secret to a file of each node that everybody can read: slurm_worker_epilog, script token1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_wrong"), [(("worker",), False), (("login",), False), (("login", "worker"), True)]
+)
+def test_slurm_delivers_to_workers_alone(kinds: tuple[str, ...], is_wrong: bool) -> None:
+    found = _definition.check_delivery([Host("x", kinds, "x", frozenset(), delivery="slurm")])
+    assert [problem.where for problem in found] == ["slurm_delivery"] * is_wrong
+
+
+@pytest.mark.parametrize(
+    ("hook", "cluster", "is_wrong"),
+    [
+        ("task_prolog", {}, True),
+        ("worker_prolog", {}, False),
+        ("task_prolog", {"nodes": {"n1": {"state": "IDLE"}, "n2": {"state": "MIXED"}}}, False),
+        # The prolog has unpacked it, or the tasks run already without it.
+        ("task_prolog", {"committed": {"hosts": {"n1": "a" * 64}}}, False),
+        ("task_prolog", {"fragment": "TaskProlog=/etc/nodecycle/current/task_prolog\n"}, False),
+    ],
+)
+def test_tasks_of_running_jobs_find_their_hook(hook: str, cluster: dict[str, t.Any], is_wrong: bool) -> None:
+    busy = {"version": "24.11.5", "conf": [CONFIGLESS], "nodes": {"n1": {"state": "MIXED"}, "n2": {"state": "MIXED"}}}
+    said = check(delivered(hook), cluster={**busy, **cluster})
+    assert [where for where, message, _remedy in said if "cannot begin now on n1" in message] == (
+        [f"slurm_{hook}"] * is_wrong
+    )
 
 
 # --- keys that wait for a restart

@@ -99,6 +99,7 @@ class World:
             "unreachable": "drain",
             "removal_allowed": False,
             "birth": False,
+            "batch_probe": False,
         }
 
     def settle(self, *hosts: str) -> None:
@@ -905,6 +906,13 @@ def test_the_last_script_of_a_hook_is_not_removed_without_a_yes(world: World) ->
         ("PrologEpilogTimeout=60\n", "", "all lines of slurm_extra_conf"),
         ("Include site.conf\n", "Prolog=/r/current/worker_prolog\n", "all lines of slurm_extra_conf"),
         ("Prolog=/site\n", "", "all lines of slurm_extra_conf"),
+        ("Prolog=nodecycle_bundle\n", "", "all that Slurm delivers (no host of the inventory has it)"),
+        ("Prolog=nodecycle_bundle\n", "Prolog=/r/current/worker_prolog\n", ""),
+        (
+            "Prolog=nodecycle_bundle\nTaskProlog=/r/current/task_prolog\n",
+            "",
+            "slurm_task_prolog (no host of the inventory has it)",
+        ),
         ("Prolog=/r/current/worker_prolog\nA=1\n", "Prolog=/other/current/worker_prolog\nB=1\n", ""),
         ("", "Prolog=/r/current/worker_prolog\n", ""),
     ],

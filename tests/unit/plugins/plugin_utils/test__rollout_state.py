@@ -20,6 +20,8 @@ def plan(**changes: t.Any) -> dict[str, t.Any]:
         "prove": [],
         "canary": [],
         "batches": [],
+        "deliver": [],
+        "deliver_canary": [],
         "remove": [],
         "rollout": {"hosts": {"w1": {"node": "n1"}, "w2": {"node": "n2"}}},
         **changes,
@@ -49,6 +51,7 @@ def test_each_phase_has_its_hosts() -> None:
         "prepare": ["c", "w1"],
         "canary": ["w1"],
         "activate": ["w1", "w2"],
+        "deliver": [],
         "commit": ["c"],
         "finish": ["c", "w9"],
     }

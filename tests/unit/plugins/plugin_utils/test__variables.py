@@ -22,6 +22,7 @@ WRONG: dict[str, list[t.Any]] = {
     "slurm_batches": ["0", 0, "-1", "101%", "0%", "50 %", ["20%", "all"], "", []],
     "slurm_bin_dir": ["opt/slurm/bin", "/opt\n"],
     "slurm_birth": ["perhaps"],
+    "slurm_delivery": ["pull", "", True],
     "slurm_canary": ["150%", "0", "0%", "-3", "1.5", "node[1-", "a b"],
     "slurm_conf_path": ["", "slurm.conf", None],
     "slurm_controller_init_gate": ["always"],
