@@ -11,6 +11,7 @@ import pathlib
 
 import bundle
 import dispatcher
+import fleet
 import hosts
 import report
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="tests/bench/run", description="Measures, and writes the tables of docs/benchmarks.md."
     )
-    parts = ("dispatcher", "bundle", "lab", "compared", "hosts")
+    parts = ("dispatcher", "bundle", "lab", "compared", "hosts", "fleet")
     parser.add_argument(
         "part", nargs="*", choices=[*parts, []], help=f"what to measure: {', '.join(parts)} (all, if none is named)"
     )
@@ -42,6 +43,7 @@ def main() -> None:
         default=20,
         help="simulated workers of `compared`, where the plain way runs, too (%(default)s)",
     )
+    parser.add_argument("--nodes", type=int, default=1000, help="real slurmds of `fleet` (%(default)s)")
     parser.add_argument("--forks", type=int, default=10, help="Ansible's forks with simulated hosts (%(default)s)")
     parser.add_argument("--page", type=pathlib.Path, default=report.PAGE, help="where the tables go (%(default)s)")
     arguments = parser.parse_args()
@@ -70,6 +72,8 @@ def main() -> None:
     if "hosts" in chosen:
         number = arguments.hosts
         publish("hosts", f"--hosts {number} --forks {forks}", hosts.measure(["ours"], number, forks, on_hosts))
+    if "fleet" in chosen:
+        publish("fleet", f"--nodes {arguments.nodes}", fleet.measure(arguments.nodes))
 
 
 if __name__ == "__main__":

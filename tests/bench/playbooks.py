@@ -43,8 +43,10 @@ class Run:
     control: int
 
 
-def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: t.Sequence[str]) -> Run:
-    """One measured run. If it fails, it ends the whole benchmark."""
+def play(
+    way: str, inventory: str, environment: t.Mapping[str, str], arguments: t.Sequence[str], *, fails: bool = False
+) -> Run:
+    """One measured run. If it fails and should not, or the other way round, it ends the whole benchmark."""
     with tempfile.TemporaryDirectory(prefix="nodecycle-bench-") as folder:
         calls, log = pathlib.Path(folder, "calls"), pathlib.Path(folder, "log")
         calls.touch()
@@ -79,7 +81,7 @@ def play(way: str, inventory: str, environment: t.Mapping[str, str], arguments: 
             _pid, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - begin
-        if process.returncode:
+        if bool(process.returncode) != fails:
             sys.exit(
                 f"{log.read_text(errors='replace')}\nbench: {' '.join(command)} ended with {process.returncode}; its output is above"
             )

@@ -9,6 +9,12 @@ from __future__ import annotations
 from conftest import Measure
 
 
+def test_many_nodes_cost_no_module_call(measure: Measure) -> None:
+    few, more = ({row[0]: int(row[1]) for row in measure("fleet", f"--nodes={number}")} for number in (3, 12))
+    assert few == more
+    assert list(few) == ["first", "changed prolog", "no change", "bad canary, undone"]
+
+
 def test_both_ways_are_compared_on_a_lab(measure: Measure) -> None:
     rows = measure("lab", "--rounds=0")
     assert [row[:2] for row in rows] == [["first", "**ours**"], ["first", "plain"]]
