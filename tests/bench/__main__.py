@@ -73,7 +73,7 @@ def main() -> None:
         number = arguments.hosts
         publish("hosts", f"--hosts {number} --forks {forks}", hosts.measure(["ours"], number, forks, on_hosts))
     if "fleet" in chosen:
-        publish("fleet", f"--nodes {arguments.nodes}", fleet.measure(arguments.nodes))
+        publish("fleet", f"--nodes {arguments.nodes}", fleet.measure(arguments.nodes, on_hosts))
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def _row(kind: str, run: Run, arrived: str, met: str, memory: str) -> list[str]:
     return [kind, str(run.modules.total()), f"**{run.seconds:.1f}**", f"{run.cpu_seconds:.1f}", arrived, met, memory]
 
 
-def measure(nodes: int) -> str:
-    """The table of this part."""
+def measure(nodes: int, rounds: int) -> str:
+    """The table of this part. Without rounds it has the first run alone."""
     with lab.cluster(f"{lab.PREFIX}bench-fleet") as (inventory, environment), tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [lab.LAB, "play", "lab/many_nodes.yml", "-e", f"lab_nodes={nodes}"],
@@ -78,9 +78,10 @@ def measure(nodes: int) -> str:
             rows.append(_row(kind, done, arrived, met, str(memory)))
 
         run("first", 0)
-        run("changed prolog", 1)
-        run("no change", 1)
-        run("bad canary, undone", 1, "-e", BAD, fails=True)
+        for revision in range(1, rounds + 1):
+            run("changed prolog", revision)
+            run("no change", revision)
+            run("bad canary, undone", revision, "-e", BAD, fails=True)
         head = [
             "run",
             "module calls",

@@ -10,9 +10,9 @@ from conftest import Measure
 
 
 def test_many_nodes_cost_no_module_call(measure: Measure) -> None:
-    few, more = ({row[0]: int(row[1]) for row in measure("fleet", f"--nodes={number}")} for number in (3, 12))
-    assert few == more
-    assert list(few) == ["first", "changed prolog", "no change", "bad canary, undone"]
+    ((kind, calls, *_numbers),) = measure("fleet", "--nodes=60", "--rounds=0")
+    assert kind == "first"
+    assert int(calls) < 60
 
 
 def test_both_ways_are_compared_on_a_lab(measure: Measure) -> None:

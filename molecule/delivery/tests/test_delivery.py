@@ -89,11 +89,17 @@ def test_a_changed_prolog_reaches_each_node_with_its_next_job_and_back(lab, play
     again = succeed(play(prolog("second")))
     assert "Nothing to do" in summary(again)
     assert "changed=0 " in again.stdout
-    # Of the first commit the controller still has the release.
+    # The controller still has the release of the first commit.
     succeed(play(playbook="playbooks/rollback.yml"))
     assert everywhere(lab) == {"good"}
-    done = succeed(play(extra({"slurm_batch_probe": True, "slurm_worker_epilog": "#!/bin/sh\nexit 0\n"})))
+
+
+@pytest.mark.thorough
+def test_a_probe_on_each_idle_node_proves_it_where_it_is_wanted(lab, play):
+    done = succeed(play(prolog("second", slurm_batch_probe=True)))
     assert "with the next job there; proven by a probe on 2." in summary(done)
+    assert everywhere(lab) == {"second"}
+    succeed(play())
 
 
 def test_a_bad_script_meets_the_probe_alone(lab, play):
@@ -198,8 +204,8 @@ def test_a_node_changes_its_way_of_delivery_and_back(lab, play, good):
 
 
 def test_check_mode_changes_nothing(lab, play):
-    before = lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*")
+    before = lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*.conf")
     done = succeed(play(prolog("second"), "--check"))
     assert "Slurm delivers it to 2 hosts" in done.stdout
-    assert lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*") == before
+    assert lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*.conf") == before
     assert everywhere(lab) == {"good"}
