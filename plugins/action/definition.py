@@ -170,6 +170,7 @@ class ActionModule(ActionBase):
             "conf_is_settled": conf_is_settled,
             "controller_is_settled": is_settled,
             "bundle": bundle,
+            "compared": _compared(hosts, cluster),
             # It has one limit for all nodes.
             "init_timeout": max((host.init_timeout for host in gathered.hosts if "worker" in host.kinds), default=0),
         }
@@ -178,6 +179,17 @@ class ActionModule(ActionBase):
 def _nothing(hooks: t.Iterable[str], settings: _definition.Settings) -> Release | None:
     """The release with these hooks that runs nothing."""
     return build(dict.fromkeys(hooks, ()), settings.root, _own_files.dispatcher_bodies())
+
+
+def _compared(hosts: dict[str, dict[str, t.Any]], cluster: dict[str, t.Any]) -> list[str]:
+    """The changes that Slurm would deliver, each pair of releases once: V(OLD NEW)."""
+    committed = (cluster["committed"] or {}).get("hosts") or {}
+    pairs = [
+        f"{committed.get(name) or said['nothing']} {said['id']}"
+        for name, said in hosts.items()
+        if said["delivery"] == SLURM and said["id"] and committed.get(name) != said["id"]
+    ]
+    return list(dict.fromkeys(pairs))
 
 
 def _write_sarif(path: str, findings: t.Sequence[Finding], problems: t.Sequence[str]) -> str:

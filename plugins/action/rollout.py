@@ -8,6 +8,7 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils import (
     _definition,
     _gather,
@@ -52,12 +53,14 @@ def _plan(args: Result, hostvars: t.Any) -> Result:
     """Which host takes which step."""
     settings = args["settings"]
     staged = {host: said.get("staged", {}) for host, said in answers.read(args["hosts"], hostvars).items()}
-    planned = plan.plan(args["definition"], staged, args["cluster"], settings)
+    planned = plan.plan(args["definition"], staged, args["cluster"], settings, args["compared"])
     if planned["problems"]:
         return {"failed": True, "msg": f"Nothing was changed for any job. {'. '.join(planned['problems'])}."}
     planned["outline"] = texts.outline(planned, settings)
     planned["batch_lines"] = texts.batch_lines(planned)
-    changes = texts.distinct_changes({host: said.get("changes", []) for host, said in staged.items()})
+    changed = {host: said.get("changes", []) for host, said in staged.items()}
+    changed.update((host, args["compared"][pair]["differences"]) for host, pair in planned["pairs"].items())
+    changes = texts.distinct_changes(changed)
     # Ansible shows a diff only with a result that has changed something.
     shown = {"diff": changes, "changed": True} if changes and args["_diff"] else {}
     return {"run": state.planned(_run(hostvars), planned), "warned": planned["warnings"], **shown}
@@ -83,6 +86,16 @@ def _failures(args: Result, hostvars: t.Any) -> Result:
         "jobs": failures.failed_jobs(args["hosts"], said),
         "lines": texts.by_text(unasked),
         "answered": [host for host in args["hosts"] if host not in unasked],
+        **_silent((args["history"] or {}).get("journal")),
+    }
+
+
+def _silent(journal: Result | None) -> Result:
+    """Of a rollout under way, when each node met the release, and which of them nobody can ask."""
+    hosts = journal["hosts"].values() if journal else ()
+    return {
+        "activated": activated_nodes(journal) if journal else {},
+        "unasked": [entry["node"] for entry in hosts if delivery.is_delivered(entry)],
     }
 
 

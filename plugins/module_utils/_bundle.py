@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 import os
 import re
 import shlex
@@ -35,7 +36,12 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import (
     Release,
     dispatcher_path,
 )
-from ansible_collections.nodecycle.slurm.plugins.module_utils._store import MANIFEST, MANIFEST_MODE, manifest_text
+from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
+    MANIFEST,
+    MANIFEST_MODE,
+    Manifest,
+    manifest_text,
+)
 
 #: The bare name by which slurm.conf calls it, beside the controller's slurm.conf.
 NAME = _conf.BUNDLE
@@ -258,6 +264,16 @@ def carry(release: Release) -> Carried:
         _add(tar, MANIFEST, MANIFEST_MODE, manifest_text(release.manifest()))
     hooks = ",".join(hook for hook in release.hooks if HOOKS[hook].user != "job")
     return Carried(release.init.get("worker_init", ""), hooks, base64.b64encode(packed.getvalue()).decode())
+
+
+def unpacked(carried: Carried) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest of a release and its files, by their paths. Raises ValueError for what is none."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(carried.archive)), mode="r:gz") as tar:
+            files = {entry.name: found.read() for entry in tar if (found := tar.extractfile(entry)) is not None}
+        return json.loads(files.pop(MANIFEST)), files
+    except (tarfile.TarError, OSError, EOFError, KeyError) as exc:
+        raise ValueError(f"not a release of a bundle: {exc!r}") from exc
 
 
 def _add(tar: tarfile.TarFile, path: str, mode: int, content: bytes | None) -> None:

@@ -16,7 +16,7 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _bundle, _conf, _drift, _files
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _bundle, _conf, _diff, _drift, _files
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR
 
 if t.TYPE_CHECKING:
@@ -76,9 +76,31 @@ def _meant(params: Result, present: t.Mapping[str, _bundle.Meant]) -> dict[str, 
     return {**nodes, **delivered}
 
 
+def compared(params: Result) -> dict[str, Result]:
+    """What changes between releases, by V(OLD NEW): the differences, and the hooks that lose their last script. Raises ValueError.
+
+    Of an old release that this host does not have, nothing is known, as of a host without one.
+    """
+    remembered = _remembered()
+    given = {str(id_)[:ID_LENGTH]: _bundle.parse(str(line)) for id_, line in params["releases"].items()}
+    found = {}
+    for pair in params["compared"]:
+        old, new = str(pair).split(" ")
+        before = remembered.get(old[:ID_LENGTH])
+        manifest, content = _bundle.unpacked(before) if before else (_diff.NOTHING, {})
+        wanted, files = _bundle.unpacked(given[new[:ID_LENGTH]])
+        found[str(pair)] = {
+            "differences": _diff.differences(manifest, content.get, wanted, files),
+            "lost_hooks": _diff.lost_hooks(manifest, wanted["hooks"]),
+        }
+    return found
+
+
 def bring(module: AnsibleModule) -> Result:
     """Write the bundle that is due, or remove it. Raises ConfError, ValueError and OSError."""
     params = module.params
+    if params["compared"]:
+        return {"changed": False, "missing": [], "is_unsent": False, "changes": compared(params)}
     path = _bundle.path(params["path"])
     present = _files.read_bytes(path)
     sent = os.path.join(STORE, _SENT)

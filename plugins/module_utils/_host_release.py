@@ -27,7 +27,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
     _proof,
     _systemd,
 )
-from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import release_diff
+from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import lost_hooks, release_diff
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
@@ -99,7 +99,7 @@ def stage(module: AnsibleModule, store: Store) -> Result:
     if not params["payload"]:
         clean = not store.exists() and not _host_files.present()
         nothing: dict[str, t.Any] = {"changed_files": [], "init_pending": [], "missing_hooks": []}
-        nothing["lost_hooks"] = _lost_hooks(present, {})
+        nothing["lost_hooks"] = lost_hooks(present, {})
         return {
             **result,
             **nothing,
@@ -140,14 +140,9 @@ def stage(module: AnsibleModule, store: Store) -> Result:
         "changed_files": changed,
         "init_pending": pending,
         "missing_hooks": [hook for hook in manifest["hooks"] if hook not in (present or {"hooks": {}})["hooks"]],
-        "lost_hooks": _lost_hooks(present, manifest["hooks"]),
+        "lost_hooks": lost_hooks(present, manifest["hooks"]),
         "proof": _prove(module, store, reader),
     }
-
-
-def _lost_hooks(present: Manifest | None, hooks: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    """The hooks that have scripts in the active release, and none in the new one."""
-    return [hook for hook, scripts in (present["hooks"] if present else {}).items() if scripts and not hooks.get(hook)]
 
 
 def _drift_diff(store: Store, manifest: Manifest, changed: t.Iterable[str]) -> list[dict[str, str]]:

@@ -68,6 +68,13 @@ options:
     description: Only notes that Slurm was told of the file that is there, by a reconfigure.
     type: bool
     default: false
+  compared:
+    description:
+      - Only compares releases, each given as V(OLD NEW) by the two ids. The host has the old one, or nothing is known of it; the new one is in
+        O(releases).
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - nodecycle.slurm._attributes
 attributes:
@@ -98,6 +105,10 @@ missing:
   returned: success
   type: list
   elements: str
+changes:
+  description: For each pair of O(compared) the C(differences) of the scripts, as C(--diff) shows them, and the C(lost_hooks), which lose their last script.
+  returned: with O(compared)
+  type: dict
 is_unsent:
   description: Whether a reconfigure is due that lets Slurm send the file.
   returned: success
@@ -126,6 +137,7 @@ def main() -> t.NoReturn:
             "init_timeout": {"type": "int", "default": 1800},
             "is_due": {"type": "bool", "default": False},
             "is_sent": {"type": "bool", "default": False},
+            "compared": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

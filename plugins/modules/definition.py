@@ -161,6 +161,11 @@ bundle:
   description: The releases that Slurm delivers, with O(birth) those of all workers, by their ids, as M(nodecycle.slurm.bundle) takes them.
   returned: with O(cluster)
   type: dict
+compared:
+  description: The changes that Slurm would deliver, as M(nodecycle.slurm.bundle) compares them, each V(OLD NEW).
+  returned: with O(cluster)
+  type: list
+  elements: str
 init_timeout:
   description: The longest time, in seconds, that a worker gives all its init scripts.
   returned: with O(cluster)

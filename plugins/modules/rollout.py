@@ -141,6 +141,10 @@ options:
     description: With O(step=carry), the variable C(slurm_birth).
     type: bool
     default: false
+  compared:
+    description: With O(step=plan), what changes where Slurm delivers, as M(nodecycle.slurm.bundle) compares it.
+    type: dict
+    default: {}
   outcome:
     description: The result of O(step=undo).
     type: dict
@@ -268,6 +272,15 @@ records:
   type: dict
 answered:
   description: The hosts that could be asked.
+  returned: with O(step=failures)
+  type: list
+  elements: str
+activated:
+  description: When each node met the release of the rollout under way, if O(history) has one; seconds since the epoch.
+  returned: with O(step=failures)
+  type: dict
+unasked:
+  description: Those of them to which Ansible does not connect.
   returned: with O(step=failures)
   type: list
   elements: str

@@ -203,9 +203,25 @@ def test_a_node_changes_its_way_of_delivery_and_back(lab, play, good):
     succeed(play())
 
 
-def test_check_mode_changes_nothing(lab, play):
+def test_check_mode_shows_what_changes_and_changes_nothing(lab, play):
     before = lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*.conf")
-    done = succeed(play(prolog("second"), "--check"))
+    done = succeed(play(prolog("second"), "--check", "--diff"))
     assert "Slurm delivers it to 2 hosts" in done.stdout
+    assert '+echo "second $SLURM_JOB_ID" >>/var/tmp/life' in done.stdout
+    assert "worker_prolog.d/10-script (worker[1-3])" in done.stdout
+    refused = play(extra({"slurm_worker_epilog": []}), removal_allowed=False)
+    assert "is in use now: slurm_worker_epilog on worker[1-3]" in failure_of(refused)
     assert lab.run("controller", f"sha256sum {BUNDLE} /etc/slurm/*.conf") == before
+    assert everywhere(lab) == {"good"}
+
+
+@pytest.mark.thorough
+def test_a_tolerated_failure_stays_drained_and_its_jobs_run_elsewhere(lab, play):
+    with users(lab, "-w worker1"):
+        bad = '[ "${SLURM_JOB_RESERVATION-}" ] || [ "$SLURMD_NODENAME" != worker1 ] || exit 3'
+        done = succeed(play(prolog("odd", bad, slurm_batch_watch=30, slurm_tolerated_nodes=1)))
+        assert "Failed and left drained: worker1: Prolog error [slurm@" in summary(done)
+        assert lab.held_jobs() == []
+        administrator(lab, "NodeName=worker1 State=RESUME")
+        succeed(play())
     assert everywhere(lab) == {"good"}

@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "note": {"type": "dict", "default": {}},
     "assignment": {"type": "str", "choices": list(delivery.ASSIGNMENTS)},
     "birth": {"type": "bool", "default": False},
+    "compared": {"type": "dict", "default": {}},
     "outcome": {"type": "dict"},
     "resumed": {"type": "dict", "default": {}},
     "released": {"type": "dict", "default": {}},

@@ -81,8 +81,12 @@ def plan(
     staged: t.Mapping[str, t.Mapping[str, t.Any]],
     cluster: t.Mapping[str, t.Any],
     settings: t.Mapping[str, t.Any],
+    compared: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
 ) -> Document:
-    """The hosts of each step of a rollout, in the order of the keys. C(problems) are the reasons against it."""
+    """The hosts of each step of a rollout, in the order of the keys. C(problems) are the reasons against it.
+
+    compared: the changes of those that Slurm delivers to, by C(pairs).
+    """
     known, nodes = definition["hosts"], by_name(cluster["nodes"])
     staged = {host: said for host, said in staged.items() if not is_delivered(known[host])}
     results = {host: result for host, result in staged.items() if "id" in result}
@@ -110,9 +114,16 @@ def plan(
         for host, said in known.items()
         if is_delivered(said) and said["is_target"] and said["id"][:ID_LENGTH] != committed.get(host, "")[:ID_LENGTH]
     }
+    pairs = {
+        host: pair
+        for host in delivered
+        if (pair := f"{committed.get(host) or known[host]['nothing']} {known[host]['id']}") in (compared or {})
+    }
     if not settings["removal_allowed"]:
+        lost = {host: result.get("lost_hooks", []) for host, result in results.items()}
+        lost.update((host, (compared or {})[pair]["lost_hooks"]) for host, pair in pairs.items())
         problems += _removed(
-            definition, results, cluster["fragment"], [host for host in delivered if not known[host]["id"]]
+            definition, lost, cluster["fragment"], [host for host in delivered if not known[host]["id"]]
         )
     pending = [
         host
@@ -231,6 +242,7 @@ def plan(
         "canary": [*canary, *new_controllers] if probed else [],
         "probed": [all_nodes[host] for host in probed],
         "deliver": list(delivered),
+        "pairs": pairs,
         "deliver_canary": [host for host in probed if host in delivered],
         # What the probes must meet there; Ansible cannot look.
         "met": {delivered[host]: known[host]["id"][:ID_LENGTH] for host in probed if host in delivered},
@@ -391,14 +403,14 @@ def _healed(
 
 def _removed(
     definition: t.Mapping[str, t.Any],
-    results: t.Mapping[str, t.Mapping[str, t.Any]],
+    lost: t.Mapping[str, t.Sequence[str]],
     fragment: str,
     emptied: t.Sequence[str],
 ) -> list[str]:
     """The hooks whose last script this run would remove, and the user's lines: meant, or what Ansible has not found."""
     hosts_of: dict[str, list[str]] = {}
-    for host, result in results.items():
-        for hook in result.get("lost_hooks", []):
+    for host, lost_hooks in lost.items():
+        for hook in lost_hooks:
             if hook not in definition["hooks"]:
                 hosts_of.setdefault(hook, []).append(host)
     said = [f"slurm_{hook} on {_hostlist.fold(hosts)}" for hook, hosts in hosts_of.items()]

@@ -51,10 +51,9 @@ def checked(
     delivered: t.Sequence[str] = (),
 ) -> Run:
     """The state after the check: at most an interrupted rollout to be undone."""
+    connected = [host for host in present if host not in delivered]
     return {
-        "hosts": {"undo_interrupted": [host for host in present if host not in delivered]}
-        if interrupted == "undo"
-        else {},
+        "hosts": {"undo_interrupted": connected or [present[0]]} if interrupted == "undo" else {},
         "delivered": list(delivered),
         "steps": undo.get("steps", {}) if interrupted == "undo" else {},
         "go": True,

@@ -44,6 +44,7 @@ HARMLESS = {
             "bundle.nodes",
             "bundle.delivered",
             "bundle.canaries",
+            "bundle.compared",
             "probe.met",
             "bundle.keep",
             "release.id",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import os
 import pathlib
@@ -362,6 +363,16 @@ def test_a_release_survives_as_a_line_and_what_is_none_is_refused(tmp_path: path
     ):
         with pytest.raises(ValueError, match=r"not a release|unpack|base64|padd"):
             _bundle.parse(wrong)
+
+
+def test_a_carried_release_can_be_read_again(tmp_path: pathlib.Path) -> None:
+    release = Node(tmp_path).release("a", "true")
+    manifest, files = _bundle.unpacked(_bundle.carry(release))
+    assert manifest == release.manifest()
+    assert files == {file.path: file.content for file in release.files}
+    for wrong in ("", "H4sIAAAAAAAC", base64.b64encode(b"x" * 99).decode()):
+        with pytest.raises(ValueError, match="not a release of a bundle"):
+            _bundle.unpacked(_bundle.Carried("", "worker_prolog", wrong))
 
 
 def test_shellcheck_finds_nothing(tmp_path: pathlib.Path) -> None:

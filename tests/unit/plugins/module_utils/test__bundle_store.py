@@ -16,13 +16,13 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._release import Re
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a controller's files are root's")
 
 
-def release(text: str) -> Release:
-    found = build({"worker_prolog": [Script("say", text.encode())]}, "/etc/nodecycle", {"job": "true\n"})
+def release(text: str, hook: str = "worker_prolog") -> Release:
+    found = build({hook: [Script("say", text.encode())]}, "/etc/nodecycle", {"job": "true\n"})
     assert found
     return found
 
 
-OLD, NEW = release("old"), release("new")
+OLD, NEW, EPILOG = release("old"), release("new"), release("new", "worker_epilog")
 RELEASES = {one.id: _bundle.carry(one).as_line() for one in (OLD, NEW)}
 
 
@@ -47,6 +47,7 @@ class Controller:
             "init_timeout": 60,
             "is_due": False,
             "is_sent": False,
+            "compared": [],
             **params,
         }
         module = types.SimpleNamespace(params=given, check_mode=False)
@@ -102,6 +103,21 @@ def test_a_release_that_the_controller_never_had_is_named(controller: Controller
 def test_a_probe_s_user_that_is_none_is_named(controller: Controller) -> None:
     with pytest.raises(ValueError, match="no user 'nobody-here' for the probe's jobs"):
         controller.bring(delivered={"n1": OLD.id}, canaries={"n1": NEW.id}, releases=RELEASES, probe_user="nobody-here")
+
+
+def test_two_releases_are_compared_where_both_are_known(controller: Controller) -> None:
+    controller.bring(delivered={"n1": OLD.id}, releases=RELEASES)
+    before = sorted(os.listdir(controller.conf.parent))
+    pairs = [f"{OLD.id} {NEW.id}", f"{'0' * 64} {NEW.id}", f"{OLD.id} {EPILOG.id}"]
+    found = controller.bring(compared=pairs, releases={**RELEASES, EPILOG.id: _bundle.carry(EPILOG).as_line()})
+    assert not found["changed"]
+    changed, unknown, other = (found["changes"][pair] for pair in pairs)
+    assert [(part["after_header"], part["before"], part["after"]) for part in changed["differences"]] == [
+        ("worker_prolog.d/10-say", "old", "new")
+    ]
+    assert [part["before"] for part in unknown["differences"]] == ["", ""]
+    assert (changed["lost_hooks"], unknown["lost_hooks"], other["lost_hooks"]) == ([], [], ["worker_prolog"])
+    assert sorted(os.listdir(controller.conf.parent)) == before
 
 
 def test_where_our_lines_do_not_name_it_nothing_is_left(controller: Controller) -> None:

@@ -158,6 +158,15 @@ def test_all_that_they_have_goes_only_with_a_yes() -> None:
     assert world.plan()["problems"] == []
 
 
+def test_the_last_script_of_a_hook_that_slurm_delivers_goes_only_with_a_yes() -> None:
+    world = World(d3="")
+    pairs = {f"{OLD} {NEW}": {"lost_hooks": ["worker_epilog"]}, f"{NOTHING} {NEW}": {"lost_hooks": []}}
+    plan = plan_.plan(world.definition, world.staged, world.cluster, world.settings, pairs)
+    assert plan["pairs"] == {"d1": f"{OLD} {NEW}", "d2": f"{OLD} {NEW}", "d3": f"{NOTHING} {NEW}"}
+    (said,) = plan["problems"]
+    assert said.startswith("This would be removed, and is in use now: slurm_worker_epilog on d[1-2]. ")
+
+
 def test_new_hooks_of_the_controller_are_tried_on_one_of_them() -> None:
     world = World(d1=NEW, d2=NEW, d3=NEW)
     world.staged = {"c": staged(), "d1": {}, "d2": {}, "d3": {}}
