@@ -222,6 +222,7 @@ def test_a_tolerated_failure_stays_drained_and_its_jobs_run_elsewhere(lab, play)
         done = succeed(play(prolog("odd", bad, slurm_batch_watch=30, slurm_tolerated_nodes=1)))
         assert "Failed and left drained: worker1: Prolog error [slurm@" in summary(done)
         assert lab.held_jobs() == []
-        administrator(lab, "NodeName=worker1 State=RESUME")
+        # Before that its next job would fail, too.
         succeed(play())
+        administrator(lab, "NodeName=worker1 State=RESUME")
     assert everywhere(lab) == {"good"}
