@@ -60,8 +60,8 @@ held:
   elements: str
 failures:
   description:
-    - The jobs of RV(held) whose prolog failed on nodes of O(unasked) since the time of O(activated). Slurm does not name the node, but drains it in the same step,
-      so the times tell. A job is left out if a node that is not in
+    - The jobs of RV(held) whose prolog failed on nodes of O(unasked) since the time of O(activated).
+    - Slurm does not name the node, but drains it in the same step, so the times tell. A job is left out if a node that is not in
       O(activated) was drained at that moment, too.
   returned: success
   type: list
