@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import subprocess
 
@@ -54,6 +55,15 @@ def everywhere(lab):
     return {says(lab, host) for host in WORKERS}
 
 
+@contextlib.contextmanager
+def working(lab, *options):
+    """Users submit jobs meanwhile. The node of a canary forgets it with its next job."""
+    with users(lab, *options) as traffic:
+        yield traffic
+        for host in DELIVERED:
+            says(lab, host)
+
+
 def life(lab, host):
     """What its hooks have noted, in order."""
     return [line.split()[0] for line in lab.read(host, "/var/tmp/life").splitlines()]
@@ -80,7 +90,7 @@ def test_their_first_job_brings_the_release_and_the_init_scripts_come_before_it(
 
 
 def test_a_changed_prolog_reaches_each_node_with_its_next_job_and_back(lab, play):
-    with users(lab):
+    with working(lab):
         done = succeed(play(prolog("second")))
     assert "Slurm delivers the new release to 2 hosts, with the next job there; proven by a probe on 1." in summary(
         done
@@ -105,7 +115,7 @@ def test_a_probe_on_each_idle_node_proves_it_where_it_is_wanted(lab, play):
 def test_a_bad_script_meets_the_probe_alone(lab, play):
     before = lab.run("controller", f"sha256sum {BUNDLE}")
     administrator(lab, "NodeName=worker3 State=DRAIN Reason='broken fan'")
-    with users(lab, "-w worker1"):
+    with working(lab, "-w worker1"):
         message = failure_of(play(prolog("bad", "exit 3")))
     assert "so does Slurm to a job whose prolog fails" in message
     assert "Slurm delivers the previous release to 2 hosts, with the next job there." in message
@@ -120,7 +130,7 @@ def test_a_script_that_fails_users_jobs_is_undone_and_their_jobs_are_released(la
     # A job that somebody holds, and that Slurm holds for a reason of another day.
     held = lab.sbatch("true", "--hold")
     # Else worker3, which is first, would tell.
-    with users(lab, "-w worker1"):
+    with working(lab, "-w worker1"):
         message = failure_of(play(prolog("bad", '[ "${SLURM_JOB_RESERVATION-}" ] || exit 3', slurm_batch_watch=30)))
     assert "Resumed: worker1." in message
     assert "Released the held jobs " in message
@@ -160,7 +170,7 @@ def test_a_job_that_runs_while_slurm_begins_to_deliver_keeps_its_end(lab, play):
 @pytest.mark.parametrize("task", ["Let the controller send it", "Note that it was told", "Watch and evaluate"])
 @pytest.mark.parametrize("wanted", ["late", "good"])
 def test_a_run_that_is_killed_is_finished_or_undone_by_the_next_one(lab, play, good, task, wanted):
-    with users(lab):
+    with working(lab):
         Killer(lab).kill("Evaluate the step" if task.startswith("Watch") else task, 0, INVENTORY, good, prolog("late"))
         succeed(play(prolog(wanted) if wanted == "late" else "-v"))
         assert everywhere(lab) == {wanted}
@@ -217,7 +227,7 @@ def test_check_mode_shows_what_changes_and_changes_nothing(lab, play):
 
 @pytest.mark.thorough
 def test_a_tolerated_failure_stays_drained_and_its_jobs_run_elsewhere(lab, play):
-    with users(lab, "-w worker1"):
+    with working(lab, "-w worker1"):
         bad = '[ "${SLURM_JOB_RESERVATION-}" ] || [ "$SLURMD_NODENAME" != worker1 ] || exit 3'
         done = succeed(play(prolog("odd", bad, slurm_batch_watch=30, slurm_tolerated_nodes=1)))
         assert "Failed and left drained: worker1: Prolog error [slurm@" in summary(done)
