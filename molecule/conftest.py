@@ -114,6 +114,14 @@ class Lab:
             lambda: self.try_run(host, "systemctl is-system-running").stdout.strip() in started, 120, f"{host} to boot"
         )
 
+    def replace(self, host: str) -> None:
+        """Put a new host of the same name in its place: the lab's own image, without anything of ours. Its slurmd has registered then."""
+        before = self.node(host)["SlurmdStartTime"]
+        subprocess.run([ROOT / "lab/lab", "replace", host], check=True, capture_output=True)
+        # Before that the controller, and srun, may still mean the old one.
+        wait(lambda: self.node(host)["SlurmdStartTime"] not in (before, "None", "Unknown"), 60, f"the slurmd of {host}")
+        self.wait_for_state(host, lambda state: "NOT_RESPONDING" not in state and "DOWN" not in state, 60)
+
     # -- jobs, all of them alice's, from the login node
 
     def sbatch(self, script: str, *options: str) -> str:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 from conftest import ROOT, WORKERS, Killer, active, extra, failure_of, users
 
@@ -18,12 +16,6 @@ def prolog(text):
         "slurm_worker_prolog": f'#!/bin/sh\nset -eu\necho "{text} $SLURM_JOB_ID" >>/var/tmp/life\n',
         "slurm_task_prolog": f'#!/bin/sh\necho "export LIFE={text}"\n',
     }
-
-
-def replace(lab, host):
-    """Put a new host of the same name in its place: the lab's own image, without anything of ours."""
-    subprocess.run([ROOT / "lab/lab", "replace", host], check=True, capture_output=True)
-    lab.wait_for_state(host, lambda state: "NOT_RESPONDING" not in state and "DOWN" not in state, 60)
 
 
 def life(lab, host):
@@ -50,7 +42,7 @@ def test_a_new_node_runs_the_release_before_its_first_job(lab):
     wanted = active(lab, "worker1")
     lab.run("controller", "systemctl restart slurmctld")
     with users(lab, "-w worker2"):
-        replace(lab, "worker2")
+        lab.replace("worker2")
         assert first_job(lab, "worker2") == "good"
     assert active(lab, "worker2") == wanted
     noted = life(lab, "worker2")
@@ -84,7 +76,7 @@ def test_a_new_node_after_a_rollback_runs_what_was_rolled_back_to(lab, good):
         assert done.returncode == 0, done.stdout
     back = lab.play(good, playbook="playbooks/rollback.yml")
     assert back.returncode == 0, back.stdout
-    replace(lab, "worker2")
+    lab.replace("worker2")
     assert first_job(lab, "worker2") == "third"
     done = lab.play(good)
     assert done.returncode == 0, done.stdout
@@ -117,7 +109,7 @@ def test_a_bad_release_that_is_undone_reaches_no_new_node(lab, good):
     before = lab.run("controller", f"sha256sum {BUNDLE}")
     failure_of(lab.play(good, extra({"slurm_worker_prolog": "#!/bin/sh\nexit 3\n"})))
     assert lab.run("controller", f"sha256sum {BUNDLE}") == before
-    replace(lab, "worker3")
+    lab.replace("worker3")
     assert first_job(lab, "worker3") == "good"
 
 
@@ -128,7 +120,7 @@ def test_a_run_that_is_killed_before_the_bundle_is_made_up_for_by_the_next_one(l
     assert lab.run("controller", f"sha256sum {BUNDLE}") == before
     done = lab.play(good, extra(prolog("late")))
     assert done.returncode == 0, done.stdout
-    replace(lab, "worker2")
+    lab.replace("worker2")
     assert first_job(lab, "worker2") == "late"
     done = lab.play(good)
     assert done.returncode == 0, done.stdout
@@ -136,7 +128,7 @@ def test_a_run_that_is_killed_before_the_bundle_is_made_up_for_by_the_next_one(l
 
 def test_a_new_node_whose_init_scripts_fail_takes_no_job(lab, good):
     lab.run("login", "echo worker2 >/home/broken")
-    replace(lab, "worker2")
+    lab.replace("worker2")
     job = lab.sbatch("true", "-w worker2")
     lab.wait_for_state("worker2", lambda state: "DRAIN" in state, 60)
     assert "Prolog error" in lab.node("worker2")["Reason"]

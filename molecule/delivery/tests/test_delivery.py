@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import subprocess
 
 import pytest
 from conftest import ROOT, WORKERS, Killer, active, administrator, extra, failure_of, summary, users, wait
@@ -141,8 +140,7 @@ def test_a_script_that_fails_users_jobs_is_undone_and_their_jobs_are_released(la
 
 
 def test_a_new_node_runs_the_release_before_its_first_job(lab):
-    subprocess.run([ROOT / "lab/lab", "replace", "worker2"], check=True, capture_output=True)
-    lab.wait_for_state("worker2", lambda state: "NOT_RESPONDING" not in state and "DOWN" not in state, 60)
+    lab.replace("worker2")
     assert says(lab, "worker2") == "good"
     assert life(lab, "worker2")[:2] == ["init", "good"]
 
