@@ -81,19 +81,13 @@ def _failures(args: Result, hostvars: t.Any) -> Result:
     """The last failure on each of these hosts, the jobs that Slurm holds for failures of the new release, and who could not be asked."""
     said = answers.read(args["hosts"], hostvars)
     unasked = failures.unasked(args["hosts"], said)
+    journal = (args.get("history") or {}).get("journal")
+    hosts = journal["hosts"].values() if journal else ()
     return {
         "records": failures.last_failures(args["hosts"], said),
         "jobs": failures.failed_jobs(args["hosts"], said),
         "lines": texts.by_text(unasked),
         "answered": [host for host in args["hosts"] if host not in unasked],
-        **_silent((args["history"] or {}).get("journal")),
-    }
-
-
-def _silent(journal: Result | None) -> Result:
-    """Of a rollout under way, when each node met the release, and which of them nobody can ask."""
-    hosts = journal["hosts"].values() if journal else ()
-    return {
         "activated": activated_nodes(journal) if journal else {},
         "unasked": [entry["node"] for entry in hosts if delivery.is_delivered(entry)],
     }
