@@ -116,7 +116,12 @@ class Lab:
 
     def replace(self, host: str) -> None:
         """Put a new host of the same name in its place: the lab's own image, without anything of ours. Its slurmd has registered then."""
-        before = self.node(host)["SlurmdStartTime"]
+
+        def started() -> str:
+            found = re.search(r" SlurmdStartTime=(\S+)", self.run("controller", f"scontrol show node -o {host}"))
+            return found.group(1) if found else ""
+
+        before = started()
         subprocess.run([ROOT / "lab/lab", "replace", host], check=True, capture_output=True)
         # Before that the controller, and srun, may still mean the old one.
         wait(lambda: self.node(host)["SlurmdStartTime"] not in (before, "None", "Unknown"), 60, f"the slurmd of {host}")
