@@ -124,7 +124,7 @@ class Lab:
         before = started()
         subprocess.run([ROOT / "lab/lab", "replace", host], check=True, capture_output=True)
         # Before that the controller, and srun, may still mean the old one.
-        wait(lambda: self.node(host)["SlurmdStartTime"] not in (before, "None", "Unknown"), 60, f"the slurmd of {host}")
+        wait(lambda: started() not in (before, "", "None", "Unknown"), 60, f"the slurmd of {host}")
         self.wait_for_state(host, lambda state: "NOT_RESPONDING" not in state and "DOWN" not in state, 60)
 
     # -- jobs, all of them alice's, from the login node
