@@ -10,7 +10,7 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.nodecycle.slurm.plugins.module_utils import _probe
+from ansible_collections.nodecycle.slurm.plugins.module_utils import _probe, _probe_run
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node, parse_reservations
 
 NODES = {
@@ -303,3 +303,21 @@ def test_a_node_is_late_if_nothing_else_is_wrong() -> None:
     assert _probe.late([passed], ["n1"]) == []
     said = _probe.problems([late], {"n2": NODES["n2"]}, 60, "slurm", ["n2"])
     assert said == ["n2, job 2: it met another release than the new one, or none (see slurmd's log there)"]
+
+
+@pytest.mark.parametrize(("timeout", "looks", "state"), [(60, 3, "IDLE"), (0, 1, "UNKNOWN")])
+def test_a_node_that_has_not_registered_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, timeout: int, looks: int, state: str
+) -> None:
+    """After a reconfigure; each node has to register first."""
+    answers = [Node("n1", each, frozenset(), ("batch",)) for each in ("UNKNOWN", "UNKNOWN", "IDLE")]
+    asked: list[str] = []
+
+    class Slurm:
+        def nodes(self, name: str) -> dict[str, Node]:
+            asked.append(name)
+            return {"n1": answers[len(asked) - 1]}
+
+    monkeypatch.setattr(_probe_run.time, "sleep", lambda _seconds: None)
+    found = _probe_run.registered(t.cast("t.Any", Slurm()), "n1", timeout)
+    assert (found["n1"].state, len(asked)) == (state, looks)
