@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import time
 import typing as t
 
 import pytest
@@ -318,6 +319,6 @@ def test_a_node_that_has_not_registered_yet_is_waited_for(
             asked.append(name)
             return {"n1": answers[len(asked) - 1]}
 
-    monkeypatch.setattr(_probe_run.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     found = _probe_run.registered(t.cast("t.Any", Slurm()), "n1", timeout)
     assert (found["n1"].state, len(asked)) == (state, looks)
