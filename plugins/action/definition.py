@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.model i
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.report import Report
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._lint.core.wishes import Wishes
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rendering import Renderer, written_option
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import plan
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout import delivery, plan
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._schema import Problem
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._secrets import origin_of
 
@@ -140,7 +141,7 @@ class ActionModule(ActionBase):
             )
             if is_carried and release:
                 bundle[release.id] = bundle.get(release.id) or _bundle.carry(release).as_line()
-            nothing = _nothing(hooks, settings) if host.is_delivered else None
+            nothing = _nothing(tuple(hooks), settings.root) if host.is_delivered else None
             if nothing:
                 bundle[nothing.id] = bundle.get(nothing.id) or _bundle.carry(nothing).as_line()
             hosts[host.name] = {
@@ -176,18 +177,19 @@ class ActionModule(ActionBase):
         }
 
 
-def _nothing(hooks: t.Iterable[str], settings: _definition.Settings) -> Release | None:
-    """The release with these hooks that runs nothing."""
-    return build(dict.fromkeys(hooks, ()), settings.root, _own_files.dispatcher_bodies())
+@functools.cache
+def _nothing(hooks: tuple[str, ...], root: str) -> Release | None:
+    """The release with these hooks that runs nothing. Nearly all hosts have the same one."""
+    return build(dict.fromkeys(hooks, ()), root, _own_files.dispatcher_bodies())
 
 
 def _compared(hosts: dict[str, dict[str, t.Any]], cluster: dict[str, t.Any]) -> list[str]:
     """The changes that Slurm would deliver, each pair of releases once: V(OLD NEW)."""
     committed = (cluster["committed"] or {}).get("hosts") or {}
     pairs = [
-        f"{committed.get(name) or said['nothing']} {said['id']}"
+        delivery.change(name, said, committed)
         for name, said in hosts.items()
-        if said["delivery"] == SLURM and said["id"] and committed.get(name) != said["id"]
+        if delivery.is_delivered(said) and said["id"] and committed.get(name) != said["id"]
     ]
     return list(dict.fromkeys(pairs))
 

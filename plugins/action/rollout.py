@@ -82,14 +82,13 @@ def _failures(args: Result, hostvars: t.Any) -> Result:
     said = answers.read(args["hosts"], hostvars)
     unasked = failures.unasked(args["hosts"], said)
     journal = (args.get("history") or {}).get("journal")
-    hosts = journal["hosts"].values() if journal else ()
     return {
         "records": failures.last_failures(args["hosts"], said),
         "jobs": failures.failed_jobs(args["hosts"], said),
         "lines": texts.by_text(unasked),
         "answered": [host for host in args["hosts"] if host not in unasked],
         "activated": activated_nodes(journal) if journal else {},
-        "unasked": [entry["node"] for entry in hosts if delivery.is_delivered(entry)],
+        "unasked": delivery.unasked(journal["hosts"]) if journal else [],
     }
 
 

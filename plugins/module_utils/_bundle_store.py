@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _bundle, _conf, _diff, _drift, _files
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, STATE_DIR, probe_uid
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -50,16 +49,6 @@ def _remember(releases: t.Mapping[str, _bundle.Carried], wanted: t.Collection[st
     for name in os.listdir(STORE):
         if name not in wanted and name != _SENT:
             _drift.remove(os.path.join(STORE, name))
-
-
-def _uid_of(user: str) -> int:
-    """The number of the probe's user, which is the same on all hosts of a cluster. Raises ValueError where there is none."""
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError as exc:
-        raise ValueError(
-            f"this controller has no user {user!r} for the probe's jobs: create the user, or set slurm_probe_user to another one"
-        ) from exc
 
 
 def _meant(params: Result, present: t.Mapping[str, _bundle.Meant]) -> dict[str, _bundle.Meant]:
@@ -121,7 +110,7 @@ def bring(module: AnsibleModule) -> Result:
     given = {str(id_)[:ID_LENGTH]: _bundle.parse(str(line)) for id_, line in params["releases"].items()}
     releases = {**_remembered(), **given}
     nodes = _meant(params, _bundle.given((present or b"").decode("utf-8", "surrogateescape")))
-    uid = _uid_of(params["probe_user"]) if params["canaries"] else 0
+    uid = probe_uid(params["probe_user"], params["slurm_user"]) if params["canaries"] else 0
     rendered = _bundle.render(params["root"], nodes, releases, params["init_timeout"], probe_uid=uid)
     text = rendered.encode()
     changed = present != text or not _drift.is_as(path, "file", 0o755)

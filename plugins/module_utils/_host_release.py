@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import time
 import typing as t
 
@@ -29,7 +28,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import (
 )
 from ansible_collections.nodecycle.slurm.plugins.module_utils._diff import lost_hooks, release_diff
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import HOOKS
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, unpack
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH, build, probe_uid, unpack
 from ansible_collections.nodecycle.slurm.plugins.module_utils._store import (
     Manifest,
     Store,
@@ -194,13 +193,10 @@ def _probe_of(params: dict[str, t.Any], manifest: Manifest) -> int | None:
     """The uid whose task hooks run the canary; None for a release without task hooks."""
     if not any(HOOKS[hook].user == "job" for hook in manifest["hooks"]):
         return None
-    name = params["probe_user"] or ("nobody" if params["slurm_user"] == "root" else params["slurm_user"])
     try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError as exc:
-        raise StoreError(
-            f"this host has no user {name!r} for the probe's jobs: create the user here, or set slurm_probe_user to another one"
-        ) from exc
+        return probe_uid(params["probe_user"], params["slurm_user"])
+    except ValueError as exc:
+        raise StoreError(str(exc)) from exc
 
 
 def _interpreter_of(store: Store, manifest: Manifest) -> None:

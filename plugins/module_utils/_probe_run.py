@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils import _ansible, _hostlist, _ownership, _probe
 from ansible_collections.nodecycle.slurm.plugins.module_utils._ansible import FailedError
-from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION
+from ansible_collections.nodecycle.slurm.plugins.module_utils._release import RESERVATION, probe_user
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import (
     JOB_ID,
     Node,
@@ -213,7 +213,7 @@ def reserve_and_run(
 
 def user_of(params: dict[str, t.Any], slurm_user: str) -> str:
     """The user of the jobs."""
-    return str(params["user"] or ("nobody" if slurm_user == "root" else slurm_user))
+    return probe_user(str(params["user"]), slurm_user)
 
 
 def account_of(params: dict[str, t.Any], slurm_user: str) -> pwd.struct_passwd:

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import os
+import pwd
 import re
 import shlex
 import typing as t
@@ -179,6 +180,22 @@ def canary_link(root: str, uid: int | None = None) -> str:
     A job's user may set SLURM_JOB_RESERVATION in the environment of his task hooks, so there only the probe's user has one.
     """
     return os.path.join(root, "canary" if uid is None else f"canary.{uid}")
+
+
+def probe_user(given: str, slurm_user: str) -> str:
+    """The user of the probe's jobs. Never root, whom Slurm may bar from jobs."""
+    return given or ("nobody" if slurm_user == "root" else slurm_user)
+
+
+def probe_uid(given: str, slurm_user: str) -> int:
+    """The same as a number, which all hosts of a cluster share. Raises ValueError with a sentence where this host has no such user."""
+    name = probe_user(given, slurm_user)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as exc:
+        raise ValueError(
+            f"this host has no user {name!r} for the probe's jobs: create the user here, or set slurm_probe_user to another one"
+        ) from exc
 
 
 def _array(values: t.Iterable[str]) -> str:

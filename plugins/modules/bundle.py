@@ -42,7 +42,13 @@ options:
     type: dict
     default: {}
   probe_user:
-    description: The user of those jobs, known on this host. Only this user's task hooks run the release of O(canaries).
+    description:
+      - The user of those jobs, known on this host; empty for O(slurm_user), or V(nobody) if that is root.
+      - Only this user's task hooks run the release of O(canaries).
+    type: str
+    default: ""
+  slurm_user:
+    description: SlurmUser of slurm.conf.
     type: str
     default: slurm
   releases:
@@ -131,7 +137,8 @@ def main() -> t.NoReturn:
             "nodes": {"type": "dict"},
             "delivered": {"type": "dict"},
             "canaries": {"type": "dict", "default": {}},
-            "probe_user": {"type": "str", "default": "slurm"},
+            "probe_user": {"type": "str", "default": ""},
+            "slurm_user": {"type": "str", "default": "slurm"},
             "releases": {**_ansible.HIDDEN_SPEC, "default": {}},
             "keep": {"type": "list", "elements": "str", "default": []},
             "init_timeout": {"type": "int", "default": 1800},

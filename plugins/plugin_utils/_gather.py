@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.nodecycle.slurm.plugins.module_utils._hooks import hooks_of
@@ -90,6 +91,14 @@ def _is_template(value: t.Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
+def _setting(renderer: Renderer, variables: t.Mapping[str, t.Any], option: str) -> t.Any:
+    """A variable that is no hook. Most are no templates, and on thousands of hosts each rendering counts."""
+    raw = variables.get(option)
+    if raw == _SHORT_NAME:
+        return variables["inventory_hostname_short"]
+    return renderer.variable(option) if _is_template(raw) else raw
+
+
 def gather(
     action: ActionBase,
     task_vars: dict[str, t.Any],
@@ -103,15 +112,8 @@ def gather(
         kinds = tuple(kind for kind, members in groups.items() if name in members)
         variables = _known_to(action, task_vars, name)
         renderer = Renderer(loader=action._loader, variables=variables, hosts=hosts)  # pylint: disable=protected-access
+        setting = functools.partial(_setting, renderer, variables)
         is_target = name in targets
-
-        def setting(option: str, variables: t.Mapping[str, t.Any] = variables, renderer: Renderer = renderer) -> t.Any:
-            """A variable that is no hook. Most are no templates, and on thousands of hosts each rendering counts."""
-            raw = variables.get(option)
-            if raw == _SHORT_NAME:
-                return variables["inventory_hostname_short"]
-            return renderer.variable(option) if _is_template(raw) else raw
-
         node_name = str(setting("slurm_node_name") or name.split(".")[0])
         values = {hook.name: renderer.variable(f"slurm_{hook.name}") for hook in hooks_of(kinds)}
         scripts = (

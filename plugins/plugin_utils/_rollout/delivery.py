@@ -28,6 +28,21 @@ def is_delivered(about: t.Mapping[str, t.Any]) -> bool:
     return about.get("delivery") == SLURM
 
 
+def unasked(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Those of the nodes of a journal that Ansible cannot ask."""
+    return [entry["node"] for entry in hosts.values() if is_delivered(entry)]
+
+
+def present(host: str, about: t.Mapping[str, t.Any], committed: t.Mapping[str, str]) -> str:
+    """The release that a host has from Slurm; until its first one is committed, the one that runs nothing."""
+    return committed.get(host) or str(about.get("nothing", ""))
+
+
+def change(host: str, defined: t.Mapping[str, t.Any], committed: t.Mapping[str, str]) -> str:
+    """From which release to which a definition would bring a host: V(OLD NEW), as the module bundle compares them."""
+    return f"{present(host, defined, committed)} {defined['id']}"
+
+
 def content(
     assignment: str,
     definition: t.Mapping[str, t.Any],
@@ -43,7 +58,7 @@ def content(
     committed: Document = next(iter(history["committed"]), {"hosts": {}, "about": {}})
     defined = definition.get("hosts", {})
     about = {**committed["about"], **{host: said for host, said in defined.items() if "worker" in said["kinds"]}}
-    releases = {host: committed["hosts"].get(host) or about[host].get("nothing", "") for host in about}
+    releases = {host: present(host, about[host], committed["hosts"]) for host in about}
     journal = (history["journal"] or {}).get("hosts", {})
     if assignment == UNDO:
         about.update((host, entry) for host, entry in journal.items() if is_delivered(entry))

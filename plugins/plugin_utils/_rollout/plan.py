@@ -19,7 +19,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils._journal_documents
 from ansible_collections.nodecycle.slurm.plugins.module_utils._proof import shortfalls
 from ansible_collections.nodecycle.slurm.plugins.module_utils._release import ID_LENGTH
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import Node
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import change, is_delivered, present
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.sizes import (
     RolloutError,
     batch_sizes,
@@ -114,11 +114,7 @@ def plan(
         for host, said in known.items()
         if is_delivered(said) and said["is_target"] and said["id"][:ID_LENGTH] != committed.get(host, "")[:ID_LENGTH]
     }
-    pairs = {
-        host: pair
-        for host in delivered
-        if (pair := f"{committed.get(host) or known[host]['nothing']} {known[host]['id']}") in (compared or {})
-    }
+    pairs = {host: pair for host in delivered if (pair := change(host, known[host], committed)) in (compared or {})}
     if not settings["removal_allowed"]:
         lost = {host: result.get("lost_hooks", []) for host, result in results.items()}
         lost.update((host, (compared or {})[pair]["lost_hooks"]) for host, pair in pairs.items())
@@ -315,7 +311,7 @@ def plan(
                 host: {
                     "node": known[host]["node"],
                     "kinds": known[host]["kinds"],
-                    "from": (committed.get(host) or known[host]["nothing"])[:ID_LENGTH],
+                    "from": present(host, known[host], committed)[:ID_LENGTH],
                     "to": known[host]["id"],
                     "conf": None,
                     "delivery": known[host]["delivery"],

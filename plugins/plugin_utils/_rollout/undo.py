@@ -14,7 +14,7 @@ from ansible_collections.nodecycle.slurm.plugins.module_utils import _ownership
 from ansible_collections.nodecycle.slurm.plugins.module_utils._journal import activated_nodes
 from ansible_collections.nodecycle.slurm.plugins.module_utils._slurm import JOB_ID, Node
 from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.answers import Answer, Answers, Result
-from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered
+from ansible_collections.nodecycle.slurm.plugins.plugin_utils._rollout.delivery import is_delivered, unasked
 
 Document = dict[str, t.Any]
 
@@ -47,7 +47,7 @@ def undo_plan(journal: t.Mapping[str, t.Any]) -> Document:
             for host in ordered
         },
         "delivered": [host for host in hosts if is_delivered(hosts[host])],
-        "unasked": [entry["node"] for entry in hosts.values() if is_delivered(entry)],
+        "unasked": unasked(hosts),
         "lead": journal["controllers"][0],
         "reconfigure": changed,
         # Every configless node gets the controller's file.

@@ -72,6 +72,7 @@ HARMLESS = {
     "proof_info.init_timeouts": "numbers",
     "release.probe_user": "a user's name",
     "bundle.probe_user": "a user's name",
+    "bundle.slurm_user": "a user's name",
     "held_jobs_info.activated": "names of hosts and times",
     "held_jobs_info.unasked": "names of hosts",
     "release.hooks": "the action plugin leaves the hooks' names of it",

@@ -42,6 +42,7 @@ class Controller:
             "delivered": None,
             "canaries": {},
             "probe_user": "nobody",
+            "slurm_user": "slurm",
             "releases": {},
             "keep": [],
             "init_timeout": 60,
